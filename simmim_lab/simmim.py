@@ -1,0 +1,175 @@
+"""SimMIM: hide patches, encode, decode, and compare on what was hidden (lessons 02 to 04)."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from simmim_lab.common import choose, replace_file
+from simmim_lab.decoders import DeconvDecoder, LinearDecoder, TransformerDecoder
+from simmim_lab.encoders import ConvEncoder, TimmEncoder, ViTEncoder
+from simmim_lab.losses import LOSSES, normalize_patches
+from simmim_lab.masking import Grid, Mask, to_pixels
+
+Images = Float[Tensor, "batch 3 height width"]
+
+ENCODERS = {"conv": ConvEncoder, "vit": ViTEncoder, "timm": TimmEncoder}
+DECODERS = {"linear": LinearDecoder, "deconv": DeconvDecoder, "transformer": TransformerDecoder}
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def _vit(dim: int, depth: int, heads: int, image_size: int = 32, patch: int = 4, **options) -> dict[str, Any]:
+    sizes = {"image_size": image_size, "patch": patch, "dim": dim, "depth": depth, "heads": heads}
+    return {"kind": "vit", **sizes, **options}
+
+
+_PAPER_VIT = {"positions": "relative", "layer_scale": 0.1, "cls_token": True}
+_PAPER_SWIN = {"name": "swin_base_patch4_window7_224", "image_size": 192, "window_size": 6}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # the article's network; it masks pixels, not patches
+    "article_cnn": {"encoder": {"kind": "conv"}, "decoder": {"kind": "deconv"}},
+    # 0.2 million parameters: learns on a laptop's CPU in two minutes
+    "vit_nano": {"encoder": _vit(64, 4, 2), "decoder": {"kind": "linear"}},
+    "vit_tiny": {"encoder": _vit(192, 12, 3), "decoder": {"kind": "linear"}},
+    "vit_small": {"encoder": _vit(384, 12, 6), "decoder": {"kind": "linear"}},
+    # the paper's (SimMIM §4.1 and the official configurations)
+    "vit_base": {
+        "encoder": _vit(768, 12, 12, 224, 16, **_PAPER_VIT),
+        "decoder": {"kind": "linear"},
+        "loss": "l1",
+    },
+    "swin_base": {"encoder": {"kind": "timm", **_PAPER_SWIN}, "decoder": {"kind": "linear"}, "loss": "l1"},
+}
+
+
+class SimMIM(nn.Module):
+    """An encoder that sees an image with hidden patches, a decoder that predicts them, and a loss.
+
+    `loss` is "mse", "l1" or "smooth_l1". With `normalize_patch=p` the target is the image with every p x p patch
+    at mean 0 and deviation 1; features may gain from that, but such predictions are no pictures.
+    Images come in with values in [0, 1]; inside, the model works on colours normalised with ImageNet's mean and
+    deviation. Source: SimMIM §3, official `simmim.py`.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, decoder: nn.Module, *, loss: str = "mse", normalize_patch: int | None = None
+    ):
+        super().__init__()
+        choose(loss, LOSSES, "loss")
+        self.encoder, self.decoder = encoder, decoder
+        self.loss, self.normalize_patch = loss, normalize_patch
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+
+    @classmethod
+    def preset(cls, name: str, image_size: int | Grid | None = None) -> Self:
+        """Build one of PRESETS by name, for images of another size if you like.
+
+        Raises ValueError for an unknown name (it suggests the nearest) and for a size that patches do not tile.
+        """
+        config = choose(name, PRESETS, "preset")
+        if image_size is not None and config["encoder"]["kind"] != "conv":  # a CNN takes any size
+            config = config | {"encoder": config["encoder"] | {"image_size": image_size}}
+        return cls._build(config)
+
+    @classmethod
+    def _build(cls, config: dict[str, Any]) -> Self:
+        config = copy.deepcopy(config)
+        encoder, decoder = config.pop("encoder"), config.pop("decoder")
+        encoder = ENCODERS[encoder.pop("kind")](**encoder)
+        decoder = DECODERS[decoder.pop("kind")](encoder.dim, encoder.stride, **decoder)
+        return cls(encoder, decoder, **config)
+
+    @property
+    def patch(self) -> int:
+        """Pixels per mask entry, along each side."""
+        return self.encoder.patch
+
+    def grid(self, images: Images) -> Grid:
+        """(rows, cols) of the mask for these images; ValueError when patches do not tile them."""
+        height, width = images.shape[-2:]
+        if height % self.patch or width % self.patch:
+            raise ValueError(f"patches of {self.patch} pixels do not tile images of {height} x {width} pixels")
+        return height // self.patch, width // self.patch
+
+    def forward(self, images: Images, mask: Mask) -> tuple[Float[Tensor, ""], Images]:
+        """Return the loss on the hidden pixels and the prediction for all pixels, in normalised colours."""
+        if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
+            raise ValueError(
+                "images must be float in [0, 1] with shape (batch, 3, height, width), "
+                f"but are {images.dtype} with shape {tuple(images.shape)}"
+            )
+        images = (images - self.mean) / self.std
+        prediction = self.decoder(self.encoder(images, mask)).float()
+        target = images if self.normalize_patch is None else normalize_patches(images, self.normalize_patch)[0]
+        return LOSSES[self.loss](prediction, target, mask), prediction
+
+    @torch.no_grad()
+    def predict(self, images: Images, mask: Mask) -> Images:
+        """The prediction for all pixels as a picture in [0, 1]. Visible pixels are predicted too, and badly:
+        the loss never asked for them."""
+        if self.normalize_patch is not None:
+            raise ValueError(
+                "this model predicts patches without their mean and contrast, which make no picture; "
+                "train one with normalize_patch=None"
+            )
+        _, prediction = self(images, mask)
+        return (prediction * self.std + self.mean).clamp(0, 1)
+
+    def reconstruct(self, images: Images, mask: Mask) -> Images:
+        """The images with hidden pixels filled in by the model and visible pixels kept."""
+        hidden = to_pixels(mask, self.patch)[:, None]
+        return torch.where(hidden, self.predict(images, mask), images)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """All that is needed to build this model again; TypeError if a part is not one of the course's."""
+        parts = {}
+        for name, part, kinds in (("encoder", self.encoder, ENCODERS), ("decoder", self.decoder, DECODERS)):
+            kind = next((kind for kind, cls in kinds.items() if type(part) is cls), None)
+            if kind is None:
+                raise TypeError(
+                    f"cannot describe the {name} {type(part).__name__}, which is not one of the course's; "
+                    "keep its weights with safetensors.torch.save_model"
+                )
+            parts[name] = {"kind": kind, **part.config}
+        return {**parts, "loss": self.loss, "normalize_patch": self.normalize_patch}
+
+    def save(self, folder: str | Path) -> None:
+        """Write `model.safetensors` and `model.json` into `folder`, each whole or not at all."""
+        folder, config = Path(folder), json.dumps(self.config, indent=2)
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(folder / "model.safetensors", lambda path: save_file(self.state_dict(), path))
+        replace_file(folder / "model.json", lambda path: path.write_text(config + "\n"))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a model that `save` wrote. No code is loaded, only numbers and names.
+
+        Raises FileNotFoundError or ValueError that names the file at fault.
+        """
+        config, weights = Path(folder) / "model.json", Path(folder) / "model.safetensors"
+        for path in (config, weights):
+            if not path.is_file():
+                raise FileNotFoundError(f"{path} is missing; expected a folder that SimMIM.save or pretrain wrote")
+        try:
+            model = cls._build(json.loads(config.read_text()))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{config} does not describe a SimMIM model ({error!r}); save the model again"
+            ) from error
+        try:
+            model.load_state_dict(load_file(weights))
+        except (SafetensorError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ValueError(
+                f"{weights} does not hold the weights of {config} ({reason}); save the model again"
+            ) from error
+        return model
