@@ -1,0 +1,271 @@
+"""The loop: it learns, it goes on after any interruption, and it says what is wrong before it costs time."""
+
+import dataclasses
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from simmim_lab import training
+from simmim_lab.decoders import LinearDecoder
+from simmim_lab.encoders import ViTEncoder
+from simmim_lab.images import ImageSet
+from simmim_lab.simmim import SimMIM
+from simmim_lab.training import History, Recipe, parameter_groups, pretrain, step_generator
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def images() -> ImageSet:
+    """Smooth pictures: each a colour gradient, so that hidden patches follow from visible ones."""
+    corners = torch.rand(200, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    pixels = torch.nn.functional.interpolate(corners, 16, mode="bilinear", align_corners=True)
+    return ImageSet("gradients", "train", (pixels * 255).byte(), torch.zeros(200).long(), ("gradient",))
+
+
+def tiny() -> SimMIM:
+    torch.manual_seed(0)
+    encoder = ViTEncoder(image_size=16, patch=4, dim=32, depth=2, heads=2)
+    return SimMIM(encoder, LinearDecoder(encoder.dim, encoder.stride))
+
+
+def weights(model: SimMIM) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def assert_same(first: dict, second: dict) -> None:
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+def test_the_loss_falls_and_the_history_is_complete(images, tmp_path):
+    model, seen = tiny(), []
+    recipe = Recipe(steps=60, batch_size=32, val_every=20)
+    history = pretrain(
+        model, images, recipe, val=images, run_dir=tmp_path, callbacks=[lambda step, *_: seen.append(step)]
+    )
+    assert history.steps == len(history.lr) == len(history.grad_norm) == 60
+    assert sum(history.loss[-10:]) < 0.8 * sum(history.loss[:10])
+    assert history.val_step == [20, 40, 60]
+    assert history.val_loss[-1] < history.val_loss[0]
+    assert history.images_per_second > 0
+    assert seen == [25, 50, 60]
+    assert_same(weights(model), weights(SimMIM.load(tmp_path)))
+    assert json.loads((tmp_path / "history.json").read_text())["loss"] == history.loss
+
+
+def test_a_time_budget_is_kept(images):
+    history = pretrain(tiny(), images, Recipe(seconds=1.5, batch_size=8))
+    assert 1.4 < history.seconds < 4
+    assert history.lr[-1] < 0.1 * max(history.lr)
+
+
+def test_the_learning_rate_warms_up_then_follows_a_cosine():
+    recipe = Recipe(steps=100, lr=1.0, min_lr=0.1, warmup=0.1)
+    assert recipe.lr_at(0.05) == pytest.approx(0.5)
+    assert recipe.lr_at(0.1) == pytest.approx(1.0)
+    assert recipe.lr_at(0.55) == pytest.approx(0.55)
+    assert recipe.lr_at(1.0) == pytest.approx(0.1)
+    assert Recipe(steps=1, warmup=1.0, lr=1.0).lr_at(1.0) == pytest.approx(1.0)
+
+
+def test_only_weight_matrices_decay():
+    model = tiny()
+    decay, rest = parameter_groups(model, 0.05)
+    assert decay["weight_decay"] == 0.05 and rest["weight_decay"] == 0
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    assert all(names[id(p)].endswith(".weight") and p.ndim >= 2 for p in decay["params"])
+    without = {names[id(p)] for p in rest["params"]}
+    assert {"encoder.mask_token", "encoder.positions", "encoder.relative.table", "encoder.norm.weight"} <= without
+    assert len(decay["params"]) + len(rest["params"]) == len(names)
+
+
+def test_step_generators_differ_by_seed_step_and_purpose_only():
+    draws = {
+        torch.rand(1, generator=step_generator(*key)).item()
+        for key in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]
+    }
+    assert len(draws) == 4
+    first, again = (torch.rand(3, generator=step_generator(5, 6, 7)) for _ in range(2))
+    assert torch.equal(first, again)
+
+
+WORKER = """
+import sys, torch
+from tests.test_training import tiny, Recipe, pretrain, ImageSet
+torch.set_num_threads(int(sys.argv[3]))
+images = torch.randint(256, (100, 3, 16, 16), generator=torch.Generator().manual_seed(0)).byte()
+images = ImageSet("noise", "train", images, torch.zeros(100).long(), ("noise",))
+def report(step, model, history):
+    print(step, flush=True)
+recipe = Recipe(steps=300, batch_size=32, save_every=0.05)
+pretrain(tiny(), images, recipe, run_dir=sys.argv[1], callbacks=[report])
+"""
+
+
+def start(folder, threads: int) -> subprocess.Popen:
+    command = [sys.executable, "-c", WORKER, str(folder), "worker", str(threads)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    process = start(folder, threads=2)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    return load_file(folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("sign", ["SIGKILL", "SIGINT"])
+def test_a_killed_run_ends_with_the_same_bits(uninterrupted, tmp_path, sign):
+    if sys.platform == "win32":
+        pytest.skip("this test sends Unix signals")
+    process = start(tmp_path, threads=2)
+    while int(process.stdout.readline()) < 100:
+        pass
+    process.send_signal(getattr(signal, sign))
+    process.communicate(timeout=60)
+    assert process.returncode != 0 and not (tmp_path / "model.safetensors").exists()
+    # the machine may offer another number of threads now: the run keeps the one it began with
+    process = start(tmp_path, threads=1)
+    first, _ = process.stdout.readline(), process.communicate(timeout=120)
+    assert int(first) > 100, "the run began anew instead of going on"
+    assert_same(uninterrupted, load_file(tmp_path / "model.safetensors"))
+
+
+def test_a_finished_run_is_not_trained_again(images, tmp_path):
+    recipe = Recipe(steps=5, batch_size=8)
+    first = tiny()
+    history = pretrain(first, images, recipe, run_dir=tmp_path)
+    second = tiny()
+    assert dataclasses.asdict(pretrain(second, images, recipe, run_dir=tmp_path)) == dataclasses.asdict(history)
+    assert_same(weights(first), weights(second))
+
+
+@pytest.fixture
+def checkpoint(images, tmp_path):
+    pretrain(tiny(), images, Recipe(steps=5, batch_size=8), run_dir=tmp_path)
+    return tmp_path / "checkpoint.safetensors"
+
+
+def again(images, checkpoint, **changes) -> History:
+    return pretrain(tiny(), images, Recipe(**{"steps": 5, "batch_size": 8, **changes}), run_dir=checkpoint.parent)
+
+
+def test_a_truncated_checkpoint_is_named(images, checkpoint):
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"checkpoint\.safetensors is damaged"):
+        again(images, checkpoint)
+
+
+def test_an_empty_checkpoint_is_named(images, checkpoint):
+    checkpoint.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"checkpoint\.safetensors is damaged"):
+        again(images, checkpoint)
+
+
+def test_a_foreign_file_is_named(images, checkpoint):
+    save_file({"x": torch.zeros(3)}, checkpoint)
+    with pytest.raises(ValueError, match=r"checkpoint\.safetensors was not written by"):
+        again(images, checkpoint)
+
+
+@pytest.mark.parametrize("place", [0.3, 0.7, 0.999])
+def test_a_tampered_checkpoint_is_named(images, checkpoint, place):
+    data = bytearray(checkpoint.read_bytes())
+    data[int(place * len(data))] ^= 1
+    checkpoint.write_bytes(data)
+    with pytest.raises(ValueError, match=r"checkpoint\.safetensors (was changed|is damaged)"):
+        again(images, checkpoint)
+
+
+def test_a_tampered_fact_is_named(images, checkpoint):
+    data = checkpoint.read_bytes()
+    assert data.count(b'\\"steps\\": 5') == 1
+    checkpoint.write_bytes(data.replace(b'\\"steps\\": 5', b'\\"steps\\": 9'))
+    with pytest.raises(ValueError, match=r"was changed after it was written"):
+        again(images, checkpoint, steps=9)
+
+
+def test_another_recipe_model_or_data_set_is_refused(images, checkpoint):
+    with pytest.raises(ValueError, match=r"its recipe lr is 0\.003, not 0\.1; delete it .* or choose"):
+        again(images, checkpoint, lr=0.1)
+    with pytest.raises(ValueError, match="its model encoder depth is 2, not 3"):
+        encoder = ViTEncoder(image_size=16, patch=4, dim=32, depth=3, heads=2)
+        model = SimMIM(encoder, LinearDecoder(32, 4))
+        pretrain(model, images, Recipe(steps=5, batch_size=8), run_dir=checkpoint.parent)
+    other = dataclasses.replace(images, images=255 - images.images)
+    with pytest.raises(ValueError, match="its images is"):
+        again(other, checkpoint)
+
+
+def test_a_loss_that_is_no_number_stops_with_advice(images, tmp_path):
+    model = tiny()
+    torch.nn.init.constant_(model.decoder.linear.weight, math.nan)
+    with pytest.raises(FloatingPointError, match=r"try a lower lr than 0\.003"):
+        pretrain(model, images, Recipe(steps=50, batch_size=8), run_dir=tmp_path)
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_a_full_disk_is_reported_before_training(images, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000})())
+    began = time.monotonic()
+    with pytest.raises(OSError, match=r"has 0 MB free, but checkpoints need \d+ MB"):
+        pretrain(tiny(), images, Recipe(seconds=60, batch_size=8), run_dir=tmp_path)
+    assert time.monotonic() - began < 5
+
+
+def test_a_folder_that_cannot_be_written_is_reported_before_training(images, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(OSError, match="file"):
+        pretrain(tiny(), images, Recipe(seconds=60, batch_size=8), run_dir=tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "either steps or seconds"),
+        ({"steps": 3, "seconds": 3}, "either steps or seconds"),
+        ({"steps": 0}, "steps must be above 0"),
+        ({"steps": 3, "mask_ratio": 1.5}, "mask_ratio must lie between 0 and 1, but is 1.5"),
+        ({"steps": 3, "mask": "ramdom"}, "did you mean 'random'"),
+    ],
+)
+def test_a_recipe_refuses_nonsense(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe(**changes)
+
+
+def test_a_mask_size_of_half_patches_is_refused(images):
+    with pytest.raises(ValueError, match="mask_size 6 is not a multiple of the patch of 4 pixels"):
+        pretrain(tiny(), images, Recipe(steps=3, mask_size=6))
+
+
+def test_preset_recipes_match_the_presets_of_the_model():
+    from simmim_lab.simmim import PRESETS
+
+    assert set(training.RECIPES) == set(PRESETS)
+    assert Recipe.preset("vit_base", steps=10).mask_size == 32
+    with pytest.raises(ValueError, match="did you mean 'vit_nano'"):
+        Recipe.preset("vit_nan", steps=10)
+
+
+def test_pick_threads_leaves_the_model_alone(images):
+    model = tiny()
+    before, threads = weights(model), torch.get_num_threads()
+    try:
+        chosen = training.pick_threads(model, images, Recipe(steps=1, batch_size=8), steps=2)
+        assert chosen == torch.get_num_threads() and 1 <= chosen <= os.cpu_count()
+    finally:
+        torch.set_num_threads(threads)
+    assert_same(before, weights(model))
