@@ -10,6 +10,7 @@ Every encoder is called as `encoder(images, mask=None) -> features` and has four
 `mask=None` hides nothing: that is how an encoder is used after pre-training.
 """
 
+import difflib
 from typing import Literal
 
 import torch
@@ -93,7 +94,7 @@ class ViTEncoder(nn.Module):
             "cls_token": cls_token,
         }
         self.patch, self.stride, self.dim = patch, patch, dim
-        self.grid = height // patch, width // patch
+        self.image_size, self.grid = (height, width), (height // patch, width // patch)
 
         self.patch_embed = nn.Conv2d(3, dim, kernel_size=patch, stride=patch)
         self.mask_token = nn.Parameter(torch.zeros(dim))
@@ -115,13 +116,12 @@ class ViTEncoder(nn.Module):
                 nn.init.trunc_normal_(token, std=0.02)
 
     def forward(self, images: Images, mask: Mask | None = None) -> Features:
-        embedded = self.patch_embed(images)
-        rows, cols = embedded.shape[-2:]
-        if (rows, cols) != self.grid:
-            size = " x ".join(str(side * self.patch) for side in self.grid)
-            raise ValueError(f"this encoder was built for {size} pixels, not {tuple(images.shape[-2:])}")
+        if images.shape[-2:] != self.image_size:
+            raise ValueError(
+                f"this encoder was built for {self.image_size} pixels, not {tuple(images.shape[-2:])}"
+            )
 
-        tokens = rearrange(embedded, "batch dim rows cols -> batch rows cols dim")
+        tokens = rearrange(self.patch_embed(images), "batch dim rows cols -> batch rows cols dim")
         if mask is not None:
             check_mask(mask, len(images), self.grid)
             tokens = torch.where(mask[..., None], self.mask_token.to(tokens.dtype), tokens)
@@ -134,6 +134,7 @@ class ViTEncoder(nn.Module):
         bias = self.relative() if self.relative is not None else None
         for block in self.blocks:
             tokens = block(tokens, bias)
+        rows, cols = self.grid
         tokens = self.norm(tokens)[:, -rows * cols :]
         return rearrange(tokens, "batch (rows cols) dim -> batch dim rows cols", rows=rows)
 
@@ -179,12 +180,23 @@ class Block(nn.Module):
         self.attention = Attention(dim, heads)
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
-        self.scale1 = nn.Parameter(torch.full((dim,), layer_scale)) if layer_scale else 1
-        self.scale2 = nn.Parameter(torch.full((dim,), layer_scale)) if layer_scale else 1
+        self.scale1 = LayerScale(dim, layer_scale) if layer_scale else nn.Identity()
+        self.scale2 = LayerScale(dim, layer_scale) if layer_scale else nn.Identity()
 
     def forward(self, x: Tokens, bias: Float[Tensor, "heads tokens tokens"] | None = None) -> Tokens:
-        x = x + self.scale1 * self.attention(self.norm1(x), bias)
-        return x + self.scale2 * self.mlp(self.norm2(x))
+        x = x + self.scale1(self.attention(self.norm1(x), bias))
+        return x + self.scale2(self.mlp(self.norm2(x)))
+
+
+class LayerScale(nn.Module):
+    """Multiply every channel by a learned factor. Source: CaiT §2.1."""
+
+    def __init__(self, dim: int, start: float):
+        super().__init__()
+        self.factor = nn.Parameter(torch.full((dim,), start))
+
+    def forward(self, x: Tokens) -> Tokens:
+        return self.factor * x
 
 
 class Attention(nn.Module):
@@ -210,35 +222,44 @@ class TimmEncoder(nn.Module):
 
     `name` is timm's, `options` go to `timm.create_model`. Hidden patch embeddings are replaced by a learned mask
     token behind the embedding's own LayerNorm, as in the official Swin. Needs the `hub` extra.
-    Raises ValueError for a backbone whose first convolution overlaps: its visible patches would see hidden ones.
+    Raises ValueError for a name that timm does not know, for an image size that the features do not tile, and
+    for a backbone whose first convolution overlaps: its visible patches would see hidden ones.
     Source: SimMIM's `simmim.py` (`SwinTransformerForSimMIM`).
     """
 
-    def __init__(self, name: str, image_size: int = 224, **options):
+    def __init__(self, name: str, image_size: int | Grid = 224, **options):
         super().__init__()
         try:
             import timm
         except ImportError as error:
             raise ImportError("TimmEncoder needs timm; install it with: pip install 'simmim-lab[hub]'") from error
-        self.config = {"name": name, "image_size": image_size, **options}
-        size = {} if name.startswith("convnext") else {"img_size": image_size}
-        self.backbone = timm.create_model(name, num_classes=0, **size, **options)
-        self.image_size = image_size
+        if not name.startswith(("swin", "convnext", "vit", "deit", "beit")):
+            raise ValueError(
+                f"TimmEncoder takes a Swin, ConvNeXt or ViT of timm, whose patches can be hidden, not {name!r}"
+            )
+        if not timm.is_model(name):
+            [nearest] = difflib.get_close_matches(name, timm.list_models(), n=1, cutoff=0)
+            raise ValueError(f"timm has no model {name!r}; did you mean {nearest!r}?")
+        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+        self.config = {"name": name, "image_size": (height, width), **options}
+        size = {} if name.startswith("convnext") else {"img_size": (height, width)}
+        self.backbone = timm.create_model(
+            name, pretrained=False, checkpoint_path=None, num_classes=0, **size, **options
+        )  # options can name no file to read: they may come from a model.json
 
+        self.dim, self.stride = (self.backbone.feature_info[-1][key] for key in ("num_chs", "reduction"))
+        if height % self.stride or width % self.stride:
+            raise ValueError(f"{name} takes images in multiples of {self.stride} pixels, not {height} x {width}")
         embedding = self.backbone.stem if hasattr(self.backbone, "stem") else self.backbone.patch_embed
         convolution = next(module for module in embedding.modules() if isinstance(module, nn.Conv2d))
         if convolution.kernel_size != convolution.stride:
             raise ValueError(f"the patches of {name} overlap, so hidden pixels would leak into visible patches")
         self.patch = convolution.stride[0]
+        self.image_size, self.grid = (height, width), (height // self.patch, width // self.patch)
         self.mask_token = nn.Parameter(torch.empty(convolution.out_channels))
         nn.init.trunc_normal_(self.mask_token, std=0.02)
         self.mask: Mask | None = None
         embedding.register_forward_hook(self._hide)
-
-        with torch.no_grad():
-            features = self.eval()(torch.zeros(1, 3, image_size, image_size))
-        self.dim, self.stride = features.shape[1], image_size // features.shape[2]
-        self.train()
 
     def _hide(self, embedding: nn.Module, images: tuple[Images], embedded: Tensor) -> Tensor:
         """Put the mask token where the mask is; `embedded` is batch-tokens-dim, or with rows and cols."""
@@ -250,11 +271,12 @@ class TimmEncoder(nn.Module):
         return torch.where(self.mask.reshape(*embedded.shape[:-1], 1), token, embedded)
 
     def forward(self, images: Images, mask: Mask | None = None) -> Features:
-        if images.shape[-2:] != (self.image_size, self.image_size):
-            expected = f"{self.image_size} x {self.image_size}"
-            raise ValueError(f"this encoder was built for {expected} pixels, not {tuple(images.shape[-2:])}")
+        if images.shape[-2:] != self.image_size:
+            raise ValueError(
+                f"this encoder was built for {self.image_size} pixels, not {tuple(images.shape[-2:])}"
+            )
         if mask is not None:
-            check_mask(mask, len(images), (self.image_size // self.patch,) * 2)
+            check_mask(mask, len(images), self.grid)
         self.mask = mask
         [features] = self.backbone.forward_intermediates(images, indices=1, norm=True, intermediates_only=True)
         self.mask = None

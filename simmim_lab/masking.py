@@ -21,7 +21,6 @@ from collections.abc import Callable
 import torch
 from einops import rearrange, repeat
 from jaxtyping import Bool, Float
-from scipy.ndimage import distance_transform_edt
 from torch import Generator, Tensor
 
 Grid = tuple[int, int]
@@ -60,7 +59,7 @@ def block_mask(
     ratio between 0.3 and 1 / 0.3. Source: BEiT, algorithm 1 and its `masking_generator.py`.
     """
     rows, cols = _cells(grid, ratio, cell)
-    count = math.ceil(ratio * rows * cols)
+    count = math.ceil(ratio * (rows * cols))
     row, col = (torch.arange(n, device=_device(generator)) for n in (rows, cols))
     hidden = torch.zeros(batch, rows, cols, dtype=torch.bool, device=_device(generator))
     while (left := count - hidden.sum((1, 2))).any():  # one rectangle for every image in each round
@@ -186,6 +185,8 @@ def avg_dist(mask: Bool[Tensor, "batch height width"]) -> Float[Tensor, " batch"
     Euclidean, in the units of the mask: pass `to_pixels(mask, patch)` for pixels. An image with nothing hidden
     has 0, one with nothing visible has infinity. Source: SimMIM §4.1.2; it finds 10 to 20 pixels best at 192².
     """
+    from scipy.ndimage import distance_transform_edt  # importing it costs more than this package
+
     means = []
     for hidden in mask.cpu().numpy():
         distances = distance_transform_edt(hidden)
@@ -219,7 +220,7 @@ def _hide_smallest(score: Float[Tensor, "batch rows cols"], ratio: float, cell: 
     batch, rows, cols = score.shape
     order = score.flatten(1).argsort(dim=1)
     hidden = torch.zeros_like(order, dtype=torch.bool)
-    hidden.scatter_(1, order[:, : math.ceil(ratio * rows * cols)], True)
+    hidden.scatter_(1, order[:, : math.ceil(ratio * (rows * cols))], True)
     return _enlarge(hidden.view(batch, rows, cols), cell)
 
 

@@ -30,7 +30,7 @@ def _vit(dim: int, depth: int, heads: int, image_size: int = 32, patch: int = 4,
 
 
 _PAPER_VIT = {"positions": "relative", "layer_scale": 0.1, "cls_token": True}
-_PAPER_SWIN = {"name": "swin_base_patch4_window7_224", "image_size": 192, "window_size": 6}
+_PAPER_SWIN = {"name": "swin_base_patch4_window7_224", "image_size": 192, "window_size": 6, "drop_path_rate": 0.0}
 
 PRESETS: dict[str, dict[str, Any]] = {
     # the article's network; it masks pixels, not patches
@@ -125,8 +125,8 @@ class SimMIM(nn.Module):
 
     def reconstruct(self, images: Images, mask: Mask) -> Images:
         """The images with hidden pixels filled in by the model and visible pixels kept."""
-        hidden = to_pixels(mask, self.patch)[:, None]
-        return torch.where(hidden, self.predict(images, mask), images)
+        prediction = self.predict(images, mask)
+        return torch.where(to_pixels(mask, self.patch)[:, None], prediction, images)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class SimMIM(nn.Module):
                 raise FileNotFoundError(f"{path} is missing; expected a folder that SimMIM.save or pretrain wrote")
         try:
             model = cls._build(json.loads(config.read_text()))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{config} does not describe a SimMIM model ({error!r}); save the model again"
             ) from error

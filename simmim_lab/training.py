@@ -33,6 +33,7 @@ from simmim_lab.simmim import SimMIM
 
 Images = Float[Tensor, "batch 3 height width"]
 
+CHECKPOINT = "checkpoint.safetensors"  # in the run folder
 READ_EVERY = 25  # steps between readings of the loss: each makes the host wait for the device
 VAL_IMAGES = 256
 
@@ -283,7 +284,7 @@ class _Run:
 
     def __init__(self, folder: Path, model: SimMIM, optimizer, recipe: Recipe, images: ImageSet | ImageStream):
         self.folder, self.model, self.optimizer, self.recipe = folder, model, optimizer, recipe
-        self.path = folder / "checkpoint.safetensors"
+        self.path = folder / CHECKPOINT
         self.facts = {
             "model": model.config,
             "recipe": dataclasses.asdict(recipe),

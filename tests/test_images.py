@@ -1,0 +1,352 @@
+"""Image sets: what is in them, how batches are drawn, and the learner's own folder."""
+
+import dataclasses
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Generator
+
+from simmim_lab.images import SPLITS, ImageSet, ImageStream, load
+from simmim_lab.imagesets import _view, pixels
+from simmim_lab.photographs import PHOTOS, _packaged
+
+
+def seeded(seed: int) -> Generator:
+    return Generator().manual_seed(seed)
+
+
+def bytes_of(images) -> set[bytes]:
+    return {image.numpy().tobytes() for image in images}
+
+
+@pytest.fixture(scope="module")
+def photos() -> dict[str, ImageSet]:
+    return {split: load("photos", split) for split in SPLITS}
+
+
+@pytest.fixture
+def ramps() -> ImageSet:
+    """64 equal images: red grows from left to right, green from top to bottom; blue is 0."""
+    ramp = 4 * torch.arange(64, dtype=torch.uint8)
+    image = torch.stack([ramp.expand(64, 64), ramp[:, None].expand(64, 64), torch.zeros(64, 64).byte()])
+    return ImageSet("ramps", "train", image.repeat(64, 1, 1, 1), torch.zeros(64).long(), ("ramp",))
+
+
+# photos
+
+
+def test_photos_are_what_they_say(photos):
+    assert 9_000 < len(photos["train"]) < 20_000
+    for split, images in photos.items():
+        assert (images.name, images.split, images.size) == ("photos", split, (32, 32))
+        assert images.images.dtype == torch.uint8 and images.images.shape == (len(images), 3, 32, 32)
+        assert images.labels.dtype == torch.int64 and images.labels.shape == (len(images),)
+        assert images.labels.unique().tolist() == list(range(len(images.classes)))
+        assert len(images.sources) == len(images.classes)
+        assert all(all(dataclasses.astuple(source)) for source in images.sources)
+
+
+def test_photos_splits_share_no_photograph_and_no_crop(photos):
+    files = [file for split in PHOTOS.values() for file in split]
+    assert len(set(files)) == len(files)
+    assert {"motorcycle_left", "motorcycle_right"} <= set(photos["train"].classes)  # two views of one scene
+    train, val, test = (bytes_of(photos[split].images) for split in SPLITS)
+    assert not train & test and not train & val and not val & test
+
+
+def test_photos_have_something_to_see(photos):
+    for images in photos.values():
+        assert images.images.float().mean(1).std((1, 2)).min() > 6
+
+
+def test_photos_are_shrunk_until_crops_show_things(photos):
+    """Chelsea has 300 rows, more than 8 crops of 32: halved she is cut up, in her own size she is not."""
+    crops = bytes_of(photos["test"].images)
+    photo = _packaged("skimage/data/chelsea.png")
+    halved = pixels(photo.resize((225, 150), Image.Resampling.BICUBIC))
+    assert halved[:, 35:67, 70:102].contiguous().numpy().tobytes() in crops
+    places = [pixels(photo)[:, y : y + 32, x : x + 32] for y in range(0, 268, 7) for x in range(0, 419, 7)]
+    assert not crops & bytes_of(torch.stack(places))
+
+
+@pytest.mark.parametrize("size", [64, 192, 300])
+def test_photos_at_other_sizes(size):
+    images = load("photos", "test", size)
+    assert images.size == (size, size)
+    assert images.labels.unique().tolist() == [0, 1]
+
+
+def test_scenes_splits_differ():
+    train, val, test = (bytes_of(load("scenes", split).images) for split in SPLITS)
+    assert not train & test and not train & val and not val & test
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (dict(name="foto"), "did you mean 'photos'"),
+        (dict(name="cifar"), "did you mean 'cifar10'"),
+        (dict(split="valid"), "did you mean 'val'"),
+        (dict(size=4), "at least 8"),
+        (dict(size=301), "300 rows"),
+        (dict(root="."), "the name is 'folder'"),
+        (dict(name="folder"), "needs root="),
+    ],
+)
+def test_wrong_arguments_say_what_to_do(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        load(**arguments)
+
+
+# Batches
+
+
+def test_batch_depends_on_its_generator_alone(photos):
+    images, state = photos["test"], torch.get_rng_state()
+    batch = images.batch(16, seeded(1))
+    assert batch.dtype == torch.float32 and batch.shape == (16, 3, 32, 32)
+    assert batch.min() >= 0 and batch.max() <= 1
+    assert torch.equal(batch, images.batch(16, seeded(1)))
+    assert not torch.equal(batch, images.batch(16, seeded(2)))
+    third = list(images.batches(16, map(seeded, (5, 6, 1))))[2]
+    assert torch.equal(batch, third)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_batch_without_augmentation_has_the_stored_pixels(photos):
+    images = photos["test"]
+    batch = images.batch(32, seeded(0), crop_scale=None, flip=False)
+    assert bytes_of((batch * 255).round().byte()) <= bytes_of(images.images)
+    assert torch.equal(batch, (batch * 255).round() / 255)
+
+
+def test_flip_mirrors_half_of_the_images(ramps):
+    batch = ramps.batch(400, seeded(0), crop_scale=None)
+    original = ramps.images[0] / 255
+    mirrored = torch.tensor([torch.equal(image, original.flip(-1)) for image in batch])
+    kept = torch.tensor([torch.equal(image, original) for image in batch])
+    assert (kept | mirrored).all()
+    assert 160 < mirrored.sum() < 240
+
+
+def test_crops_have_the_area_and_the_aspect_ratio_of_the_paper(ramps):
+    batch = ramps.batch(500, seeded(0), flip=False) * 255 / 4  # red and green are now x and y in the image
+    x, y = batch[:, 0, 32], batch[:, 1, :, 32]
+    width, height = (x[:, 48] - x[:, 16]) / 32, (y[:, 48] - y[:, 16]) / 32
+    area, aspect = width * height, width / height
+    assert area.min() + 1e-3 > 0.67 and area.max() < 1 + 1e-3 and area.std() > 0.05
+    assert aspect.min() + 1e-3 > 0.75 and aspect.max() < 4 / 3 + 1e-3 and aspect.std() > 0.1
+    left = x[:, 0] + 0.5 - width / 2  # of the box, in pixels; the box lies inside the image
+    assert left.min() > -0.5 and (left + 64 * width).max() < 64.5
+    assert len(left.round(decimals=2).unique()) > 100  # each image has its own box
+
+
+def test_whole_image_as_crop_changes_nothing(ramps):
+    batch = ramps.batch(4, seeded(0), crop_scale=(1, 1), flip=False)
+    torch.testing.assert_close(batch[:, 2], torch.zeros(4, 64, 64))
+    square = _view(ramps.images[:1], torch.tensor([[1.0], [1], [0], [0]]), torch.tensor([False]))
+    torch.testing.assert_close(square, ramps.images[:1] / 255)
+    mirrored = _view(ramps.images[:1], torch.tensor([[1.0], [1], [0], [0]]), torch.tensor([True]))
+    torch.testing.assert_close(mirrored, ramps.images[:1].flip(-1) / 255)
+
+
+@pytest.mark.parametrize("crop_scale", [(0, 1), (0.9, 0.5), (0.5, 1.5)])
+def test_impossible_crops_are_refused(ramps, crop_scale):
+    with pytest.raises(ValueError, match="crop_scale"):
+        ramps.batch(4, seeded(0), crop_scale=crop_scale)
+
+
+def test_take_spreads_over_the_set(photos):
+    images = photos["train"]
+    sample = images.take(16)
+    assert bytes_of((sample * 255).round().byte()) <= bytes_of(images.images)
+    assert torch.equal(sample, images.take(16))
+    index = ImageSet("", "", torch.arange(100, dtype=torch.uint8).view(100, 1, 1, 1), torch.zeros(100), ())
+    assert (index.take(4).flatten() * 255).round().tolist() == [12, 37, 62, 87]
+    assert torch.equal(index.take(100), index.images / 255)
+    with pytest.raises(ValueError, match="from 1 to 100"):
+        index.take(101)
+
+
+def test_fingerprint_tells_sets_apart(photos):
+    test = photos["test"]
+    same, changed = test.images.clone(), test.images.clone()
+    changed[:] = changed.flip(-1)
+    assert test.fingerprint() == dataclasses.replace(test, images=same).fingerprint()
+    assert test.fingerprint() != dataclasses.replace(test, images=changed).fingerprint()
+    assert test.fingerprint() != dataclasses.replace(test, images=same[:-1]).fingerprint()
+
+
+# folder
+
+
+@pytest.fixture
+def noise(tmp_path):
+    """40 pictures of random sizes in two sub-folders."""
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        folder = tmp_path / ("cats", "dogs")[i % 2]
+        folder.mkdir(exist_ok=True)
+        pixels = rng.integers(0, 256, (rng.integers(20, 90), rng.integers(20, 90), 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    return tmp_path
+
+
+def all_splits(root, size=16):
+    return [load("folder", split, size, root=root) for split in SPLITS]
+
+
+def one_picture(image: Image.Image, tmp_path, name: str, size: int = 16, **options) -> np.ndarray:
+    """What `load` makes of a picture, height x width x 3."""
+    image.save(tmp_path / name, **options)
+    return load("folder", "train", size, root=tmp_path).images[0].permute(1, 2, 0).numpy()
+
+
+def test_folder_has_classes_and_disjoint_splits(noise):
+    train, val, test = all_splits(noise)
+    assert len(train) + len(val) + len(test) == 40
+    assert len(train) > 24 and len(val) and len(test)
+    assert len(bytes_of(torch.cat([train.images, val.images, test.images]))) == 40
+    assert train.classes == val.classes == test.classes == ("cats", "dogs")
+    assert load("folder", "train", 16, root=noise / "cats").classes == ("cats",)
+
+
+def test_new_pictures_do_not_move_the_others(noise):
+    before = [bytes_of(images.images) for images in all_splits(noise)]
+    for i in range(20):
+        Image.effect_noise((30, 30), 50).save(noise / "cats" / f"new{i}.png")
+    after = [bytes_of(images.images) for images in all_splits(noise)]
+    assert all(old <= new for old, new in zip(before, after, strict=True))
+    assert sum(map(len, after)) == 60
+
+
+@pytest.mark.parametrize("count", [3, 4, 10])
+def test_small_folders_leave_no_split_empty(tmp_path, count):
+    for i in range(count):
+        Image.effect_noise((20, 20), 50).save(tmp_path / f"{i}.png")
+    sizes = [len(images) for images in all_splits(tmp_path)]
+    assert min(sizes) >= 1 and sum(sizes) == count
+
+
+def test_two_pictures_are_for_training(tmp_path):
+    for i in range(2):
+        Image.new("RGB", (20, 20)).save(tmp_path / f"{i}.png")
+    assert len(load("folder", "train", 16, root=tmp_path)) == 2
+    with pytest.raises(FileNotFoundError, match="2 pictures, none of them for 'test'"):
+        load("folder", "test", 16, root=tmp_path)
+
+
+def test_missing_and_empty_folders_are_reported(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
+        load("folder", root=tmp_path / "nowhere")
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / ".hidden.png").write_text("no picture either")
+    with pytest.raises(FileNotFoundError, match="0 pictures"):
+        load("folder", root=tmp_path)
+
+
+def test_phone_photos_stand_upright(tmp_path):
+    upright = Image.new("RGB", (64, 64), "blue")
+    upright.paste("red", (0, 0, 64, 32))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turn by 90 degrees clockwise to see it upright
+    picture = one_picture(upright.rotate(90), tmp_path, "phone.jpg", exif=exif)
+    assert picture[:6, :, 0].min() > 200 and picture[:6, :, 2].max() < 60
+    assert picture[-6:, :, 2].min() > 200 and picture[-6:, :, 0].max() < 60
+
+
+def test_long_pictures_are_cut_in_the_middle(tmp_path):
+    image = Image.new("RGB", (300, 100), "white")
+    image.paste("red", (100, 0, 200, 100))
+    picture = one_picture(image, tmp_path, "wide.png")
+    assert (picture[:, 2:-2] == [255, 0, 0]).all()
+
+
+def test_every_kind_of_pixel_becomes_rgb(tmp_path):
+    assert (one_picture(Image.new("L", (20, 20), 77), tmp_path, "a.png") == 77).all()
+    assert (one_picture(Image.new("I;16", (20, 20), 77 * 256), tmp_path, "a.png") == 77).all()
+    assert (one_picture(Image.new("1", (20, 20), 1), tmp_path, "a.png") == 255).all()
+    assert (one_picture(Image.new("RGBA", (20, 20), (255, 0, 0, 0)), tmp_path, "a.png") == 255).all()
+    assert (one_picture(Image.new("RGBA", (20, 20), (255, 0, 0, 255)), tmp_path, "a.png") == [255, 0, 0]).all()
+    assert (one_picture(Image.new("LA", (20, 20), (0, 0)), tmp_path, "a.png") == 255).all()
+    palette = Image.new("RGB", (20, 20), (200, 100, 50)).quantize(4)
+    assert (one_picture(palette, tmp_path, "a.png") == [200, 100, 50]).all()
+    transparent = Image.new("P", (20, 20))
+    assert (one_picture(transparent, tmp_path, "a.png", transparency=0) == 255).all()
+
+
+def test_unreadable_pictures_are_named_and_left_out(noise):
+    cut = (noise / "cats" / "0.png").read_bytes()[:200]
+    for i in range(20):
+        (noise / "cats" / f"cut{i}.png").write_bytes(cut)
+    (noise / "dogs" / "text.jpg").write_text("not a picture")
+    with pytest.warns(UserWarning) as caught:
+        sets = all_splits(noise)
+    assert sum(map(len, sets)) == 40
+    messages = " ".join(str(warning.message) for warning in caught)
+    assert all(f"cats/cut{i}.png" in messages for i in range(20)) and "dogs/text.jpg" in messages
+    assert len(caught) <= 3 and "left out" in messages
+
+
+def test_only_the_usual_formats_are_decoded(tmp_path):
+    Image.new("RGB", (20, 20)).save(tmp_path / "disguised.png", format="PPM")
+    with pytest.raises(ValueError, match=r"cannot be read: disguised\.png"):
+        load("folder", "train", 16, root=tmp_path)
+
+
+def test_huge_pictures_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    Image.new("RGB", (100, 100)).save(tmp_path / "bomb.png")
+    with pytest.raises(ValueError, match=r"cannot be read: bomb\.png"):
+        load("folder", "train", 16, root=tmp_path)
+
+
+# Streams
+
+
+@pytest.fixture
+def stream(noise, monkeypatch) -> ImageStream:
+    monkeypatch.setattr("simmim_lab.images.MEMORY_LIMIT", 0)
+    stream = load("folder", "train", 16, root=noise)
+    assert isinstance(stream, ImageStream)
+    monkeypatch.undo()
+    return stream
+
+
+@pytest.mark.parametrize("workers", [1, 5])
+def test_stream_equals_memory(stream, noise, workers):
+    memory = load("folder", "train", 16, root=noise)
+    stream = dataclasses.replace(stream, workers=workers)
+    assert (len(stream), stream.size, stream.classes) == (len(memory), memory.size, memory.classes)
+    assert torch.equal(stream.labels, memory.labels)
+    assert [stream.classes[label] for label in stream.labels] == [path.parent.name for path in stream.paths]
+    assert torch.equal(stream.take(7), memory.take(7))
+    assert stream.fingerprint() == memory.fingerprint()
+    assert torch.equal(stream.batch(8, seeded(3)), memory.batch(8, seeded(3)))
+    for options in ({}, {"crop_scale": None, "flip": False}):
+        pairs = zip(
+            stream.batches(8, map(seeded, range(6)), **options),
+            memory.batches(8, map(seeded, range(6)), **options),
+            strict=True,
+        )
+        assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
+
+
+def test_stream_can_be_left_early(stream):
+    batches = stream.batches(8, map(seeded, range(1000)))
+    assert next(batches).shape == (8, 3, 16, 16)
+    batches.close()
+
+
+def test_stream_goes_on_without_a_broken_file(stream):
+    stream.paths[0].write_text("not a picture")
+    with pytest.warns(UserWarning, match="is not a readable image"):
+        images = stream.take(len(stream))
+    assert torch.equal(images[0], images[1])
+    for path in stream.paths:
+        path.unlink()
+    with warnings.catch_warnings(action="ignore"), pytest.raises(ValueError, match="none of the"):
+        stream.take(1)
