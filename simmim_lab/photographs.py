@@ -14,7 +14,7 @@ from simmim_lab.imagesets import ImageSet, Source, pixels
 
 LOWEST_PHOTO = 300  # rows
 CROPS_PER_SCALE = 250
-SCALES = [2 ** (step / 3) for step in range(7)]  # the height of a photograph in crops: 1 to 4
+SIZES = {"train": 10, "val": 7, "test": 7}  # each size is 2 ** (1 / 3) times the one before
 FLAT = 8  # standard deviation of the brightness, of 255
 
 SKIMAGE, SKLEARN = "skimage/data", "sklearn/datasets/images"
@@ -77,9 +77,10 @@ PHOTOS: dict[str, dict[str, Source]] = {
 def load_photos(split: str, size: int) -> ImageSet:
     """Crops of photographs: eight to train on, a flower to validate, the cat Chelsea and a coffee cup to test.
 
-    Each photograph is shrunk to seven sizes at which it is 1 to 4 crops high: smaller crops would show textures,
-    not things. At each size crops are taken from a square lattice, at most 250 of them. Crops that are almost flat
-    (standard deviation of the brightness below 8 of 255) are left out of every split: an empty sky is too easy.
+    A photograph is shrunk to several sizes at which it is at least one crop high, to be seen whole: up to 4 crops
+    high where it is held out, since smaller crops would show textures and not things, and up to 8 where it trains,
+    for variety. At each size crops are taken from a square lattice, at most 250 of them. Crops that are almost
+    flat (standard deviation of the brightness below 8 of 255) are left out: an empty sky is too easy.
     Raises ValueError if `size` exceeds 300, the height of the lowest photograph.
     """
     if size > LOWEST_PHOTO:
@@ -87,7 +88,7 @@ def load_photos(split: str, size: int) -> ImageSet:
             f"the lowest of the photos has {LOWEST_PHOTO} rows: size must not exceed it, but is {size}"
         )
     photos = PHOTOS[split]
-    crops = [_crops(_packaged(file), size) for file in photos]
+    crops = [_crops(_packaged(file), size, SIZES[split]) for file in photos]
     labels = torch.arange(len(crops)).repeat_interleave(torch.tensor([len(some) for some in crops]))
     classes = tuple(Path(file).stem for file in photos)
     return ImageSet("photos", split, torch.cat(crops), labels, classes, tuple(photos.values()))
@@ -99,10 +100,10 @@ def _packaged(file: str) -> Image.Image:
     return Image.open(folder / inside).convert("RGB")
 
 
-def _crops(photo: Image.Image, size: int) -> UInt8[Tensor, "n 3 size size"]:
+def _crops(photo: Image.Image, size: int, sizes: int) -> UInt8[Tensor, "n 3 size size"]:
     crops = []
-    for crops_high in SCALES:
-        shrink = min(photo.size) / (size * crops_high)
+    for step in range(sizes):
+        shrink = min(photo.size) / size / 2 ** (step / 3)
         if shrink < 1:
             continue
         width, height = (round(side / shrink) for side in photo.size)
