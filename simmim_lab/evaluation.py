@@ -82,8 +82,8 @@ def nearest(images: Images, hidden: Hidden) -> Images:
 def biharmonic(images: Images, hidden: Hidden) -> Images:
     """Fill with the surface of least bending through the visible pixels; with 0.5 where none is visible.
 
-    The fill stays within the range of the visible values. Source: scikit-image's `inpaint_biharmonic`; it takes
-    about 8 ms for each mask of 32 x 32 pixels.
+    The fill stays within the range of the visible values. Source: scikit-image's `inpaint_biharmonic`,
+    which solves a system of equations for each different mask: slow for many masks.
     """
     from skimage.restoration import inpaint_biharmonic
 
@@ -118,9 +118,8 @@ class LMMSE:
     def fit(cls, images: Images) -> "LMMSE":
         """Estimate mean and covariance from training images of at most 48 x 48 pixels.
 
-        Give it many images, such as 10,000 random crops: on CIFAR-10 20,000 images score 2 dB more than 1,000.
-        A ridge of 1 % of the mean variance keeps the fit stable when they are few: a hundred times less costs 3
-        to 4 dB with 1,000 images; five times more costs 1.5 dB on the easy masks that hide single values.
+        Give it many images, such as 10,000 random crops: a covariance estimated from few is noisy. A ridge of 1 %
+        of the mean variance keeps the fit stable when they are few; a much larger one blurs what it predicts.
         Raises ValueError for larger images or fewer than two.
         """
         batch, _, height, width = images.shape

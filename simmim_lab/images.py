@@ -21,15 +21,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from PIL import Image
-from torch import Generator
+from torch import Generator, Tensor
 
 from simmim_lab.common import choose
-from simmim_lab.imagesets import SPLITS, ImageSet, ImageStream, Source, open_picture, stack_pictures
+from simmim_lab.imagesets import SPLITS, ImageSet, ImageStream, Source, open_picture, square, stack_pictures
 from simmim_lab.photographs import load_photos
 from simmim_lab.torchvision_sets import DOWNLOADS, load_download
 
-__all__ = ["SPLITS", "ImageSet", "ImageStream", "Source", "load"]
+__all__ = ["SPLITS", "ImageSet", "ImageStream", "Source", "load", "load_picture"]
 
 SCENES = {"train": 5_000, "val": 500, "test": 500}
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -59,6 +60,20 @@ def load(
     if name == "folder":
         return _load_folder(split, size, root)
     return load_download(name, split, size, root)
+
+
+def load_picture(path: str | Path, size: int = 32) -> Float[Tensor, "3 size size"]:
+    """One picture of yours, of any size and format, in [0, 1]: its middle, resized to `size` x `size` pixels.
+
+    Raises FileNotFoundError if it is missing, ValueError if it cannot be read.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}: give the path of a JPEG or PNG file")
+    try:
+        return square(open_picture(path, size), size) / 255
+    except Exception as error:  # Pillow raises errors of many kinds for a damaged file
+        raise ValueError(f"{path} is not a readable image ({error}): give a JPEG or PNG file") from error
 
 
 def _load_scenes(split: str, size: int) -> ImageSet:

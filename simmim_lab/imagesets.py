@@ -179,7 +179,7 @@ class ImageStream(_Batches):
         for i in range(index, index + len(self)):
             path = self.paths[i % len(self)]
             try:
-                return _square(open_picture(path, self.side), self.side)
+                return square(open_picture(path, self.side), self.side)
             except Exception as error:  # Pillow raises errors of many kinds for a damaged file
                 warnings.warn(f"skipped {path}, which is not a readable image: {error}", stacklevel=2)
         raise ValueError(f"none of the {len(self)} files is a readable image: convert them to JPEG or PNG")
@@ -237,7 +237,7 @@ def open_picture(path: Path, size: int) -> Image.Image:
         return ImageOps.exif_transpose(image)
 
 
-def _square(image: Image.Image, size: int) -> UInt8[Tensor, "3 size size"]:
+def square(image: Image.Image, size: int) -> UInt8[Tensor, "3 size size"]:
     """Make a picture RGB, on white where it is transparent, resize it to `size` and cut off what is too long."""
     if image.mode in ("I", "F"):
         raise ValueError("pixels of 32 bits have no fixed range")
@@ -267,7 +267,7 @@ def stack_pictures(
     def fill(i: int) -> bool:
         try:
             image, labels[i] = read(i)
-            images[i] = _square(image, size)
+            images[i] = square(image, size)
         except Exception:  # Pillow raises errors of many kinds for a damaged file
             return False
         return True

@@ -136,12 +136,13 @@ def pretrain(
     val: ImageSet | ImageStream | None = None,
     run_dir: str | Path | None = None,
     callbacks: Iterable[Callback] = (),
+    progress: bool = True,
 ) -> History:
     """Train `model` in place, on the device where it is, and return what happened.
 
     With a `run_dir` the state is kept there, and the same call goes on after an interruption; on a CPU its
     final weights are the same to the last bit. At the end `run_dir` also holds the model (`SimMIM.load`) and
-    `history.json`. Each callback is called with (step, model, history) every 25 steps.
+    `history.json`. Each callback is called with (step, model, history) every 25 steps. `progress` shows a bar.
     Raises ValueError for a checkpoint that is damaged or of another run, OSError for a folder that cannot be
     written (before training), FloatingPointError when the loss is no longer a number, and KeyboardInterrupt
     after saving.
@@ -164,7 +165,7 @@ def pretrain(
     batches = images.batches(recipe.batch_size, generators, crop_scale=recipe.crop_scale, flip=recipe.flip)
     readings: list[Tensor] = []
     first, began, started = history.steps, history.seconds, time.monotonic()
-    with _deferred_interrupt() as interrupted, _progress_bar(recipe, history) as bar:
+    with _deferred_interrupt() as interrupted, _progress_bar(recipe, history, progress) as bar:
         for step, batch in enumerate(batches, start=history.steps):
             lr = recipe.lr_at(recipe.done(step + 1, history.seconds))
             mask = draw_mask(model, batch, recipe, step_generator(recipe.seed, step, 1, device))
@@ -348,15 +349,16 @@ def _read(readings: list[Tensor], history: History, recipe: Recipe) -> None:
     readings.clear()
 
 
-def _progress_bar(recipe: Recipe, history: History) -> tqdm:
-    if recipe.steps:
-        return tqdm(total=recipe.steps, initial=history.steps, unit="step", desc="pre-training")
-    return tqdm(total=round(recipe.seconds), initial=round(history.seconds), unit="s", desc="pre-training")
+def _progress_bar(recipe: Recipe, history: History, progress: bool) -> tqdm:
+    total, initial, unit = recipe.steps, history.steps, "step"
+    if recipe.seconds:
+        total, initial, unit = round(recipe.seconds), round(history.seconds), "s"
+    return tqdm(total=total, initial=initial, unit=unit, desc="pre-training", disable=not progress)
 
 
 def _advance(bar: tqdm, recipe: Recipe, history: History) -> None:
     bar.set_postfix_str(f"loss {history.loss[-1]:.3f}, {history.images_per_second:.0f} images/s", refresh=False)
-    bar.update((history.steps if recipe.steps else min(round(history.seconds), bar.total)) - bar.n)
+    bar.update((history.steps if recipe.steps else min(round(history.seconds), round(recipe.seconds))) - bar.n)
 
 
 @contextmanager

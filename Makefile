@@ -1,0 +1,40 @@
+# `make` alone lists the commands. They need Python 3.11 to 3.13, and all that they install goes into .venv.
+#
+#   make lab PORT=9000             another port
+#   make lab TORCH=cpu             the small build of PyTorch without CUDA (Linux; on the first run)
+#   make lab PYTHON=/path/python3  another Python (on the first run)
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test demo notebooks bench
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+lab: .venv/.installed  ## open the lessons in JupyterLab
+	.venv/bin/simmim-lab lab $(if $(PORT),--port $(PORT))
+
+test: .venv/.installed  ## run every test
+	.venv/bin/python -m pytest
+
+demo: .venv/.installed  ## train SimMIM on photographs for two minutes; pictures and scores go to demo/
+	.venv/bin/simmim-lab demo --out demo
+
+notebooks: .venv/.installed  ## execute the lessons in place
+	.venv/bin/python tests/execute_lessons.py
+
+bench: .venv/.installed  ## run the side-by-side measurements
+	set -e; for script in benchmarks/*.py; do .venv/bin/python $$script; done
+
+# The first Python on the path that the course runs on.
+PYTHON = $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c \
+	'import sys; print("$(name)") if (3, 11) <= sys.version_info < (3, 14) else None' 2>/dev/null)))
+NO_PYTHON = SimMIM Lab needs Python 3.11, 3.12 or 3.13, but found $(or $(shell python3 --version 2>/dev/null),none): \
+	install one from python.org, or name it: make PYTHON=/path/to/python3
+
+# The stamp is written last: an install that was cut off starts anew. A later change of pyproject.toml only updates.
+.venv/.installed: pyproject.toml
+	$(if $(PYTHON),,$(error $(NO_PYTHON)))
+	@test -f $@ || $(PYTHON) -m venv --clear .venv
+	$(if $(TORCH),.venv/bin/python -m pip install torch torchvision --index-url https://download.pytorch.org/whl/$(TORCH))
+	.venv/bin/python -m pip install --editable ".[lab,hub,dev]"
+	@touch $@

@@ -1,0 +1,167 @@
+"""The demo: train a small SimMIM on photographs, score it on others, and show what it fills in.
+
+`simmim-lab demo` runs it. Its test is honest: other photographs, hidden pixels only, and next to the model the
+best that can be done without learning (`biharmonic`) and with a linear model (`LMMSE`).
+"""
+
+import json
+import platform
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from simmim_lab import evaluation, images, masking, plots, training
+from simmim_lab.common import replace_file
+from simmim_lab.simmim import SimMIM
+
+Images = Float[Tensor, "batch 3 height width"]
+Hidden = Bool[Tensor, "batch height width"]
+
+PRESET, SIZE = "vit_nano", 32
+RATIO, CELL = 0.6, 8  # the share that is hidden, in squares of so many pixels
+TEST_IMAGES, TRAIN_IMAGES, SHOWN = 300, 10_000, 8  # to score on, to fit the LMMSE to, to draw
+
+METHODS = {
+    "model": "SimMIM",
+    "lmmse": "LMMSE, the best linear",
+    "biharmonic": "biharmonic",
+    "nearest": "nearest pixel",
+    "visible_mean": "mean of the visible",
+}
+
+
+def run(out: Path, *, seconds: float = 120, data: str = "photos", root: Path | None = None, seed: int = 0) -> None:
+    """Train for `seconds` on the images `data`, and write pictures, scores and the model into `out`.
+
+    A demo that was interrupted goes on where it was; a finished one starts anew. Training starts from
+    `torch.manual_seed(seed)`, and the masks of the test come from `seed` too.
+    Raises OSError if `out` cannot be written, before training.
+    """
+    print(
+        f"Trains SimMIM ({PRESET}) for {seconds:g} s to fill in hidden parts of {data}, "
+        "and tests it on images it has never seen."
+    )
+    _check_writable(out)
+    folder = out / "model"
+    checkpoint = folder / "checkpoint.safetensors"
+    if checkpoint.exists():
+        print(f"{out} holds a demo that was interrupted: it goes on from there.")
+    elif (out / "metrics.json").exists():
+        print(f"{out} holds a finished demo: this one starts anew and replaces it.")
+
+    recipe = training.Recipe.preset(PRESET, seconds=seconds, seed=seed, mask_ratio=RATIO, mask_size=CELL)
+    train, val, test = (images.load(data, split, SIZE, root=root) for split in images.SPLITS)
+    torch.manual_seed(seed)
+    model = SimMIM.preset(PRESET, SIZE).to(training.best_device())
+    training.pick_threads(model, train, recipe)
+    history = training.pretrain(model, train, recipe, val=val, run_dir=folder)
+    model.cpu().eval()
+
+    originals = test.take(min(TEST_IMAGES, len(test)))
+    print(f"Scores the hidden pixels of {len(originals)} test images …")
+    mask = training.draw_mask(model, originals, recipe, torch.Generator().manual_seed(seed))
+    hidden = masking.to_pixels(mask, model.patch)
+    fills = {"model": model.reconstruct(originals, mask)}
+    fills |= {name: fill(originals, hidden) for name, fill in evaluation.BASELINES.items()}
+    fills["lmmse"] = evaluation.LMMSE.fit(train.take(min(TRAIN_IMAGES, len(train))))(originals, hidden)
+    psnr = {name: evaluation.psnr(originals, filled, hidden) for name, filled in fills.items()}
+    ssim = {name: evaluation.ssim(originals, filled, hidden) for name, filled in fills.items()}
+
+    shown = min(SHOWN, len(originals))
+    few = (2 * torch.arange(shown) + 1) * len(originals) // (2 * shown)  # spread over the test
+    picture = plots.reconstructions(originals[few], hidden[few], model.predict(originals[few], mask[few]))
+    plots.save(
+        picture,
+        out / "reconstructions.png",
+        f"{shown} test images in four columns: original; with {RATIO:.0%} hidden in squares of {CELL} pixels; "
+        f"reconstructed by SimMIM; and the reconstruction where it was hidden with the original elsewhere.",
+    )
+    plots.save(
+        plots.loss_curve(history),
+        out / "loss.png",
+        f"The loss on hidden pixels over {history.steps} steps: the training loss goes from {history.loss[0]:.2f} "
+        f"to {history.loss[-1]:.2f}, the validation loss ends at {history.val_loss[-1]:.2f}.",
+    )
+    metrics = {
+        "data": data,
+        "model": PRESET,
+        "seed": seed,
+        "steps": history.steps,
+        "seconds": history.seconds,
+        "images_per_second": history.images_per_second,
+        "psnr_hidden": psnr,
+        "ssim_hidden": ssim,
+        "contrast_hidden": neighbour_contrast(originals, fills["model"], hidden),
+        "test": {"images": len(originals), "mask_ratio": RATIO, "mask_size": CELL},
+        "machine": _machine(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    text = json.dumps(metrics, indent=2) + "\n"
+    replace_file(out / "metrics.json", lambda path: path.write_text(text))
+    checkpoint.unlink()  # from here on the demo is finished
+
+    print(_table(psnr, ssim), _findings(metrics), sep="\n\n", end="\n\n")
+    print(f"In {out}: reconstructions.png, loss.png, metrics.json and the trained model in model/")
+
+
+def neighbour_contrast(images: Images, filled: Images, hidden: Hidden) -> float:
+    """How much neighbouring hidden pixels differ in `filled`, relative to `images`: 0 is flat, 1 as sharp.
+
+    Root mean squares of the differences between pixels side by side that are both hidden.
+    """
+    both = (hidden[:, :, 1:] & hidden[:, :, :-1])[:, None].expand(-1, 3, -1, -1)
+    real, ours = (x.diff(dim=-1)[both].square().mean().sqrt() for x in (images, filled))
+    return (ours / real).item()
+
+
+def _table(psnr: dict[str, float], ssim: dict[str, float]) -> str:
+    """The scores as aligned text, the best first."""
+    rows = [f"{'on hidden pixels':24}{'PSNR (dB)':>9}{'SSIM':>8}"]
+    for name in sorted(psnr, key=psnr.get, reverse=True):
+        rows.append(f"{METHODS[name]:24}{psnr[name]:9.2f}{ssim[name]:8.3f}")
+    return "\n".join(rows)
+
+
+def _findings(metrics: dict) -> str:
+    """Two sentences about these scores, whatever they are."""
+    psnr, contrast = metrics["psnr_hidden"], metrics["contrast_hidden"]
+
+    def against(name: str) -> str:
+        gain = psnr["model"] - psnr[name]
+        return f"{abs(gain):.2f} dB {'better' if gain > 0 else 'worse'} than"
+
+    if contrast < 1:
+        why = "blurry, because the squared error is least for the average of all that could be there"
+    else:
+        why = "rough, which more training would smooth"
+    return (
+        f"SimMIM fills hidden pixels {against('biharmonic')} the smoothest surface (biharmonic) and "
+        f"{against('lmmse')} the best linear prediction (LMMSE).\n"
+        f"Its fills are {why}: neighbouring pixels differ {contrast:.0%} as much as in the originals."
+    )
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(f"cannot write into {folder} ({error.strerror}): choose another --out") from error
+
+
+def _machine() -> dict[str, str | int]:
+    """What a speed depends on."""
+    facts = Path("/proc/cpuinfo")
+    models = [line for line in facts.read_text().splitlines() if "model name" in line] if facts.exists() else []
+    return {
+        "cpu": models[0].split(":")[1].strip() if models else platform.processor(),
+        "device": str(training.best_device()),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+    }

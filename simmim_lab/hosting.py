@@ -1,0 +1,175 @@
+"""What the tools write into the lessons: where the course is hosted, and what a lesson costs.
+
+Where the course is hosted is written in one place: `Repository` under [project.urls] in pyproject.toml. The badges
+and setup cells of all lessons follow from it, and `simmim-lab host OWNER/REPO` changes them together. Until it is
+set, no lesson has a badge. What a lesson costs is measured by benchmarks/lessons.py, into results/lessons.json.
+"""
+
+import copy
+import json
+import re
+import tomllib
+from functools import partial
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simmim_lab.common import replace_file
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+SETUP = """\
+# Setup: nothing happens where the course is installed. On Colab this installs it.
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = ""  # where the course is hosted; `simmim-lab host OWNER/REPO` fills this in
+
+found = importlib.util.find_spec("simmim_lab")
+if not (found and found.origin):  # without an origin it is a mere folder of this name
+    clones = [folder for folder in Path.cwd().parents if (folder / "simmim_lab/__init__.py").exists()]
+    source = str(clones[0]) if clones else REPOSITORY
+    if not source:
+        raise SystemExit("simmim_lab is missing: clone the course and open this lesson in its folder")
+    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source]).returncode:
+        raise SystemExit("pip failed, see above: check the connection, then run this cell again")
+    importlib.invalidate_caches()"""
+
+BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+COLAB = "https://colab.research.google.com/github"
+GITHUB = "https://github.com/"
+
+
+def host(root: Path, repository: str, branch: str = "main") -> list[Path]:
+    """Make "OWNER/REPO" on GitHub the home of the course in folder `root`; "" makes it homeless again.
+
+    Returns the files that changed. Raises ValueError for a name that GitHub does not allow, and for a lesson
+    without a place for what is written here; then nothing has changed.
+    """
+    url = _address(repository, branch) if repository else ""
+    project = root / "pyproject.toml"
+    old = project.read_text(encoding="utf-8")
+    line = f'Repository = "{url}"\n' if url else ""
+    new, places = re.subn(r"(?m)^(\[project\.urls\].*\n)(?:Repository = .*\n)?", rf"\g<1>{line}", old)
+    if places != 1:
+        raise ValueError(f"{project} has no table [project.urls]: add this line")
+    tomllib.loads(new)  # a second Repository in the table is an error, and must not be written
+    changed = _changes(root, url)
+    if new != old:
+        replace_file(project, lambda path: path.write_text(new, encoding="utf-8"))
+    return [project] * (new != old) + _write(changed)
+
+
+def update(root: Path) -> list[Path]:
+    """Write home and costs into all lessons of the course in folder `root`, and return those that changed."""
+    return _write(_changes(root, home(root)))
+
+
+def differences(root: Path) -> list[str]:
+    """A line for everything that `update` would change."""
+    found = []
+    for path, (old, new) in _changes(root, home(root)).items():
+        for number, (before, after) in enumerate(zip(old.cells, new.cells, strict=True), 1):
+            lines = zip_longest(before.source.splitlines(), after.source.splitlines())
+            first = next((pair for pair in lines if pair[0] != pair[1]), None)
+            if first:
+                found.append(f"{path.name}, cell {number}: {first[0]!r} should be {first[1]!r}")
+    return found
+
+
+def home(root: Path) -> str:
+    """The address of the branch that the course in folder `root` is hosted on, or ""."""
+    project = root / "pyproject.toml"
+    if not project.exists():
+        return ""
+    return tomllib.loads(project.read_text(encoding="utf-8"))["project"].get("urls", {}).get("Repository", "")
+
+
+def lessons(root: Path) -> list[Path]:
+    """The notebooks of the lessons, in order."""
+    return sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+def fill(notebook: "NotebookNode", path: Path, url: str) -> None:
+    """Write the badge, the costs and the setup cell into the notebook of the lesson at `path`."""
+    setup = [cell for cell in notebook.cells if "setup" in cell.metadata.get("tags", [])]
+    if len(setup) != 1:
+        raise ValueError(f"{path.name} has {len(setup)} cells with the tag `setup`: give it to one")
+    setup[0].source = setup_cell(url)
+    head = notebook.cells[0]
+    for marker, text in ("badge", _badge(path, url)), ("cost", _cost(path)):
+        pattern = rf"(?<=\n\n).*<!-- {marker} -->.*(?=\n\n|\Z)"
+        if len(re.findall(pattern, head.source)) != 1:
+            raise ValueError(f"{path.name} needs one paragraph `<!-- {marker} -->` in its first cell")
+        before, after = re.split(pattern, head.source)
+        # The marker comes last: Markdown shows the rest of a line that starts with a comment as it is.
+        head.source = f"{before}{text}<!-- {marker} -->{after}"
+
+
+def setup_cell(url: str) -> str:
+    """The text of the setup cell of a course with this home."""
+    if not url:
+        return SETUP
+    repository, branch = _split(url)
+    return SETUP.replace('REPOSITORY = ""', f'REPOSITORY = "git+{GITHUB}{repository}@{branch}"')
+
+
+def _badge(path: Path, url: str) -> str:
+    if not url:
+        return ""
+    repository, branch = _split(url)
+    return f"[![Open In Colab]({BADGE})]({COLAB}/{repository}/blob/{branch}/notebooks/{path.name})"
+
+
+def _cost(path: Path) -> str:
+    results = path.parents[1] / "results" / "lessons.json"
+    costs = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
+    if path.stem not in costs:
+        return ""
+    cost = costs[path.stem]
+    return (
+        f"*Measured on {cost['cores']} cores ({cost['cpu']}): {cost['full']['seconds']:.0f} s and "
+        f"{cost['full']['gigabytes']:.1f} GB of memory; in fast mode {cost['fast']['seconds']:.0f} s "
+        "([how](../results/lessons.json)).*"
+    )
+
+
+def _address(repository: str, branch: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9](-?[A-Za-z0-9])*/(?!\.)[\w.-]+(?<!\.git)", repository, re.ASCII):
+        raise ValueError(f"expected OWNER/REPO as on GitHub, like jane/simmim-lab, but got {repository!r}")
+    if not re.fullmatch(r"[\w-]+([./][\w-]+)*(?<!\.lock)", branch, re.ASCII) or branch.startswith("-"):
+        raise ValueError(f"expected the name of a branch, like main, but got {branch!r}")
+    return f"{GITHUB}{repository}/tree/{branch}"
+
+
+def _split(url: str) -> tuple[str, str]:
+    """("OWNER/REPO", branch) of an address."""
+    repository, tree, branch = url.removeprefix(GITHUB).partition("/tree/")
+    if not tree or url != _address(repository, branch):
+        raise ValueError(f"Repository in pyproject.toml is {url!r}: write it with `simmim-lab host OWNER/REPO`")
+    return repository, branch
+
+
+def _changes(root: Path, url: str) -> dict[Path, tuple["NotebookNode", "NotebookNode"]]:
+    """For every lesson that `fill` would change: what it is, and what it should be."""
+    import nbformat
+
+    changes = {}
+    for path in lessons(root):
+        old = nbformat.read(path, as_version=4)
+        new = copy.deepcopy(old)
+        fill(new, path, url)
+        if new != old:
+            changes[path] = old, new
+    return changes
+
+
+def _write(changes: dict[Path, tuple["NotebookNode", "NotebookNode"]]) -> list[Path]:
+    import nbformat
+
+    for path, (_, new) in changes.items():
+        replace_file(path, partial(nbformat.write, new))
+    return list(changes)

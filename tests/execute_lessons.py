@@ -1,0 +1,84 @@
+"""Execute the lessons in place, outputs included: `make notebooks`.
+
+    python tests/execute_lessons.py                               all lessons
+    python tests/execute_lessons.py notebooks/01_masking.ipynb    one of them
+
+A lesson that fails is left as it was.
+"""
+
+import argparse
+import os
+import re
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+from simmim_lab import hosting
+from simmim_lab.common import replace_file
+
+ROOT = Path(__file__).parents[1]
+VIEW = "application/vnd.jupyter.widget-view+json"
+PROGRESS = re.compile(r"^.*\[\d\d:\d\d[<,:].*\](\n|\Z)", re.MULTILINE)  # 60%|██ | 3/5 [00:02<00:01, 1.5it/s]
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("lessons", nargs="*", type=Path, metavar="LESSON")
+    paths = parser.parse_args(arguments).lessons or hosting.lessons(ROOT)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the tests, which compare the outputs
+    os.environ.pop("SIMMIM_LAB_FAST", None)
+    failed = 0
+    for path in paths:
+        print(path.name, end=" ", flush=True)
+        start = time.perf_counter()
+        try:
+            execute(path)
+            print(f"{time.perf_counter() - start:.0f} s", flush=True)
+        except Exception as error:
+            failed += 1
+            print(f"failed and is left as it was:\n\n{error}\n", flush=True)
+    return min(failed, 1)
+
+
+def execute(path: Path) -> None:
+    """Run the lesson from top to bottom and write its outputs back into it."""
+    notebook = nbformat.read(path, as_version=4)
+    hosting.fill(notebook, path, hosting.home(path.resolve().parents[1]))
+    options = {"timeout": None, "record_timing": False, "store_widget_state": False, "coalesce_streams": True}
+    NotebookClient(notebook, resources={"metadata": {"path": path.parent}}, **options).execute()
+    tidy(notebook)
+    replace_file(path, partial(nbformat.write, notebook))
+
+
+def tidy(notebook: nbformat.NotebookNode) -> None:
+    """Remove what would differ from run to run, and what a reader without a kernel would see as an error.
+
+    A widget keeps its picture and loses its view; a progress bar goes.
+    """
+    notebook.metadata = nbformat.from_dict(METADATA)
+    for cell in notebook.cells:
+        cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in cell.metadata if key == "tags"})
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if _keep(output)]
+
+
+def _keep(output: nbformat.NotebookNode) -> bool:
+    """Take view and progress bars out of an output, and say whether anything is left of it."""
+    if output.output_type == "stream":
+        output.text = PROGRESS.sub("", output.text)
+        return bool(output.text.strip())
+    data = output.get("data", {})
+    data.pop(VIEW, None)
+    return not PROGRESS.fullmatch(data.get("text/plain", ""))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

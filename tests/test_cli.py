@@ -1,0 +1,328 @@
+import _thread
+import json
+import sys
+import threading
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from simmim_lab import cli, demo, evaluation, training
+from simmim_lab.cli import main
+from simmim_lab.masking import STRATEGIES
+from simmim_lab.simmim import PRESETS, SimMIM
+
+METHODS = {"model", "visible_mean", "nearest", "biharmonic", "lmmse"}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A short demo that was interrupted with Ctrl-C at its start: its folder, and what each of the two calls said."""
+    out = tmp_path_factory.mktemp("demo") / "new" / "folder"
+    command = ["demo", "--out", str(out), "--seconds", "3", "--seed", "1"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "TEST_IMAGES", 20)
+        patch.setattr(demo, "TRAIN_IMAGES", 300)
+        patch.setattr(training, "pick_threads", lambda *_: 1)
+        threading.Thread(target=interrupt_when_exists, args=[out / "model" / "checkpoint.safetensors"]).start()
+        interrupted = run(command)
+        files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*"))
+        return SimpleNamespace(out=out, interrupted=interrupted, files=files, completed=run(command))
+
+
+def interrupt_when_exists(path: Path) -> None:
+    """Do what Ctrl-C does, once there is a file."""
+    deadline = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    _thread.interrupt_main()
+
+
+def run(command: list[str]) -> SimpleNamespace:
+    with redirect_stdout(StringIO()) as said, redirect_stderr(StringIO()) as complained:
+        code = main(command)
+    return SimpleNamespace(code=code, said=said.getvalue(), complained=complained.getvalue())
+
+
+@pytest.fixture
+def picture(tmp_path) -> Path:
+    """A picture of the size that the demo's model takes."""
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "picture.png")
+    return tmp_path / "picture.png"
+
+
+def fails(capsys, *argv: str | Path) -> str:
+    """Run a command that must fail, and return its only line of complaint."""
+    capsys.readouterr()
+    assert main([str(word) for word in argv]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("simmim-lab: error: ") and error.count("\n") == 1
+    return error
+
+
+def help_of(capsys, *argv: str) -> str:
+    with pytest.raises(SystemExit, match="0"):
+        main([*argv, "--help"])
+    return capsys.readouterr().out
+
+
+# demo
+
+
+def test_an_interrupted_demo_says_so_and_goes_on(finished):
+    assert finished.interrupted.code == 130
+    assert finished.interrupted.complained.endswith("simmim-lab: stopped; run the same command to continue\n")
+    assert finished.files == ["model", "model/checkpoint.safetensors"]
+    assert finished.completed.code == 0
+    assert "interrupted: it goes on from there" in finished.completed.said
+
+
+def test_the_demo_leaves_pictures_scores_and_a_model(finished):
+    assert {path.name for path in finished.out.iterdir()} == {
+        "reconstructions.png",
+        "loss.png",
+        "metrics.json",
+        "model",
+    }
+    with Image.open(finished.out / "reconstructions.png") as picture:
+        assert picture.width > picture.height > 4 * 220  # four rows of two images, two pixels per screen pixel
+        assert "8 test images" in picture.text["Description"]
+    with Image.open(finished.out / "loss.png") as picture:
+        assert picture.width >= 1000 and "validation" in picture.text["Description"]
+    images = torch.rand(2, 3, 32, 32)
+    assert (
+        SimMIM.load(finished.out / "model").reconstruct(images, STRATEGIES["half"](2, (8, 8))).shape
+        == images.shape
+    )
+
+
+def test_the_demo_records_its_scores_and_the_machine(finished):
+    metrics = json.loads((finished.out / "metrics.json").read_text())
+    assert (metrics["data"], metrics["model"], metrics["seed"]) == ("photos", "vit_nano", 1)
+    assert metrics["steps"] > 0 and metrics["seconds"] >= 3 and metrics["images_per_second"] > 0
+    assert set(metrics["psnr_hidden"]) == set(metrics["ssim_hidden"]) == METHODS
+    assert all(5 < score < 40 for score in metrics["psnr_hidden"].values())
+    assert all(-1 <= score <= 1 for score in metrics["ssim_hidden"].values())
+    assert metrics["machine"]["threads"] >= 1 and metrics["machine"]["torch"] == torch.__version__
+
+
+def test_the_demo_prints_the_recorded_scores_best_first(finished):
+    psnr = json.loads((finished.out / "metrics.json").read_text())["psnr_hidden"]
+    lines = finished.completed.said.splitlines()
+    [head] = [i for i, line in enumerate(lines) if "PSNR (dB)" in line]
+    table = lines[head + 1 : head + 6]
+    assert [line.split()[-2] for line in table] == [
+        f"{score:.2f}" for score in sorted(psnr.values(), reverse=True)
+    ]
+    assert len({len(line) for line in lines[head : head + 6]}) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "contrast", "words"),
+    [
+        (18, 0.3, ("1.00 dB better than the smoothest", "0.50 dB worse than the best linear", "blurry", "30%")),
+        (16, 0.3, ("1.00 dB worse than the smoothest", "2.50 dB worse than the best linear", "blurry")),
+        (19, 1.2, ("2.00 dB better than the smoothest", "0.50 dB better than the best linear", "rough", "120%")),
+    ],
+)
+def test_the_two_sentences_follow_from_the_scores(model, contrast, words):
+    psnr = {"model": model, "biharmonic": 17, "lmmse": 18.5}
+    text = demo._findings({"psnr_hidden": psnr, "contrast_hidden": contrast})
+    assert all(word in text for word in words)
+    assert text.count(". ") + text.count(".\n") + text.endswith(".") == 2
+
+
+def test_contrast_compares_hidden_neighbours_only():
+    images = torch.rand(2, 3, 8, 8)
+    hidden = torch.zeros(2, 8, 8, dtype=torch.bool)
+    hidden[:, :4] = True
+    halved = torch.where(hidden[:, None], 0.5 + (images - 0.5) / 2, torch.rand_like(images))
+    assert demo.neighbour_contrast(images, images, hidden) == pytest.approx(1)
+    assert demo.neighbour_contrast(images, halved, hidden) == pytest.approx(0.5)
+    assert demo.neighbour_contrast(images, evaluation.visible_mean(images, hidden), hidden) == pytest.approx(0)
+
+
+def test_an_unwritable_folder_is_reported_before_training(capsys, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("simmim_lab.images.load", lambda *_, **__: pytest.fail("the demo went on"))
+    assert "choose another --out" in fails(capsys, "demo", "--out", tmp_path / "file")
+
+
+# pretrain
+
+
+def test_pretrain_trains_and_then_goes_on(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "pick_threads", lambda *_: 1)
+    command = ["pretrain", "--data", "scenes", "--steps", "2", "--batch-size", "4", "--run", str(tmp_path / "run")]
+    assert main(command) == 0
+    assert "Starts a run" in capsys.readouterr().out
+    SimMIM.load(tmp_path / "run")
+    assert main(command) == 0
+    assert "Continues the run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--steps", "1", "--preset", "vit_nan"], "did you mean 'vit_nano'?"),
+        (["--steps", "1", "--data", "photo"], "did you mean 'photos'?"),
+        (["--steps", "1", "--mask", "blok"], "did you mean 'block'?"),
+        (["--steps", "1", "--mask-ratio", "1.5"], "between 0 and 1, but is 1.5"),
+        (["--steps", "1", "--mask-size", "6"], "not a multiple of the patch"),
+        (["--steps", "1", "--data", "folder"], "root"),
+        (["--steps", "one"], "invalid int value: 'one'"),
+        (["--steps", "1", "--seconds", "1"], "not allowed with"),
+        ([], "one of the arguments --steps --seconds is required"),
+    ],
+)
+def test_pretrain_explains_bad_input_in_one_line(capsys, tmp_path, argv, words):
+    assert words in fails(capsys, "pretrain", "--run", tmp_path / "run", *argv)
+
+
+def test_pretrain_explains_an_empty_folder(capsys, tmp_path):
+    (tmp_path / "empty").mkdir()
+    error = fails(
+        capsys,
+        *("pretrain", "--data", "folder", "--root", tmp_path / "empty", "--steps", "1", "--run", tmp_path / "run"),
+    )
+    assert str(tmp_path / "empty") in error
+
+
+# reconstruct
+
+
+def reconstruct(finished, picture: Path, out: Path, *options: str) -> tuple[np.ndarray, np.ndarray]:
+    """Run the command; return the picture and its completion as arrays."""
+    command = ["reconstruct", "--run", finished.out / "model", "--image", picture, "--out", out, *options]
+    assert main([str(word) for word in command]) == 0
+    completed = out.with_name(f"{out.stem}_completed.png")
+    return np.asarray(Image.open(picture)), np.asarray(Image.open(completed))
+
+
+def test_half_completes_the_top_and_keeps_the_bottom_exactly(finished, picture, tmp_path):
+    original, completed = reconstruct(finished, picture, tmp_path / "new" / "half.png", "--mask", "half")
+    assert np.array_equal(completed[16:], original[16:])
+    assert not np.array_equal(completed[:16], original[:16])
+    with Image.open(tmp_path / "new" / "half.png") as panels:
+        assert panels.width > 4 * 220 and "50% hidden" in panels.text["Description"]
+
+
+def test_a_mask_file_hides_every_patch_that_it_touches(finished, picture, tmp_path):
+    mask = np.zeros((320, 640), dtype=np.uint8)  # another size and shape: it is laid over the whole image
+    mask[80:90, 160:180] = 255  # the pixel at row 8 and column 8 of the image
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    original, completed = reconstruct(
+        finished, picture, tmp_path / "out.png", "--mask", str(tmp_path / "mask.png")
+    )
+    changed = (original != completed).any(-1)
+    assert changed[8:12, 8:12].any()
+    changed[8:12, 8:12] = False
+    assert not changed.any()
+
+
+def test_an_image_of_another_size_is_cropped_and_resized_and_that_is_said(finished, capsys, tmp_path):
+    wide = np.zeros((64, 200, 3), dtype=np.uint8)
+    wide[:, 60:140] = 200  # the middle 64 x 64 pixels, and a little more since resizing looks around
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    _, completed = reconstruct(finished, tmp_path / "wide.png", tmp_path / "out.png", "--mask", "half")
+    assert completed.shape == (32, 32, 3) and (completed[16:] == 200).all()
+    assert "resized to 32 x 32 pixels" in capsys.readouterr().out
+
+
+def test_the_seed_draws_the_mask(finished, picture, tmp_path):
+    first, again, other = (
+        reconstruct(finished, picture, tmp_path / "out.png", "--mask", "random", "--seed", seed)[1]
+        for seed in "001"
+    )
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+def test_reconstruct_explains_bad_input_in_one_line(finished, picture, capsys, tmp_path):
+    def error(run=finished.out / "model", image=picture, out=tmp_path / "out.png", **options: str) -> str:
+        more = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
+        return fails(capsys, "reconstruct", "--run", run, "--image", image, "--out", out, *more)
+
+    (tmp_path / "broken.png").write_bytes(picture.read_bytes()[:100])
+    corrupt = tmp_path / "corrupt"
+    corrupt.mkdir()
+    for file in (finished.out / "model").iterdir():
+        (corrupt / file.name).write_bytes(file.read_bytes()[:500])
+    before = sorted(tmp_path.rglob("*"))
+    assert "there is no file" in error(image=tmp_path / "missing.png")
+    assert "not a readable image" in error(image=tmp_path / "broken.png")
+    assert "model.json is missing" in error(run=tmp_path)
+    assert str(corrupt) in error(run=corrupt)
+    assert "did you mean 'half'?" in error(mask="haf")
+    assert "there is no file" in error(mask=str(tmp_path / "missing.png"))
+    assert "between 0 and 1, but is 2.0" in error(mask="random", mask_ratio="2")
+    assert "must end in .png" in error(out=tmp_path / "out.jpg")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+# lab
+
+
+@pytest.fixture
+def jupyterlab(monkeypatch):
+    """Stand in for JupyterLab; the list is filled with the options that it is started with."""
+    started, module = [], ModuleType("jupyterlab.labapp")
+    module.main = started.extend
+    monkeypatch.setitem(sys.modules, "jupyterlab", ModuleType("jupyterlab"))
+    monkeypatch.setitem(sys.modules, "jupyterlab.labapp", module)
+    return started
+
+
+def test_lab_opens_the_lessons_of_this_checkout(jupyterlab, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert main(["lab", "--port", "9000", "--no-browser"]) == 0
+    assert f"--ServerApp.root_dir={Path(__file__).parents[1]}" in jupyterlab
+    assert {"--port=9000", "--no-browser"} <= set(jupyterlab)
+
+
+def test_lab_without_a_checkout_takes_the_current_folder_or_explains(jupyterlab, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(cli, "__file__", str(tmp_path / "site-packages" / "simmim_lab" / "cli.py"))
+    monkeypatch.chdir(tmp_path)
+    assert "no folder notebooks" in fails(capsys, "lab")
+    (tmp_path / "notebooks").mkdir()
+    assert main(["lab"]) == 0
+    assert f"--ServerApp.root_dir={tmp_path}" in jupyterlab
+
+
+def test_lab_without_jupyterlab_names_the_remedy(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jupyterlab.labapp", None)
+    assert "pip install 'simmim-lab[lab]'" in fails(capsys, "lab")
+
+
+# help
+
+
+@pytest.mark.parametrize("command", ["demo", "pretrain", "reconstruct", "lab"])
+def test_every_command_explains_itself_with_an_example(capsys, command):
+    assert command in help_of(capsys)
+    text = help_of(capsys, command)
+    [example] = [line for line in text.splitlines() if line.startswith(f"  simmim-lab {command}")]
+    assert cli._parser().parse_args(example.split()[1:]).command.__name__ == command
+
+
+def test_help_lists_every_preset_mask_and_data_set(capsys):
+    words = help_of(capsys, "pretrain").replace(",", " ").split()
+    assert {*PRESETS, *STRATEGIES, "photos", "scenes", "cifar10", "folder"} <= set(words)
+    assert set(STRATEGIES) <= set(help_of(capsys, "reconstruct").replace(",", " ").replace(";", " ").split())
+
+
+def test_unknown_commands(capsys):
+    assert "--help" in fails(capsys)
+    assert "invalid choice: 'train'" in fails(capsys, "train")
+
+
+def test_a_bug_keeps_its_traceback(jupyterlab, monkeypatch):
+    monkeypatch.setattr(sys.modules["jupyterlab.labapp"], "main", lambda options: {}["a bug"])
+    with pytest.raises(KeyError):
+        main(["lab"])

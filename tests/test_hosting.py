@@ -1,0 +1,199 @@
+"""`simmim-lab host` and the setup cell."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.machinery import ModuleSpec
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+import tiny_lesson
+from bs4 import BeautifulSoup
+from nbconvert.filters import markdown2html
+
+from simmim_lab import hosting
+from simmim_lab.cli import main
+
+COSTS = {"cpu": "Some CPU (2 GHz)", "cores": 2, "full": {"seconds": 84.6, "gigabytes": 0.93}, "fast": {"seconds": 20}}
+
+
+@pytest.fixture
+def course(tmp_path):
+    path = tiny_lesson.write(tmp_path)
+    path.with_name("08_tiny.ipynb").write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def files(root) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in [root / "pyproject.toml", *hosting.lessons(root)]}
+
+
+def head(root, name="07_tiny") -> str:
+    return nbformat.read(root / "notebooks" / f"{name}.ipynb", as_version=4).cells[0].source
+
+
+def setup(root, name="07_tiny") -> str:
+    return nbformat.read(root / "notebooks" / f"{name}.ipynb", as_version=4).cells[1].source
+
+
+def test_host_writes_address_badges_and_setup_cells(course):
+    assert len(hosting.host(course, "jane/mim-course", "spring/2027")) == 3
+    project = tomllib.loads((course / "pyproject.toml").read_text())["project"]
+    assert project["urls"]["Repository"] == "https://github.com/jane/mim-course/tree/spring/2027"
+    for name in ("07_tiny", "08_tiny"):
+        link = BeautifulSoup(markdown2html(head(course, name)), "html.parser").find("a", href=re.compile("colab"))
+        at = "https://colab.research.google.com/github/jane/mim-course/blob/spring/2027/notebooks/"
+        assert link["href"] == f"{at}{name}.ipynb"
+        assert link.img["alt"] == "Open In Colab"
+        assert '\nREPOSITORY = "git+https://github.com/jane/mim-course@spring/2027"  #' in setup(course, name)
+
+
+def test_host_twice_changes_nothing_and_elsewhere_moves_all(course):
+    hosting.host(course, "jane/mim-course")
+    first = files(course)
+    assert hosting.host(course, "jane/mim-course") == []
+    assert files(course) == first
+    hosting.host(course, "kim/fork")
+    assert all(b"jane" not in data and b"kim/fork" in data for data in files(course).values())
+
+
+def test_unset_brings_back_what_was_there(course):
+    hosting.update(course)
+    before = files(course)
+    hosting.host(course, "jane/mim-course")
+    hosting.host(course, "")
+    assert files(course) == before
+    assert "colab" not in head(course)
+
+
+def test_check_lists_what_disagrees(course, monkeypatch, capsys):
+    monkeypatch.chdir(course)
+    monkeypatch.setattr("simmim_lab.cli.__file__", str(course / "simmim_lab" / "cli.py"))
+    assert main(["host", "--check"]) == 0
+    assert main(["host", "jane/mim-course"]) == 0
+    assert main(["host", "--check"]) == 0
+    capsys.readouterr()
+
+    for cell in (0, 1):
+        path = course / "notebooks" / "08_tiny.ipynb"
+        path.write_text(path.read_text().replace("jane/mim-course", "someone/else"))
+    assert main(["host", "--check"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith(f"08_tiny.ipynb, cell {cell}: ") for cell, line in enumerate(lines, 1))
+    assert main(["host", "--unset"]) == 0
+    assert main(["host", "--check"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("repository", "branch"),
+    [
+        ("jane", "main"),
+        ("jane/", "main"),
+        ("/jane", "main"),
+        ("jane/course/more", "main"),
+        ("https://github.com/jane/course", "main"),
+        ("jane/course.git", "main"),
+        ("jane/..", "main"),
+        ("-jane/course", "main"),
+        ("jané/course", "main"),
+        ('jane/course"; print("', "main"),
+        ("jane/course\n", "main"),
+        ("jane/course", ""),
+        ("jane/course", "a b"),
+        ("jane/course", "../main"),
+        ("jane/course", "main/"),
+        ("jane/course", "a//b"),
+        ("jane/course", "-q"),
+        ("jane/course", 'main"'),
+        ("jane/course", "main)[x](http://example.org"),
+    ],
+)
+def test_odd_names_are_refused_and_change_nothing(course, repository, branch):
+    before = files(course)
+    with pytest.raises(ValueError, match="expected"):
+        hosting.host(course, repository, branch)
+    assert files(course) == before
+
+
+def test_a_lesson_without_a_place_is_named_and_nothing_changes(course):
+    path = course / "notebooks" / "08_tiny.ipynb"
+    before = path.read_text()
+    for text, complaint in (("<!-- badge -->", "08_tiny.*badge"), ("<!-- cost -->", "cost"), ('"setup"', "0 cells")):
+        path.write_text(before.replace(text, '"x"' if text == '"setup"' else ""))
+        spoiled = files(course)
+        with pytest.raises(ValueError, match=complaint):
+            hosting.host(course, "jane/mim-course")
+        assert files(course) == spoiled
+    (course / "pyproject.toml").write_text("[project]\n")
+    with pytest.raises(ValueError, match=r"\[project.urls\]"):
+        hosting.host(course, "jane/mim-course")
+
+
+def test_a_home_written_by_hand_must_be_one_that_host_writes(course):
+    project = course / "pyproject.toml"
+    project.write_text(project.read_text().replace("urls]\n", 'urls]\nRepository = "https://github.com/jane/course"\n'))
+    with pytest.raises(ValueError, match="simmim-lab host"):
+        hosting.differences(course)
+
+
+def test_the_head_states_the_measured_costs(course):
+    (course / "results" / "lessons.json").write_text(json.dumps({"07_tiny": COSTS}))
+    [difference] = hosting.differences(course)
+    assert difference.startswith("07_tiny.ipynb, cell 1: '<!-- cost -->' should be '*Measured on 2 cores")
+    assert hosting.update(course) == [course / "notebooks" / "07_tiny.ipynb"]
+    shown = BeautifulSoup(markdown2html(head(course)), "html.parser").get_text()
+    assert "Measured on 2 cores (Some CPU (2 GHz)): 85 s and 0.9 GB of memory; in fast mode 20 s (how)." in shown
+    assert hosting.differences(course) == []
+
+
+@pytest.fixture
+def run_setup(monkeypatch):
+    """A function that runs a setup cell where `simmim_lab` is found as `spec`, and returns what it asks pip for."""
+
+    def run(text: str, spec: ModuleSpec | None, returncode: int = 0) -> list[list[str]]:
+        calls = []
+
+        def pip(command):
+            calls.append(command)
+            return SimpleNamespace(returncode=returncode)
+
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+        monkeypatch.setattr(subprocess, "run", pip)
+        exec(compile(text, "setup cell", "exec"), {})
+        return calls
+
+    return run
+
+
+PIP = [sys.executable, "-m", "pip", "install", "--quiet"]
+HOSTED = "https://github.com/jane/mim-course/tree/main"
+
+
+def test_setup_does_nothing_where_the_course_is_installed(run_setup):
+    assert run_setup(hosting.setup_cell(HOSTED), importlib.util.find_spec("simmim_lab")) == []
+
+
+def test_setup_installs_from_the_clone_around_the_lesson(run_setup, course, monkeypatch):
+    (course / "simmim_lab" / "__init__.py").touch()
+    monkeypatch.chdir(course / "notebooks")
+    assert run_setup(hosting.setup_cell(HOSTED), None) == [[*PIP, str(course)]]
+
+
+@pytest.mark.parametrize("spec", [None, ModuleSpec("simmim_lab", None)], ids=["missing", "a mere folder"])
+def test_setup_installs_from_the_repository_elsewhere(run_setup, tmp_path, monkeypatch, spec):
+    monkeypatch.chdir(tmp_path)
+    source = "git+https://github.com/jane/mim-course@main"
+    assert run_setup(hosting.setup_cell(HOSTED), spec) == [[*PIP, source]]
+
+
+def test_setup_says_what_to_do_when_it_cannot_install(run_setup, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="clone the course"):
+        run_setup(hosting.setup_cell(""), None)
+    with pytest.raises(SystemExit, match="check the connection"):
+        run_setup(hosting.setup_cell(HOSTED), None, returncode=1)

@@ -1,0 +1,237 @@
+"""Every lesson keeps the rules, runs in fast mode within its limits, and prints there what it has stored."""
+
+import json
+from pathlib import Path
+
+import execute_lessons
+import nbformat
+import papermill
+import pytest
+import tiny_lesson
+from execute_lessons import PROGRESS, VIEW
+from lesson_rules import EXEMPT, output_text, problems
+from nbformat import NotebookNode
+from nbval.plugin import IPyNbFile, coalesce_streams
+
+from simmim_lab import hosting
+
+ROOT = Path(__file__).parents[1]
+FAST_SECONDS = 60  # on two cores
+each_lesson = pytest.mark.parametrize("path", hosting.lessons(ROOT), ids=lambda path: path.stem)
+
+SPENT = "import os\nsum(os.times()[:4])"  # seconds of CPU, which another process beside it does not change
+
+
+@each_lesson
+def test_a_lesson_keeps_the_rules(path):
+    assert problems(path) == []
+
+
+def test_heads_and_setup_cells_are_up_to_date():
+    assert hosting.differences(ROOT) == [], "run `make notebooks`"
+
+
+def test_measured_costs_are_within_the_limit():
+    results = ROOT / "results" / "lessons.json"
+    costs = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
+    assert [name for name, cost in costs.items() if cost["fast"]["seconds"] > FAST_SECONDS] == []
+
+
+@each_lesson
+def test_a_fast_run_prints_what_is_stored(path, request, capsys):
+    executed, seconds = run_fast(path)
+    outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
+    widgets = [output for output in outputs if VIEW in output.get("data", {})]
+    bare = [output.data["text/plain"] for output in widgets if "image/png" not in output.data]
+    assert [text for text in bare if not PROGRESS.fullmatch(text)] == [], "a widget without a picture"
+    assert len(widgets) > len(bare), "no widget of simmim_lab.widgets is shown"
+
+    differences, compared, exempt = compare(path, executed, request.session)
+    with capsys.disabled():
+        printing = sum(bool(output_text(cell)) for cell in compared)
+        counts = f"{len(compared)} cells compared, {printing} of them print; {len(exempt)} exempt"
+        print(f"\n{path.stem}: {counts}", end=" ")
+    assert not differences, "\n".join(differences)
+    assert len(exempt) <= EXEMPT * len(compared + exempt), "too many cells are exempt from comparison"
+    assert seconds <= FAST_SECONDS
+
+
+def run_fast(path: Path) -> tuple[NotebookNode, float]:
+    """Execute a copy of the lesson in fast mode. Return the copy, and the seconds of CPU that its kernel took."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell(SPENT))
+    executed = papermill.execute_notebook(
+        notebook,
+        None,
+        parameters={"FAST": True},
+        cwd=path.parent,
+        progress_bar=False,
+        store_widget_state=False,
+        execution_timeout=300,  # seconds, for a cell that hangs
+    )
+    return executed, float(output_text(executed.cells.pop()))
+
+
+def compare(path: Path, executed: NotebookNode, session: pytest.Session) -> tuple[list, list, list]:
+    """Compare the outputs of a run with the stored ones, as `pytest --nbval` does.
+
+    Returns the differences, the cells that were compared, and the cells that are exempt.
+    """
+    execute_lessons.tidy(executed)
+    outputs = {cell.id: cell.get("outputs") for cell in executed.cells}
+    differences, compared, exempt = [], [], []
+    for item in IPyNbFile.from_parent(session, path=path).collect():
+        if item.options["skip"] or not item.options["check"]:
+            exempt.append(item.cell)
+            continue
+        compared.append(item.cell)
+        if not item.compare_outputs(*map(coalesce_streams, (outputs[item.cell.id], item.cell.outputs))):
+            differences.append("\n".join([f"code cell {item.cell_num}", *item.comparison_traceback]))
+    return differences, compared, exempt
+
+
+@pytest.fixture
+def tiny(tmp_path) -> Path:
+    return tiny_lesson.write(tmp_path)
+
+
+def change(path: Path, edit) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    edit(notebook)
+    nbformat.write(notebook, path)
+
+
+def replace(cell: int, old: str, new: str):
+    """An edit of a notebook that replaces text in one of its cells."""
+
+    def edit(notebook):
+        assert old in notebook.cells[cell].source
+        notebook.cells[cell].source = notebook.cells[cell].source.replace(old, new)
+
+    return edit
+
+
+def add(cell: int, **output):
+    """An edit of a notebook that adds an output to one of its cells."""
+    return lambda notebook: notebook.cells[cell].outputs.append(nbformat.v4.new_output(**output))
+
+
+def test_the_tiny_lesson_keeps_the_rules(tiny):
+    assert problems(tiny) == []
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        (replace(4, "print", "#" * 1_500_000 + "\nprint"), "larger than 1.5 MB"),
+        (lambda notebook: notebook.metadata.update(widgets={}), "metadata of the notebook"),
+        (lambda notebook: notebook.cells[4].metadata.update(execution={}), "metadata besides tags: execution"),
+        (lambda notebook: notebook.cells[4].update(execution_count=5), "not run in order"),
+        (lambda notebook: notebook.cells[4].update(execution_count=None), "not run in order"),
+        (lambda notebook: notebook.cells[1].metadata.pop("tags"), "setup cell"),
+        (lambda notebook: notebook.cells[2].metadata.pop("tags"), "parameters cell"),
+        (replace(2, "bool", "not not"), "parameters cell"),
+        (add(4, output_type="error", ename="ValueError", evalue="", traceback=[]), "an error or a warning"),
+        (add(4, output_type="stream", name="stderr", text="UserWarning: "), "an error or a warning"),
+        (add(4, output_type="display_data", data={VIEW: {}}), "the view of a widget"),
+        (lambda notebook: notebook.cells[5].outputs[0].metadata.clear(), "without alt text"),
+        (add(4, output_type="stream", text="<object at 0x7f00>"), "address of an object"),
+        (replace(4, "print(", "print('/home/jane/photo.png', "), "path of one machine"),
+        (add(4, output_type="stream", text="C:\\photo.png"), "path of one machine"),
+        (replace(0, "07 · A", "A"), "one title"),
+        (replace(3, "## Can", "# Can"), "one title"),
+        (replace(0, "will learn", "learn"), "objectives"),
+        (replace(0, "- count to one;\n", ""), "objectives"),
+        (replace(6, "## Recap", "**Recap**"), "section `## Recap`"),
+        (replace(6, "## Quiz", "**Quiz**"), "section `## Quiz`"),
+        (replace(6, "## Further reading", "**Further reading**"), "section `## Further reading`"),
+        (replace(6, "<details><summary>Answer</summary>Two.</details>", "Two."), "quiz needs three"),
+        (replace(3, "## Can", "### Can"), "skips a level"),
+        (replace(3, "## Can", "![](../pyproject.toml)\n## Can"), "has no alt text"),
+        (replace(6, "Two.</details>", "Two."), "<details> is not closed"),
+        (replace(6, "<summary>Answer</summary>Two.", "Two."), "no <summary>"),
+        (replace(6, "../simmim_lab/masking.py", "08_none.ipynb"), "leads nowhere"),
+        (replace(6, "../simmim_lab/masking.py", "http://example.org"), "leads nowhere"),
+        (replace(6, "random_mask", "random_msk"), "no `simmim_lab.masking.random_msk`"),
+        (replace(6, "`simmim_lab.masking.random_mask`", "`simmim_lab/mask.py`"), "no file `simmim_lab/mask.py`"),
+        (replace(3, "12.3 dB", "12.4 dB"), "no cell, result or source has '12.4 dB'"),
+        (replace(6, " (§4.1)", ""), "no cell, result or source has '60 %'"),
+    ],
+)
+def test_a_broken_rule_is_found(tiny, edit, problem):
+    change(tiny, edit)
+    found = problems(tiny)
+    assert any(problem in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3 × 3 pixels, 12,000 images, 12.34 dB and 1,234 % of `99 %`",
+        "the ratio is 60 %",
+        "`random.randint` and `masking.random_mask(1, (8, 8))` hide 2.5×",
+    ],
+)
+def test_what_the_rules_allow(tiny, text):
+    change(tiny, replace(4, "print(", "from simmim_lab import masking\nnumbers = 0.6, 2.46, '1,234'\nprint("))
+    change(tiny, replace(3, "The noise", f"{text}\n\nThe noise"))
+    assert problems(tiny) == []
+
+
+def test_a_stale_output_is_found(tiny, request):
+    executed, seconds = run_fast(tiny)
+    assert compare(tiny, executed, request.session)[0] == []
+    assert 0 < seconds < 30
+    change(tiny, lambda notebook: notebook.cells[4].outputs[0].update(text="1 2 4 and 12.34 dB\n"))
+    differences, compared, exempt = compare(tiny, executed, request.session)
+    assert "code cell 2" in differences[0] and len(differences) == 1
+    assert (len(compared), len(exempt)) == (4, 0)
+
+    change(tiny, lambda notebook: notebook.cells[4].metadata.update(tags=["nbval-ignore-output"]))
+    differences, compared, exempt = compare(tiny, executed, request.session)
+    assert (len(differences), len(compared), len(exempt)) == (0, 3, 1)
+
+
+NOISY = """\
+import sys, time
+from IPython.display import display
+from tqdm import tqdm
+from tqdm.auto import tqdm as widget_bar
+
+for _ in widget_bar(tqdm(range(3)), "bar"):
+    print(FAST)"""
+WIDGET = """\
+class Widget:
+    def _repr_mimebundle_(self, **_):
+        view = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}}
+        return {"text/plain": "Widget", "image/png": PNG, **view}, {"image/png": {"alt": "One pixel"}}
+
+Widget()"""
+
+
+def test_execution_stores_what_a_reader_needs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SIMMIM_LAB_FAST", "1")  # stored outputs are those of the full lesson all the same
+    path = tiny_lesson.write(tmp_path, f'PNG = "{tiny_lesson.PNG}"', NOISY, WIDGET)
+    assert execute_lessons.main([str(path)]) == 0
+    assert problems(path) == []
+    cells = nbformat.read(path, as_version=4).cells
+    assert output_text(cells[4]) == "1 2 3 and 12.34 dB\n"
+    assert output_text(cells[7]) == "False\nFalse\nFalse\n"
+    assert list(cells[8].outputs[0].data) == ["image/png", "text/plain"]
+    assert capsys.readouterr().out.startswith("07_tiny.ipynb ")
+
+    first = path.read_bytes()
+    execute_lessons.main([str(path)])
+    assert path.read_bytes() == first
+
+
+def test_a_lesson_that_fails_is_left_as_it_was(tmp_path, capsys):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    broken, whole = tiny_lesson.write(folders[0], "1 / 0"), tiny_lesson.write(folders[1], "1 / 1")
+    before = broken.read_bytes()
+    assert execute_lessons.main([str(broken), str(whole)]) == 1
+    assert broken.read_bytes() == before
+    assert problems(whole) == []
+    assert "ZeroDivisionError" in capsys.readouterr().out
