@@ -32,8 +32,8 @@ from simmim_lab.common import replace_file
 from simmim_lab.decoders import LinearDecoder
 from simmim_lab.encoders import ViTEncoder
 from simmim_lab.images import load
-from simmim_lab.masking import random_mask
-from simmim_lab.simmim import SimMIM
+from simmim_lab.masking import Mask, random_mask
+from simmim_lab.simmim import Images, SimMIM
 
 Step = Callable[[], object]
 
@@ -126,7 +126,7 @@ def data_share(device: torch.device, rounds: int) -> dict[str, float]:
     return {**milliseconds, "share": data / (data + milliseconds["step"])}
 
 
-def example(sizes: tuple[int, ...], batch: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def example(sizes: tuple[int, ...], batch: int, device: torch.device) -> tuple[Images, Mask]:
     side, patch, *_ = sizes
     generator = torch.Generator(device).manual_seed(0)
     images = torch.rand(batch, 3, side, side, generator=generator, device=device)

@@ -1,7 +1,8 @@
-"""The command line: `simmim-lab demo`, `pretrain`, `reconstruct` and `lab`.
+"""The command line: `simmim-lab demo`, `pretrain`, `reconstruct`, `lab` and `host`.
 
-A command that cannot do what it is asked says why in one line and returns 2; Ctrl-C returns 130. What costs time
-to import is imported by the command that needs it, so that `--help` comes at once.
+A command that cannot do what it is asked says why in one line and returns 2; Ctrl-C returns 130; a check that
+finds something returns 1. What costs time to import is imported by the command that needs it, so that `--help`
+comes at once.
 """
 
 import argparse
@@ -27,14 +28,13 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     try:
         args = _parser().parse_args(argv)
-        args.command(args)
+        return args.command(args) or 0
     except KeyboardInterrupt:
         print("\nsimmim-lab: stopped; run the same command to continue", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OSError, FloatingPointError, ImportError) as error:
         print(f"simmim-lab: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    return 0
 
 
 def demo(args: argparse.Namespace) -> None:
@@ -105,17 +105,34 @@ def lab(args: argparse.Namespace) -> None:
     except ImportError as error:
         raise ImportError("JupyterLab is missing: install it with pip install 'simmim-lab[lab]'") from error
 
+    options = [f"--ServerApp.root_dir={_course()}", "--LabApp.default_url=/lab/tree/notebooks"]
+    options += [f"--port={args.port}"] if args.port else []
+    options += ["--no-browser"] if args.no_browser else []
+    options += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # as in a container
+    jupyterlab(options)
+
+
+def host(args: argparse.Namespace) -> int:
+    from simmim_lab import hosting
+
+    root = _course()
+    if args.check:
+        lines = hosting.differences(root)
+    else:
+        lines = [f"Wrote {path}" for path in hosting.host(root, args.repository or "", args.branch)]
+    print(*(lines or ["Nothing to change."]), sep="\n")
+    return int(args.check and bool(lines))
+
+
+def _course() -> Path:
+    """The folder of the course: the one this package lies in, else the current one."""
     roots = Path(__file__).parents[1], Path.cwd()
     root = next((root for root in roots if (root / "notebooks").is_dir()), None)
     if root is None:
         raise FileNotFoundError(
             f"there is no folder notebooks in {' or '.join(map(str, roots))}: run this in a copy of the course"
         )
-    options = [f"--ServerApp.root_dir={root}", "--LabApp.default_url=/lab/tree/notebooks"]
-    options += [f"--port={args.port}"] if args.port else []
-    options += ["--no-browser"] if args.no_browser else []
-    options += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # as in a container
-    jupyterlab(options)
+    return root
 
 
 def _image_size(model: "SimMIM") -> tuple[int, int]:
@@ -240,6 +257,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--port", type=int, metavar="N", help="the port to serve on (default: 8888 or the next free)")
     sub.add_argument("--no-browser", action="store_true", help="only print the address")
+
+    sub = add(
+        host,
+        "say where your copy of the course is hosted",
+        "Write into all lessons where your copy of the course is hosted on GitHub: their badges open it on Colab, "
+        "and their setup cells install it from there. Then commit and push.",
+        "host jane/simmim-course --branch main",
+    )
+    what = sub.add_mutually_exclusive_group(required=True)
+    what.add_argument("repository", nargs="?", metavar="OWNER/REPO", help="the repository on GitHub")
+    what.add_argument("--check", action="store_true", help="only list what disagrees; returns 1 if anything does")
+    what.add_argument("--unset", action="store_true", help="hosted nowhere: no badges")
+    sub.add_argument("--branch", default="main", metavar="B", help="branch to open (default: %(default)s)")
     return parser
 
 

@@ -122,6 +122,7 @@ class ViTEncoder(nn.Module):
             )
 
         tokens = rearrange(self.patch_embed(images), "batch dim rows cols -> batch rows cols dim")
+        tokens = tokens.contiguous()  # one copy here saves one in every layer
         if mask is not None:
             check_mask(mask, len(images), self.grid)
             tokens = torch.where(mask[..., None], self.mask_token.to(tokens.dtype), tokens)
@@ -211,7 +212,9 @@ class Attention(nn.Module):
         self.project = nn.Linear(dim, dim)
 
     def forward(self, x: Tokens, bias: Float[Tensor, "heads tokens tokens"] | None = None) -> Tokens:
-        query, key, value = rearrange(self.qkv(x), "b n (qkv h d) -> qkv b h n d", qkv=3, h=self.heads)
+        query, key, value = (
+            rearrange(part, "b n (h d) -> b h n d", h=self.heads) for part in self.qkv(x).chunk(3, dim=-1)
+        )
         bias = bias.to(query.dtype)[None] if bias is not None else None
         x = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         return self.project(rearrange(x, "b h n d -> b n (h d)"))

@@ -5,6 +5,7 @@ display and in threads. `show` puts a figure into a notebook and `save` into a f
 """
 
 import math
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,8 +42,8 @@ def reconstructions(
     batch, _, height, width = images.shape
     zoom = math.ceil(240 / width)  # a whole number: every pixel is drawn equally large
     completed = torch.where(hidden[:, None], prediction, images)
-    original, drawn, filled = (_enlarge(x, zoom) for x in (images, prediction, completed))
-    columns = original, _stripe(original, hidden, zoom), drawn, filled
+    original, drawn, filled = (enlarge(x, zoom) for x in (images, prediction, completed))
+    columns = original, stripe(original, hidden, zoom), drawn, filled
 
     wide, high, gap, header = width * zoom, height * zoom, 10, 72
     blocks = 1 if batch < 4 else 2
@@ -60,6 +61,21 @@ def reconstructions(
             axes.axis("off")
             if row == 0:
                 axes.set_title(title, fontsize=9)
+    return figure
+
+
+def panels(titles: Sequence[str], pictures: Sequence[Float[Tensor, "height width 3"]]) -> "Figure":
+    """Pictures of one size side by side, each under its title."""
+    from matplotlib.figure import Figure
+
+    height, width, _ = pictures[0].shape
+    side = 2.2 * max(1, width / height)
+    figure = Figure((len(pictures) * (side + 0.1), side * height / width + 0.35), dpi=DPI, layout="constrained")
+    for place, (title, picture) in enumerate(zip(titles, pictures, strict=True), 1):
+        axes = figure.add_subplot(1, len(pictures), place)
+        axes.imshow(picture.numpy(), interpolation="nearest")
+        axes.set_title(title, fontsize=9)
+        axes.axis("off")
     return figure
 
 
@@ -93,27 +109,29 @@ def show(figure: "Figure", alt: str) -> None:
     """Display a figure in a notebook, as a PNG with an alt text for those who do not see it."""
     from IPython.display import Image, display
 
-    display(Image(_png(figure, alt), retina=True, metadata={"alt": alt}))
+    display(Image(png(figure, alt), retina=True, metadata={"alt": alt}))
 
 
 def save(figure: "Figure", path: str | Path, alt: str) -> None:
     """Write a figure as PNG, whole or not at all, with the alt text as its `Description`."""
-    replace_file(Path(path), lambda file: file.write_bytes(_png(figure, alt)))
+    replace_file(Path(path), lambda file: file.write_bytes(png(figure, alt)))
 
 
-def _png(figure: "Figure", alt: str) -> bytes:
+def png(figure: "Figure", alt: str) -> bytes:
+    """The figure as the bytes of a PNG file with the alt text inside."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", metadata={"Description": alt})
     return buffer.getvalue()
 
 
-def _enlarge(
+def enlarge(
     images: Float[Tensor, "batch channels height width"], zoom: int
 ) -> Float[Tensor, "batch zoomed_height zoomed_width channels"]:
+    """Draw every pixel as `zoom` x `zoom` pixels, channels last."""
     return repeat(images.clamp(0, 1).cpu(), "b c h w -> b (h y) (w x) c", y=zoom, x=zoom)
 
 
-def _stripe(
+def stripe(
     enlarged: Float[Tensor, "batch zoomed_height zoomed_width 3"],
     hidden: Bool[Tensor, "batch height width"],
     zoom: int,
@@ -121,4 +139,4 @@ def _stripe(
     """Cover what is hidden with grey and thin diagonal stripes, which no photograph has."""
     row, col = (torch.arange(n) for n in enlarged.shape[1:3])
     grey = torch.where((row[:, None] + col) % 16 < 3, 0.62, 0.5)[..., None]
-    return torch.where(_enlarge(hidden[:, None].float(), zoom) > 0, grey, enlarged)
+    return torch.where(enlarge(hidden[:, None].float(), zoom) > 0, grey, enlarged)

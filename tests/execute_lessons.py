@@ -52,8 +52,15 @@ def execute(path: Path) -> None:
     """Run the lesson from top to bottom and write its outputs back into it."""
     notebook = nbformat.read(path, as_version=4)
     hosting.fill(notebook, path, hosting.home(path.resolve().parents[1]))
-    options = {"timeout": None, "record_timing": False, "store_widget_state": False, "coalesce_streams": True}
-    NotebookClient(notebook, resources={"metadata": {"path": path.parent}}, **options).execute()
+    NotebookClient(
+        notebook,
+        resources={"metadata": {"path": path.parent}},
+        extra_arguments=["--log-level=ERROR"],
+        timeout=None,
+        record_timing=False,
+        store_widget_state=False,
+        coalesce_streams=True,
+    ).execute()
     tidy(notebook)
     replace_file(path, partial(nbformat.write, notebook))
 

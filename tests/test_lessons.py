@@ -1,6 +1,7 @@
 """Every lesson keeps the rules, runs in fast mode within its limits, and prints there what it has stored."""
 
 import json
+import runpy
 from pathlib import Path
 
 import execute_lessons
@@ -235,3 +236,21 @@ def test_a_lesson_that_fails_is_left_as_it_was(tmp_path, capsys):
     assert broken.read_bytes() == before
     assert problems(whole) == []
     assert "ZeroDivisionError" in capsys.readouterr().out
+
+
+def test_the_benchmark_measures_and_fills_in_the_head(tmp_path, capsys):
+    path = tiny_lesson.write(tmp_path, "hog = bytearray(0 if FAST else 600_000_000)")
+    execute_lessons.main([str(path)])
+    other = {"date": "2026-01-01"}
+    (tmp_path / "results" / "lessons.json").write_text(json.dumps({"06_other": other}))
+
+    benchmark = runpy.run_path(ROOT / "benchmarks" / "lessons.py")
+    benchmark["main"]([str(path)])
+    costs = json.loads((tmp_path / "results" / "lessons.json").read_text())
+    assert costs["06_other"] == other
+    full, fast = costs["07_tiny"]["full"], costs["07_tiny"]["fast"]
+    assert fast["gigabytes"] + 0.5 < full["gigabytes"] < fast["gigabytes"] + 0.7
+    assert all(mode["cpu_seconds"] > 0 and 0 < mode["seconds"] < 60 for mode in (full, fast))
+    assert (costs["07_tiny"]["compared_cells"], costs["07_tiny"]["exempt_cells"]) == (5, 0)
+    assert f"{full['gigabytes']:.1f} GB" in nbformat.read(path, as_version=4).cells[0].source
+    assert hosting.differences(tmp_path) == problems(path) == []

@@ -13,8 +13,7 @@ from simmim_lab.masking import STRATEGIES, avg_dist, check_mask, random_mask, to
 EXACT = ("random", "block", "stroke")
 DRAWN = ("random", "bernoulli", "block", "grid", "stroke", "mixture")  # the others look the same in every image
 
-settings.register_profile("masks", deadline=None, max_examples=30, derandomize=True)
-settings.load_profile("masks")
+examples = settings(deadline=None, max_examples=30, derandomize=True)
 
 sides = st.integers(1, 8)
 cells = st.integers(1, 3)
@@ -37,6 +36,7 @@ def official_count(rows, cols, ratio):
 
 
 @every_strategy
+@examples
 @given(rows=sides, cols=sides, ratio=ratios, cell=cells, seed=seeds)
 def test_a_mask_is_boolean_on_the_patch_grid_and_constant_in_each_cell(name, rows, cols, ratio, cell, seed):
     mask = draw(name, rows, cols, ratio, cell, seed=seed)
@@ -46,6 +46,7 @@ def test_a_mask_is_boolean_on_the_patch_grid_and_constant_in_each_cell(name, row
 
 
 @pytest.mark.parametrize("name", EXACT)
+@examples
 @given(rows=sides, cols=sides, ratio=ratios, cell=cells, seed=seeds)
 @example(rows=10, cols=10, ratio=0.55, cell=1, seed=0)  # 0.55 * 100 is a little above 55
 @example(rows=10, cols=10, ratio=0.8, cell=2, seed=0)
@@ -60,6 +61,7 @@ def test_the_paper_hides_22_of_36_cells_of_swin_and_30_of_49_of_vit():
 
 
 @pytest.mark.parametrize("name", ["random", "bernoulli", "block", "half", "center", "stroke"])
+@examples
 @given(rows=sides, cols=sides, seed=seeds)
 def test_ratio_0_hides_nothing_and_ratio_1_everything(name, rows, cols, seed):
     assert not draw(name, rows, cols, ratio=0, seed=seed).any()
@@ -113,6 +115,7 @@ def test_half_masks_hide_the_top_rows():
     assert mask[:, :3].all() and not mask[:, 3:].any()
 
 
+@examples
 @given(rows=sides, cols=sides, ratio=ratios)
 def test_center_masks_are_symmetric_rectangles(rows, cols, ratio):
     mask = draw("center", rows, cols, ratio)[0]
@@ -159,6 +162,7 @@ def test_to_pixels_by_hand():
     assert torch.equal(to_pixels(mask, 2), pixels)
 
 
+@examples
 @given(rows=sides, cols=sides, patch=st.integers(1, 5), seed=seeds)
 def test_to_pixels_gives_every_pixel_the_value_of_its_patch(rows, cols, patch, seed):
     mask = draw("bernoulli", rows, cols, 0.5, seed=seed)
@@ -177,6 +181,7 @@ def test_avg_dist_by_hand():
     assert avg_dist(corner).item() == pytest.approx((2 + 2**0.5) / 3)
 
 
+@examples
 @given(rows=sides, cols=sides, seed=seeds)
 def test_avg_dist_is_the_mean_over_hidden_pixels_of_the_least_distance(rows, cols, seed):
     mask = draw("bernoulli", rows, cols, 0.7, batch=1, seed=seed)

@@ -17,8 +17,7 @@ from simmim_lab.losses import LOSSES, masked_l1, masked_mse, normalize_patches
 from simmim_lab.masking import random_mask, to_pixels
 from simmim_lab.simmim import PRESETS, SimMIM
 
-settings.register_profile("model", deadline=None, max_examples=20, derandomize=True)
-settings.load_profile("model")
+examples = settings(deadline=None, max_examples=20, derandomize=True)
 
 needs_timm = pytest.mark.skipif(find_spec("timm") is None, reason="needs timm: pip install 'simmim-lab[hub]'")
 sides = st.integers(1, 6)
@@ -188,6 +187,7 @@ def test_a_mask_that_does_not_tile_the_image_has_no_loss():
         masked_l1(images, images, torch.ones(1, 2, 3, dtype=torch.bool))
 
 
+@examples
 @given(rows=sides, cols=sides, patch=st.integers(2, 5))
 def test_normalized_patches_have_mean_0_and_deviation_1_and_an_inverse(rows, cols, patch):
     images = torch.rand(2, 3, rows * patch, cols * patch)
@@ -224,6 +224,7 @@ def test_normalize_patch_changes_the_target_and_forbids_pictures():
 # Encoders and decoders
 
 
+@examples
 @given(rows=sides, cols=sides, patch=st.integers(1, 4))
 def test_patches_go_in_and_come_out_at_the_same_place(rows, cols, patch):
     """An encoder and a decoder that copy make a model that copies, on wide and on tall images."""
@@ -272,6 +273,7 @@ def test_hidden_patches_are_told_apart_by_their_positions_only():
     torch.testing.assert_close(features, features[:, :, :1].expand_as(features))
 
 
+@examples
 @given(rows=sides, cols=sides, heads=st.integers(1, 3))
 def test_the_relative_bias_starts_at_the_distance(rows, cols, heads):
     places = torch.cartesian_prod(torch.arange(rows), torch.arange(cols)).float()
@@ -281,6 +283,7 @@ def test_the_relative_bias_starts_at_the_distance(rows, cols, heads):
         torch.testing.assert_close(bias[head], -distance / 2**head, rtol=1e-4, atol=1e-4)
 
 
+@examples
 @given(rows=st.integers(2, 6), cols=st.integers(2, 6))
 def test_the_relative_bias_is_free_but_the_same_at_every_place(rows, cols):
     relative = RelativePositionBias((rows, cols), heads=2)

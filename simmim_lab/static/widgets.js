@@ -1,0 +1,332 @@
+// The front end of simmim_lab/widgets.py: labelled controls, panels of pixels, a chart, and a line of text.
+// Python says what to show; this file draws it and reports what the learner does.
+
+const SIDE = 224; // width of a panel on the screen, at least, in CSS pixels
+
+function make(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name in node && name !== "list") node[name] = value;
+    else node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+function send(model, name, value) {
+  model.set(name, value);
+  model.save_changes();
+}
+
+// Controls: native inputs, which the mouse, fingers, keys and screen readers all understand.
+
+function rangeControl(model, { trait, label, min, max, step, labels }) {
+  const input = make("input", { type: "range", min, max, step });
+  const output = make("output");
+  const show = () => {
+    const value = model.get(trait);
+    input.value = value;
+    output.textContent = labels ? labels[value] : Number.isInteger(step) ? value : value.toFixed(2);
+    input.setAttribute("aria-valuetext", output.textContent);
+  };
+  input.addEventListener("input", () => {
+    send(model, trait, Number(input.value));
+    show();
+  });
+  model.on(`change:${trait}`, show);
+  show();
+  return make("label", { className: "sl-control" }, make("span", {}, label), input, output);
+}
+
+function selectControl(model, { trait, label, options }) {
+  const input = make("select", {}, ...options.map((option) => make("option", { value: option }, String(option))));
+  const show = () => (input.value = model.get(trait));
+  input.addEventListener("change", () => send(model, trait, options[input.selectedIndex]));
+  model.on(`change:${trait}`, show);
+  show();
+  return make("label", { className: "sl-control" }, make("span", {}, label), input);
+}
+
+function buttonControl(model, { label, message }) {
+  const button = make("button", { type: "button" }, label);
+  button.addEventListener("click", () => model.send({ message }));
+  return button;
+}
+
+function playControl(model, { trait, max }) {
+  const button = make("button", { type: "button" }, "play");
+  const wait = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 200;
+  let timer = null;
+  const stop = () => {
+    clearInterval(timer);
+    timer = null;
+    button.textContent = "play";
+  };
+  button.addEventListener("click", () => {
+    if (timer) return stop();
+    if (model.get(trait) >= max) send(model, trait, 0);
+    button.textContent = "pause";
+    timer = setInterval(() => {
+      if (model.get(trait) >= max || !button.isConnected) return stop();
+      send(model, trait, model.get(trait) + 1);
+    }, wait);
+  });
+  return button;
+}
+
+const CONTROLS = { range: rangeControl, select: selectControl, button: buttonControl, play: playControl };
+
+// Panels: pixels enlarged by a whole number, so that each is a square; what is hidden is grey with stripes.
+
+function stripes(context) {
+  const tile = make("canvas", { width: 8, height: 8 });
+  const pen = tile.getContext("2d");
+  pen.fillStyle = "#808080";
+  pen.fillRect(0, 0, 8, 8);
+  pen.strokeStyle = "#b0b0b0";
+  pen.lineWidth = 1.5;
+  for (const shift of [-8, 0, 8]) {
+    pen.beginPath();
+    pen.moveTo(shift, 8);
+    pen.lineTo(shift + 8, 0);
+    pen.stroke();
+  }
+  return context.createPattern(tile, "repeat");
+}
+
+function bytes(view) {
+  return view && view.byteLength ? new Uint8Array(view.buffer, view.byteOffset, view.byteLength) : null;
+}
+
+function panelView(model, index, panel) {
+  const [height, width] = model.get("size");
+  const zoom = Math.max(1, Math.ceil(SIDE / Math.min(width, height)));
+  const canvas = make("canvas", { width: width * zoom, height: height * zoom });
+  const context = canvas.getContext("2d");
+  const pattern = stripes(context);
+  const small = make("canvas", { width, height });
+  const draw = () => {
+    const pixels = bytes(model.get("pixels"));
+    const panels = model.get("panels").length;
+    const frame = model.get("index") ?? 0;
+    const length = height * width * 3;
+    const start = (frame * panels + index) * length;
+    if (!pixels || pixels.length < start + length) return;
+    const image = new ImageData(width, height);
+    for (let i = 0, j = start; i < image.data.length; i += 4, j += 3) {
+      image.data[i] = pixels[j];
+      image.data[i + 1] = pixels[j + 1];
+      image.data[i + 2] = pixels[j + 2];
+      image.data[i + 3] = 255;
+    }
+    small.getContext("2d").putImageData(image, 0, 0);
+    context.imageSmoothingEnabled = false;
+    context.drawImage(small, 0, 0, canvas.width, canvas.height);
+    const hidden = panel.striped ? bytes(model.get("hidden")) : null;
+    if (hidden) {
+      context.fillStyle = pattern;
+      for (let y = 0; y < height; y++)
+        for (let x = 0; x < width; x++)
+          if (hidden[y * width + x]) context.fillRect(x * zoom, y * zoom, zoom, zoom);
+    }
+    if (panel.pointer) cursor(model, context, canvas);
+  };
+  for (const name of ["pixels", "hidden", "index", "place"]) model.on(`change:${name}`, draw);
+  draw();
+  if (panel.pointer) listen(model, canvas, panel.pointer);
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", panel.title);
+  const figure = make("figure", {}, make("figcaption", {}, panel.title), canvas);
+  return figure;
+}
+
+// The pointer: one place of a grid is chosen by a click or with the arrow keys; a brush also hides or shows there.
+
+function cursor(model, context, canvas) {
+  const [rows, cols] = model.get("grid");
+  const [row, col] = model.get("place");
+  const [high, wide] = [canvas.height / rows, canvas.width / cols];
+  for (const [color, width] of [["#ffffff", 4], ["#0072B2", 2]]) {
+    context.strokeStyle = color;
+    context.lineWidth = width;
+    context.strokeRect(col * wide + 1, row * high + 1, wide - 2, high - 2);
+  }
+}
+
+function listen(model, canvas, kind) {
+  canvas.tabIndex = 0;
+  const paint = kind === "paint";
+  let value = 1; // what the brush does: 1 hides, 0 shows
+  let last = null;
+  const inside = (n, most) => Math.min(most - 1, Math.max(0, n));
+  const locate = (event) => {
+    const box = canvas.getBoundingClientRect();
+    const [rows, cols] = model.get("grid");
+    return [
+      inside(Math.floor(((event.clientY - box.top) / box.height) * rows), rows),
+      inside(Math.floor(((event.clientX - box.left) / box.width) * cols), cols),
+    ];
+  };
+  const dab = (places) => {
+    const [rows, cols] = model.get("grid");
+    const painted = bytes(model.get("painted")).slice();
+    const reach = model.get("brush") - 1;
+    for (const [row, col] of places)
+      for (let y = row; y <= Math.min(rows - 1, row + reach); y++)
+        for (let x = col; x <= Math.min(cols - 1, col + reach); x++) painted[y * cols + x] = value;
+    model.set("painted", new DataView(painted.buffer));
+    model.set("hidden", enlarge(model, painted)); // shown at once; Python answers with the same
+  };
+  const line = ([y0, x0], [y1, x1]) => {
+    const steps = Math.max(Math.abs(y1 - y0), Math.abs(x1 - x0), 1);
+    return Array.from({ length: steps + 1 }, (_, i) => [
+      Math.round(y0 + ((y1 - y0) * i) / steps),
+      Math.round(x0 + ((x1 - x0) * i) / steps),
+    ]);
+  };
+  const move = (place) => {
+    if (paint) dab(last ? line(last, place) : [place]);
+    last = place;
+    model.set("place", place);
+    model.save_changes();
+  };
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    canvas.focus();
+    last = null;
+    if (paint) {
+      const [row, col] = locate(event);
+      value = bytes(model.get("painted"))[row * model.get("grid")[1] + col] ? 0 : 1;
+    }
+    move(locate(event));
+    event.preventDefault();
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!canvas.hasPointerCapture(event.pointerId)) return;
+    const place = locate(event);
+    if (last && place[0] === last[0] && place[1] === last[1]) return;
+    move(place);
+  });
+  const arrows = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+  canvas.addEventListener("keydown", (event) => {
+    const [row, col] = model.get("place");
+    const [rows, cols] = model.get("grid");
+    const step = arrows[event.key];
+    if (step) send(model, "place", [inside(row + step[0], rows), inside(col + step[1], cols)]);
+    else if (paint && event.key === " ") {
+      value = bytes(model.get("painted"))[row * cols + col] ? 0 : 1;
+      dab([[row, col]]);
+      model.save_changes();
+    } else return;
+    event.preventDefault();
+  });
+}
+
+function enlarge(model, painted) {
+  const [height, width] = model.get("size");
+  const [rows, cols] = model.get("grid");
+  const hidden = new Uint8Array(height * width);
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++)
+      hidden[y * width + x] = painted[Math.floor((y * rows) / height) * cols + Math.floor((x * cols) / width)];
+  return new DataView(hidden.buffer);
+}
+
+// The chart: lines over x, bars of counts below, and a cursor that can be dragged.
+
+const SVG = "http://www.w3.org/2000/svg";
+function svg(tag, attributes, text) {
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+
+function chartView(model) {
+  const [W, H, left, right, top, bottom] = [560, 260, 56, 16, 16, 44];
+  const root = svg("svg", { viewBox: `0 0 ${W} ${H}`, class: "sl-chart", role: "img" });
+  const draw = () => {
+    const chart = model.get("chart");
+    root.replaceChildren();
+    root.setAttribute("aria-label", chart.title);
+    const values = chart.series.flatMap((line) => line.y);
+    if (!values.length) return;
+    const [x0, x1] = chart.range;
+    const y1 = Math.max(...values) * 1.05 || 1;
+    const px = (x) => left + ((x - x0) / (x1 - x0)) * (W - left - right);
+    const py = (y) => H - bottom - (y / y1) * (H - top - bottom);
+    for (let i = 0; i <= 4; i++) {
+      const [x, y] = [x0 + ((x1 - x0) * i) / 4, (y1 * i) / 4];
+      root.append(svg("line", { x1: left, x2: W - right, y1: py(y), y2: py(y), class: "sl-grid" }));
+      root.append(svg("text", { x: left - 8, y: py(y) + 4, "text-anchor": "end" }, y.toPrecision(2)));
+      root.append(svg("text", { x: px(x), y: H - bottom + 18, "text-anchor": "middle" }, +x.toPrecision(3)));
+    }
+    root.append(svg("text", { x: (left + W - right) / 2, y: H - 6, "text-anchor": "middle" }, chart.xlabel));
+    const heap = {};
+    for (const x of chart.dots ?? []) {
+      heap[x] = (heap[x] ?? 0) + 1;
+      root.append(svg("circle", { cx: px(x), cy: H - bottom - 6 - 11 * (heap[x] - 1), r: 5, class: "sl-dot" }));
+    }
+    chart.series.forEach((line, i) => {
+      const points = line.x.map((x, k) => `${px(x).toFixed(1)},${py(line.y[k]).toFixed(1)}`).join(" ");
+      const dash = line.dashed ? "7 4" : "none";
+      root.append(svg("polyline", { points, fill: "none", stroke: line.color, "stroke-width": 2.5, "stroke-dasharray": dash }));
+      const y = top + 6 + 18 * i;
+      root.append(svg("line", { x1: W - 170, x2: W - 140, y1: y, y2: y, stroke: line.color, "stroke-width": 2.5, "stroke-dasharray": dash }));
+      root.append(svg("text", { x: W - 134, y: y + 4 }, line.label));
+      if (chart.cursor) {
+        const at = model.get(chart.cursor);
+        const k = Math.round(((at - x0) / (x1 - x0)) * (line.x.length - 1));
+        root.append(svg("circle", { cx: px(line.x[k]), cy: py(line.y[k]), r: 6, fill: line.color }));
+        const low = line.y.indexOf(Math.min(...line.y));
+        root.append(svg("path", { d: `M${px(line.x[low])},${py(line.y[low]) - 3} l6,-10 h-12 z`, fill: line.color }));
+      }
+    });
+    if (chart.cursor) {
+      const x = px(model.get(chart.cursor));
+      root.append(svg("line", { x1: x, x2: x, y1: top, y2: H - bottom, class: "sl-cursor" }));
+    }
+  };
+  const drag = (event) => {
+    const chart = model.get("chart");
+    if (!chart.cursor || !event.buttons) return;
+    const box = root.getBoundingClientRect();
+    const share = (((event.clientX - box.left) / box.width) * W - left) / (W - left - right);
+    const [x0, x1] = chart.range;
+    const value = Math.round((x0 + Math.min(1, Math.max(0, share)) * (x1 - x0)) * 100) / 100;
+    send(model, chart.cursor, value);
+    event.preventDefault();
+  };
+  root.addEventListener("pointerdown", drag);
+  root.addEventListener("pointermove", drag);
+  model.on("change:chart", draw);
+  model.on("change:prediction", draw);
+  draw();
+  return root;
+}
+
+function textView(model, trait, attributes) {
+  const node = make("p", attributes);
+  const show = () => (node.textContent = model.get(trait));
+  model.on(`change:${trait}`, show);
+  show();
+  return node;
+}
+
+function render({ model, el }) {
+  const root = make("div", { className: "sl-widget" });
+  // JupyterLab's shortcuts would act on the notebook while somebody works here.
+  root.addEventListener("keydown", (event) => {
+    if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+  });
+  const controls = model.get("controls").map((control) => CONTROLS[control.kind](model, control));
+  const panels = model.get("panels").map((panel, index) => panelView(model, index, panel));
+  if (controls.length) root.append(make("div", { className: "sl-controls" }, ...controls));
+  if (model.get("chart").series) root.append(chartView(model));
+  if (panels.length) root.append(make("div", { className: "sl-panels" }, ...panels));
+  root.append(textView(model, "status", { className: "sl-status", role: "status" }));
+  root.append(textView(model, "error", { className: "sl-error", role: "alert" }));
+  el.append(root);
+}
+
+export default { render };

@@ -1,0 +1,552 @@
+"""Interactive figures: choose a mask, paint one, look through a network, drag a prediction (all lessons).
+
+Each widget is an anywidget, which JupyterLab and Colab can show. Its controls are native inputs, so the mouse,
+fingers and the keyboard all work; its state can be read in Python, such as `explorer.mask`. Where no kernel
+runs, a reader sees its poster, a still picture. `static/widgets.js` draws; this module computes.
+"""
+
+import copy
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import torch
+import traitlets
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from simmim_lab import evaluation, plots
+from simmim_lab.masking import STRATEGIES, Grid, Mask, avg_dist, check_mask, to_pixels
+from simmim_lab.simmim import SimMIM
+from simmim_lab.training import History
+
+STATIC = Path(__file__).parent / "static"
+POINTS = 400  # of a line in a chart, at most
+_ONE_AT_A_TIME = threading.Lock()
+
+
+class Panels(anywidget.AnyWidget):
+    """What all widgets share: controls, panels of pixels, a chart, a line of text, and a poster."""
+
+    _esm = STATIC / "widgets.js"
+    _css = STATIC / "widgets.css"
+    _ipython_display_ = None  # ipywidgets 7 would use it and ignore the poster
+
+    controls = traitlets.List().tag(sync=True)
+    panels = traitlets.List().tag(sync=True)
+    size = traitlets.List([1, 1]).tag(sync=True)  # height and width of a panel, in pixels
+    pixels = traitlets.CBytes().tag(sync=True)  # frame, panel, row, column, colour
+    hidden = traitlets.CBytes().tag(sync=True)  # row, column
+    chart = traitlets.Dict().tag(sync=True)
+    status = traitlets.Unicode().tag(sync=True)
+    error = traitlets.Unicode().tag(sync=True)
+    alt = ""
+
+    def show_panels(self, pictures: Sequence[Float[Tensor, "3 height width"]]) -> None:
+        """Show one picture in each panel."""
+        stacked = rearrange(torch.stack(list(pictures)).detach().cpu(), "n c h w -> n h w c")
+        self.pixels = (stacked.clamp(0, 1) * 255).round().byte().numpy().tobytes()
+
+    def update(self) -> None:
+        """Compute what is shown from the state."""
+
+    def refresh(self, change: object = None) -> None:
+        """Update, and say in the widget what went wrong: nobody sees an exception of a callback."""
+        try:
+            with self.hold_sync():
+                self.update()
+                self.error = ""
+        except Exception as error:
+            self.error = str(error)
+
+    def poster(self) -> bytes:
+        """A still picture of the panels, as PNG."""
+        height, width = self.size
+        pixels = np.frombuffer(self.pixels, np.uint8).reshape(-1, len(self.panels), height, width, 3)[-1]
+        zoom = math.ceil(240 / min(height, width))
+        pictures = plots.enlarge(rearrange(torch.tensor(pixels) / 255, "n h w c -> n c h w"), zoom)
+        hidden = torch.tensor(np.frombuffer(self.hidden, np.uint8).copy()).bool()
+        for index, panel in enumerate(self.panels):
+            if panel.get("striped") and len(hidden):
+                pictures[index] = plots.stripe(pictures[index : index + 1], hidden.view(1, height, width), zoom)[0]
+        return plots.png(plots.panels([panel["title"] for panel in self.panels], pictures), self.alt)
+
+    def _repr_mimebundle_(self, **kwargs: object) -> tuple[dict, dict]:
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        poster = {"text/plain": type(self).__name__, "image/png": self.poster()}
+        return {**data, **poster}, {**metadata, "image/png": {"alt": self.alt}}
+
+
+class MaskExplorer(Panels):
+    """Choose a picture, a strategy, the size of the cells, the ratio and a seed; see the mask and what it leaves.
+
+    `images` lie in [0, 1]; `patch` is the side of a mask entry in pixels. `strategies` maps names to functions
+    that are called like those of `masking`: yours will do too. In Python: `mask`, `image_index`, `strategy`,
+    `cell`, `ratio` and `seed`. Raises TypeError or ValueError for images or starting values that do not fit.
+    """
+
+    image_index = traitlets.Int(0).tag(sync=True)
+    strategy = traitlets.Unicode().tag(sync=True)
+    cell = traitlets.Int().tag(sync=True)
+    ratio = traitlets.Float().tag(sync=True)
+    seed = traitlets.Int().tag(sync=True)
+    alt = "Three panels: a picture, the same with the mask's patches hidden, and the mask alone."
+    titles = ("original", "visible", "mask")
+
+    def __init__(
+        self,
+        images: Float[Tensor, "n 3 height width"],
+        *,
+        patch: int = 4,
+        strategies: Mapping[str, Callable[..., Mask]] = STRATEGIES,
+        strategy: str = "random",
+        cell: int = 2,
+        ratio: float = 0.6,
+        seed: int = 0,
+    ):
+        self.images = _check_images(images)
+        height, width = self.images.shape[-2:]
+        if height % patch or width % patch:
+            raise ValueError(f"patches of {patch} pixels do not tile images of {height} x {width} pixels")
+        self.grid: Grid = (height // patch, width // patch)
+        self.patch, self.strategies = patch, dict(strategies)
+        cells = [n for n in range(1, max(self.grid) + 1) if not (self.grid[0] % n or self.grid[1] % n)]
+        if strategy not in self.strategies or cell not in cells or not 0 <= ratio <= 1:
+            raise ValueError(
+                f"start with a strategy of {list(self.strategies)}, a cell of {cells} and a ratio from 0 to 1, "
+                f"not {strategy!r}, {cell} and {ratio}"
+            )
+        controls = [
+            {"kind": "select", "trait": "strategy", "label": "strategy", "options": list(self.strategies)},
+            {"kind": "select", "trait": "cell", "label": "cell (patches)", "options": cells},
+            {"kind": "range", "trait": "ratio", "label": "ratio", "min": 0, "max": 1, "step": 0.05},
+            {"kind": "range", "trait": "seed", "label": "seed", "min": 0, "max": 99, "step": 1},
+        ]
+        if len(self.images) > 1:
+            most = len(self.images) - 1
+            controls.append(
+                {"kind": "range", "trait": "image_index", "label": "picture", "min": 0, "max": most, "step": 1}
+            )
+        panels = [{"title": title, "striped": title == "visible"} for title in self.titles]
+        super().__init__(
+            controls=controls,
+            panels=panels,
+            size=[height, width],
+            strategy=strategy,
+            cell=cell,
+            ratio=ratio,
+            seed=seed,
+        )
+        self.observe(self.refresh, ["image_index", "strategy", "cell", "ratio", "seed"])
+        self.refresh()
+
+    @property
+    def mask(self) -> Bool[Tensor, "rows cols"]:
+        """The mask that is shown, True = hidden."""
+        generator = torch.Generator().manual_seed(self.seed)
+        mask = self.strategies[self.strategy](1, self.grid, self.ratio, self.cell, generator=generator)
+        check_mask(mask, 1, self.grid)
+        return mask[0]
+
+    def update(self) -> None:
+        mask = self.mask
+        hidden = to_pixels(mask[None], self.patch)[0]
+        image = self.images[self.image_index]
+        self.hidden = hidden.numpy().tobytes()
+        self.show_panels(self.pictures(image, mask, hidden))
+        distance = avg_dist(hidden[None]).item()
+        self.status = (
+            f"{mask.float().mean():.0%} hidden, AvgDist {distance:.1f} pixels{self.remark(image, hidden)}"
+        )
+
+    def pictures(self, image: Tensor, mask: Tensor, hidden: Tensor) -> list[Tensor]:
+        black_or_white = torch.where(hidden, 0.15, 0.9).expand(3, -1, -1)
+        return [image, image, black_or_white]
+
+    def remark(self, image: Tensor, hidden: Tensor) -> str:
+        return ""
+
+
+class ReconstructionExplorer(MaskExplorer):
+    """The same choices as `MaskExplorer`, and how a trained model fills what the mask hides.
+
+    The widget works on a copy of `model`, so training the original goes on undisturbed.
+    """
+
+    alt = "Four panels: a picture, the same with patches hidden, the model's reconstruction, and both together."
+    titles = ("original", "visible", "reconstruction", "reconstruction + visible")
+
+    def __init__(self, model: SimMIM, images: Float[Tensor, "n 3 height width"], **start):
+        self.model = snapshot(model)
+        super().__init__(images, patch=model.patch, **start)
+
+    def pictures(self, image: Tensor, mask: Tensor, hidden: Tensor) -> list[Tensor]:
+        with _inference():
+            prediction = self.model.predict(image[None], mask[None])[0]
+        self.filled = torch.where(hidden, prediction, image)
+        return [image, image, prediction, self.filled]
+
+    def remark(self, image: Tensor, hidden: Tensor) -> str:
+        if not hidden.any():
+            return ""
+        return (
+            f", PSNR of the hidden pixels {evaluation.psnr(image[None], self.filled[None], hidden[None]):.1f} dB"
+        )
+
+
+class MaskBrush(Panels):
+    """Paint what to hide; the model fills it in while you paint.
+
+    With the mouse, a pen or a finger: press and drag. With the keyboard: arrow keys move, the space bar hides or
+    shows. A stroke that begins on a hidden patch shows patches again. In Python `mask` can be read and set.
+    Raises TypeError or ValueError if the image does not suit the model.
+    """
+
+    painted = traitlets.CBytes().tag(sync=True)  # row, column
+    grid = traitlets.List([1, 1]).tag(sync=True)
+    place = traitlets.List([0, 0]).tag(sync=True)
+    brush = traitlets.Int(1).tag(sync=True)
+    alt = "Three panels: a picture with painted patches hidden, the model's reconstruction, and both together."
+
+    def __init__(self, model: SimMIM, image: Float[Tensor, "3 height width"], *, mask: Tensor | None = None):
+        self.model, self.image = snapshot(model), _check_images(image)
+        height, width = self.image.shape[-2:]
+        grid = self.model.grid(self.image)
+        thick = max(1, min(grid) // 4)
+        super().__init__(
+            controls=[
+                {"kind": "range", "trait": "brush", "label": "brush", "min": 1, "max": thick, "step": 1},
+                {"kind": "button", "label": "clear", "message": "clear"},
+                {"kind": "button", "label": "invert", "message": "invert"},
+            ],
+            panels=[
+                {"title": "paint here", "striped": True, "pointer": "paint"},
+                {"title": "reconstruction"},
+                {"title": "reconstruction + visible"},
+            ],
+            size=[height, width],
+            grid=list(grid),
+            painted=bytes(math.prod(grid)),
+            brush=max(1, thick // 2),
+        )
+        if mask is not None:
+            self.mask = mask
+        self.observe(self.refresh, "painted")
+        self.on_msg(self._button)
+        self.refresh()
+
+    @property
+    def mask(self) -> Bool[Tensor, "rows cols"]:
+        """The painted mask, True = hidden."""
+        return torch.tensor(np.frombuffer(self.painted, np.uint8).copy()).bool().view(*self.grid)
+
+    @mask.setter
+    def mask(self, mask: Bool[Tensor, "rows cols"]) -> None:
+        check_mask(mask[None], 1, tuple(self.grid))
+        self.painted = mask.numpy().tobytes()
+
+    def _button(self, widget: object, content: dict, buffers: object) -> None:
+        if content.get("message") == "clear":
+            self.mask = torch.zeros_like(self.mask)
+        elif content.get("message") == "invert":
+            self.mask = ~self.mask
+
+    def update(self) -> None:
+        if len(self.painted) != math.prod(self.grid):
+            raise ValueError(f"the mask must have {math.prod(self.grid)} entries, but has {len(self.painted)}")
+        mask = self.mask[None]
+        hidden = to_pixels(mask, self.model.patch)
+        with _inference():
+            prediction = self.model.predict(self.image, mask)
+        self.hidden = hidden.numpy().tobytes()
+        self.show_panels([self.image[0], prediction[0], torch.where(hidden, prediction, self.image)[0]])
+        self.status = f"{int(mask.sum())} of {mask.numel()} patches hidden ({mask.float().mean():.0%})"
+
+
+class ReceptiveFieldExplorer(Panels):
+    """Choose a place of a network's output; the pixels that can influence it are lit.
+
+    `network` is called with images (batch, 3, height, width) and returns features or images. The field is found
+    with gradients for a few random images: a pixel is in it if the gradient is not zero for one of them.
+    `hidden` marks pixels that a mask hides; a place whose field is all hidden is blind. In Python: `place`
+    (row, column) and `field`.
+    """
+
+    grid = traitlets.List([1, 1]).tag(sync=True)
+    place = traitlets.List([0, 0]).tag(sync=True)
+    alt = (
+        "Two panels: the chosen place in the output of a network, and the input pixels that can influence it, lit."
+    )
+
+    def __init__(
+        self,
+        network: Callable[[Tensor], Tensor],
+        image_size: int | Grid,
+        *,
+        hidden: Bool[Tensor, "height width"] | None = None,
+        place: tuple[int, int] | None = None,
+    ):
+        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+        self.network = network.eval() if isinstance(network, nn.Module) else network
+        self.hidden_pixels = torch.zeros(height, width, dtype=torch.bool) if hidden is None else hidden
+        if self.hidden_pixels.shape != (height, width):
+            shape = tuple(self.hidden_pixels.shape)
+            raise ValueError(f"hidden must have the shape {(height, width)} of the images, but has {shape}")
+        self.probes = torch.rand(8, 3, height, width, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            rows, cols = self.network(self.probes[:1]).shape[-2:]
+        super().__init__(
+            panels=[{"title": "output: choose a place", "pointer": "click"}, {"title": "input", "striped": True}],
+            size=[height, width],
+            grid=[rows, cols],
+            place=list(place or (rows // 2, cols // 2)),
+            hidden=self.hidden_pixels.numpy().tobytes(),
+        )
+        self.observe(self.refresh, "place")
+        self.refresh()
+
+    @property
+    def field(self) -> Bool[Tensor, "height width"]:
+        """The input pixels that can influence the chosen place."""
+        row, col = self.place
+        images = self.probes.clone().requires_grad_()
+        with torch.enable_grad():
+            values = self.network(images)[..., row, col]
+            [gradient] = torch.autograd.grad(
+                (values * torch.randn(values.shape, generator=_seeded(1))).sum(), images
+            )
+        return (gradient != 0).any(dim=(0, 1))
+
+    def update(self) -> None:
+        field = self.field
+        height, width = self.size
+        rows, cols = self.grid
+        chosen = torch.full((rows, cols), 0.85)
+        chosen[self.place[0], self.place[1]] = 0.2
+        chosen = nn.functional.interpolate(chosen[None, None], (height, width))[0].expand(3, -1, -1)
+        lit = torch.where(field, torch.tensor([0.90, 0.62, 0.0])[:, None, None], torch.tensor(0.2))
+        self.show_panels([chosen, lit])
+        high, wide = (int(field.any(dim=1 - axis).sum()) for axis in (0, 1))
+        seen = f"place {tuple(self.place)} sees {high} x {wide} of {height} x {width} pixels"
+        visible = int((field & ~self.hidden_pixels).sum())
+        if self.hidden_pixels.any():
+            seen += f"; {visible} of them are visible" if visible else "; all of them are hidden: it is blind"
+        self.status = seen
+
+
+class LossPlayground(Panels):
+    """Some targets on a line and one prediction for them all: drag it, and watch MSE and L1.
+
+    The triangles mark the best predictions: the mean for MSE, the median for L1. In Python: `targets`,
+    `prediction`, `mse` and `l1`.
+    """
+
+    targets = traitlets.List(traitlets.Float()).tag(sync=True)
+    prediction = traitlets.Float(0.5).tag(sync=True)
+    example = traitlets.Unicode().tag(sync=True)
+    alt = "Two curves over the prediction: MSE, a parabola lowest at the mean, and L1, lowest at the median."
+    examples: Mapping[str, Sequence[float]] = {
+        "seven white, three black": [1.0] * 7 + [0.0] * 3,
+        "half and half": [1.0] * 5 + [0.0] * 5,
+        "one outlier": [0.2] * 9 + [1.0],
+        "spread evenly": [0.05 + 0.1 * k for k in range(10)],
+    }
+
+    def __init__(self, targets: Sequence[float] | None = None, *, prediction: float = 0.5):
+        self.examples = {"yours": list(map(float, targets)), **self.examples} if targets else dict(self.examples)
+        first = next(iter(self.examples))
+        if not all(0 <= x <= 1 for x in self.examples[first]):
+            raise ValueError(f"targets must lie between 0 and 1, but are {self.examples[first]}")
+        super().__init__(
+            controls=[
+                {"kind": "select", "trait": "example", "label": "targets", "options": list(self.examples)},
+                {"kind": "range", "trait": "prediction", "label": "prediction", "min": 0, "max": 1, "step": 0.01},
+            ],
+            example=first,
+            targets=self.examples[first],
+            prediction=prediction,
+        )
+        self.observe(self._choose, "example")
+        self.observe(self.refresh, ["targets", "prediction"])
+        self.refresh()
+
+    def _choose(self, change: object) -> None:
+        self.targets = list(self.examples[self.example])
+
+    def losses(self, predictions: Float[Tensor, " n"]) -> tuple[Tensor, Tensor]:
+        """MSE and L1 of each prediction."""
+        errors = predictions[:, None] - torch.tensor(self.targets)
+        return errors.square().mean(1), errors.abs().mean(1)
+
+    @property
+    def mse(self) -> float:
+        return self.losses(torch.tensor([self.prediction]))[0].item()
+
+    @property
+    def l1(self) -> float:
+        return self.losses(torch.tensor([self.prediction]))[1].item()
+
+    def update(self) -> None:
+        x = torch.linspace(0, 1, 101)
+        mse, l1 = self.losses(x)
+        self.chart = {
+            "title": self.alt,
+            "xlabel": "prediction (grey dots: the targets)",
+            "range": [0, 1],
+            "cursor": "prediction",
+            "dots": self.targets,
+            "series": [
+                {"label": "MSE", "color": plots.BLUE, "x": x.tolist(), "y": mse.tolist()},
+                {"label": "L1", "color": plots.VERMILLION, "dashed": True, "x": x.tolist(), "y": l1.tolist()},
+            ],
+        }
+        self.status = f"prediction {self.prediction:.2f}: MSE {self.mse:.3f}, L1 {self.l1:.3f}"
+
+    def poster(self) -> bytes:
+        return _draw_chart(self.chart, self.alt)
+
+
+class Scrubber(Panels):
+    """Drag through a series of pictures, such as reconstructions over the steps of a training.
+
+    `frames` are arrays of bytes (height, width, 3), `labels` their names. All are sent once, so that it works
+    without a kernel. In Python: `index`.
+    """
+
+    index = traitlets.Int(0).tag(sync=True)
+    alt = "The last picture of a series."
+
+    def __init__(self, frames: Sequence[np.ndarray], labels: Sequence[str], *, title: str = "", alt: str = ""):
+        stacked = np.stack([np.asarray(frame) for frame in frames])
+        if stacked.dtype != np.uint8 or stacked.ndim != 4 or stacked.shape[-1] != 3:
+            raise ValueError(
+                f"frames must be bytes (height, width, 3), but are {stacked.dtype} {stacked.shape[1:]}"
+            )
+        if len(labels) != len(frames):
+            raise ValueError(f"give one label for each of the {len(frames)} frames, not {len(labels)}")
+        most = len(frames) - 1
+        self.alt = alt or f"The last of {len(frames)} pictures, {labels[-1]}."
+        super().__init__(
+            controls=[
+                {
+                    "kind": "range",
+                    "trait": "index",
+                    "label": "",
+                    "min": 0,
+                    "max": most,
+                    "step": 1,
+                    "labels": list(labels),
+                },
+                {"kind": "play", "trait": "index", "max": most},
+            ],
+            panels=[{"title": title}],
+            size=list(stacked.shape[1:3]),
+            pixels=stacked.tobytes(),
+            index=most,
+        )
+
+
+class LiveTraining(Panels):
+    """The loss and some reconstructions while a model trains: give it to `pretrain` as a callback.
+
+    `steps` is the length of the run. `images` and `mask` are what the model reconstructs, if given. Call `show()`
+    before the training; at the end the still picture in the notebook shows the final state.
+    """
+
+    alt = "The training loss and the validation loss over the steps, and the latest reconstructions."
+
+    def __init__(self, steps: int, *, images: Tensor | None = None, mask: Mask | None = None, every: float = 0.2):
+        self.steps, self.every, self.images, self.mask_ = steps, every, images, mask
+        self.sent, self.handle = 0.0, None
+        panels = [] if images is None else [{"title": "original"}, {"title": "reconstruction + visible"}]
+        size = [1, 1] if images is None else [images.shape[2], images.shape[3] * len(images)]
+        super().__init__(panels=panels, size=size, chart={"series": [], "title": self.alt, "range": [0, steps]})
+
+    def show(self) -> "LiveTraining":
+        from IPython.display import display
+
+        self.handle = display(self, display_id=True)
+        return self
+
+    def __call__(self, step: int, model: SimMIM, history: History) -> None:
+        last = step >= self.steps
+        if time.monotonic() - self.sent < self.every and not last:
+            return
+        self.sent = time.monotonic()
+        with self.hold_sync():
+            self.chart = {**self.chart, "xlabel": "step", "series": self._series(history)}
+            self.status = f"step {step} of {self.steps}, loss {history.loss[-1]:.3f}"
+            if self.images is not None:
+                rows = self.images, model.reconstruct(self.images, self.mask_)
+                self.show_panels([rearrange(row, "n c h w -> c h (n w)") for row in rows])
+        if last and self.handle:
+            self.handle.update(self)
+
+    def _series(self, history: History) -> list[dict]:
+        every = math.ceil(history.steps / POINTS)
+        loss = torch.tensor(history.loss[: history.steps // every * every]).view(-1, every).mean(1)
+        x = [(k + 1) * every for k in range(len(loss))]
+        series = [{"label": "training", "color": plots.BLUE, "x": x, "y": loss.tolist()}]
+        if history.val_step:
+            validation = {"x": list(history.val_step), "y": list(history.val_loss)}
+            series.append({"label": "validation", "color": plots.VERMILLION, "dashed": True, **validation})
+        return series
+
+    def poster(self) -> bytes:
+        return _draw_chart(self.chart, self.alt)
+
+
+def snapshot(model: nn.Module) -> nn.Module:
+    """A copy of `model` on the CPU, ready for inference, that shares nothing with it."""
+    return copy.deepcopy(model).cpu().eval().requires_grad_(False)
+
+
+@contextmanager
+def _inference() -> Iterator[None]:
+    """One inference at a time on one thread: two threads on two busy cores can be far slower."""
+    with _ONE_AT_A_TIME, torch.no_grad():
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+def _check_images(images: Tensor) -> Float[Tensor, "n 3 height width"]:
+    """Images as a batch on the CPU, or an error that says what was expected."""
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        found = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(f"images must be a float tensor with values from 0 to 1, not {found}")
+    images = images[None] if images.ndim == 3 else images
+    if images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
+        raise ValueError(f"images must have shape (n, 3, height, width), but have {tuple(images.shape)}")
+    if not images.isfinite().all() or images.min() < 0 or images.max() > 1:
+        raise ValueError("images must lie between 0 and 1; divide bytes by 255")
+    return images.detach().cpu()
+
+
+def _seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _draw_chart(chart: dict, alt: str) -> bytes:
+    """The chart of a widget as a still picture."""
+    from matplotlib.figure import Figure
+
+    figure = Figure((6, 2.8), dpi=plots.DPI, layout="constrained")
+    axes = figure.add_subplot(xlabel=chart.get("xlabel", ""), xlim=chart["range"])
+    for line in chart["series"]:
+        style = "--" if line.get("dashed") else "-"
+        axes.plot(line["x"], line["y"], style, color=line["color"], label=line["label"])
+    if chart["series"]:
+        axes.set_ylim(bottom=0)
+        axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return plots.png(figure, alt)

@@ -1,0 +1,41 @@
+"""`simmim-lab lab` opens JupyterLab on the lessons."""
+
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The address that the command prints."""
+    pytest.importorskip("jupyterlab", reason="needs jupyterlab: pip install 'simmim-lab[lab]'")
+    command = [sys.executable, "-m", "simmim_lab", "lab", "--no-browser", "--port", "18888"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if "http://127.0.0.1:18888" in line or "http://localhost:18888" in line:
+                yield line[line.index("http") :].strip()
+                break
+        else:
+            pytest.fail("JupyterLab printed no address:\n" + "".join(lines))
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def test_the_address_answers(lab):
+    with urllib.request.urlopen(lab, timeout=30) as response:
+        assert response.status == 200
+
+
+def test_the_browser_shows_the_lessons(lab, browser):
+    page = browser.new_page()
+    page.goto(lab)
+    page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
+    page.wait_for_selector(".jp-DirListing-content", timeout=60_000)
+    assert "notebooks" in page.locator(".jp-FileBrowser").inner_text()
+    page.close()

@@ -1,0 +1,115 @@
+"""The project's own files: what they install, what they promise, and what importing costs."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+README = (ROOT / "README.md").read_text()
+IMPORT_NAMES = {"pillow": "PIL", "scikit-image": "skimage", "scikit-learn": "sklearn"}
+CONDA_NAMES = {"torch": "pytorch"}
+
+
+def base() -> list[Requirement]:
+    return [Requirement(text) for text in PROJECT["dependencies"]]
+
+
+def extra(name: str) -> list[Requirement]:
+    return [Requirement(text) for text in PROJECT["optional-dependencies"][name]]
+
+
+def test_environment_yml_installs_what_pyproject_asks_for():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    *listed, editable = environment["dependencies"]
+    assert editable == {"pip": ["--editable ."]}
+    expected = {f"python {PROJECT['requires-python']}", "pip"}
+    for requirement in base() + extra("lab") + extra("hub"):
+        name = CONDA_NAMES.get(requirement.name, requirement.name)
+        expected.add(f"{name} {requirement.specifier}".strip())
+    assert {",".join(sorted(line.split(","))) for line in listed} == {
+        ",".join(sorted(line.split(","))) for line in expected
+    }
+    assert len(listed) == len(expected)
+
+
+def test_colab_has_all_that_the_base_install_needs_but_jaxtyping():
+    """So the base install changes no version there. `tests/colab.txt` lists what Colab ships."""
+    lines = (ROOT / "tests" / "colab.txt").read_text().splitlines()
+    shipped = dict(line.split("==") for line in lines if "==" in line)
+    for requirement in base():
+        if requirement.name != "jaxtyping":
+            assert requirement.specifier.contains(shipped[requirement.name].split("+")[0]), requirement
+
+
+def test_everything_the_package_imports_is_declared():
+    declared = {IMPORT_NAMES.get(r.name, r.name) for r in base() + extra("lab") + extra("hub")}
+    declared |= {"IPython", "nbformat"}  # both come with ipywidgets and jupyterlab
+    for path in (ROOT / "simmim_lab").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module]
+            for name in names:
+                top = name.split(".")[0]
+                assert top in declared | {"simmim_lab"} | set(sys.stdlib_module_names), (
+                    f"{path.name} imports {name}"
+                )
+
+
+def test_importing_the_package_costs_little_more_than_importing_torch():
+    program = (
+        "import json, sys, time; start = time.perf_counter(); import torch; middle = time.perf_counter();"
+        "import simmim_lab; end = time.perf_counter();"
+        "print(json.dumps([end - middle, sorted({name.split('.')[0] for name in sys.modules})]))"
+    )
+    runs = []
+    for _ in range(3):
+        output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+        runs.append(json.loads(output))
+    assert min(seconds for seconds, _ in runs) < 0.5
+    heavy = {"torchvision", "matplotlib", "ipywidgets", "anywidget", "timm", "transformers", "skimage", "sklearn"}
+    assert not heavy & set(runs[0][1])
+
+
+def test_the_readme_names_commands_that_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):.*##", makefile, re.MULTILINE))
+    assert {"lab", "test", "demo", "notebooks", "bench"} <= targets
+    assert set(re.findall(r"make ([a-z]+)\b", README)) <= targets
+
+
+def test_the_readme_lists_the_lessons_that_exist():
+    listed = set(re.findall(r"\]\((notebooks/[^)]+\.ipynb)\)", README))
+    assert listed == {path.relative_to(ROOT).as_posix() for path in ROOT.glob("notebooks/*.ipynb")}
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))
+def test_the_links_of_the_readme_resolve(target):
+    assert (ROOT / target).exists()
+
+
+def test_the_licence_is_mit():
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License")
+    assert PROJECT["license"] == "MIT"
+
+
+def test_no_file_of_the_project_names_a_machine():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("this copy is no git repository")
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        if path.suffix in {".py", ".md", ".toml", ".yml", ".json", ".ipynb", ".js", ".txt"} and path.is_file():
+            found = re.search(r"(/work/|/root/|/home/\w+/(?!me/)|C:\\\\Users)", path.read_text())
+            assert not found or name == "tests/test_packaging.py", f"{name}: {found and found[0]}"
