@@ -23,6 +23,8 @@ from einops import rearrange, repeat
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
+BLOCKS = 40  # rectangles that block_mask tries
+
 Grid = tuple[int, int]
 Mask = Bool[Tensor, "batch rows cols"]
 
@@ -62,7 +64,8 @@ def block_mask(
     count = math.ceil(ratio * (rows * cols))
     row, col = (torch.arange(n, device=_device(generator)) for n in (rows, cols))
     hidden = torch.zeros(batch, rows, cols, dtype=torch.bool, device=_device(generator))
-    while (left := count - hidden.sum((1, 2))).any():  # one rectangle for every image in each round
+    for _ in range(BLOCKS):  # one rectangle for every image in each round
+        left = count - hidden.sum((1, 2))
         area, shape, y, x = _rand(4, batch, generator=generator)
         area = torch.lerp(left.clamp(max=16).float(), left.float(), area)
         aspect = 0.3 ** (1 - 2 * shape)
@@ -74,7 +77,8 @@ def block_mask(
         grown = hidden | (inside_rows[:, :, None] & inside_cols[:, None, :])
         fits = grown.sum((1, 2)) <= count
         hidden = torch.where(fits[:, None, None], grown, hidden)
-    return _enlarge(hidden, cell)
+    rest = _rand(batch, rows, cols, generator=generator)  # the few cells that no rectangle came to lie on
+    return _hide_smallest(torch.where(hidden, -1.0, rest), ratio, cell)
 
 
 def grid_mask(

@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from simmim_lab import evaluation, plots
-from simmim_lab.masking import STRATEGIES, Grid, Mask, avg_dist, check_mask, to_pixels
+from simmim_lab.masking import STRATEGIES, Grid, Mask, avg_dist, center_mask, check_mask, to_pixels
 from simmim_lab.simmim import SimMIM
 from simmim_lab.training import History
 
@@ -204,7 +204,8 @@ class MaskBrush(Panels):
     """Paint what to hide; the model fills it in while you paint.
 
     With the mouse, a pen or a finger: press and drag. With the keyboard: arrow keys move, the space bar hides or
-    shows. A stroke that begins on a hidden patch shows patches again. In Python `mask` can be read and set.
+    shows. A stroke that begins on a hidden patch shows patches again. `mask` is hidden at first (by default the
+    middle), and can be read and set in Python.
     Raises TypeError or ValueError if the image does not suit the model.
     """
 
@@ -235,8 +236,7 @@ class MaskBrush(Panels):
             painted=bytes(math.prod(grid)),
             brush=max(1, thick // 2),
         )
-        if mask is not None:
-            self.mask = mask
+        self.mask = center_mask(1, grid)[0] if mask is None else mask
         self.observe(self.refresh, "painted")
         self.on_msg(self._button)
         self.refresh()
@@ -301,12 +301,12 @@ class ReceptiveFieldExplorer(Panels):
         self.probes = torch.rand(8, 3, height, width, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
             rows, cols = self.network(self.probes[:1]).shape[-2:]
+        title = "input: orange is seen" + (", blue is in reach but hidden" if hidden is not None else "")
         super().__init__(
-            panels=[{"title": "output: choose a place", "pointer": "click"}, {"title": "input", "striped": True}],
+            panels=[{"title": "output: choose a place", "pointer": "click"}, {"title": title}],
             size=[height, width],
             grid=[rows, cols],
             place=list(place or (rows // 2, cols // 2)),
-            hidden=self.hidden_pixels.numpy().tobytes(),
         )
         self.observe(self.refresh, "place")
         self.refresh()
@@ -330,12 +330,14 @@ class ReceptiveFieldExplorer(Panels):
         chosen = torch.full((rows, cols), 0.85)
         chosen[self.place[0], self.place[1]] = 0.2
         chosen = nn.functional.interpolate(chosen[None, None], (height, width))[0].expand(3, -1, -1)
-        lit = torch.where(field, torch.tensor([0.90, 0.62, 0.0])[:, None, None], torch.tensor(0.2))
+        orange, blue = (torch.tensor(color)[:, None, None] for color in ((0.90, 0.62, 0.0), (0.0, 0.45, 0.70)))
+        hidden = self.hidden_pixels
+        lit = torch.where(field, torch.where(hidden, blue, orange), torch.where(hidden, 0.45, 0.2))
         self.show_panels([chosen, lit])
         high, wide = (int(field.any(dim=1 - axis).sum()) for axis in (0, 1))
         seen = f"place {tuple(self.place)} sees {high} x {wide} of {height} x {width} pixels"
-        visible = int((field & ~self.hidden_pixels).sum())
-        if self.hidden_pixels.any():
+        visible = int((field & ~hidden).sum())
+        if hidden.any():
             seen += f"; {visible} of them are visible" if visible else "; all of them are hidden: it is blind"
         self.status = seen
 
@@ -422,7 +424,9 @@ class Scrubber(Panels):
     index = traitlets.Int(0).tag(sync=True)
     alt = "The last picture of a series."
 
-    def __init__(self, frames: Sequence[np.ndarray], labels: Sequence[str], *, title: str = "", alt: str = ""):
+    def __init__(
+        self, frames: Sequence[np.ndarray], labels: Sequence[str], *, title: str = "over time", alt: str = ""
+    ):
         stacked = np.stack([np.asarray(frame) for frame in frames])
         if stacked.dtype != np.uint8 or stacked.ndim != 4 or stacked.shape[-1] != 3:
             raise ValueError(
@@ -437,7 +441,7 @@ class Scrubber(Panels):
                 {
                     "kind": "range",
                     "trait": "index",
-                    "label": "",
+                    "label": "frame",
                     "min": 0,
                     "max": most,
                     "step": 1,

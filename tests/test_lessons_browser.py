@@ -6,6 +6,8 @@ import nbformat
 import pytest
 import tiny_lesson
 from axe_playwright_python.sync_playwright import Axe
+from execute_lessons import METADATA
+from lab import notebook, server
 from nbconvert import HTMLExporter
 
 from simmim_lab import hosting
@@ -62,3 +64,39 @@ def test_an_output_without_alt_text_is_found(tmp_path, browser):
     notebook.cells[5].outputs[0].metadata.clear()
     nbformat.write(notebook, path)
     assert violations(path, browser, tmp_path) == [NO_ALT]
+
+
+ERRORS = (
+    '[data-mime-type*="stderr"], [data-mime-type*="error"], .jp-OutputArea-output:has-text("Error displaying")'
+)
+
+
+@pytest.fixture(scope="module")
+def jupyterlab(tmp_path_factory):
+    """The address of a JupyterLab in fast mode, with copies of the lessons that have not been run."""
+    root, home = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("home")
+    for path in hosting.lessons(ROOT):
+        lesson = nbformat.read(path, as_version=4)
+        for cell in lesson.cells:
+            if cell.cell_type == "code":
+                cell.execution_count, cell.outputs = None, []
+        nbformat.write(lesson, root / path.name)
+    broken = ['import sys; print("careful", file=sys.stderr)', "1 / 0"]
+    cells = [nbformat.v4.new_code_cell(source) for source in broken]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=METADATA), root / "broken.ipynb")
+    with server(root, home, SIMMIM_LAB_FAST="1") as address:
+        yield address
+
+
+@each_lesson
+def test_jupyterlab_runs_a_lesson(path, jupyterlab, browser):
+    with notebook(browser, jupyterlab, path.name) as page:
+        assert page.locator(ERRORS).all_inner_texts() == []
+        page.wait_for_selector(".jp-OutputArea-output .sl-widget")
+
+
+def test_a_warning_and_an_error_in_jupyterlab_are_found(jupyterlab, browser):
+    with notebook(browser, jupyterlab, "broken.ipynb") as page:
+        warning, error = page.locator(ERRORS).all_inner_texts()
+        assert "careful" in warning
+        assert "ZeroDivisionError" in error

@@ -139,7 +139,7 @@ def test_a_killed_run_ends_with_the_same_bits(uninterrupted, tmp_path, sign):
     # the machine may offer another number of threads now: the run keeps the one it began with
     process = start(tmp_path, threads=1)
     first, _ = process.stdout.readline(), process.communicate(timeout=120)
-    assert int(first) > 100, "the run began anew instead of going on"
+    assert int(first) > 50, "the run began anew instead of going on"
     assert_same(uninterrupted, load_file(tmp_path / "model.safetensors"))
 
 

@@ -1,0 +1,163 @@
+"""The widgets in JupyterLab: the mouse and the keyboard move them, the picture changes, and Python follows."""
+
+import json
+
+import nbformat
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from lab import notebook, server, wait_for
+
+SETUP = """
+import json, torch
+from pathlib import Path
+from simmim_lab.masking import half_mask, to_pixels
+from simmim_lab.simmim import SimMIM
+from simmim_lab.widgets import *
+torch.manual_seed(0)
+ramp = torch.linspace(0, 1, 32).expand(3, 32, 32)
+pictures = torch.stack([ramp, ramp.flip(2), ramp.transpose(1, 2)])
+model, cnn = SimMIM.preset("vit_nano"), SimMIM.preset("article_cnn")
+explorer = MaskExplorer(pictures)
+reconstruction = ReconstructionExplorer(model, pictures)
+brush = MaskBrush(model, pictures[0])
+field = ReceptiveFieldExplorer(cnn.encoder, 32, hidden=to_pixels(half_mask(1, (8, 8)), 4)[0])
+loss = LossPlayground()
+frames = [(ramp.permute(1, 2, 0) * k * 25).byte().numpy() for k in range(8)]
+scrubber = Scrubber(frames, [f"step {k}" for k in range(8)])
+def report(change=None):
+    state = {
+        "mask": explorer.mask.tolist(), "ratio": explorer.ratio, "error": explorer.error,
+        "reconstruction": reconstruction.mask.tolist(), "painted": brush.mask.int().sum().item(),
+        "place": field.place, "status": field.status, "prediction": loss.prediction,
+        "mse": loss.mse, "index": scrubber.index,
+    }
+    Path("state.json").write_text(json.dumps(state))
+for widget in (explorer, reconstruction, brush, field, loss, scrubber):
+    widget.observe(report, [name for name in widget.traits(sync=True) if not name.startswith("_")])
+report()
+"""
+KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+WIDGETS = ["explorer", "reconstruction", "brush", "field", "loss", "scrubber"]
+
+
+@pytest.fixture(scope="module")
+def page(browser, tmp_path_factory):
+    root, home = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("home")
+    cells = [nbformat.v4.new_code_cell(source) for source in [SETUP, *WIDGETS]]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=KERNEL), root / "widgets.ipynb")
+    with server(root, home) as address, notebook(browser, address, "widgets.ipynb", has_touch=True) as page:
+        page.state = lambda: json.loads((root / "state.json").read_text())
+        page.wait_for_function("() => document.querySelectorAll('.sl-widget').length == 6", timeout=30_000)
+        yield page
+
+
+def widget(page, name):
+    found = page.locator(".sl-widget").nth(WIDGETS.index(name))
+    found.scroll_into_view_if_needed()
+    return found
+
+
+def changes(page, name, act, state) -> None:
+    """After `act` the picture of the widget and `state` of Python are others."""
+    canvas = widget(page, name).locator("canvas, svg").last
+    picture, before = canvas.screenshot(), state(page.state())
+    act()
+    wait_for(lambda: state(page.state()) != before and canvas.screenshot() != picture, seconds=10)
+
+
+@pytest.mark.parametrize("name", ["explorer", "reconstruction"])
+def test_the_ratio_follows_mouse_and_keyboard(page, name):
+    slider = widget(page, name).get_by_label("ratio")
+    mask = {"explorer": "mask", "reconstruction": "reconstruction"}[name]
+    box = slider.bounding_box()
+
+    def click():
+        page.mouse.click(box["x"] + box["width"] * 0.25, box["y"] + box["height"] / 2)
+
+    changes(page, name, click, lambda state: state[mask])
+    slider.focus()
+    changes(page, name, lambda: [page.keyboard.press("ArrowRight") for _ in range(6)], lambda state: state[mask])
+
+
+def test_strategy_and_picture_can_be_chosen(page):
+    explorer = widget(page, "explorer")
+    changes(page, "explorer", lambda: explorer.get_by_label("strategy").select_option("half"), lambda s: s["mask"])
+    assert page.state()["mask"][0] == [True] * 8 and page.state()["error"] == ""
+
+
+def test_the_brush_paints_with_the_mouse(page):
+    box = widget(page, "brush").locator("canvas").first.bounding_box()
+
+    def stroke():
+        page.mouse.move(box["x"] + 20, box["y"] + 20)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 20, steps=5)
+        page.mouse.up()
+
+    changes(page, "brush", stroke, lambda state: state["painted"])
+    status = widget(page, "brush").locator(".sl-status")
+    wait_for(lambda: status.inner_text().startswith(f"{page.state()['painted']} of 64 patches"), seconds=10)
+
+
+def test_the_brush_paints_with_the_keyboard(page):
+    cells = page.locator(".jp-Notebook .jp-Cell").count()
+    widget(page, "brush").locator("canvas").first.focus()
+
+    def keys():
+        for key in ["ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown", "Space", "b", "d", "d"]:
+            page.keyboard.press(key)
+
+    changes(page, "brush", keys, lambda state: state["painted"])
+    assert page.locator(".jp-Notebook .jp-Cell").count() == cells, "a shortcut of JupyterLab acted on the notebook"
+
+
+def test_the_brush_paints_with_a_finger(page):
+    widget(page, "brush").get_by_text("clear").click()
+    wait_for(lambda: page.state()["painted"] == 0, seconds=10)
+    box = widget(page, "brush").locator("canvas").first.bounding_box()
+    changes(
+        page,
+        "brush",
+        lambda: page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2),
+        lambda state: state["painted"],
+    )
+    widget(page, "brush").get_by_text("invert").click()
+    wait_for(lambda: page.state()["painted"] > 32, seconds=10)
+
+
+def test_a_place_is_chosen_with_mouse_and_keyboard(page):
+    box = widget(page, "field").locator("canvas").first.bounding_box()
+    changes(page, "field", lambda: page.mouse.click(box["x"] + 10, box["y"] + 10), lambda state: state["place"])
+    assert page.state()["place"] == [0, 0] and "blind" in page.state()["status"]
+    widget(page, "field").locator("canvas").first.focus()
+    changes(page, "field", lambda: page.keyboard.press("ArrowRight"), lambda state: state["place"])
+    assert page.state()["place"] == [0, 1]
+
+
+def test_the_prediction_is_dragged_and_typed(page):
+    chart = widget(page, "loss").locator("svg")
+    box = chart.bounding_box()
+
+    def drag():
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 60, steps=4)
+        page.mouse.up()
+
+    changes(page, "loss", drag, lambda state: state["mse"])
+    widget(page, "loss").get_by_role("slider").focus()
+    changes(page, "loss", lambda: page.keyboard.press("ArrowLeft"), lambda state: state["prediction"])
+
+
+def test_the_scrubber_moves_and_plays(page):
+    scrubber = widget(page, "scrubber")
+    scrubber.get_by_role("slider").focus()
+    changes(page, "scrubber", lambda: page.keyboard.press("Home"), lambda state: state["index"])
+    assert page.state()["index"] == 0
+    changes(page, "scrubber", lambda: scrubber.get_by_text("play").click(), lambda state: state["index"])
+
+
+def test_the_widgets_are_accessible(page):
+    found = Axe().run(page, {"include": [[".sl-widget"]]}, {"resultTypes": ["violations"]}).response["violations"]
+    serious = [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")]
+    assert serious == []
