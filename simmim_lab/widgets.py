@@ -493,10 +493,10 @@ class LiveTraining(Panels):
             self.handle.update(self)
 
     def _series(self, history: History) -> list[dict]:
-        every = math.ceil(history.steps / POINTS)
-        loss = torch.tensor(history.loss[: history.steps // every * every]).view(-1, every).mean(1)
-        x = [(k + 1) * every for k in range(len(loss))]
-        series = [{"label": "training", "color": plots.BLUE, "x": x, "y": loss.tolist()}]
+        chunks = torch.tensor(history.loss).split(math.ceil(history.steps / POINTS))
+        x = torch.tensor([len(chunk) for chunk in chunks]).cumsum(0).tolist()
+        y = [chunk.mean().item() for chunk in chunks]
+        series = [{"label": "training", "color": plots.BLUE, "x": x, "y": y}]
         if history.val_step:
             validation = {"x": list(history.val_step), "y": list(history.val_loss)}
             series.append({"label": "validation", "color": plots.VERMILLION, "dashed": True, **validation})

@@ -50,8 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def execute(path: Path) -> None:
     """Run the lesson from top to bottom and write its outputs back into it."""
+    path = path.resolve()
     notebook = nbformat.read(path, as_version=4)
-    hosting.fill(notebook, path, hosting.home(path.resolve().parents[1]))
+    hosting.fill(notebook, path, hosting.home(path.parents[1]))
     NotebookClient(
         notebook,
         resources={"metadata": {"path": path.parent}},

@@ -18,7 +18,7 @@ FAST = bool(os.environ.get("SIMMIM_LAB_FAST"))  # True shrinks the work, for tes
 MEGABYTES = 1.5
 EXEMPT = 0.2  # of the code cells may print what nbval does not compare
 
-MACHINE_PATH = re.compile(r"(?<![\w.:/~-])/(?:home|root|work|tmp|Users|mnt|opt|usr)/|\b[A-Z]:\\")
+MACHINE_PATH = re.compile(r"(?<![\w.:/~-])/(?:home/(?!me/)|(?:root|work|tmp|Users|mnt|opt|usr)/)|\b[A-Z]:\\")
 NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 # A number with a unit claims a measurement. "3 × 3" does not, "3× faster" does.
 CLAIM = re.compile(rf"(?<![\w.,])({NUMBER})(?:\s(?:dB|ms|s|[kMG]B)\b|\s?%|×(?!\s*\d))")

@@ -137,7 +137,7 @@ def test_the_tiny_lesson_keeps_the_rules(tiny):
         (add(4, output_type="display_data", data={VIEW: {}}), "the view of a widget"),
         (lambda notebook: notebook.cells[5].outputs[0].metadata.clear(), "without alt text"),
         (add(4, output_type="stream", text="<object at 0x7f00>"), "address of an object"),
-        (replace(4, "print(", "print('/home/jane/photo.png', "), "path of one machine"),
+        (replace(4, "print(", "print('/Users/jane/photo.png', "), "path of one machine"),
         (add(4, output_type="stream", text="C:\\photo.png"), "path of one machine"),
         (replace(0, "07 · A", "A"), "one title"),
         (replace(3, "## Can", "# Can"), "one title"),
@@ -174,7 +174,12 @@ def test_a_broken_rule_is_found(tiny, edit, problem):
     ],
 )
 def test_what_the_rules_allow(tiny, text):
-    change(tiny, replace(4, "print(", "from simmim_lab import masking\nnumbers = 0.6, 2.46, '1,234'\nprint("))
+    change(
+        tiny,
+        replace(
+            4, "print(", "from simmim_lab import masking\nmine = 0.6, 2.46, '1,234', '/home/me/dog.jpg'\nprint("
+        ),
+    )
     change(tiny, replace(3, "The noise", f"{text}\n\nThe noise"))
     assert problems(tiny) == []
 
