@@ -7,6 +7,7 @@ runs, a reader sees its poster, a still picture. `static/widgets.js` draws; this
 
 import copy
 import math
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,8 +80,11 @@ class Panels(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: object) -> tuple[dict, dict]:
         data, metadata = super()._repr_mimebundle_(**kwargs)
-        poster = {"text/plain": type(self).__name__, "image/png": self.poster()}
-        return {**data, **poster}, {**metadata, "image/png": {"alt": self.alt}}
+        poster = self.poster()
+        width, height = struct.unpack(">II", poster[16:24])  # where a PNG has its size
+        shown = {"alt": self.alt, "width": width // 2, "height": height // 2}  # drawn twice as fine as shown
+        data |= {"text/plain": type(self).__name__, "image/png": poster}
+        return data, {**metadata, "image/png": shown}
 
 
 class MaskExplorer(Panels):

@@ -23,7 +23,7 @@ METHODS = {"model", "visible_mean", "nearest", "biharmonic", "lmmse"}
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A short demo that was interrupted with Ctrl-C at its start: its folder, and what each of the two calls said."""
+    """A short demo, interrupted at its start and called again: its folder, and what each call said."""
     out = tmp_path_factory.mktemp("demo") / "new" / "folder"
     command = ["demo", "--out", str(out), "--seconds", "3", "--seed", "1"]
     with pytest.MonkeyPatch.context() as patch:

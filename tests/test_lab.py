@@ -5,6 +5,7 @@ import sys
 import urllib.request
 
 import pytest
+from lab import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def lab(tmp_path_factory):
 
 
 def test_the_address_answers(lab):
-    with urllib.request.urlopen(lab, timeout=30) as response:
+    with wait_for(lambda: urllib.request.urlopen(lab, timeout=30), seconds=60) as response:
         assert response.status == 200
 
 
