@@ -14,8 +14,4 @@ widgets      interactive figures
 
 from importlib.metadata import version
 
-from simmim_lab.simmim import PRESETS, SimMIM
-from simmim_lab.training import Recipe, pretrain
-
-__all__ = ["PRESETS", "Recipe", "SimMIM", "pretrain"]
 __version__ = version("simmim-lab")

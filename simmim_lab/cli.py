@@ -54,10 +54,9 @@ def pretrain(args: argparse.Namespace) -> None:
     recipe = training.Recipe.preset(args.preset, **given)
     torch.manual_seed(recipe.seed)
     model = SimMIM.preset(args.preset, args.size).to(training.best_device())
-    side, _ = _image_size(model)
-    train, val = (images.load(args.data, split, side, root=args.root) for split in ("train", "val"))
+    train, val = (images.load(args.data, split, _side(model), root=args.root) for split in ("train", "val"))
 
-    start = "Continues the run" if (args.run / "checkpoint.safetensors").exists() else "Starts a run"
+    start = "Continues the run" if (args.run / training.CHECKPOINT).exists() else "Starts a run"
     print(f"{start} in {args.run}: {args.preset} on {len(train):,} images of {args.data}.")
     training.pick_threads(model, train, recipe)
     history = training.pretrain(model, train, recipe, val=val, run_dir=args.run)
@@ -68,25 +67,23 @@ def pretrain(args: argparse.Namespace) -> None:
 
 
 def reconstruct(args: argparse.Namespace) -> None:
-    from PIL import Image, ImageOps
-    from torchvision.transforms.functional import to_pil_image, to_tensor
+    from torchvision.transforms.functional import to_pil_image
 
     from simmim_lab import plots
     from simmim_lab.common import replace_file
+    from simmim_lab.imagesets import square
     from simmim_lab.masking import to_pixels
     from simmim_lab.simmim import SimMIM
 
     if args.out.suffix.lower() != ".png":
         raise ValueError(f"--out must end in .png, but is {args.out}")
     model = SimMIM.load(args.run).eval()
-    height, width = _image_size(model)
-    picture = _open(args.image, max(height, width))
-    image = to_tensor(ImageOps.fit(picture.convert("RGB"), (width, height), Image.Resampling.BICUBIC))[None]
+    side = _side(model)
+    picture = _open(args.image, side)
+    image = square(picture, side)[None] / 255
     mask = _mask(args, model, image, picture.size)
-    if picture.size != (width, height):
-        print(
-            f"{args.image} is cropped to its middle and resized to {width} x {height} pixels, as the model needs."
-        )
+    if picture.size != (side, side):
+        print(f"{args.image} is cropped to its middle and resized to {side} x {side} pixels, as the model needs.")
 
     hidden = to_pixels(mask, model.patch)
     panels = plots.reconstructions(image, hidden, model.predict(image, mask))
@@ -96,7 +93,7 @@ def reconstruct(args: argparse.Namespace) -> None:
     args.out.parent.mkdir(parents=True, exist_ok=True)
     plots.save(panels, args.out, alt)
     replace_file(beside, lambda path: completed.save(path, format="PNG"))
-    print(f"Wrote {args.out} (four panels) and {beside} ({width} x {height} pixels).")
+    print(f"Wrote {args.out} (four panels) and {beside} ({side} x {side} pixels).")
 
 
 def lab(args: argparse.Namespace) -> None:
@@ -135,10 +132,10 @@ def _course() -> Path:
     return root
 
 
-def _image_size(model: "SimMIM") -> tuple[int, int]:
-    """(height, width) of the images a model was built for; a CNN takes any, so 32 x 32."""
+def _side(model: "SimMIM") -> int:
+    """The side of the images a model was built for; a CNN takes any, so 32."""
     size = model.encoder.config.get("image_size", 32)
-    return (size, size) if isinstance(size, int) else tuple(size)
+    return size if isinstance(size, int) else size[0]
 
 
 def _open(path: Path, size: int) -> "Image":
@@ -169,7 +166,7 @@ def _mask(args: argparse.Namespace, model: "SimMIM", image: "Tensor", size: tupl
         return choose(args.mask, STRATEGIES, "mask")(1, grid, cell=cell, generator=generator, **ratio)
     drawn = _open(Path(args.mask), max(size)).convert("L").resize(size, Image.Resampling.NEAREST)
     white = drawn.point(lambda grey: float(grey > 127), "F")
-    share = ImageOps.fit(white, (image.shape[3], image.shape[2]), Image.Resampling.BOX)
+    share = ImageOps.fit(white, image.shape[2:], Image.Resampling.BOX)
     return torch.nn.functional.adaptive_max_pool2d(to_tensor(share), grid) > 0  # hidden if any of its pixels is
 
 

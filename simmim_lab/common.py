@@ -20,7 +20,7 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         write(partial)
-        with open(partial, "rb") as file:
+        with open(partial, "r+b") as file:
             os.fsync(file.fileno())  # a power cut must not leave a complete name on an incomplete file
         os.replace(partial, path)
     finally:

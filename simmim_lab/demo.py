@@ -46,8 +46,7 @@ def run(out: Path, *, seconds: float = 120, data: str = "photos", root: Path | N
         "and tests it on images it has never seen."
     )
     _check_writable(out)
-    folder = out / "model"
-    checkpoint = folder / "checkpoint.safetensors"
+    checkpoint = out / "model" / training.CHECKPOINT
     if checkpoint.exists():
         print(f"{out} holds a demo that was interrupted: it goes on from there.")
     elif (out / "metrics.json").exists():
@@ -58,34 +57,14 @@ def run(out: Path, *, seconds: float = 120, data: str = "photos", root: Path | N
     torch.manual_seed(seed)
     model = SimMIM.preset(PRESET, SIZE).to(training.best_device())
     training.pick_threads(model, train, recipe)
-    history = training.pretrain(model, train, recipe, val=val, run_dir=folder)
+    history = training.pretrain(model, train, recipe, val=val, run_dir=out / "model")
     model.cpu().eval()
 
     originals = test.take(min(TEST_IMAGES, len(test)))
     print(f"Scores the hidden pixels of {len(originals)} test images …")
     mask = training.draw_mask(model, originals, recipe, torch.Generator().manual_seed(seed))
-    hidden = masking.to_pixels(mask, model.patch)
-    fills = {"model": model.reconstruct(originals, mask)}
-    fills |= {name: fill(originals, hidden) for name, fill in evaluation.BASELINES.items()}
-    fills["lmmse"] = evaluation.LMMSE.fit(train.take(min(TRAIN_IMAGES, len(train))))(originals, hidden)
-    psnr = {name: evaluation.psnr(originals, filled, hidden) for name, filled in fills.items()}
-    ssim = {name: evaluation.ssim(originals, filled, hidden) for name, filled in fills.items()}
-
-    shown = min(SHOWN, len(originals))
-    few = (2 * torch.arange(shown) + 1) * len(originals) // (2 * shown)  # spread over the test
-    picture = plots.reconstructions(originals[few], hidden[few], model.predict(originals[few], mask[few]))
-    plots.save(
-        picture,
-        out / "reconstructions.png",
-        f"{shown} test images in four columns: original; with {RATIO:.0%} hidden in squares of {CELL} pixels; "
-        f"reconstructed by SimMIM; and the reconstruction where it was hidden with the original elsewhere.",
-    )
-    plots.save(
-        plots.loss_curve(history),
-        out / "loss.png",
-        f"The loss on hidden pixels over {history.steps} steps: the training loss goes from {history.loss[0]:.2f} "
-        f"to {history.loss[-1]:.2f}, the validation loss ends at {history.val_loss[-1]:.2f}.",
-    )
+    scores = _scores(model, originals, mask, evaluation.LMMSE.fit(train.take(min(TRAIN_IMAGES, len(train)))))
+    _draw(out, model, originals, mask, history)
     metrics = {
         "data": data,
         "model": PRESET,
@@ -93,19 +72,48 @@ def run(out: Path, *, seconds: float = 120, data: str = "photos", root: Path | N
         "steps": history.steps,
         "seconds": history.seconds,
         "images_per_second": history.images_per_second,
-        "psnr_hidden": psnr,
-        "ssim_hidden": ssim,
-        "contrast_hidden": neighbour_contrast(originals, fills["model"], hidden),
+        **scores,
         "test": {"images": len(originals), "mask_ratio": RATIO, "mask_size": CELL},
         "machine": _machine(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    text = json.dumps(metrics, indent=2) + "\n"
-    replace_file(out / "metrics.json", lambda path: path.write_text(text))
+    replace_file(out / "metrics.json", lambda path: path.write_text(json.dumps(metrics, indent=2) + "\n"))
     checkpoint.unlink()  # from here on the demo is finished
 
-    print(_table(psnr, ssim), _findings(metrics), sep="\n\n", end="\n\n")
+    print(_table(scores), _findings(scores), sep="\n\n", end="\n\n")
     print(f"In {out}: reconstructions.png, loss.png, metrics.json and the trained model in model/")
+
+
+def _scores(model: SimMIM, originals: Images, mask: masking.Mask, lmmse: evaluation.LMMSE) -> dict:
+    """The scores of the model and the baselines, as `metrics.json` has them."""
+    hidden = masking.to_pixels(mask, model.patch)
+    fills = {"model": model.reconstruct(originals, mask)}
+    fills |= {name: fill(originals, hidden) for name, fill in evaluation.BASELINES.items()}
+    fills["lmmse"] = lmmse(originals, hidden)
+    return {
+        "psnr_hidden": {name: evaluation.psnr(originals, filled, hidden) for name, filled in fills.items()},
+        "ssim_hidden": {name: evaluation.ssim(originals, filled, hidden) for name, filled in fills.items()},
+        "contrast_hidden": neighbour_contrast(originals, fills["model"], hidden),
+    }
+
+
+def _draw(out: Path, model: SimMIM, originals: Images, mask: masking.Mask, history: training.History) -> None:
+    """Write `reconstructions.png`, of images spread over the test, and `loss.png`."""
+    shown = min(SHOWN, len(originals))
+    few = (2 * torch.arange(shown) + 1) * len(originals) // (2 * shown)
+    hidden = masking.to_pixels(mask, model.patch)
+    plots.save(
+        plots.reconstructions(originals[few], hidden[few], model.predict(originals[few], mask[few])),
+        out / "reconstructions.png",
+        f"{shown} test images in four columns: original; with {RATIO:.0%} hidden in squares of {CELL} pixels; "
+        "reconstructed by SimMIM; and the reconstruction where it was hidden with the original elsewhere.",
+    )
+    plots.save(
+        plots.loss_curve(history),
+        out / "loss.png",
+        f"The loss on hidden pixels over {history.steps} steps: the training loss goes from {history.loss[0]:.2f} "
+        f"to {history.loss[-1]:.2f}, the validation loss ends at {history.val_loss[-1]:.2f}.",
+    )
 
 
 def neighbour_contrast(images: Images, filled: Images, hidden: Hidden) -> float:
@@ -118,17 +126,19 @@ def neighbour_contrast(images: Images, filled: Images, hidden: Hidden) -> float:
     return (ours / real).item()
 
 
-def _table(psnr: dict[str, float], ssim: dict[str, float]) -> str:
+def _table(scores: dict) -> str:
     """The scores as aligned text, the best first."""
+    psnr, ssim = scores["psnr_hidden"], scores["ssim_hidden"]
     rows = [f"{'on hidden pixels':24}{'PSNR (dB)':>9}{'SSIM':>8}"]
     for name in sorted(psnr, key=psnr.get, reverse=True):
         rows.append(f"{METHODS[name]:24}{psnr[name]:9.2f}{ssim[name]:8.3f}")
     return "\n".join(rows)
 
 
-def _findings(metrics: dict) -> str:
+def _findings(scores: dict) -> str:
     """Two sentences about these scores, whatever they are."""
-    psnr, contrast = metrics["psnr_hidden"], metrics["contrast_hidden"]
+    psnr, ssim, contrast = scores["psnr_hidden"], scores["ssim_hidden"], scores["contrast_hidden"]
+    rank = sorted(ssim.values(), reverse=True).index(ssim["model"]) + 1
 
     def against(name: str) -> str:
         gain = psnr["model"] - psnr[name]
@@ -140,7 +150,7 @@ def _findings(metrics: dict) -> str:
         why = "rough, which more training would smooth"
     return (
         f"SimMIM fills hidden pixels {against('biharmonic')} the smoothest surface (biharmonic) and "
-        f"{against('lmmse')} the best linear prediction (LMMSE).\n"
+        f"{against('lmmse')} the best linear prediction (LMMSE); by SSIM it is number {rank} of {len(ssim)}.\n"
         f"Its fills are {why}: neighbouring pixels differ {contrast:.0%} as much as in the originals."
     )
 

@@ -266,16 +266,18 @@ def pick_threads(model: SimMIM, images: ImageSet | ImageStream, recipe: Recipe, 
     optimizer = torch.optim.AdamW(copied.parameters(), fused=True)
     batch = images.batch(recipe.batch_size, step_generator(0, 0, 0))
     mask = draw_mask(copied, batch, recipe, step_generator(0, 0, 1))
-    seconds = {}
+    fastest, best = math.inf, 1
     for threads in sorted({1, os.cpu_count() or 1}):
         torch.set_num_threads(threads)
-        times = []
-        for _ in range(steps + 1):
+        seconds = 0.0
+        for step in range(steps + 1):
             start = time.perf_counter()
             train_step(copied, optimizer, batch, mask, lr=recipe.lr, clip=recipe.clip)
-            times.append(time.perf_counter() - start)
-        seconds[threads] = sum(times[1:])
-    best = min(seconds, key=seconds.get)
+            seconds += time.perf_counter() - start if step else 0  # the first step also warms up
+            if seconds > fastest:
+                break
+        if seconds < fastest:
+            fastest, best = seconds, threads
     torch.set_num_threads(best)
     return best
 

@@ -134,7 +134,9 @@ def test_the_demo_prints_the_recorded_scores_best_first(finished):
 )
 def test_the_two_sentences_follow_from_the_scores(model, contrast, words):
     psnr = {"model": model, "biharmonic": 17, "lmmse": 18.5}
-    text = demo._findings({"psnr_hidden": psnr, "contrast_hidden": contrast})
+    ssim = {"model": 0.4, "biharmonic": 0.5, "lmmse": 0.3}
+    text = demo._findings({"psnr_hidden": psnr, "ssim_hidden": ssim, "contrast_hidden": contrast})
+    assert "by SSIM it is number 2 of 3" in text
     assert all(word in text for word in words)
     assert text.count(". ") + text.count(".\n") + text.endswith(".") == 2
 
@@ -160,7 +162,7 @@ def test_an_unwritable_folder_is_reported_before_training(capsys, tmp_path, monk
 
 def test_pretrain_trains_and_then_goes_on(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "pick_threads", lambda *_: 1)
-    command = ["pretrain", "--data", "scenes", "--steps", "2", "--batch-size", "4", "--run", str(tmp_path / "run")]
+    command = ["pretrain", "--steps", "2", "--batch-size", "4", "--run", str(tmp_path / "run")]
     assert main(command) == 0
     assert "Starts a run" in capsys.readouterr().out
     SimMIM.load(tmp_path / "run")
@@ -234,6 +236,12 @@ def test_an_image_of_another_size_is_cropped_and_resized_and_that_is_said(finish
     _, completed = reconstruct(finished, tmp_path / "wide.png", tmp_path / "out.png", "--mask", "half")
     assert completed.shape == (32, 32, 3) and (completed[16:] == 200).all()
     assert "resized to 32 x 32 pixels" in capsys.readouterr().out
+
+
+def test_a_transparent_picture_stands_on_white(finished, tmp_path):
+    Image.new("RGBA", (32, 32), (0, 0, 0, 0)).save(tmp_path / "glass.png")
+    _, completed = reconstruct(finished, tmp_path / "glass.png", tmp_path / "out.png", "--mask", "half")
+    assert (completed[16:] == 255).all()
 
 
 def test_the_seed_draws_the_mask(finished, picture, tmp_path):

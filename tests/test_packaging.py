@@ -70,7 +70,7 @@ def test_everything_the_package_imports_is_declared():
 def test_importing_the_package_costs_little_more_than_importing_torch():
     program = (
         "import json, sys, time; start = time.perf_counter(); import torch; middle = time.perf_counter();"
-        "import simmim_lab; end = time.perf_counter();"
+        "import simmim_lab.training; end = time.perf_counter();"
         "print(json.dumps([end - middle, sorted({name.split('.')[0] for name in sys.modules})]))"
     )
     runs = []
