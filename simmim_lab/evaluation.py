@@ -102,7 +102,7 @@ BASELINES: dict[str, Callable[[Images, Hidden], Images]] = {
 
 @dataclass(frozen=True)
 class LMMSE:
-    """The linear minimum mean squared error predictor: no linear model fills hidden values better.
+    """The linear minimum mean squared error predictor: on its training images no linear rule fills better.
 
     With mean mu and covariance S of the training images it predicts the hidden values h from the visible v as
 

@@ -553,6 +553,12 @@ def _draw_chart(chart: dict, alt: str) -> bytes:
     for line in chart["series"]:
         style = "--" if line.get("dashed") else "-"
         axes.plot(line["x"], line["y"], style, color=line["color"], label=line["label"])
+        if "cursor" in chart:  # a triangle above the lowest point
+            low = line["y"].index(min(line["y"]))
+            axes.plot(line["x"][low], line["y"][low] + 0.03, "v", color=line["color"], clip_on=False)
+    for dot in set(chart.get("dots", ())):
+        stack = [0.02 + 0.03 * k for k in range(chart["dots"].count(dot))]
+        axes.plot([dot] * len(stack), stack, "o", color="0.5", markersize=4, clip_on=False)
     if chart["series"]:
         axes.set_ylim(bottom=0)
         axes.legend(frameon=False)
