@@ -1,5 +1,6 @@
 """`simmim-lab lab` opens JupyterLab on the lessons."""
 
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -12,13 +13,16 @@ from lab import wait_for
 def lab(tmp_path_factory):
     """The address that the command prints."""
     pytest.importorskip("jupyterlab", reason="needs jupyterlab: pip install 'simmim-lab[lab]'")
-    command = [sys.executable, "-m", "simmim_lab", "lab", "--no-browser", "--port", "18888"]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "simmim_lab", "lab", "--no-browser", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         lines = []
         for line in process.stdout:
             lines.append(line)
-            if "http://127.0.0.1:18888" in line or "http://localhost:18888" in line:
+            if f"http://127.0.0.1:{port}" in line or f"http://localhost:{port}" in line:
                 yield line[line.index("http") :].strip()
                 break
         else:

@@ -2,7 +2,9 @@
 
 import ast
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -17,6 +19,16 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 README = (ROOT / "README.md").read_text()
 IMPORT_NAMES = {"pillow": "PIL", "scikit-image": "skimage", "scikit-learn": "sklearn"}
 CONDA_NAMES = {"torch": "pytorch"}
+STAND_IN = """#!/bin/sh
+echo "$*" >> calls
+case "$*" in
+    -c*) test -e old || echo python3 ;;
+    --version) echo Python 3.9.6 ;;
+    *venv*) mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+    *pip*) test ! -e offline ;;
+esac
+"""
+needs_make = pytest.mark.skipif(os.name == "nt" or not shutil.which("make"), reason="needs make: install it")
 
 
 def base() -> list[Requirement]:
@@ -82,6 +94,56 @@ def test_importing_the_package_costs_little_more_than_importing_torch():
     assert not heavy & set(runs[0][1])
 
 
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Call it to install as `make` does, with a stand-in for Python; gives what went wrong and Python's calls."""
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("python3", "python3.13", "python3.12", "python3.11"):
+        (tmp_path / name).write_text(STAND_IN)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    def make() -> tuple[str, str]:
+        calls = tmp_path / "calls"
+        calls.unlink(missing_ok=True)
+        result = subprocess.run(["make", ".venv/.installed"], cwd=tmp_path, capture_output=True, text=True)
+        return result.stderr, calls.read_text() if calls.exists() else ""
+
+    return make
+
+
+@needs_make
+def test_the_second_run_installs_nothing_until_pyproject_changes(install, tmp_path):
+    assert "pip install" in install()[1]
+    assert install() == ("", "")
+    os.utime(tmp_path / ".venv" / ".installed", (0, 0))
+    errors, calls = install()
+    assert not errors and "pip install" in calls and "venv" not in calls
+
+
+@needs_make
+def test_an_install_that_was_cut_off_starts_anew(install, tmp_path):
+    (tmp_path / "offline").touch()
+    assert "Error" in install()[0]
+    (tmp_path / "offline").unlink()
+    errors, calls = install()
+    assert not errors and "venv --clear" in calls and "pip install" in calls
+
+
+@needs_make
+def test_a_python_that_is_too_old_is_named_in_one_line(install, tmp_path):
+    (tmp_path / "old").touch()
+    errors, calls = install()
+    assert errors.count("\n") == 1 and "needs Python 3.11, 3.12 or 3.13, but found Python 3.9.6" in errors
+    assert "pip" not in calls
+
+
+def test_make_looks_for_the_pythons_that_pyproject_allows():
+    bounds = re.search(r"\(3, (\d+)\) <= sys.version_info < \(3, (\d+)\)", (ROOT / "Makefile").read_text())
+    assert PROJECT["requires-python"] == ">=3.{},<3.{}".format(*bounds.groups())
+
+
 def test_the_readme_names_commands_that_exist():
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z]+):.*##", makefile, re.MULTILINE))
@@ -104,12 +166,12 @@ def test_the_licence_is_mit():
     assert PROJECT["license"] == "MIT"
 
 
-def test_no_file_of_the_project_names_a_machine():
+def test_no_file_of_the_project_names_a_machine_or_a_registry():
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip("this copy is no git repository")
-    for name in listed.stdout.splitlines():
-        path = ROOT / name
-        if path.suffix in {".py", ".md", ".toml", ".yml", ".json", ".ipynb", ".js", ".txt"} and path.is_file():
-            found = re.search("/work/(main|shared)|/root/", path.read_text(encoding="utf-8"))
-            assert not found or name == "tests/test_packaging.py", f"{name}: {found and found[0]}"
+    names = rb"/work/(main|shared)|/root/|(pypi|pythonhosted|npmjs|debian)\.org"
+    for path in map(ROOT.joinpath, listed.stdout.splitlines()):
+        if path.is_file() and path != Path(__file__):
+            found = re.search(names, path.read_bytes())
+            assert not found, f"{path.name}: {found[0]}"
