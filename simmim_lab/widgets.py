@@ -8,6 +8,7 @@ runs, a reader sees its poster, a still picture. `static/widgets.js` draws; this
 import copy
 import math
 import struct
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,13 +24,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from simmim_lab import evaluation, plots
+from simmim_lab.common import choose
 from simmim_lab.masking import STRATEGIES, Grid, Mask, avg_dist, center_mask, check_mask, to_pixels
 from simmim_lab.simmim import SimMIM
 from simmim_lab.training import History
 
 STATIC = Path(__file__).parent / "static"
 POINTS = 400  # of a line in a chart, at most
-_ONE_AT_A_TIME = threading.Lock()
+YOURS = "your own"
+_ONE_AT_A_TIME = threading.RLock()  # JupyterLab may call back in a thread of its own while a cell runs
 
 
 class Panels(anywidget.AnyWidget):
@@ -57,14 +60,19 @@ class Panels(anywidget.AnyWidget):
     def update(self) -> None:
         """Compute what is shown from the state."""
 
+    def start(self) -> None:
+        """Show the first state; raise what is wrong with it."""
+        with _alone():
+            self.update()
+
     def refresh(self, change: object = None) -> None:
-        """Update, and say in the widget what went wrong: nobody sees an exception of a callback."""
-        try:
-            with self.hold_sync():
+        """Show the new state, or in the widget what is wrong with it: nobody sees an exception of a callback."""
+        with _alone(), self.hold_sync():
+            try:
                 self.update()
                 self.error = ""
-        except Exception as error:
-            self.error = str(error)
+            except Exception as error:
+                self.error = str(error)
 
     def poster(self) -> bytes:
         """A still picture of the panels, as PNG."""
@@ -76,13 +84,17 @@ class Panels(anywidget.AnyWidget):
         for index, panel in enumerate(self.panels):
             if panel.get("striped") and len(hidden):
                 pictures[index] = plots.stripe(pictures[index : index + 1], hidden.view(1, height, width), zoom)[0]
-        return plots.png(plots.panels([panel["title"] for panel in self.panels], pictures), self.alt)
+        figure = plots.panels([panel["title"] for panel in self.panels], pictures)
+        if lines := textwrap.wrap(self.status, int(14 * figure.get_figwidth())):
+            figure.set_figheight(figure.get_figheight() + 0.2 * len(lines))
+            figure.supxlabel("\n".join(lines), fontsize=9)
+        return plots.png(figure, self.alt)
 
     def _repr_mimebundle_(self, **kwargs: object) -> tuple[dict, dict]:
         data, metadata = super()._repr_mimebundle_(**kwargs)
         poster = self.poster()
-        width, height = struct.unpack(">II", poster[16:24])  # where a PNG has its size
-        shown = {"alt": self.alt, "width": width // 2, "height": height // 2}  # drawn twice as fine as shown
+        width, height = (n // 2 for n in struct.unpack(">II", poster[16:24]))  # drawn twice as fine as shown
+        shown = {"alt": f"{self.alt} {self.status}".strip(), "width": width, "height": height}
         data |= {"text/plain": type(self).__name__, "image/png": poster}
         return data, {**metadata, "image/png": shown}
 
@@ -91,9 +103,12 @@ class MaskExplorer(Panels):
     """Choose a picture, a strategy, the size of the cells, the ratio and a seed; see the mask and what it leaves.
 
     `images` lie in [0, 1]; `patch` is the side of a mask entry in pixels. `strategies` maps names to functions
-    that are called like those of `masking`: yours will do too. In Python: `mask`, `image_index`, `strategy`,
-    `cell`, `ratio` and `seed`. Raises TypeError or ValueError for images or starting values that do not fit.
+    that are called like those of `masking`: yours will do too; it starts with the first. In Python: `mask`, the
+    mask that is shown, `image_index`, `strategy`, `cell`, `ratio` and `seed`.
+    Raises TypeError or ValueError for images or starting values that do not fit.
     """
+
+    mask: Bool[Tensor, "rows cols"]
 
     image_index = traitlets.Int(0).tag(sync=True)
     strategy = traitlets.Unicode().tag(sync=True)
@@ -109,8 +124,8 @@ class MaskExplorer(Panels):
         *,
         patch: int = 4,
         strategies: Mapping[str, Callable[..., Mask]] = STRATEGIES,
-        strategy: str = "random",
-        cell: int = 2,
+        strategy: str | None = None,
+        cell: int | None = None,
         ratio: float = 0.6,
         seed: int = 0,
     ):
@@ -121,11 +136,6 @@ class MaskExplorer(Panels):
         self.grid: Grid = (height // patch, width // patch)
         self.patch, self.strategies = patch, dict(strategies)
         cells = [n for n in range(1, max(self.grid) + 1) if not (self.grid[0] % n or self.grid[1] % n)]
-        if strategy not in self.strategies or cell not in cells or not 0 <= ratio <= 1:
-            raise ValueError(
-                f"start with a strategy of {list(self.strategies)}, a cell of {cells} and a ratio from 0 to 1, "
-                f"not {strategy!r}, {cell} and {ratio}"
-            )
         controls = [
             {"kind": "select", "trait": "strategy", "label": "strategy", "options": list(self.strategies)},
             {"kind": "select", "trait": "cell", "label": "cell (patches)", "options": cells},
@@ -142,32 +152,25 @@ class MaskExplorer(Panels):
             controls=controls,
             panels=panels,
             size=[height, width],
-            strategy=strategy,
-            cell=cell,
+            strategy=strategy or next(iter(self.strategies)),
+            cell=cell or (2 if 2 in cells else 1),
             ratio=ratio,
             seed=seed,
         )
+        self.start()
         self.observe(self.refresh, ["image_index", "strategy", "cell", "ratio", "seed"])
-        self.refresh()
-
-    @property
-    def mask(self) -> Bool[Tensor, "rows cols"]:
-        """The mask that is shown, True = hidden."""
-        generator = torch.Generator().manual_seed(self.seed)
-        mask = self.strategies[self.strategy](1, self.grid, self.ratio, self.cell, generator=generator)
-        check_mask(mask, 1, self.grid)
-        return mask[0]
 
     def update(self) -> None:
-        mask = self.mask
-        hidden = to_pixels(mask[None], self.patch)[0]
-        image = self.images[self.image_index]
-        self.hidden = hidden.numpy().tobytes()
-        self.show_panels(self.pictures(image, mask, hidden))
+        strategy = choose(self.strategy, self.strategies, "strategy")
+        generator = torch.Generator().manual_seed(self.seed)
+        mask = torch.as_tensor(strategy(1, self.grid, self.ratio, self.cell, generator=generator))
+        check_mask(mask, 1, self.grid)
+        image, hidden = self.images[self.image_index], to_pixels(mask, self.patch)[0]
+        self.show_panels(self.pictures(image, mask[0], hidden))
+        self.mask, self.hidden = mask[0], hidden.numpy().tobytes()
         distance = avg_dist(hidden[None]).item()
-        self.status = (
-            f"{mask.float().mean():.0%} hidden, AvgDist {distance:.1f} pixels{self.remark(image, hidden)}"
-        )
+        reach = f"AvgDist {distance:.1f} pixels" if math.isfinite(distance) else "nothing is visible"
+        self.status = f"{self.mask.float().mean():.0%} hidden, {reach}{self.remark(image, hidden)}"
 
     def pictures(self, image: Tensor, mask: Tensor, hidden: Tensor) -> list[Tensor]:
         black_or_white = torch.where(hidden, 0.15, 0.9).expand(3, -1, -1)
@@ -191,8 +194,7 @@ class ReconstructionExplorer(MaskExplorer):
         super().__init__(images, patch=model.patch, **start)
 
     def pictures(self, image: Tensor, mask: Tensor, hidden: Tensor) -> list[Tensor]:
-        with _inference():
-            prediction = self.model.predict(image[None], mask[None])[0]
+        prediction = self.model.predict(image[None], mask[None])[0]
         self.filled = torch.where(hidden, prediction, image)
         return [image, image, prediction, self.filled]
 
@@ -221,6 +223,8 @@ class MaskBrush(Panels):
 
     def __init__(self, model: SimMIM, image: Float[Tensor, "3 height width"], *, mask: Tensor | None = None):
         self.model, self.image = snapshot(model), _check_images(image)
+        if len(self.image) > 1:
+            raise ValueError(f"give one image of shape (3, height, width), not {len(self.image)}")
         height, width = self.image.shape[-2:]
         grid = self.model.grid(self.image)
         thick = max(1, min(grid) // 4)
@@ -238,12 +242,13 @@ class MaskBrush(Panels):
             size=[height, width],
             grid=list(grid),
             painted=bytes(math.prod(grid)),
+            place=[grid[0] // 2, grid[1] // 2],
             brush=max(1, thick // 2),
         )
         self.mask = center_mask(1, grid)[0] if mask is None else mask
+        self.start()
         self.observe(self.refresh, "painted")
         self.on_msg(self._button)
-        self.refresh()
 
     @property
     def mask(self) -> Bool[Tensor, "rows cols"]:
@@ -252,8 +257,9 @@ class MaskBrush(Panels):
 
     @mask.setter
     def mask(self, mask: Bool[Tensor, "rows cols"]) -> None:
+        mask = torch.as_tensor(mask)
         check_mask(mask[None], 1, tuple(self.grid))
-        self.painted = mask.numpy().tobytes()
+        self.painted = mask.cpu().numpy().tobytes()
 
     def _button(self, widget: object, content: dict, buffers: object) -> None:
         if content.get("message") == "clear":
@@ -266,11 +272,13 @@ class MaskBrush(Panels):
             raise ValueError(f"the mask must have {math.prod(self.grid)} entries, but has {len(self.painted)}")
         mask = self.mask[None]
         hidden = to_pixels(mask, self.model.patch)
-        with _inference():
-            prediction = self.model.predict(self.image, mask)
+        prediction = self.model.predict(self.image, mask)
+        filled = torch.where(hidden, prediction, self.image)
         self.hidden = hidden.numpy().tobytes()
-        self.show_panels([self.image[0], prediction[0], torch.where(hidden, prediction, self.image)[0]])
+        self.show_panels([self.image[0], prediction[0], filled[0]])
         self.status = f"{int(mask.sum())} of {mask.numel()} patches hidden ({mask.float().mean():.0%})"
+        if hidden.any():
+            self.status += f", PSNR of the hidden pixels {evaluation.psnr(self.image, filled, hidden):.1f} dB"
 
 
 class ReceptiveFieldExplorer(Panels):
@@ -278,8 +286,9 @@ class ReceptiveFieldExplorer(Panels):
 
     `network` is called with images (batch, 3, height, width) and returns features or images. The field is found
     with gradients for a few random images: a pixel is in it if the gradient is not zero for one of them.
-    `hidden` marks pixels that a mask hides; a place whose field is all hidden is blind. In Python: `place`
-    (row, column) and `field`.
+    `hidden` marks pixels that a mask hides; a place whose field is all hidden is blind. A module is copied and
+    left as it is. In Python: `place` (row, column) and `field`.
+    Raises TypeError or ValueError for a size, a mask or a place that does not fit.
     """
 
     grid = traitlets.List([1, 1]).tag(sync=True)
@@ -297,28 +306,27 @@ class ReceptiveFieldExplorer(Panels):
         place: tuple[int, int] | None = None,
     ):
         height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        self.network = network.eval() if isinstance(network, nn.Module) else network
+        self.network = snapshot(network) if isinstance(network, nn.Module) else network
         self.hidden_pixels = torch.zeros(height, width, dtype=torch.bool) if hidden is None else hidden
-        if self.hidden_pixels.shape != (height, width):
-            shape = tuple(self.hidden_pixels.shape)
-            raise ValueError(f"hidden must have the shape {(height, width)} of the images, but has {shape}")
+        check_mask(self.hidden_pixels[None], 1, (height, width))
         self.probes = torch.rand(8, 3, height, width, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
             rows, cols = self.network(self.probes[:1]).shape[-2:]
-        title = "input: orange is seen" + (", blue is in reach but hidden" if hidden is not None else "")
         super().__init__(
-            panels=[{"title": "output: choose a place", "pointer": "click"}, {"title": title}],
+            panels=[{"title": "output: choose a place", "pointer": "click"}, {"title": "input", "striped": True}],
             size=[height, width],
             grid=[rows, cols],
             place=list(place or (rows // 2, cols // 2)),
         )
+        self.start()
         self.observe(self.refresh, "place")
-        self.refresh()
 
     @property
     def field(self) -> Bool[Tensor, "height width"]:
         """The input pixels that can influence the chosen place."""
-        row, col = self.place
+        (row, col), (rows, cols) = self.place, self.grid
+        if not (0 <= row < rows and 0 <= col < cols):
+            raise ValueError(f"the output has {rows} rows and {cols} columns, but the place is {(row, col)}")
         images = self.probes.clone().requires_grad_()
         with torch.enable_grad():
             values = self.network(images)[..., row, col]
@@ -336,13 +344,15 @@ class ReceptiveFieldExplorer(Panels):
         chosen = nn.functional.interpolate(chosen[None, None], (height, width))[0].expand(3, -1, -1)
         orange, blue = (torch.tensor(color)[:, None, None] for color in ((0.90, 0.62, 0.0), (0.0, 0.45, 0.70)))
         hidden = self.hidden_pixels
-        lit = torch.where(field, torch.where(hidden, blue, orange), torch.where(hidden, 0.45, 0.2))
-        self.show_panels([chosen, lit])
+        self.hidden = (hidden & ~field).numpy().tobytes()
+        self.show_panels([chosen, torch.where(field, torch.where(hidden, blue, orange), 0.2)])
         high, wide = (int(field.any(dim=1 - axis).sum()) for axis in (0, 1))
         seen = f"place {tuple(self.place)} sees {high} x {wide} of {height} x {width} pixels"
         visible = int((field & ~hidden).sum())
-        if hidden.any():
-            seen += f"; {visible} of them are visible" if visible else "; all of them are hidden: it is blind"
+        if hidden.any() and visible:
+            seen += f": {visible} are visible (orange), {int(field.sum()) - visible} hidden (blue)"
+        elif hidden.any():
+            seen += ", all of them hidden (blue): it is blind"
         self.status = seen
 
 
@@ -350,7 +360,7 @@ class LossPlayground(Panels):
     """Some targets on a line and one prediction for them all: drag it, and watch MSE and L1.
 
     The triangles mark the best predictions: the mean for MSE, the median for L1. In Python: `targets`,
-    `prediction`, `mse` and `l1`.
+    `prediction`, `mse` and `l1`. Raises ValueError for numbers outside [0, 1].
     """
 
     targets = traitlets.List(traitlets.Float()).tag(sync=True)
@@ -365,25 +375,30 @@ class LossPlayground(Panels):
     }
 
     def __init__(self, targets: Sequence[float] | None = None, *, prediction: float = 0.5):
-        self.examples = {"yours": list(map(float, targets)), **self.examples} if targets else dict(self.examples)
-        first = next(iter(self.examples))
-        if not all(0 <= x <= 1 for x in self.examples[first]):
-            raise ValueError(f"targets must lie between 0 and 1, but are {self.examples[first]}")
         super().__init__(
             controls=[
-                {"kind": "select", "trait": "example", "label": "targets", "options": list(self.examples)},
+                {"kind": "select", "trait": "example", "label": "example", "options": [*self.examples, YOURS]},
+                {"kind": "numbers", "trait": "targets", "label": "targets"},
                 {"kind": "range", "trait": "prediction", "label": "prediction", "min": 0, "max": 1, "step": 0.01},
             ],
-            example=first,
-            targets=self.examples[first],
+            example=next(iter(self.examples)) if targets is None else YOURS,
+            targets=next(iter(self.examples.values())) if targets is None else list(targets),
             prediction=prediction,
         )
+        self.start()
         self.observe(self._choose, "example")
         self.observe(self.refresh, ["targets", "prediction"])
-        self.refresh()
+
+    @traitlets.validate("targets", "prediction")
+    def _check(self, proposal: dict) -> object:
+        numbers = np.atleast_1d(proposal["value"])
+        if not len(numbers) or not all(0 <= number <= 1 for number in numbers):
+            name = proposal["trait"].name
+            raise ValueError(f"{name} must be numbers from 0 to 1, but got {proposal['value']}")
+        return proposal["value"]
 
     def _choose(self, change: object) -> None:
-        self.targets = list(self.examples[self.example])
+        self.targets = list(self.examples.get(self.example, self.targets))
 
     def losses(self, predictions: Float[Tensor, " n"]) -> tuple[Tensor, Tensor]:
         """MSE and L1 of each prediction."""
@@ -399,6 +414,8 @@ class LossPlayground(Panels):
         return self.losses(torch.tensor([self.prediction]))[1].item()
 
     def update(self) -> None:
+        if self.targets != self.examples.get(self.example):
+            self.example = YOURS
         x = torch.linspace(0, 1, 101)
         mse, l1 = self.losses(x)
         self.chart = {
@@ -412,10 +429,18 @@ class LossPlayground(Panels):
                 {"label": "L1", "color": plots.VERMILLION, "dashed": True, "x": x.tolist(), "y": l1.tolist()},
             ],
         }
-        self.status = f"prediction {self.prediction:.2f}: MSE {self.mse:.3f}, L1 {self.l1:.3f}"
+        mean, median = np.mean(self.targets), np.median(self.targets)
+        self.status = (
+            f"prediction {self.prediction:.2f}: MSE {self.mse:.3f} (smallest at the mean, {mean:.2f}), "
+            f"L1 {self.l1:.3f} (smallest at the median, {median:.2f})"
+        )
 
     def poster(self) -> bytes:
-        return _draw_chart(self.chart, self.alt)
+        from matplotlib.figure import Figure
+
+        figure = Figure((6, 2.8), dpi=plots.DPI, layout="constrained")
+        _draw_chart(figure.add_subplot(), self.chart)
+        return plots.png(figure, self.alt)
 
 
 class Scrubber(Panels):
@@ -463,18 +488,26 @@ class Scrubber(Panels):
 class LiveTraining(Panels):
     """The loss and some reconstructions while a model trains: give it to `pretrain` as a callback.
 
-    `steps` is the length of the run. `images` and `mask` are what the model reconstructs, if given. Call `show()`
-    before the training; at the end the still picture in the notebook shows the final state.
+    `steps` is the length of the run. `images` and `mask` are what the model reconstructs, if given; `every` is
+    the least number of seconds between two pictures. Call `show()` before the training. At the last step, or
+    when you call `done()`, the still picture in the notebook becomes the final state.
     """
 
     alt = "The training loss and the validation loss over the steps, and the latest reconstructions."
 
     def __init__(self, steps: int, *, images: Tensor | None = None, mask: Mask | None = None, every: float = 0.2):
-        self.steps, self.every, self.images, self.mask_ = steps, every, images, mask
-        self.sent, self.handle = 0.0, None
-        panels = [] if images is None else [{"title": "original"}, {"title": "reconstruction + visible"}]
-        size = [1, 1] if images is None else [images.shape[2], images.shape[3] * len(images)]
-        super().__init__(panels=panels, size=size, chart={"series": [], "title": self.alt, "range": [0, steps]})
+        if (images is None) != (mask is None):
+            raise ValueError("give images and mask together, or neither")
+        self.steps, self.every, self.images, self.hides = steps, every, images, mask
+        self.sent, self.handle, self.model, self.history = 0.0, None, None, None
+        panels, size = [], [1, 1]
+        if images is not None:
+            self.images = _check_images(images)
+            check_mask(mask, len(self.images), tuple(mask.shape[1:]))
+            panels = [{"title": "original"}, {"title": "reconstruction + visible"}]
+            size = [self.images.shape[2], self.images.shape[3] * len(self.images)]
+        chart = {"series": [], "title": self.alt, "xlabel": "step", "range": [0, steps]}
+        super().__init__(panels=panels, size=size, chart=chart)
 
     def show(self) -> "LiveTraining":
         from IPython.display import display
@@ -483,31 +516,60 @@ class LiveTraining(Panels):
         return self
 
     def __call__(self, step: int, model: SimMIM, history: History) -> None:
-        last = step >= self.steps
-        if time.monotonic() - self.sent < self.every and not last:
+        self.model, self.history = model, history
+        if step >= self.steps:
+            self.done()
+        elif time.monotonic() - self.sent >= self.every:
+            self.refresh()
+
+    def done(self) -> None:
+        """Show the final state; a run that was cut short, or that ends after some seconds, needs this call."""
+        self.refresh()
+        if self.handle:
+            self.handle.update(self)
+
+    def update(self) -> None:
+        if self.history is None:
             return
         self.sent = time.monotonic()
-        with self.hold_sync():
-            self.chart = {**self.chart, "xlabel": "step", "series": self._series(history)}
-            self.status = f"step {step} of {self.steps}, loss {history.loss[-1]:.3f}"
-            if self.images is not None:
-                rows = self.images, model.reconstruct(self.images, self.mask_)
-                self.show_panels([rearrange(row, "n c h w -> c h (n w)") for row in rows])
-        if last and self.handle:
-            self.handle.update(self)
+        self.chart = {**self.chart, "series": self._series(self.history)}
+        self.status = f"step {self.history.steps} of {self.steps}, loss {self.history.loss[-1]:.3f}"
+        if self.images is not None:
+            self.show_panels([rearrange(row, "n c h w -> c h (n w)") for row in (self.images, self._filled())])
+
+    def _filled(self) -> Tensor:
+        """What the model, on its device and between two steps of its training, makes of the images."""
+        device, training = self.model.mean.device, self.model.training
+        try:
+            return self.model.eval().reconstruct(self.images.to(device), self.hides.to(device)).cpu()
+        finally:
+            self.model.train(training)
 
     def _series(self, history: History) -> list[dict]:
         chunks = torch.tensor(history.loss).split(math.ceil(history.steps / POINTS))
         x = torch.tensor([len(chunk) for chunk in chunks]).cumsum(0).tolist()
         y = [chunk.mean().item() for chunk in chunks]
-        series = [{"label": "training", "color": plots.BLUE, "x": x, "y": y}]
+        series = [{"label": "training loss", "color": plots.BLUE, "x": x, "y": y}]
         if history.val_step:
-            validation = {"x": list(history.val_step), "y": list(history.val_loss)}
-            series.append({"label": "validation", "color": plots.VERMILLION, "dashed": True, **validation})
+            style = {"label": "validation loss", "color": plots.VERMILLION, "dashed": True, "marked": True}
+            series.append({**style, "x": list(history.val_step), "y": list(history.val_loss)})
         return series
 
     def poster(self) -> bytes:
-        return _draw_chart(self.chart, self.alt)
+        from matplotlib.figure import Figure
+
+        height, width = self.size
+        high = 6 * height / width + 0.3  # inches of a strip of pictures with its title
+        strips = [high] * len(self.panels) if self.pixels else []
+        figure = Figure((6, 2.8 + sum(strips)), dpi=plots.DPI, layout="constrained")
+        top, *rest = figure.subplots(1 + len(strips), height_ratios=[2.8, *strips], squeeze=False)[:, 0]
+        _draw_chart(top, self.chart)
+        pixels = np.frombuffer(self.pixels, np.uint8).reshape(-1, height, width, 3)
+        for axes, panel, picture in zip(rest, self.panels, pixels, strict=False):
+            axes.imshow(picture, interpolation="nearest")
+            axes.set_title(panel["title"], fontsize=9)
+            axes.axis("off")
+        return plots.png(figure, self.alt)
 
 
 def snapshot(model: nn.Module) -> nn.Module:
@@ -516,8 +578,8 @@ def snapshot(model: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def _inference() -> Iterator[None]:
-    """One inference at a time on one thread: two threads on two busy cores can be far slower."""
+def _alone() -> Iterator[None]:
+    """One update at a time, on one thread of torch: two threads on two busy cores can be far slower."""
     with _ONE_AT_A_TIME, torch.no_grad():
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
@@ -544,15 +606,12 @@ def _seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def _draw_chart(chart: dict, alt: str) -> bytes:
-    """The chart of a widget as a still picture."""
-    from matplotlib.figure import Figure
-
-    figure = Figure((6, 2.8), dpi=plots.DPI, layout="constrained")
-    axes = figure.add_subplot(xlabel=chart.get("xlabel", ""), xlim=chart["range"])
+def _draw_chart(axes, chart: dict) -> None:
+    """The chart of a widget on the axes of a still picture."""
+    axes.set(xlabel=chart["xlabel"], xlim=chart["range"])
     for line in chart["series"]:
-        style = "--" if line.get("dashed") else "-"
-        axes.plot(line["x"], line["y"], style, color=line["color"], label=line["label"])
+        style = ("--" if line.get("dashed") else "-") + ("o" if line.get("marked") else "")
+        axes.plot(line["x"], line["y"], style, color=line["color"], label=line["label"], markersize=4)
         if "cursor" in chart:  # a triangle above the lowest point
             low = line["y"].index(min(line["y"]))
             axes.plot(line["x"][low], line["y"][low] + 0.03, "v", color=line["color"], clip_on=False)
@@ -563,4 +622,3 @@ def _draw_chart(chart: dict, alt: str) -> bytes:
         axes.set_ylim(bottom=0)
         axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
-    return plots.png(figure, alt)

@@ -1,6 +1,8 @@
 """The widgets without a browser: their state, their pictures, their posters and their errors."""
 
 import io
+import re
+import threading
 
 import pytest
 import torch
@@ -39,7 +41,7 @@ def test_every_widget_has_a_poster_with_alt_text(model):
     for widget in everything(model):
         data, metadata = widget._repr_mimebundle_()
         assert data["text/plain"] == type(widget).__name__
-        assert metadata["image/png"]["alt"] == widget.alt and len(widget.alt) > 20
+        assert metadata["image/png"]["alt"] == f"{widget.alt} {widget.status}".strip() and len(widget.alt) > 20
         assert min(Image.open(io.BytesIO(data["image/png"])).size) > 200
         assert widget.error == ""
 
@@ -63,21 +65,33 @@ def test_the_explorer_shows_the_learners_own_strategy():
         mask[:, 0, 0] = False
         return mask
 
-    explorer = widgets.MaskExplorer(IMAGES, strategies={"mine": everything_but_the_corner}, strategy="mine")
+    explorer = widgets.MaskExplorer(IMAGES, strategies={"mine": everything_but_the_corner})
     assert explorer.mask.sum() == 63 and explorer.status.startswith("98% hidden")
+
+
+def test_the_mask_in_python_is_the_one_that_is_shown():
+    def forgetful(batch, grid, ratio, cell, *, generator):
+        return torch.rand(batch, *grid) < ratio
+
+    explorer = widgets.MaskExplorer(IMAGES, strategies={"mine": forgetful})
+    assert explorer.hidden == to_pixels(explorer.mask[None], 4).numpy().tobytes()
 
 
 @pytest.mark.parametrize(
     ("result", "message"),
     [(torch.ones(1, 8, 8), "must be boolean"), (torch.ones(1, 4, 4).bool(), r"must have shape \(1, 8, 8\)")],
 )
-def test_a_strategy_that_returns_nonsense_is_reported_in_place(result, message):
-    explorer = widgets.MaskExplorer(IMAGES, strategies={"mine": lambda *a, **k: result}, strategy="mine")
+def test_a_strategy_that_returns_nonsense_is_reported(result, message):
+    strategies = {"random": random_mask, "mine": lambda *a, **k: result}
     with pytest.raises((TypeError, ValueError), match=message):
-        _ = explorer.mask
-    assert "mask must" in explorer.error
-    explorer.strategies["mine"] = random_mask
-    explorer.seed = 1
+        widgets.MaskExplorer(IMAGES, strategies=strategies, strategy="mine")
+    explorer = widgets.MaskExplorer(IMAGES, strategies=strategies)
+    pixels = explorer.pixels
+    explorer.strategy = "mine"
+    assert re.search(message, explorer.error) and explorer.pixels == pixels
+    explorer.strategy = "randon"
+    assert "did you mean 'random'" in explorer.error
+    explorer.strategy = "random"
     assert explorer.error == ""
 
 
@@ -94,6 +108,31 @@ def test_a_strategy_that_returns_nonsense_is_reported_in_place(result, message):
 def test_wrong_images_are_refused(images, error):
     with pytest.raises((TypeError, ValueError), match=error):
         widgets.MaskExplorer(images)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda model: widgets.MaskExplorer(IMAGES, ratio=2), "ratio must lie between 0 and 1"),
+        (lambda model: widgets.MaskExplorer(IMAGES, cell=3), "do not tile"),
+        (lambda model: widgets.MaskExplorer(IMAGES, patch=5), "do not tile"),
+        (lambda model: widgets.ReconstructionExplorer(model, torch.rand(2, 3, 48, 48)), "built for"),
+        (lambda model: widgets.MaskBrush(model, IMAGES), "one image"),
+        (lambda model: widgets.MaskBrush(model, IMAGES[0], mask=torch.zeros(8, 8)), "boolean"),
+        (lambda model: widgets.ReceptiveFieldExplorer(model.encoder, 32, place=(8, 0)), "8 rows"),
+        (lambda model: widgets.ReceptiveFieldExplorer(model.encoder, 32, hidden=torch.zeros(32, 32)), "boolean"),
+        (lambda model: widgets.LossPlayground([]), "targets must be numbers"),
+        (lambda model: widgets.LossPlayground([0.5, float("nan")]), "targets must be numbers"),
+        (lambda model: widgets.LossPlayground(prediction=1.5), "prediction must be"),
+        (lambda model: widgets.Scrubber(IMAGES.numpy(), ["a", "b", "c"]), "must be bytes"),
+        (lambda model: widgets.LiveTraining(10, images=IMAGES), "together"),
+        (lambda model: widgets.LiveTraining(10, images=IMAGES, mask=half_mask(1, (8, 8))), "must have shape"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_one_line(model, make, message):
+    with pytest.raises((TypeError, ValueError), match=message) as caught:
+        make(model)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_brush_takes_masks_and_fills_what_is_painted(model):
@@ -116,8 +155,11 @@ def test_the_receptive_field_of_the_articles_cnn():
         encoder, 32, hidden=to_pixels(half_mask(1, (8, 8)), 4)[0], place=(4, 4)
     )
     assert explorer.field.any(0).sum() == explorer.field.any(1).sum() == 10
+    assert "70 are visible" in explorer.status and explorer.error == ""
     explorer.place = [0, 0]
     assert "blind" in explorer.status
+    explorer.place = [8, 0]
+    assert "8 rows" in explorer.error
 
 
 def test_the_losses_of_the_playground():
@@ -130,6 +172,11 @@ def test_the_losses_of_the_playground():
     assert playground.l1 == pytest.approx(1 / 3)
     playground.example = "half and half"
     assert sum(playground.targets) == 5
+    playground.targets = [0.25]
+    assert playground.example == "your own" and "mean, 0.25" in playground.status
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        playground.targets = [2.0]
+    assert playground.targets == [0.25]
 
 
 def test_widgets_leave_the_learners_model_and_random_numbers_alone(model):
@@ -140,8 +187,26 @@ def test_widgets_leave_the_learners_model_and_random_numbers_alone(model):
     threads = torch.get_num_threads()
     explorer = widgets.ReconstructionExplorer(model, IMAGES)
     explorer.ratio = 0.3
+    widgets.ReceptiveFieldExplorer(model.encoder, 32)
     assert model.training and torch.equal(torch.rand(3), expected) and torch.get_num_threads() == threads
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
     assert explorer.model is not model
+
+
+def test_a_slider_may_move_while_a_cell_runs(model):
+    explorer = widgets.ReconstructionExplorer(model, IMAGES)
+
+    def move(seeds):
+        for explorer.seed in seeds:
+            pass
+
+    thread = threading.Thread(target=move, args=(range(50, 80),))
+    thread.start()
+    move(range(1, 30))
+    thread.join()
+    assert explorer.error == "" and explorer.hidden == to_pixels(explorer.mask[None], 4).numpy().tobytes()
+    mask = random_mask(1, (8, 8), 0.6, 2, generator=torch.Generator().manual_seed(explorer.seed))[0]
+    assert torch.equal(explorer.mask, mask)
 
 
 def test_a_live_training_thins_long_histories():
@@ -149,3 +214,28 @@ def test_a_live_training_thins_long_histories():
     live(5000, None, History(loss=[1.0] * 5000))
     [training] = live.chart["series"]
     assert len(training["x"]) <= widgets.POINTS and training["x"][-1] == 5000
+
+
+def test_a_live_training_shows_the_model_and_leaves_it_alone(model):
+    mask = half_mask(3, (8, 8))
+    live = widgets.LiveTraining(10, images=IMAGES, mask=mask, every=60)
+    empty = live.poster()
+    live.done()  # before the first step there is nothing to show
+    model.train()
+    live(5, model, History(loss=[1.0] * 5, val_step=[5], val_loss=[0.9]))
+    shown = torch.frombuffer(bytearray(live.pixels), dtype=torch.uint8).view(2, 32, 96, 3)[1, :, :32] / 255
+    expected = model.reconstruct(IMAGES, mask)[0].permute(1, 2, 0)
+    torch.testing.assert_close(shown, expected, atol=0.003, rtol=0)
+    assert model.training and live.error == "" and live.status.startswith("step 5 of 10")
+    live(6, model, History(loss=[1.0] * 6))
+    assert live.status.startswith("step 5"), "too soon for the next picture"
+    live(10, model, History(loss=[1.0] * 10))
+    assert live.status.startswith("step 10")
+    height, taller = (Image.open(io.BytesIO(png)).height for png in (empty, live.poster()))
+    assert taller > height, "the poster shows the pictures too"
+
+
+def test_a_picture_that_fails_does_not_end_the_training(model):
+    live = widgets.LiveTraining(10, images=IMAGES, mask=half_mask(3, (4, 4)))
+    live(5, model.train(), History(loss=[1.0] * 5))
+    assert "must have shape" in live.error and model.training

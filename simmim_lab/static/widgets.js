@@ -74,7 +74,30 @@ function playControl(model, { trait, max }) {
   return button;
 }
 
-const CONTROLS = { range: rangeControl, select: selectControl, button: buttonControl, play: playControl };
+function numbersControl(model, { trait, label }) {
+  const input = make("input", { type: "text", size: 32 });
+  const read = () => input.value.split(/[\s,;]+/).filter(Boolean).map(Number);
+  const show = () => {
+    if (String(read()) !== String(model.get(trait))) input.value = model.get(trait).join(", ");
+  };
+  input.addEventListener("input", () => {
+    const numbers = read();
+    const good = numbers.length && numbers.every((number) => number >= 0 && number <= 1);
+    model.set("error", good ? "" : `${label}: write numbers from 0 to 1, such as 0, 0.5, 1`);
+    if (good) send(model, trait, numbers);
+  });
+  model.on(`change:${trait}`, show);
+  show();
+  return make("label", { className: "sl-control" }, make("span", {}, label), input);
+}
+
+const CONTROLS = {
+  range: rangeControl,
+  select: selectControl,
+  button: buttonControl,
+  play: playControl,
+  numbers: numbersControl,
+};
 
 // Panels: pixels enlarged by a whole number, so that each is a square; what is hidden is grey with stripes.
 
@@ -131,25 +154,37 @@ function panelView(model, index, panel) {
     }
     if (panel.pointer) cursor(model, context, canvas);
   };
-  for (const name of ["pixels", "hidden", "index", "place"]) model.on(`change:${name}`, draw);
+  for (const name of ["pixels", "hidden", "index", "place", "brush"]) model.on(`change:${name}`, draw);
   draw();
+  canvas.setAttribute("role", panel.pointer ? "application" : "img");
+  canvas.setAttribute("aria-label", `${panel.title}${HELP[panel.pointer] ?? ""}`);
   if (panel.pointer) listen(model, canvas, panel.pointer);
-  canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", panel.title);
-  const figure = make("figure", {}, make("figcaption", {}, panel.title), canvas);
-  return figure;
+  return make("figure", {}, make("figcaption", {}, panel.title), canvas);
 }
 
 // The pointer: one place of a grid is chosen by a click or with the arrow keys; a brush also hides or shows there.
 
+const HELP = {
+  click: "; arrow keys move",
+  paint: "; arrow keys move, the space bar hides or shows",
+};
+
+// The square under the brush when it is at a place: first and last row, first and last column, ends excluded.
+function square(model, [row, col]) {
+  const [rows, cols] = model.get("grid");
+  const brush = model.get("brush") ?? 1;
+  const [top, left] = [row - (brush >> 1), col - (brush >> 1)];
+  return [Math.max(0, top), Math.min(rows, top + brush), Math.max(0, left), Math.min(cols, left + brush)];
+}
+
 function cursor(model, context, canvas) {
   const [rows, cols] = model.get("grid");
-  const [row, col] = model.get("place");
   const [high, wide] = [canvas.height / rows, canvas.width / cols];
+  const [top, bottom, left, right] = square(model, model.get("place"));
   for (const [color, width] of [["#ffffff", 4], ["#0072B2", 2]]) {
     context.strokeStyle = color;
     context.lineWidth = width;
-    context.strokeRect(col * wide + 1, row * high + 1, wide - 2, high - 2);
+    context.strokeRect(left * wide + 1, top * high + 1, (right - left) * wide - 2, (bottom - top) * high - 2);
   }
 }
 
@@ -168,12 +203,10 @@ function listen(model, canvas, kind) {
     ];
   };
   const dab = (places) => {
-    const [rows, cols] = model.get("grid");
+    const cols = model.get("grid")[1];
     const painted = bytes(model.get("painted")).slice();
-    const reach = model.get("brush") - 1;
-    for (const [row, col] of places)
-      for (let y = row; y <= Math.min(rows - 1, row + reach); y++)
-        for (let x = col; x <= Math.min(cols - 1, col + reach); x++) painted[y * cols + x] = value;
+    for (const [top, bottom, left, right] of places.map((place) => square(model, place)))
+      for (let row = top; row < bottom; row++) painted.fill(value, row * cols + left, row * cols + right);
     model.set("painted", new DataView(painted.buffer));
     model.set("hidden", enlarge(model, painted)); // shown at once; Python answers with the same
   };
@@ -234,6 +267,15 @@ function enlarge(model, painted) {
 
 // The chart: lines over x, bars of counts below, and a cursor that can be dragged.
 
+// About five round numbers from `low` to `high`.
+function ticks(low, high) {
+  const rough = (high - low) / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough * 0.999) * power;
+  const first = Math.ceil(low / step);
+  return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) => +((first + i) * step).toPrecision(3));
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 function svg(tag, attributes, text) {
   const node = document.createElementNS(SVG, tag);
@@ -243,24 +285,24 @@ function svg(tag, attributes, text) {
 }
 
 function chartView(model) {
-  const [W, H, left, right, top, bottom] = [560, 260, 56, 16, 16, 44];
+  const [W, H, left, right, top, bottom] = [560, 276, 48, 16, 32, 44];
   const root = svg("svg", { viewBox: `0 0 ${W} ${H}`, class: "sl-chart", role: "img" });
   const draw = () => {
     const chart = model.get("chart");
     root.replaceChildren();
     root.setAttribute("aria-label", chart.title);
+    root.classList.toggle("sl-draggable", Boolean(chart.cursor));
     const values = chart.series.flatMap((line) => line.y);
     if (!values.length) return;
     const [x0, x1] = chart.range;
     const y1 = Math.max(...values) * 1.05 || 1;
     const px = (x) => left + ((x - x0) / (x1 - x0)) * (W - left - right);
     const py = (y) => H - bottom - (y / y1) * (H - top - bottom);
-    for (let i = 0; i <= 4; i++) {
-      const [x, y] = [x0 + ((x1 - x0) * i) / 4, (y1 * i) / 4];
+    for (const y of ticks(0, y1)) {
       root.append(svg("line", { x1: left, x2: W - right, y1: py(y), y2: py(y), class: "sl-grid" }));
-      root.append(svg("text", { x: left - 8, y: py(y) + 4, "text-anchor": "end" }, y.toPrecision(2)));
-      root.append(svg("text", { x: px(x), y: H - bottom + 18, "text-anchor": "middle" }, +x.toPrecision(3)));
+      root.append(svg("text", { x: left - 8, y: py(y) + 4, "text-anchor": "end" }, y));
     }
+    for (const x of ticks(x0, x1)) root.append(svg("text", { x: px(x), y: H - bottom + 18, "text-anchor": "middle" }, x));
     root.append(svg("text", { x: (left + W - right) / 2, y: H - 6, "text-anchor": "middle" }, chart.xlabel));
     const heap = {};
     for (const x of chart.dots ?? []) {
@@ -270,10 +312,13 @@ function chartView(model) {
     chart.series.forEach((line, i) => {
       const points = line.x.map((x, k) => `${px(x).toFixed(1)},${py(line.y[k]).toFixed(1)}`).join(" ");
       const dash = line.dashed ? "7 4" : "none";
-      root.append(svg("polyline", { points, fill: "none", stroke: line.color, "stroke-width": 2.5, "stroke-dasharray": dash }));
-      const y = top + 6 + 18 * i;
-      root.append(svg("line", { x1: W - 170, x2: W - 140, y1: y, y2: y, stroke: line.color, "stroke-width": 2.5, "stroke-dasharray": dash }));
-      root.append(svg("text", { x: W - 134, y: y + 4 }, line.label));
+      const style = { stroke: line.color, "stroke-width": 2.5, "stroke-dasharray": dash };
+      root.append(svg("polyline", { points, fill: "none", ...style }));
+      for (const k of line.marked ? line.x.keys() : [])
+        root.append(svg("circle", { cx: px(line.x[k]), cy: py(line.y[k]), r: 4, fill: line.color }));
+      const x = left + (chart.cursor ? 110 : 150) * i;
+      root.append(svg("line", { x1: x, x2: x + 30, y1: 12, y2: 12, ...style }));
+      root.append(svg("text", { x: x + 36, y: 16 }, line.label));
       if (chart.cursor) {
         const at = model.get(chart.cursor);
         const k = Math.round(((at - x0) / (x1 - x0)) * (line.x.length - 1));
@@ -283,6 +328,7 @@ function chartView(model) {
       }
     });
     if (chart.cursor) {
+      root.append(svg("text", { x: left + 220, y: 16 }, "▼ the best prediction"));
       const x = px(model.get(chart.cursor));
       root.append(svg("line", { x1: x, x2: x, y1: top, y2: H - bottom, class: "sl-cursor" }));
     }
