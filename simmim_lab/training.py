@@ -175,17 +175,19 @@ def pretrain(
             history.seconds = began + time.monotonic() - started
             last = recipe.done(step + 1, history.seconds) == 1
             stop = last or interrupted.is_set()
-            if stop or len(readings) == READ_EVERY or (run and run.is_due()):
+            save = run and (stop or run.is_due())  # asked once: what is saved must have been read
+            if stop or save or len(readings) == READ_EVERY:
                 _read(readings, history, recipe)
                 trained = (history.steps - first) * recipe.batch_size
                 history.images_per_second = trained / (history.seconds - began)
                 _advance(bar, recipe, history)
-                for callback in callbacks:
-                    callback(history.steps, model, history)
             if validate and (last or (step + 1) % recipe.val_every == 0):
                 history.val_step.append(step + 1)
                 history.val_loss.append(validate())
-            if run and (stop or run.is_due()):
+            if not readings:
+                for callback in callbacks:  # behind the validation, so that they see it
+                    callback(history.steps, model, history)
+            if save:
                 run.save(history)
             if interrupted.is_set():
                 raise KeyboardInterrupt
