@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from einops import repeat
+from einops import rearrange, repeat
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -64,16 +64,21 @@ def reconstructions(
     return figure
 
 
-def panels(titles: Sequence[str], pictures: Sequence[Float[Tensor, "height width 3"]]) -> "Figure":
-    """Pictures of one size side by side, each under its title."""
+def panels(
+    pictures: Sequence[Float[Tensor, "3 height width"]], titles: Sequence[str], columns: int | None = None
+) -> "Figure":
+    """Pictures of one size, each under its title, `columns` in a row; by default all in one row."""
     from matplotlib.figure import Figure
 
-    height, width, _ = pictures[0].shape
-    side = 2.2 * max(1, width / height)
-    figure = Figure((len(pictures) * (side + 0.1), side * height / width + 0.35), dpi=DPI, layout="constrained")
-    for place, (title, picture) in enumerate(zip(titles, pictures, strict=True), 1):
-        axes = figure.add_subplot(1, len(pictures), place)
-        axes.imshow(picture.numpy(), interpolation="nearest")
+    columns = columns or len(pictures)
+    rows = math.ceil(len(pictures) / columns)
+    _, height, width = pictures[0].shape
+    wide = min(2.2 * max(1, width / height), 8.8 / columns)
+    high = wide * height / width + 0.2 + 0.15 * max(title.count("\n") + 1 for title in titles)
+    figure = Figure((columns * (wide + 0.1), rows * high), dpi=DPI, layout="constrained")
+    for place, (picture, title) in enumerate(zip(pictures, titles, strict=True), 1):
+        axes = figure.add_subplot(rows, columns, place)
+        axes.imshow(rearrange(picture.clamp(0, 1), "c h w -> h w c").numpy(), interpolation="nearest")
         axes.set_title(title, fontsize=9)
         axes.axis("off")
     return figure

@@ -84,7 +84,8 @@ class Panels(anywidget.AnyWidget):
         for index, panel in enumerate(self.panels):
             if panel.get("striped") and len(hidden):
                 pictures[index] = plots.stripe(pictures[index : index + 1], hidden.view(1, height, width), zoom)[0]
-        figure = plots.panels([panel["title"] for panel in self.panels], pictures)
+        drawn = list(rearrange(pictures, "n h w c -> n c h w"))
+        figure = plots.panels(drawn, [panel["title"] for panel in self.panels])
         if lines := textwrap.wrap(self.status, int(14 * figure.get_figwidth())):
             figure.set_figheight(figure.get_figheight() + 0.2 * len(lines))
             figure.supxlabel("\n".join(lines), fontsize=9)

@@ -127,3 +127,13 @@ def test_figures_need_neither_pyplot_nor_the_main_thread(pictures, history):
         figures = [pool.submit(plots.reconstructions, *pictures), pool.submit(plots.loss_curve, history)]
         assert all(figure.result().axes for figure in figures)
     assert ("matplotlib.pyplot" in sys.modules) == before
+
+
+def test_panels_in_rows_keep_their_order_and_titles(pictures):
+    images, _, prediction = pictures
+    drawn = [images[0], prediction[0], images[1]]
+    axes = plots.panels(drawn, ["one", "two", "three\nof three"], columns=2).axes
+    assert [a.get_title() for a in axes] == ["one", "two", "three\nof three"]
+    assert len({a.get_subplotspec().rowspan.start for a in axes}) == 2
+    for a, picture in zip(axes, drawn, strict=True):
+        assert torch.equal(panel(a), picture.clamp(0, 1))
