@@ -1,4 +1,5 @@
-"""The command line: `simmim-lab demo`, `pretrain`, `reconstruct`, `lab` and `host`.
+"""The command line: `simmim-lab demo`, `pretrain`, `reconstruct` and `lab` for learners, and for instructors
+`host`, `release`, `collect`, `grade`, `feedback` and `export`.
 
 A command that cannot do what it is asked says why in one line and returns 2; Ctrl-C returns 130; a check that
 finds something returns 1. What costs time to import is imported by the command that needs it, so that `--help`
@@ -119,6 +120,46 @@ def host(args: argparse.Namespace) -> int:
         lines = [f"Wrote {path}" for path in hosting.host(root, args.repository or "", args.branch)]
     print(*(lines or ["Nothing to change."]), sep="\n")
     return int(args.check and bool(lines))
+
+
+def release(args: argparse.Namespace) -> None:
+    from simmim_lab.grading import course
+
+    root = _course()
+    for name in course.chosen_sets(root, args.sets):
+        course.release(root, name)
+        print(f"Wrote exercises/{name}/{name}.ipynb")
+
+
+def collect(args: argparse.Namespace) -> None:
+    from simmim_lab.grading.collect import collect
+
+    odd = collect(_course(), args.inbox)
+    print(*odd, "Collected into grading/submitted. Next: simmim-lab grade", sep="\n")
+
+
+def grade(args: argparse.Namespace) -> int:
+    from simmim_lab.grading import grade
+
+    failed = grade.grade(_course(), args.sets)
+    print(*failed, "Next: simmim-lab feedback, simmim-lab export", sep="\n")
+    return int(bool(failed))
+
+
+def feedback(args: argparse.Namespace) -> int:
+    from simmim_lab.grading import grade
+
+    failed = grade.feedback(_course(), args.sets)
+    print(*failed, "Wrote grading/feedback: a page for each student and set.", sep="\n")
+    return int(bool(failed))
+
+
+def export(args: argparse.Namespace) -> None:
+    from simmim_lab.grading import grade
+
+    root = _course()
+    for path in grade.export(root, args.sets):
+        print(f"Wrote {path.relative_to(root)}")
 
 
 def _course() -> Path:
@@ -267,6 +308,41 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--check", action="store_true", help="only list what disagrees; returns 1 if anything does")
     what.add_argument("--unset", action="store_true", help="hosted nowhere: no badges")
     sub.add_argument("--branch", default="main", metavar="B", help="branch to open (default: %(default)s)")
+
+    for command, help, description in (
+        (
+            release,
+            "make the students' exercises from solutions/",
+            "Make the students' version of exercise sets: without solutions, outputs and hidden tests.",
+        ),
+        (
+            grade,
+            "grade what was collected",
+            "Run the checks and hidden tests on every collected notebook. One that fails never stops the others. "
+            "It runs the students' code on this computer, as nbgrader does: use a machine without secrets.",
+        ),
+        (
+            feedback,
+            "write a page of feedback for each student",
+            "Write grading/feedback/STUDENT/SET/SET.html for all that was graded, without the hidden tests.",
+        ),
+        (
+            export,
+            "write the points as CSV",
+            "Write grading/grades/SET.csv: a row for each student, a column for each question, and a status.",
+        ),
+    ):
+        sub = add(command, help, description, f"{command.__name__} 01_masking")
+        sub.add_argument("sets", nargs="*", metavar="SET", help="like 01_masking (default: all)")
+
+    sub = add(
+        collect,
+        "take in the students' notebooks",
+        "Find the students' notebooks in a folder or zip file, such as the download of a learning platform, "
+        "whatever their names, and put them into grading/submitted. The original files stay as they are.",
+        "collect ~/Downloads/submissions.zip",
+    )
+    sub.add_argument("inbox", type=Path, metavar="INBOX", help="a folder or a zip file")
     return parser
 
 

@@ -1,8 +1,9 @@
-"""What the tools write into the lessons: where the course is hosted, and what a lesson costs.
+"""What the tools write into the notebooks: where the course is hosted, and what a lesson costs.
 
 Where the course is hosted is written in one place: `Repository` under [project.urls] in pyproject.toml. The badges
-and setup cells of all lessons follow from it, and `simmim-lab host OWNER/REPO` changes them together. Until it is
-set, no lesson has a badge. What a lesson costs is measured by benchmarks/lessons.py, into results/lessons.json.
+and setup cells of all lessons and exercises follow from it, and `simmim-lab host OWNER/REPO` changes them together.
+Until it is set, no notebook has a badge. What a lesson costs is measured by benchmarks/lessons.py, into
+results/lessons.json.
 """
 
 import copy
@@ -33,7 +34,7 @@ if not (found and found.origin):  # without an origin it is a mere folder of thi
     clones = [folder for folder in Path.cwd().parents if (folder / "simmim_lab/__init__.py").exists()]
     source = str(clones[0]) if clones else REPOSITORY
     if not source:
-        raise SystemExit("simmim_lab is missing: clone the course and open this lesson in its folder")
+        raise SystemExit("simmim_lab is missing: clone the course and open this notebook in its folder")
     if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source]).returncode:
         raise SystemExit("pip failed, see above: check the connection, then run this cell again")
     importlib.invalidate_caches()"""
@@ -64,7 +65,7 @@ def host(root: Path, repository: str, branch: str = "main") -> list[Path]:
 
 
 def update(root: Path) -> list[Path]:
-    """Write home and costs into all lessons of the course in folder `root`, and return those that changed."""
+    """Write home and costs into all notebooks of the course in folder `root`; return those that changed."""
     return _write(_changes(root, home(root)))
 
 
@@ -93,14 +94,24 @@ def lessons(root: Path) -> list[Path]:
     return sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
+def exercises(root: Path) -> list[Path]:
+    """The notebooks of the exercises, the instructor's and the students' versions."""
+    return sorted(
+        path for folder in ("solutions", "exercises") for path in (root / folder).glob("*/[0-9][0-9]_*.ipynb")
+    )
+
+
 def fill(notebook: "NotebookNode", path: Path, url: str) -> None:
-    """Write the badge, the costs and the setup cell into the notebook of the lesson at `path`."""
+    """Write the badge, the setup cell and, in a lesson, the costs into the notebook at `path`."""
     setup = [cell for cell in notebook.cells if "setup" in cell.metadata.get("tags", [])]
     if len(setup) != 1:
         raise ValueError(f"{path.name} has {len(setup)} cells with the tag `setup`: give it to one")
     setup[0].source = setup_cell(url)
     head = notebook.cells[0]
-    for marker, text in ("badge", _badge(path, url)), ("cost", _cost(path)):
+    texts = {"badge": _badge(path, url), "cost": _cost(path)}
+    if path.parent.name != "notebooks":
+        del texts["cost"]
+    for marker, text in texts.items():
         pattern = rf"(?<=\n\n).*<!-- {marker} -->.*(?=\n\n|\Z)"
         if len(re.findall(pattern, head.source)) != 1:
             raise ValueError(f"{path.name} needs one paragraph `<!-- {marker} -->` in its first cell")
@@ -121,7 +132,8 @@ def _badge(path: Path, url: str) -> str:
     if not url:
         return ""
     repository, branch = _split(url)
-    return f"[![Open In Colab]({BADGE})]({COLAB}/{repository}/blob/{branch}/notebooks/{path.name})"
+    folder = "notebooks" if path.parent.name == "notebooks" else f"exercises/{path.stem}"  # never the solutions
+    return f"[![Open In Colab]({BADGE})]({COLAB}/{repository}/blob/{branch}/{folder}/{path.name})"
 
 
 def _cost(path: Path) -> str:
@@ -158,7 +170,7 @@ def _changes(root: Path, url: str) -> dict[Path, tuple["NotebookNode", "Notebook
     import nbformat
 
     changes = {}
-    for path in lessons(root):
+    for path in lessons(root) + exercises(root):
         old = nbformat.read(path, as_version=4)
         new = copy.deepcopy(old)
         fill(new, path, url)

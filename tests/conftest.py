@@ -32,3 +32,40 @@ def browser():
             (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_BROWSER)
         yield browser
         browser.close()
+
+
+class Scoreboard:
+    """Counts what the checks of the exercises caught, for the table at the end of the tests."""
+
+    def __init__(self):
+        self.rows = {}
+
+    def _row(self, task: str) -> dict:
+        return self.rows.setdefault(task, {"caught": 0, "accepted": 0, "seconds": 0.0})
+
+    def right(self, task: str, seconds: float) -> None:
+        self._row(task)["accepted"] += 1
+        self._row(task)["seconds"] = max(self._row(task)["seconds"], seconds)
+
+    def wrong(self, task: str) -> None:
+        self._row(task)["caught"] += 1
+
+
+SCOREBOARD = Scoreboard()
+
+
+@pytest.fixture
+def scoreboard() -> Scoreboard:
+    return SCOREBOARD
+
+
+def pytest_terminal_summary(terminalreporter):
+    if not SCOREBOARD.rows:
+        return
+    from answers import RIGHT, WRONG
+
+    terminalreporter.section("checks of the exercises")
+    terminalreporter.write_line(f"{'task':32}{'mutants caught':>16}{'right accepted':>16}{'seconds':>9}")
+    for task, row in SCOREBOARD.rows.items():
+        caught, accepted = f"{row['caught']}/{len(WRONG[task])}", f"{row['accepted']}/{len(RIGHT[task])}"
+        terminalreporter.write_line(f"{task:32}{caught:>16}{accepted:>16}{row['seconds']:>9.3f}")

@@ -1,0 +1,288 @@
+"""The machinery of the checks: run an answer on inputs, and say of each property whether it holds.
+
+A check is a generator function `rule(answer, rng)` with the decorator `check`. It calls the learner's function as
+`answer(...)` on inputs drawn from the generator `rng`, and yields pairs: a property in words, and what is wrong
+with it (None: it holds). The decorated function is a `Check`: called, it prints a line for each property; its
+method `grade` is the hidden test, the same rule on inputs that nobody has seen.
+"""
+
+import io
+import linecache
+import math
+import secrets
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Generator, Tensor
+
+from simmim_lab import plots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+VISIBLE_SEED = 0
+LIBRARIES = (str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What is wrong with an answer, in words a learner can act on, and perhaps a picture of it."""
+
+    text: str
+    figure: "Figure | None" = None
+    alt: str = ""
+
+
+Verdict = Mistake | str | None
+Rule = Callable[["Answer", Generator], Iterator[tuple[str, Verdict]]]
+
+
+class Failed(Exception):
+    """An answer that does not pass the hidden test; the message is the report."""
+
+
+class Check:
+    """The check of one task. See `check`."""
+
+    def __init__(self, rule: Rule, hints: tuple[str, str]):
+        self.name, self.__doc__, self.hints = rule.__name__, rule.__doc__, hints
+        self._rule, self._asked = rule, 0
+
+    def __call__(self, answer: Callable) -> None:
+        """Print one line for each property of `answer`, passed or failed, with the likely mistake."""
+        results = self.run(answer, VISIBLE_SEED)
+        print(self._report(results, f'Stuck? Run check.hint("{self.name}")'))
+        for mistake in results.values():
+            if mistake and mistake.figure:
+                plots.show(mistake.figure, mistake.alt)
+
+    def grade(self, answer: Callable, seed: int | None = None) -> None:
+        """The hidden test: raise `Failed` unless every property holds on fresh inputs.
+
+        The message reports the seed of the inputs; give it as `seed` to see the same again.
+        """
+        seed = secrets.randbits(31) if seed is None else seed
+        results = self.run(answer, seed)
+        if any(results.values()):
+            raise Failed(self._report(results, f"The inputs were those of seed {seed}"))
+
+    def hint(self) -> None:
+        """Print the first hint, and from the second call on both."""
+        self._asked = min(self._asked + 1, len(self.hints))
+        for number, hint in enumerate(self.hints[: self._asked], 1):
+            print(f"Hint {number} of {len(self.hints)}: {hint}")
+
+    def run(self, answer: Callable, seed: int) -> dict[str, Mistake | None]:
+        """What is wrong with each property of `answer` on the inputs of `seed`. It raises nothing."""
+        results: dict[str, Mistake | None] = {}
+        try:
+            for claim, verdict in self._rule(Answer(answer, self.name), Generator().manual_seed(seed)):
+                results[claim] = Mistake(verdict) if isinstance(verdict, str) else verdict
+        except _Stopped as stopped:
+            results["runs"] = Mistake(str(stopped))
+        except Exception as error:  # an answer of a wrong form made the rule itself stumble
+            if not any(results.values()):
+                results["can be used as it is described"] = Mistake(f"it led to {_one_line(error)}")
+        return results
+
+    def _report(self, results: Mapping[str, Mistake | None], footer: str) -> str:
+        failed = sum(mistake is not None for mistake in results.values())
+        lines = [f"{self.name}: {'all visible checks passed' if not failed else f'{failed} not yet right'}"]
+        for claim, mistake in results.items():
+            lines.append(f"  {'✗' if mistake else '✓'} {claim}")
+            lines += [f"      {line}" for line in mistake.text.splitlines()] if mistake else []
+        return "\n".join(lines + [footer] * bool(failed))
+
+
+def check(*hints: str) -> Callable[[Rule], Check]:
+    """Make a rule the check of the task of its name, with two hints: where to look, and nearly how."""
+    if len(hints) != 2:
+        raise ValueError(f"a task has two hints, not {len(hints)}")
+    return lambda rule: Check(rule, hints)
+
+
+class Answer:
+    """The learner's function, called with copies of its arguments; what stops it becomes a message."""
+
+    def __init__(self, function: Callable, name: str):
+        self.function, self.name = function, name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not callable(self.function):
+            raise _Stopped(f"expected the function {self.name}, but got {describe(self.function)}")
+        copies = _map(Tensor.clone, (args, kwargs))
+        try:
+            with redirect_stderr(io.StringIO()):  # nbgrader takes a warning for a failed test
+                result = self.function(*copies[0], **copies[1])
+        except NotImplementedError:
+            raise _Stopped(f"{self.name} is not written yet: replace `raise NotImplementedError()`") from None
+        except (Exception, SystemExit) as error:
+            raise _Stopped(_stopped(error)) from None
+        if not _close(copies, (args, kwargs), 0):
+            raise _Stopped("it changes its input in place, so the caller's data are lost: make a new tensor")
+        return _map(Tensor.detach, result)
+
+
+def compare(
+    got: Any,
+    want: Any,
+    mistakes: Mapping[str, Any] | None = None,
+    *,
+    tolerance: float = 1e-4,
+    picture: bool = False,
+) -> Verdict:
+    """None if `got` is `want`: same type, shape, kind of numbers, and values within `tolerance`.
+
+    Else the mistake. `mistakes` maps the text about a known mistake to the value it leads to; it may also be a
+    tensor of another shape. Numbers, tensors, strings, sets, and lists or tuples of them can be compared. With
+    `picture` the verdict on images of shape (3, height, width) shows them.
+    """
+    if _close(got, want, tolerance):
+        return None
+    named = [text for text, wrong in (mistakes or {}).items() if _close(got, wrong, tolerance)]
+    difference = _difference(got, want, tolerance)
+    text = "\n".join([*named[:1], difference])
+    if picture and isinstance(got, Tensor) and got.shape == want.shape:
+        titles = "expected", "got"
+        return Mistake(text, plots.panels([want, got], titles), "Left the expected picture, right the answer's.")
+    return Mistake(text)
+
+
+def form(got: Any, shape: tuple[int, ...], dtype: torch.dtype) -> str | None:
+    """None if `got` is a tensor of this shape and kind of numbers, finite throughout; else what is wrong."""
+    if problem := _layout(got, shape, dtype):
+        return problem
+    if not got.isfinite().all():
+        bad = (~got.isfinite()).sum().item()
+        return f"{bad} of {got.numel()} values are not finite (NaN or infinity): is something divided by 0?"
+    return None
+
+
+def first(*cases: tuple[bool, str]) -> str | None:
+    """The text of the first case that holds, or None."""
+    return next((text for holds, text in cases if holds), None)
+
+
+def describe(value: Any) -> str:
+    """A value in a few words, whatever it is."""
+    if value is None:
+        return "None: does the function end with `return`?"
+    if isinstance(value, Tensor):
+        content = f" = {value.item():.6g}" if value.numel() == 1 and value.device.type == "cpu" else ""
+        return f"a tensor of shape {tuple(value.shape)} and {value.dtype}{content}"
+    try:
+        text = repr(value)
+    except Exception:
+        text = "one that cannot be printed"
+    return f"{text if len(text) < 60 else text[:57] + '...'} ({type(value).__name__})"
+
+
+class _Stopped(Exception):
+    """The learner's function did not return."""
+
+
+def _stopped(error: BaseException) -> str:
+    """Where and why a function stopped: the last of its own lines, not one of a library."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is the call in this module
+    own = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
+    if not own:
+        return f"the call failed, so check the arguments that the function takes: {_one_line(error)}"
+    line = linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
+    place = f"line {own[-1].lineno}" + (f", `{line}`," if line else "")
+    return f"it stopped in {place} with {_one_line(error)}"
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text if len(text) < 200 else text[:197] + '...'}"
+
+
+def _map(function: Callable[[Tensor], Tensor], value: Any) -> Any:
+    """`value` with `function` applied to every tensor in its lists, tuples and dicts."""
+    if isinstance(value, Tensor):
+        return function(value)
+    if type(value) in (list, tuple):
+        return type(value)(_map(function, item) for item in value)
+    if type(value) is dict:
+        return {key: _map(function, item) for key, item in value.items()}
+    return value
+
+
+def _layout(got: Any, shape: tuple[int, ...], dtype: torch.dtype) -> str | None:
+    if not isinstance(got, Tensor):
+        return f"expected a tensor, got {describe(got)}"
+    if got.device.type != "cpu":
+        return f"the inputs are on the CPU, but the result is on the device {got.device}"
+    if got.shape != shape:
+        return f"expected the shape {tuple(shape)}, got {tuple(got.shape)}"
+    if _kind(got.dtype) != _kind(dtype):
+        return f"expected {_kind(dtype)}, got {_kind(got.dtype)} ({got.dtype})"
+    return None
+
+
+def _kind(dtype: torch.dtype) -> str:
+    if dtype == torch.bool:
+        return "True and False"
+    return (
+        "real numbers" if dtype.is_floating_point else "complex numbers" if dtype.is_complex else "whole numbers"
+    )
+
+
+def _close(got: Any, want: Any, tolerance: float) -> bool:
+    """Whether `got` has the type, shape, kind of numbers and, within `tolerance`, the values of `want`."""
+    if isinstance(want, Tensor):
+        return _layout(got, want.shape, want.dtype) is None and not _far(got, want, tolerance).any()
+    if _is_number(want):
+        return _is_number(got) and math.isclose(got, want, rel_tol=tolerance, abs_tol=tolerance)
+    if isinstance(want, list | tuple):
+        same = isinstance(got, list | tuple) and len(got) == len(want)
+        return same and all(_close(*pair, tolerance) for pair in zip(got, want, strict=True))
+    if isinstance(want, dict):
+        same = isinstance(got, dict) and got.keys() == want.keys()
+        return same and all(_close(got[key], want[key], tolerance) for key in want)
+    return got is want or (type(got) is type(want) and got == want)
+
+
+def _far(got: Tensor, want: Tensor, tolerance: float) -> Tensor:
+    """Where the values differ; NaN differs from everything."""
+    got, want = got.double(), want.double()
+    return ~((got == want) | ((got - want).abs() <= tolerance * (1 + want.abs())))
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return value.ndim == 0 and value.dtype != torch.bool and value.device.type == "cpu"
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _difference(got: Any, want: Any, tolerance: float) -> str:
+    """The first difference between two values that are not close, in words."""
+    if isinstance(want, Tensor):
+        problem = form(got, want.shape, want.dtype) if want.isfinite().all() else None
+        if problem := problem or _layout(got, want.shape, want.dtype):
+            return problem
+        far = _far(got, want, tolerance)
+        place = tuple(far.nonzero()[0].tolist())
+        where = f" at {list(place)}" if place else ""
+        share = f" ({far.sum()} of {far.numel()} values differ)" if far.numel() > 1 else ""
+        return f"expected {want[place].item():.6g}{where}, got {got[place].item():.6g}{share}"
+    if isinstance(want, list | tuple):
+        if not isinstance(got, list | tuple):
+            return f"expected {len(want)} values, got {describe(got)}"
+        if len(got) != len(want):
+            return f"expected {len(want)} values, got {len(got)}"
+        wrong = next(i for i, pair in enumerate(zip(got, want, strict=True)) if not _close(*pair, tolerance))
+        return f"value {wrong + 1} of {len(want)}: {_difference(got[wrong], want[wrong], tolerance)}"
+    if isinstance(want, dict) and isinstance(got, dict) and got.keys() == want.keys():
+        wrong = next(key for key in want if not _close(got[key], want[key], tolerance))
+        return f"for {wrong!r}: {_difference(got[wrong], want[wrong], tolerance)}"
+    if _is_number(want):
+        return f"expected {float(want):.6g}, got {f'{float(got):.6g}' if _is_number(got) else describe(got)}"
+    return f"expected {want!r}, got {describe(got)}"

@@ -1,0 +1,237 @@
+"""Collect: from what a learning platform hands out to one sound notebook per student and exercise set.
+
+The inbox may hold folders, zip files and renamed notebooks in any depth. The cells of a notebook tell which set it
+answers, and its path tells whose it is. Nothing in it is trusted: links are not followed, archives are read in
+memory, and of a notebook only the text of its cells is taken.
+"""
+
+import ast
+import copy
+import dataclasses
+import io
+import re
+import time
+import warnings
+import zipfile
+from collections.abc import Container, Iterator
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from tqdm.auto import tqdm
+
+from simmim_lab.common import replace_file
+from simmim_lab.grading.course import exercise_sets, read_records, write_records
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+LARGEST = 50_000_000  # bytes of a notebook or an archive
+MEMBERS = 10_000  # files in an archive
+IGNORED = {"__MACOSX", ".ipynb_checkpoints"}
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A notebook in the inbox: its path there (an archive counts as a folder), its age and its bytes."""
+
+    path: PurePosixPath
+    modified: float
+    content: bytes
+
+
+def collect(root: Path, inbox: Path) -> list[str]:
+    """Put every submission of `inbox` into its place in the course in folder `root`.
+
+    Returns a line for all that was odd. Of several submissions of one student the newest counts. One that
+    cannot be read leaves the untouched students' version, which earns no points, and a note.
+    Raises FileNotFoundError if there is no such folder or archive, or no notebook in it.
+    """
+    if not inbox.exists():
+        raise FileNotFoundError(f"there is no {inbox}: give the folder or zip file with the submissions")
+    files = sorted(_without_wrapper(list(_files(inbox))), key=lambda file: (file.modified, file.path))
+    if not files:
+        raise FileNotFoundError(f"there is no notebook (.ipynb) in {inbox}")
+
+    released = {
+        name: _read((root / f"exercises/{name}/{name}.ipynb").read_bytes()) for name in exercise_sets(root)
+    }
+    records, odd = read_records(root), []
+    seen: dict[tuple[str, str], PurePosixPath] = {}
+    for file in tqdm(files, desc="collecting", unit="file"):
+        student, notes = student_of(file.path, list(released)), []
+        try:
+            submitted = _read(file.content)
+            name = set_of(submitted, released) or _named(file.path, released)
+        except Exception as error:  # a damaged file can raise anything
+            submitted, name = None, _named(file.path, released)
+            notes.append(f"unreadable ({type(error).__name__}): it counts as not answered")
+        if name is None:
+            odd.append(f"{file.path}: {'unreadable' if notes else 'no exercise set has these cells'}; left out")
+            continue
+        answered = released[name]
+        if submitted is not None:
+            answered, notes = graft(released[name], submitted)
+        if earlier := seen.get((name, student)):
+            notes.append(f"the newest of several: {earlier} was left out")
+        seen[name, student] = file.path
+        _write(root / "grading" / "submitted" / student / name / f"{name}.ipynb", answered)
+        status = "collected" if submitted is not None else "unreadable"
+        records.setdefault(name, {})[student] = {"from": str(file.path), "status": status, "notes": notes}
+        odd += [f"{file.path}: {note}" for note in notes]
+    write_records(root, records)
+    return odd
+
+
+def graft(released: "NotebookNode", submitted: "NotebookNode") -> tuple["NotebookNode", list[str]]:
+    """The students' version with the answers and the extra cells of a submission, and notes on what was odd.
+
+    Answers are found by their grade_id, else by the function they define; of a copied cell the last that was
+    worked on counts. So a duplicated, deleted, split or re-typed cell never stops the grading.
+    """
+    notebook, notes = copy.deepcopy(released), []
+    answers = {_grade_id(cell): cell for cell in notebook.cells if _is_answer(cell)}
+    known = {_grade_id(cell) for cell in notebook.cells} | {cell.source.strip() for cell in notebook.cells}
+    found: dict[str, list] = {name: [] for name in answers}
+    extra: dict[int, list] = {}
+    place = 0
+    for cell in submitted.cells:
+        if (name := _answers(cell, answers)) is not None:
+            found[name].append(cell)
+            place = notebook.cells.index(answers[name])
+        elif _grade_id(cell) not in known - {None} and cell.source.strip() not in known:
+            extra.setdefault(place, []).append(_plain(cell))
+    for name, cells in found.items():
+        complete = [cell for cell in cells if name in _functions(cell)] or cells
+        worked = [cell for cell in complete if cell.source.strip() != answers[name].source.strip()]
+        if not cells:
+            notes.append(f"{name}: its cell was deleted; it counts as not answered")
+        elif len(complete) > 1:
+            notes.append(f"{name}: {len(complete)} cells answer it; the last one worked on counts")
+        elif complete[0].cell_type != answers[name].cell_type:
+            notes.append(f"{name}: its cell had become {complete[0].cell_type}")
+        parts = [_plain(cell) for cell in cells if not any(cell is other for other in complete)]
+        extra.setdefault(notebook.cells.index(answers[name]), [])[:0] = parts  # halves of a cell that was split
+        if worked:
+            answers[name].source = worked[-1].source
+    for place in sorted(extra, reverse=True):
+        notebook.cells[place + 1 : place + 1] = extra[place]
+    return notebook, notes
+
+
+def student_of(path: PurePosixPath, names: list[str]) -> str:
+    """Whose submission this is: the first part of its path that says more than which set it is.
+
+    Moodle names folders "Jane Doe_123_assignsubmission_file", Canvas names files "doejane_123_456_file.ipynb".
+    """
+    for part in path.parts:
+        part = re.sub(r"\.(ipynb|zip)$", "", part, flags=re.IGNORECASE)
+        if canvas := re.match(r"([^_]+)_(?:LATE_)?(\d+)_\d+_", part):
+            return "_".join(canvas.groups())
+        for word in [*names, "assignsubmission", "submissions", "submission", "onlinetext", "file", "LATE"]:
+            part = re.sub(rf"(?<![A-Za-z0-9]){word}(?![A-Za-z0-9])|(?<=_){word}(?=_|$)", " ", part, flags=re.I)
+        part = re.sub(r"[^\w.-]+", "_", part).strip("_.-")
+        if part and not re.fullmatch(r"(copy)?\d*", part, flags=re.IGNORECASE):
+            return part[:80]
+    return "unknown"
+
+
+def set_of(notebook: "NotebookNode", released: dict[str, "NotebookNode"]) -> str | None:
+    """The exercise set whose answers stand in the notebook, or None."""
+
+    def shared(name: str) -> int:
+        answers = {_grade_id(cell) for cell in released[name].cells if _is_answer(cell)}
+        return sum(_answers(cell, answers) is not None for cell in notebook.cells)
+
+    best = max(released, key=shared)
+    return best if shared(best) else None
+
+
+def _named(path: PurePosixPath, names) -> str | None:
+    return next((name for name in names if name.lower() in str(path).lower()), None)
+
+
+def _files(inbox: Path) -> Iterator[File]:
+    """All notebooks in a folder or an archive."""
+    paths = sorted(inbox.rglob("*")) if inbox.is_dir() else [inbox]
+    for path in paths:
+        inside = path.relative_to(inbox) if inbox.is_dir() else Path(path.name)
+        links = [inbox / parent for parent in (inside, *inside.parents) if (inbox / parent).is_symlink()]
+        if links or not path.is_file() or path.stat().st_size > LARGEST or IGNORED & set(inside.parts):
+            continue
+        if path.suffix.lower() in (".ipynb", ".zip"):
+            yield from _open(PurePosixPath(inside.as_posix()), path.stat().st_mtime, path.read_bytes())
+
+
+def _open(path: PurePosixPath, modified: float, content: bytes, depth: int = 0) -> Iterator[File]:
+    """The notebook itself, or the notebooks in an archive; archives in archives to a depth of two."""
+    if path.suffix.lower() != ".zip":
+        yield File(path, modified, content)
+        return
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for member in archive.infolist()[:MEMBERS]:
+                name = PurePosixPath(member.filename.replace("\\", "/"))
+                wanted = name.suffix.lower() in (".ipynb", ".zip") and not IGNORED & set(name.parts)
+                if not wanted or member.is_dir() or member.file_size > LARGEST or depth == 2:
+                    continue
+                when = time.mktime((*member.date_time, 0, 0, -1))
+                yield from _open(path.with_suffix("") / name, when, archive.read(member), depth + 1)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, ValueError):  # damaged or encrypted
+        yield File(path, modified, b"")
+
+
+def _without_wrapper(files: list[File]) -> list[File]:
+    """Without the folders that all notebooks lie in, such as the one a platform wraps a download in."""
+    while len(files) > 1 and len({file.path.parts[0] for file in files}) == 1 and len(files[0].path.parts) > 1:
+        files = [dataclasses.replace(file, path=PurePosixPath(*file.path.parts[1:])) for file in files]
+    return files
+
+
+def _read(content: bytes) -> "NotebookNode":
+    import nbformat
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about cells that were copied
+        notebook = nbformat.reads(content.decode("utf-8"), as_version=4)
+    return nbformat.from_dict(
+        {**notebook, "cells": [cell for cell in notebook.cells if isinstance(cell.source, str)]}
+    )
+
+
+def _write(path: Path, notebook: "NotebookNode") -> None:
+    import nbformat
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, partial(nbformat.write, notebook))
+
+
+def _grade_id(cell: "NotebookNode") -> str | None:
+    mark = cell.metadata.get("nbgrader")
+    name = mark.get("grade_id") if isinstance(mark, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _is_answer(cell: "NotebookNode") -> bool:
+    return bool(cell.metadata.get("nbgrader", {}).get("solution"))
+
+
+def _answers(cell: "NotebookNode", names: Container[str]) -> str | None:
+    """Which answer a cell holds: that to the function it defines, else that of its grade_id."""
+    return next((name for name in [*_functions(cell), _grade_id(cell)] if name in names), None)
+
+
+def _functions(cell: "NotebookNode") -> list[str]:
+    """The functions that a cell defines."""
+    try:
+        statements = ast.parse(cell.source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    return [statement.name for statement in statements if isinstance(statement, ast.FunctionDef)]
+
+
+def _plain(cell: "NotebookNode") -> "NotebookNode":
+    """The text of a cell and nothing else."""
+    from nbformat.v4 import new_code_cell, new_markdown_cell
+
+    return (new_code_cell if cell.cell_type == "code" else new_markdown_cell)(cell.source)

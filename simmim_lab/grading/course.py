@@ -1,0 +1,87 @@
+"""The folders of a class, and nbgrader at work in them.
+
+solutions/   the instructor's versions                 exercises/   the students' versions
+grading/     private, and never committed:
+    submitted/STUDENT/SET/SET.ipynb    autograded/...    feedback/...    gradebook.db
+    collected.json                     what came in, and what was odd about it
+"""
+
+import json
+import os
+import re
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simmim_lab.common import choose, replace_file
+
+if TYPE_CHECKING:
+    from nbgrader.apps import NbGraderAPI
+
+
+def exercise_sets(root: Path) -> list[str]:
+    """The names of the exercise sets in the course in folder `root`, in order."""
+    return sorted(path.stem for path in (root / "solutions").glob("*/[0-9][0-9]_*.ipynb"))
+
+
+def chosen_sets(root: Path, names: list[str]) -> list[str]:
+    """The exercise sets of these names, or all of them; ValueError for an unknown name."""
+    known = exercise_sets(root)
+    if not known:
+        raise FileNotFoundError(f"there are no exercise sets in {root / 'solutions'}")
+    return [choose(name, dict(zip(known, known, strict=True)), "exercise set") for name in names] or known
+
+
+def submissions(root: Path, names: list[str]) -> list[tuple[str, str]]:
+    """(set, student) of everything that was collected; FileNotFoundError if there is nothing."""
+    found = [
+        (name, student.name)
+        for name in chosen_sets(root, names)
+        for student in sorted((root / "grading" / "submitted").glob("*"))
+        if (student / name / f"{name}.ipynb").exists()
+    ]
+    if not found:
+        raise FileNotFoundError("nothing was collected yet: run simmim-lab collect INBOX first")
+    return found
+
+
+def nbgrader(root: Path) -> "NbGraderAPI":
+    """nbgrader, configured by the nbgrader_config.py of the course in folder `root`."""
+    try:
+        from nbgrader.apps import NbGraderAPI
+    except ImportError as error:
+        raise ImportError("nbgrader is missing: install it with pip install 'simmim-lab[grading]'") from error
+    from traitlets.config.loader import PyFileConfigLoader
+
+    folder = os.path.dirname(sys.executable)
+    if folder not in os.environ["PATH"].split(os.pathsep):  # nbgrader starts its `alembic` by name
+        os.environ["PATH"] = folder + os.pathsep + os.environ["PATH"]
+    (root / "grading").mkdir(exist_ok=True)
+    return NbGraderAPI(config=PyFileConfigLoader("nbgrader_config.py", str(root)).load_config())
+
+
+def release(root: Path, name: str) -> None:
+    """Make the students' version of one set from the instructor's; RuntimeError if nbgrader cannot."""
+    outcome = nbgrader(root).generate_assignment(name, force=True, create=True)
+    if not outcome["success"]:
+        raise RuntimeError(f"{name} was not released: {reason(outcome)}")
+
+
+def reason(outcome: dict) -> str:
+    """Why an action of nbgrader failed, in one line: the last error that is not only about another one."""
+    text = f"{outcome.get('error') or ''}\n{outcome.get('log') or ''}"
+    errors = re.findall(r"(?m)^\s*(?:\w+\.)*(\w+(?:Error|Exception|Interrupt): .*)$", text)
+    return next((line for line in reversed(errors) if "NbGraderException" not in line), "no reason given")
+
+
+def read_records(root: Path) -> dict[str, dict[str, dict]]:
+    """What is known of each set and student besides the grades: `{set: {student: {...}}}`."""
+    path = root / "grading" / "collected.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def write_records(root: Path, records: dict[str, dict[str, dict]]) -> None:
+    """Keep the records, whole or not at all."""
+    text = json.dumps(records, indent=2, ensure_ascii=False)
+    replace_file(root / "grading" / "collected.json", partial(Path.write_text, data=text, encoding="utf-8"))

@@ -1,0 +1,119 @@
+"""Grade a class with nbgrader: run every submission, write feedback, and export the points.
+
+Whatever one submission does, the others are graded: what failed is recorded beside its points.
+"""
+
+import csv
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from simmim_lab.common import replace_file
+from simmim_lab.grading.course import (
+    chosen_sets,
+    nbgrader,
+    read_records,
+    reason,
+    release,
+    submissions,
+    write_records,
+)
+
+
+def grade(root: Path, names: list[str]) -> list[str]:
+    """Run the checks on all that was collected for these sets (none named: all); a line for each failure."""
+    work = submissions(root, names)
+    for name in dict(work):  # the gradebook learns the hidden tests from solutions/
+        release(root, name)
+    api = nbgrader(root)
+    return _each(root, work, "grading", partial(api.autograde, force=True, create=True), graded=True)
+
+
+def feedback(root: Path, names: list[str]) -> list[str]:
+    """Write grading/feedback/STUDENT/SET/SET.html for all that was graded; a line for each failure."""
+    graded = [
+        (name, student)
+        for name, student in submissions(root, names)
+        if (root / "grading" / "autograded" / student / name).is_dir()
+    ]
+    return _each(root, graded, "feedback", partial(nbgrader(root).generate_feedback, force=True))
+
+
+def export(root: Path, names: list[str]) -> list[Path]:
+    """Write grading/grades/SET.csv with a row for every student and a column for every question.
+
+    The status says whether the points are final: graded, written answers to grade, not graded, unreadable or
+    missing (not in this set, but in another).
+    """
+    from nbgrader.api import Gradebook, MissingEntry
+
+    records, paths = read_records(root), []
+    students = sorted({student for name in records for student in records[name]})
+    with Gradebook(nbgrader(root).coursedir.db_url) as gradebook:
+        for name in chosen_sets(root, names):
+            if name not in records:
+                continue
+            rows = []
+            for student in students:
+                record = records[name].get(student, {"status": "missing", "notes": []})
+                try:
+                    entry = gradebook.find_submission(name, student)
+                except MissingEntry:
+                    entry = None
+                rows.append(_row(student, record, entry))
+            paths.append(_write_csv(root / "grading" / "grades" / f"{name}.csv", rows))
+    return paths
+
+
+def _each(
+    root: Path, work: list[tuple[str, str]], title: str, action: Callable, graded: bool = False
+) -> list[str]:
+    """Do something for each (set, student); return a line for each failure, and record it if it is the grading."""
+    records, failed = read_records(root), []
+    for name, student in tqdm(work, desc=title, unit="notebook"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about nbgrader's own database
+            outcome = action(name, student)
+        if not outcome["success"]:
+            failed.append(f"{student}, {name}: {reason(outcome)}")
+        if graded and records[name][student]["status"] != "unreadable":
+            records[name][student]["status"] = "graded" if outcome["success"] else f"not graded: {reason(outcome)}"
+            write_records(root, records)
+    return failed
+
+
+def _row(student: str, record: dict, entry) -> dict:
+    status, grades = record["status"], []
+    if entry is not None:
+        grades = sorted((grade for notebook in entry.notebooks for grade in notebook.grades), key=lambda g: g.id)
+        if status == "graded" and any(grade.needs_manual_grade for grade in grades):
+            status = "written answers to grade"
+    points = {grade.cell.name.removesuffix("-check"): grade.score for grade in grades}
+    total = (
+        {"score": sum(points.values()), "max_score": sum(grade.max_score for grade in grades)} if grades else {}
+    )
+    return {"student": student, "status": status, "notes": "; ".join(record["notes"]), **total, **points}
+
+
+def _write_csv(path: Path, rows: list[dict]) -> Path:
+    """A row for each dict. A text that a spreadsheet would run as a formula is quoted."""
+    columns = list(dict.fromkeys(column for row in sorted(rows, key=len, reverse=True) for column in row))
+
+    def write(file: Path) -> None:
+        with open(file, "w", newline="", encoding="utf-8") as lines:
+            writer = csv.DictWriter(lines, columns, restval="")
+            writer.writeheader()
+            writer.writerows(
+                {
+                    key: f"'{text}" if str(text).startswith(("=", "+", "-", "@")) else text
+                    for key, text in row.items()
+                }
+                for row in rows
+            )
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, write)
+    return path

@@ -1,0 +1,37 @@
+"""The catalogue of answers to the exercises: right ones written in different ways, and wrong ones.
+
+Each wrong answer names a part of the message that is meant for it. A module per exercise set registers its answers
+with the two decorators; the name of the function says how it is right or wrong.
+"""
+
+import importlib
+import pkgutil
+from collections import defaultdict
+from collections.abc import Callable
+
+RIGHT: dict[str, list[Callable]] = defaultdict(list)
+WRONG: dict[str, list[tuple[Callable, str]]] = defaultdict(list)
+
+
+def right(task: str) -> Callable[[Callable], Callable]:
+    """Register a right answer to the task."""
+
+    def register(answer: Callable) -> Callable:
+        RIGHT[task].append(answer)
+        return answer
+
+    return register
+
+
+def wrong(task: str, says: str) -> Callable[[Callable], Callable]:
+    """Register a wrong answer to the task, and a part of the message meant for it."""
+
+    def register(answer: Callable) -> Callable:
+        WRONG[task].append((answer, says))
+        return answer
+
+    return register
+
+
+for module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{module.name}")

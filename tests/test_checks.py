@@ -1,0 +1,238 @@
+"""The checks of the exercises: every right answer passes, every wrong one is told its own mistake."""
+
+import time
+
+import pytest
+import torch
+from answers import RIGHT, WRONG
+
+from simmim_lab import checks
+from simmim_lab.checks.core import Answer, Failed, check, compare, describe, first, form
+
+SECONDS = 1.0
+
+TASKS = sorted(checks.TASKS)
+
+
+def nothing(*args, **kwargs):
+    raise NotImplementedError()
+
+
+ODD_VALUES = {
+    "None": None,
+    "a number": 7,
+    "infinity": float("inf"),
+    "a text": "mask",
+    "an empty list": [],
+    "an object": object(),
+    "a class": torch.Tensor,
+    "an empty tensor": torch.zeros(0),
+    "NaN": torch.full((2, 3), torch.nan),
+    "a mask of nothing": torch.zeros(2, 4, 4, dtype=torch.bool),
+    "another device": torch.zeros(2, 3, 4, device="meta"),
+    "a tensor that requires grad": torch.zeros(2, 3, requires_grad=True),
+    "a huge tensor": torch.zeros(1).expand(10**12),
+    "a list of tensors": [torch.zeros(2), torch.zeros(3)],
+    "a complex number": 1j,
+}
+
+
+def report(task: str, answer) -> str:
+    """What the hidden test says of an answer; "" if it passes."""
+    try:
+        checks.TASKS[task].grade(answer)
+    except Failed as failed:
+        return str(failed)
+    return ""
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_right_answer_passes(task, capsys, scoreboard):
+    for answer in RIGHT[task]:
+        start = time.perf_counter()
+        checks.TASKS[task](answer)
+        printed, seconds = capsys.readouterr().out, time.perf_counter() - start
+        assert "all visible checks passed" in printed and "✗" not in printed, f"{answer.__name__}: {printed}"
+        assert seconds < SECONDS, f"{answer.__name__}: {seconds:.1f} s"
+        for _ in range(3):
+            assert report(task, answer) == "", answer.__name__
+        scoreboard.right(task, seconds)
+    assert len(RIGHT[task]) >= 3
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_wrong_answer_is_told_its_own_mistake(task, capsys, scoreboard):
+    for answer, says in WRONG[task]:
+        checks.TASKS[task](answer)
+        printed = capsys.readouterr().out
+        assert says in printed, f"{answer.__name__} should be told {says!r}: {printed}"
+        assert "✗" in printed
+        hidden = report(task, answer)
+        assert says in hidden and "seed" in hidden, f"{answer.__name__}, hidden: {hidden}"
+        scoreboard.wrong(task)
+    assert len(WRONG[task]) >= 6
+    assert len({says for _, says in WRONG[task]}) >= 6, "mistakes of different kinds need messages of their own"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_stub_fails_politely(task, capsys):
+    checks.TASKS[task](nothing)
+    printed = capsys.readouterr().out
+    assert f"{task} is not written yet" in printed and "Traceback" not in printed
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("value", ODD_VALUES.values(), ids=ODD_VALUES)
+def test_any_value_is_survived(task, value, capsys):
+    start = time.perf_counter()
+    checks.TASKS[task](lambda *args, **kwargs: value)
+    assert "✗" in capsys.readouterr().out
+    assert time.perf_counter() - start < SECONDS
+    assert report(task, lambda *args, **kwargs: value)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_two_hints_come_one_after_the_other(task, capsys):
+    before = checks.TASKS[task]._asked
+    checks.TASKS[task]._asked = 0
+    checks.hint(task)
+    assert "Hint 1 of 2" in (first_hint := capsys.readouterr().out) and "Hint 2" not in first_hint
+    checks.hint(task)
+    assert (
+        capsys.readouterr().out.startswith(first_hint)
+        and checks.TASKS[task].hints[0] != checks.TASKS[task].hints[1]
+    )
+    checks.TASKS[task]._asked = before
+
+
+def test_an_unknown_task_is_answered_with_the_nearest():
+    with pytest.raises(ValueError, match="did you mean 'random_mask'"):
+        checks.hint("randm_mask")
+
+
+def test_every_answer_belongs_to_a_task():
+    assert set(RIGHT) | set(WRONG) <= set(checks.TASKS)
+
+
+@check("first hint", "second hint")
+def double(answer, rng):
+    """`double(x)` returns 2 x."""
+    x = torch.rand(3, generator=rng)
+    yield "returns 2 x", compare(answer(x), 2 * x, {"you squared it": x**2})
+    yield "also of nothing", compare(answer(torch.zeros(0)), torch.zeros(0))
+
+
+@pytest.mark.parametrize("error", [ValueError("a b"), SystemExit(3), RecursionError(), AssertionError()])
+def test_an_exception_points_at_the_learners_line(error, capsys):
+    def answer(x):
+        torch.zeros(3).sum()
+        raise error  # this line
+
+    double(answer)
+    printed = capsys.readouterr().out
+    assert "`raise error  # this line`" in printed and type(error).__name__ in printed
+
+
+def test_an_exception_inside_a_library_points_at_the_learners_line(capsys):
+    double(lambda x: torch.nn.functional.pixel_shuffle(x, 0))
+    assert "`double(lambda x: torch.nn.functional.pixel_shuffle(x, 0))`" in capsys.readouterr().out
+
+
+def test_an_interrupt_is_not_swallowed():
+    def answer(x):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        double(answer)
+
+
+def test_a_wrong_number_of_arguments_is_said(capsys):
+    double(lambda: 3)
+    assert "check the arguments" in capsys.readouterr().out
+
+
+def test_a_change_in_place_is_said(capsys):
+    double(lambda x: x.mul_(2))
+    assert "changes its input in place" in capsys.readouterr().out
+
+
+def test_the_seed_of_a_hidden_test_repeats_it():
+    messages = []
+    for _ in range(2):
+        with pytest.raises(Failed) as caught:
+            double.grade(lambda x: 3 * x, seed=17)
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1] and "seed 17" in messages[0]
+    with pytest.raises(Failed) as caught:
+        double.grade(lambda x: 3 * x)
+    assert str(caught.value) != messages[0]
+
+
+@pytest.mark.parametrize(
+    "got, want",
+    [
+        (torch.zeros(0), torch.zeros(3)),
+        (torch.zeros(1), torch.zeros(3)),
+        (torch.zeros(3).long(), torch.zeros(3)),
+        (torch.zeros(3).bool(), torch.zeros(3)),
+        (torch.full((3,), torch.nan), torch.zeros(3)),
+        ([0.0, 0.0, 0.0], torch.zeros(3)),
+        (float("nan"), 0.0),
+        (True, 1),
+        ("1", 1),
+        ((1, 2), (1, 2, 3)),
+        ([1, 2, 4], (1, 2, 3)),
+        ({1}, {1, 2}),
+        ({"a": 1}, {"a": 2}),
+        ({"b": 1}, {"a": 1}),
+        (None, "text"),
+    ],
+)
+def test_what_differs_is_told_apart(got, want):
+    assert isinstance(compare(got, want).text, str)
+
+
+@pytest.mark.parametrize(
+    "got, want",
+    [
+        (torch.zeros(3).double(), torch.zeros(3)),
+        (torch.tensor([1.0, torch.inf]), torch.tensor([1.0, torch.inf])),
+        (torch.tensor(2), 2),
+        (2.0, 2),
+        ([1, 2.00001], (1, 2)),
+        ({1, 2}, {2, 1}),
+        ({"a": torch.ones(2)}, {"a": torch.ones(2)}),
+        ("text", "text"),
+    ],
+)
+def test_what_is_the_same_passes(got, want):
+    assert compare(got, want) is None
+
+
+def test_a_known_mistake_is_named_even_with_another_shape():
+    verdict = compare(torch.zeros(2, 3), torch.zeros(3, 2), {"rows and columns are swapped": torch.zeros(2, 3)})
+    assert verdict.text.startswith("rows and columns are swapped") and "(3, 2)" in verdict.text
+
+
+def test_a_picture_comes_with_an_alt_text():
+    got, want = torch.zeros(3, 4, 4), torch.ones(3, 4, 4)
+    verdict = compare(got, want, picture=True)
+    assert verdict.figure is not None and verdict.alt
+
+
+def test_form_and_first():
+    assert form(torch.zeros(2, 3), (2, 3), torch.float32) is None
+    assert "not finite" in form(torch.full((2,), torch.inf), (2,), torch.float32)
+    assert first((False, "a"), (True, "b"), (True, "c")) == "b" and first((False, "a")) is None
+
+
+def test_describe_survives_a_value_that_cannot_be_printed():
+    class Broken:
+        def __repr__(self):
+            raise ValueError
+
+    assert "Broken" in describe(Broken())
+
+
+def test_answers_lose_their_gradients():
+    assert not Answer(lambda x: x * 2, "double")(torch.zeros(2, requires_grad=True)).requires_grad
