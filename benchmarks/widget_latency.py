@@ -1,9 +1,10 @@
-"""Milliseconds from a moved slider to changed pixels, in JupyterLab in a headless Chromium.
+"""Milliseconds from an act of the learner to changed pixels, in JupyterLab in a headless Chromium.
 
     python benchmarks/widget_latency.py
 
-The seed slider of each widget is moved as the mouse would move it, and the page waits for the frame in which the
-last panel differs. Kernel, browser and drawing share this machine's cores, so the figures are upper bounds.
+A slider is moved, a button pressed or a key typed as the page would do it, and the page waits for the frame in
+which the last picture of the widget differs. Kernel, browser and drawing share this machine's cores, so the figures
+are upper bounds.
 """
 
 import argparse
@@ -29,26 +30,46 @@ import lab  # noqa: E402
 SETUP = """
 from simmim_lab import images
 from simmim_lab.simmim import SimMIM
-from simmim_lab.widgets import MaskExplorer, ReconstructionExplorer
+from simmim_lab.widgets import *
 pictures = images.load("photos", "test").take(4)
+model, cnn = SimMIM.preset("vit_nano"), SimMIM.preset("article_cnn")
+frames = [(picture.permute(1, 2, 0) * 255).byte().numpy() for picture in pictures]
 """
-WIDGETS = {
-    "MaskExplorer": "MaskExplorer(pictures)",
-    "ReconstructionExplorer, vit_nano": 'ReconstructionExplorer(SimMIM.preset("vit_nano"), pictures)',
+WIDGETS = {  # name: (code, what is moved, how)
+    "MaskExplorer": ("MaskExplorer(pictures)", "slider", "seed"),
+    "ReconstructionExplorer, vit_nano": ("ReconstructionExplorer(model, pictures)", "slider", "seed"),
+    "MaskBrush, vit_nano": ("MaskBrush(model, pictures[0])", "button", "invert"),
+    "ReceptiveFieldExplorer, article_cnn": ("ReceptiveFieldExplorer(cnn.encoder, 32)", "keys", ""),
+    "LossPlayground": ("LossPlayground()", "slider", "prediction"),
+    "Scrubber": ("Scrubber(frames, list('abcd'))", "slider", "frame"),
 }
-MOVE = """async ([index, moves]) => {
+MEASURE = """async ([index, kind, name, moves]) => {
     const widget = document.querySelectorAll('.sl-widget')[index];
-    const label = [...widget.querySelectorAll('label')].find(label => label.innerText.startsWith('seed'));
-    const slider = label.querySelector('input');
-    const canvas = [...widget.querySelectorAll('canvas')].at(-1);
-    const look = () => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.join();
+    widget.scrollIntoView();
+    const labelled = (tag) => [...widget.querySelectorAll(tag)].find(found => found.innerText.startsWith(name));
+    const slider = kind === 'slider' && labelled('label').querySelector('input');
+    const acts = {
+        slider(move) {
+            const [low, step] = [Number(slider.min || 0), Number(slider.step || 1)];
+            slider.value = low + step * (move % Math.min(100, (slider.max - low) / step + 1));
+            slider.dispatchEvent(new Event('input'));
+        },
+        button() { labelled('button').click(); },
+        keys(move) {
+            const key = move % 2 ? 'ArrowRight' : 'ArrowLeft';
+            widget.querySelector('canvas').dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
+        },
+    };
+    const picture = [...widget.querySelectorAll('canvas, svg')].at(-1);
+    const look = () => picture.getContext
+        ? picture.getContext('2d').getImageData(0, 0, picture.width, picture.height).data.join()
+        : picture.outerHTML;
     const frame = () => new Promise(requestAnimationFrame);
     const times = [];
     for (let move = 1; move <= moves; move++) {
         const before = look();
         const start = performance.now();
-        slider.value = move % 100;
-        slider.dispatchEvent(new Event('input'));
+        acts[kind](move);
         while (look() === before && performance.now() - start < 3000) await frame();
         times.push(performance.now() - start);
         await new Promise(resolve => setTimeout(resolve, 50));
@@ -59,13 +80,13 @@ MOVE = """async ([index, moves]) => {
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--moves", type=int, default=60, help="moves of each slider (default: 60)")
+    parser.add_argument("--moves", type=int, default=60, help="moves of each widget (default: 60)")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "widget_latency.json")
     args = parser.parse_args(arguments)
     results = {"command": "python benchmarks/widget_latency.py", "date": date.today().isoformat()}
     results |= {"cores": os.cpu_count(), "load": os.getloadavg()[0], "torch": torch.__version__, "widgets": {}}
 
-    cells = [nbformat.v4.new_code_cell(source) for source in (SETUP, *WIDGETS.values())]
+    cells = [nbformat.v4.new_code_cell(source) for source in (SETUP, *(code for code, *_ in WIDGETS.values()))]
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         root, home = Path(folder) / "root", Path(folder) / "home"
@@ -78,11 +99,11 @@ def main(arguments: list[str] | None = None) -> None:
             lab.notebook(browser, address, "widgets.ipynb") as page,
         ):
             page.wait_for_function(f"() => document.querySelectorAll('.sl-widget').length == {len(WIDGETS)}")
-            for index, name in enumerate(WIDGETS):
-                times = sorted(page.evaluate(MOVE, [index, args.moves]))
+            for index, (name, (_, kind, target)) in enumerate(WIDGETS.items()):
+                times = sorted(page.evaluate(MEASURE, [index, kind, target, args.moves]))
                 p50, p95 = statistics.median(times), times[int(0.95 * len(times)) - 1]
                 results["widgets"][name] = {"moves": args.moves, "p50_ms": round(p50, 1), "p95_ms": round(p95, 1)}
-                print(f"{name:34} p50 {p50:5.0f} ms   p95 {p95:5.0f} ms")
+                print(f"{name:36} p50 {p50:5.0f} ms   p95 {p95:5.0f} ms")
         browser.close()
     args.out.parent.mkdir(parents=True, exist_ok=True)
     replace_file(args.out, lambda path: path.write_text(json.dumps(results, indent=2) + "\n"))
