@@ -1,7 +1,7 @@
 """What the tools write into the notebooks: where the course is hosted, and what a lesson costs.
 
 Where the course is hosted is written in one place: `Repository` under [project.urls] in pyproject.toml. The badges
-and setup cells of all lessons and exercises follow from it, and `simmim-lab host OWNER/REPO` changes them together.
+and setup cells of lessons and exercises follow from it, and `simmim-lab host OWNER/REPO` changes them together.
 Until it is set, no notebook has a badge. What a lesson costs is measured by benchmarks/lessons.py, into
 results/lessons.json.
 """

@@ -142,7 +142,8 @@ def pretrain(
 
     With a `run_dir` the state is kept there, and the same call goes on after an interruption; on a CPU its
     final weights are the same to the last bit. At the end `run_dir` also holds the model (`SimMIM.load`) and
-    `history.json`. Each callback is called with (step, model, history) every 25 steps. `progress` shows a bar.
+    `history.json`. Each callback is called with (step, model, history) when losses were read: after 25 steps,
+    and before each checkpoint. `progress` shows a bar.
     Raises ValueError for a checkpoint that is damaged or of another run, OSError for a folder that cannot be
     written (before training), FloatingPointError when the loss is no longer a number, and KeyboardInterrupt
     after saving.

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anywidget
 import numpy as np
@@ -28,6 +29,10 @@ from simmim_lab.common import choose
 from simmim_lab.masking import STRATEGIES, Grid, Mask, avg_dist, center_mask, check_mask, to_pixels
 from simmim_lab.simmim import SimMIM
 from simmim_lab.training import History
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 STATIC = Path(__file__).parent / "static"
 POINTS = 400  # of a line in a chart, at most
@@ -86,9 +91,7 @@ class Panels(anywidget.AnyWidget):
                 pictures[index] = plots.stripe(pictures[index : index + 1], hidden.view(1, height, width), zoom)[0]
         drawn = list(rearrange(pictures, "n h w c -> n c h w"))
         figure = plots.panels(drawn, [panel["title"] for panel in self.panels])
-        if lines := textwrap.wrap(self.status, int(14 * figure.get_figwidth())):
-            figure.set_figheight(figure.get_figheight() + 0.2 * len(lines))
-            figure.supxlabel("\n".join(lines), fontsize=9)
+        _write_below(figure, self.status)
         return plots.png(figure, self.alt)
 
     def _repr_mimebundle_(self, **kwargs: object) -> tuple[dict, dict]:
@@ -440,7 +443,10 @@ class LossPlayground(Panels):
         from matplotlib.figure import Figure
 
         figure = Figure((6, 2.8), dpi=plots.DPI, layout="constrained")
-        _draw_chart(figure.add_subplot(), self.chart)
+        axes = figure.add_subplot()
+        _draw_chart(axes, self.chart)
+        axes.axvline(self.prediction, color="0.3", linewidth=1)
+        _write_below(figure, self.status)
         return plots.png(figure, self.alt)
 
 
@@ -607,9 +613,16 @@ def _seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def _draw_chart(axes, chart: dict) -> None:
+def _write_below(figure: "Figure", text: str) -> None:
+    """Make room for the text at the foot of a still picture."""
+    if lines := textwrap.wrap(text, int(14 * figure.get_figwidth())):
+        figure.set_figheight(figure.get_figheight() + 0.2 * len(lines))
+        figure.supxlabel("\n".join(lines), fontsize=9)
+
+
+def _draw_chart(axes: "Axes", chart: dict) -> None:
     """The chart of a widget on the axes of a still picture."""
-    axes.set(xlabel=chart["xlabel"], xlim=chart["range"])
+    axes.set(xlabel=chart["xlabel"], xlim=chart["range"], ylabel="loss")
     for line in chart["series"]:
         style = ("--" if line.get("dashed") else "-") + ("o" if line.get("marked") else "")
         axes.plot(line["x"], line["y"], style, color=line["color"], label=line["label"], markersize=4)

@@ -138,6 +138,12 @@ def test_an_exception_inside_a_library_points_at_the_learners_line(capsys):
     assert "`double(lambda x: torch.nn.functional.pixel_shuffle(x, 0))`" in capsys.readouterr().out
 
 
+def test_an_error_of_torch_is_not_taken_for_the_stub(capsys):
+    double(lambda x: 1 - (x > 0))  # not possible with True and False, and torch says so with a NotImplementedError
+    printed = capsys.readouterr().out
+    assert "not written yet" not in printed and "Error" in printed
+
+
 def test_an_interrupt_is_not_swallowed():
     def answer(x):
         raise KeyboardInterrupt
@@ -179,6 +185,8 @@ def test_the_seed_of_a_hidden_test_repeats_it():
         ([0.0, 0.0, 0.0], torch.zeros(3)),
         (float("nan"), 0.0),
         (True, 1),
+        (1_000_001, 1_000_000),
+        (torch.tensor([1_000_001]), torch.tensor([1_000_000])),
         ("1", 1),
         ((1, 2), (1, 2, 3)),
         ([1, 2, 4], (1, 2, 3)),
@@ -199,7 +207,7 @@ def test_what_differs_is_told_apart(got, want):
         (torch.tensor([1.0, torch.inf]), torch.tensor([1.0, torch.inf])),
         (torch.tensor(2), 2),
         (2.0, 2),
-        ([1, 2.00001], (1, 2)),
+        ([1, 2.00001], (1, 2.0)),
         ({1, 2}, {2, 1}),
         ({"a": torch.ones(2)}, {"a": torch.ones(2)}),
         ("text", "text"),

@@ -91,9 +91,18 @@ def compare(path: Path, executed: NotebookNode, session: pytest.Session) -> tupl
             exempt.append(item.cell)
             continue
         compared.append(item.cell)
-        if not item.compare_outputs(*map(coalesce_streams, (outputs[item.cell.id], item.cell.outputs))):
+        if not item.compare_outputs(*map(_streams, (outputs[item.cell.id], item.cell.outputs))):
             differences.append("\n".join([f"code cell {item.cell_num}", *item.comparison_traceback]))
     return differences, compared, exempt
+
+
+def _streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """One stream of each name, without its last newline: that one can come in a message of its own, or be lost."""
+    outputs = coalesce_streams(outputs)
+    for output in outputs:
+        if output.output_type == "stream":
+            output.text = output.text.rstrip("\n")
+    return outputs
 
 
 @pytest.fixture

@@ -69,10 +69,14 @@ def collect(root: Path, inbox: Path) -> list[str]:
         if name is None:
             odd.append(f"{file.path}: {'unreadable' if notes else 'no exercise set has these cells'}; left out")
             continue
+        earlier = seen.get((name, student))
+        if earlier and submitted is None:
+            odd.append(f"{file.path}: unreadable; {earlier} counts")
+            continue
         answered = released[name]
         if submitted is not None:
-            answered, notes = graft(released[name], submitted)
-        if earlier := seen.get((name, student)):
+            answered, notes = graft(answered, submitted)
+        if earlier:
             notes.append(f"the newest of several: {earlier} was left out")
         seen[name, student] = file.path
         _write(root / "grading" / "submitted" / student / name / f"{name}.ipynb", answered)

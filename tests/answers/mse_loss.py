@@ -1,0 +1,685 @@
+"""Answers to the exercises on the loss (lesson 04)."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, reduce, repeat
+
+from answers import right, wrong
+from simmim_lab import losses, masking
+
+
+def enlarged(target, mask):
+    return masking.to_pixels(mask, target.shape[2] // mask.shape[1])[:, None].expand(target.shape)
+
+
+def masked_squares(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    return (prediction - target).square().masked_fill(~hidden, 0), hidden
+
+
+@right("masked_mse")
+def package(prediction, target, mask):
+    return losses.masked_mse(prediction, target, mask)
+
+
+@right("masked_mse")
+def loops(prediction, target, mask):
+    patch, total, count = target.shape[2] // mask.shape[1], 0.0, 0
+    for b, c, row, col in torch.cartesian_prod(*map(torch.arange, target.shape)).tolist():
+        if mask[b, row // patch, col // patch]:
+            total += (prediction[b, c, row, col] - target[b, c, row, col]).item() ** 2
+            count += 1
+    return torch.tensor(total / max(count, 1))
+
+
+@right("masked_mse")
+def picked(prediction, target, mask):
+    if not mask.any():
+        return torch.tensor(0.0)
+    hidden = enlarged(target, mask)
+    return F.mse_loss(prediction[hidden], target[hidden])
+
+
+@right("masked_mse")
+def in_patches(prediction, target, mask):
+    patch = target.shape[2] // mask.shape[1]
+    errors = rearrange((prediction - target) ** 2, "b c (r p) (s q) -> b r s (c p q)", p=patch, q=patch)
+    return errors[mask].sum() / (mask.sum() * errors.shape[-1]).clamp(min=1)
+
+
+@right("masked_mse")
+def early_zero(prediction, target, mask):
+    patch = target.shape[2] // mask.shape[1]
+    hidden = mask.repeat_interleave(patch, 1).repeat_interleave(patch, 2).unsqueeze(1)
+    if hidden.sum() == 0:
+        return 0.0
+    squares = torch.where(hidden, (prediction - target) ** 2, torch.zeros(()))
+    return squares.sum() / hidden.sum() / target.shape[1]
+
+
+@wrong("masked_mse", "is 0 when nothing is hidden\n      it is nan, as 0 / 0 is")
+def nan_when_empty(prediction, target, mask):
+    squares, hidden = masked_squares(prediction, target, mask)
+    return squares.sum() / hidden.sum()
+
+
+@wrong("masked_mse", "it becomes infinite or nan")
+def product(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    return ((prediction - target) ** 2 * hidden).sum() / (hidden.sum() + 1e-5)
+
+
+@wrong("masked_mse", "it divides by all values, so the visible ones count as errors of 0")
+def all_values(prediction, target, mask):
+    return masked_squares(prediction, target, mask)[0].mean()
+
+
+@wrong("masked_mse", "it is divided twice")
+def divided_twice(prediction, target, mask):
+    squares, hidden = masked_squares(prediction, target, mask)
+    return squares.mean() / (hidden.sum() + 1e-5)
+
+
+@wrong("masked_mse", "visible errors count: the mask is not used")
+def no_mask(prediction, target, mask):
+    return F.mse_loss(prediction, target)
+
+
+@wrong("masked_mse", "each pixel has one value for each channel")
+def forgot_channels(prediction, target, mask):
+    squares, hidden = masked_squares(prediction, target, mask)
+    return squares.sum() / (hidden[:, 0].sum() + 1e-5)
+
+
+@wrong("masked_mse", "each is a square of pixels with several channels")
+def counts_patches(prediction, target, mask):
+    return masked_squares(prediction, target, mask)[0].sum() / (mask.sum() + 1e-5)
+
+
+@wrong("masked_mse", "each patch is a square of pixels")
+def counts_patches_and_channels(prediction, target, mask):
+    return masked_squares(prediction, target, mask)[0].sum() / (mask.sum() * target.shape[1] + 1e-5)
+
+
+@wrong("masked_mse", "mean of each image's mean")
+def image_means(prediction, target, mask):
+    squares, hidden = masked_squares(prediction, target, mask)
+    return (squares.sum((1, 2, 3)) / (hidden.sum((1, 2, 3)) + 1e-5)).mean()
+
+
+@wrong("masked_mse", "averages over the visible values: True = hidden")
+def inverted(prediction, target, mask):
+    return losses.masked_mse(prediction, target, ~mask)
+
+
+@wrong("masked_mse", "it is the sum: divide")
+def total(prediction, target, mask):
+    return masked_squares(prediction, target, mask)[0].sum()
+
+
+@wrong("masked_mse", "it is the root")
+def root(prediction, target, mask):
+    return losses.masked_mse(prediction, target, mask).sqrt()
+
+
+@wrong("masked_mse", "that is L1")
+def absolute(prediction, target, mask):
+    return losses.masked_l1(prediction, target, mask)
+
+
+@wrong("masked_mse", "positive and negative ones cancel")
+def signed(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    return (prediction - target).masked_fill(~hidden, 0).sum() / (hidden.sum() + 1e-5)
+
+
+@wrong("masked_mse", "expected the shape ()")
+def not_reduced(prediction, target, mask):
+    return masked_squares(prediction, target, mask)[0]
+
+
+@wrong("masked_mse", "expected a tensor, got")
+def a_float(prediction, target, mask):
+    return losses.masked_mse(prediction, target, mask).item()
+
+
+@wrong("masked_mse", "it stopped in line")
+def not_enlarged(prediction, target, mask):
+    return ((prediction - target) ** 2 * mask[:, None]).sum() / mask.sum()
+
+
+@wrong("masked_mse", "changes its input in place")
+def in_place(prediction, target, mask):
+    prediction -= target
+    return losses.masked_mse(prediction, torch.zeros_like(target), mask)
+
+
+@right("best_constant")
+def mean_or_median(values, loss):
+    return values.mean() if loss == "mse" else values.median()
+
+
+@right("best_constant")
+def middle_of_two(values, loss):
+    if loss == "mse":
+        return sum(values.tolist()) / len(values)
+    ordered = sorted(values.tolist())
+    return (ordered[len(ordered) // 2] + ordered[(len(ordered) - 1) // 2]) / 2
+
+
+@right("best_constant")
+def upper_of_two(values, loss):
+    return {"mse": values.mean(), "l1": values.sort().values[len(values) // 2]}[loss].item()
+
+
+@right("best_constant")
+def bisection(values, loss):
+    low, high = values.min().item(), values.max().item()
+    for _ in range(60):
+        middle = (low + high) / 2
+        pulls = values.double() - middle
+        if (pulls if loss == "mse" else pulls.sign()).sum() > 0:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@right("best_constant")
+def best_of_the_values(values, loss):
+    if loss == "l1":
+        return min(values, key=lambda guess: (guess - values).abs().sum())
+    return torch.quantile(values, 0.5) * 0 + values.mean()
+
+
+@wrong("best_constant", "it is the mean, the best answer for MSE")
+def mean_for_both(values, loss):
+    return values.mean()
+
+
+@wrong("best_constant", "it is the median, the best answer for L1")
+def median_for_both(values, loss):
+    return values.median()
+
+
+@wrong("best_constant", "it is the median, the best answer for L1")
+def swapped(values, loss):
+    return values.mean() if loss == "l1" else values.median()
+
+
+@wrong("best_constant", "halfway between the smallest and the largest")
+def midrange(values, loss):
+    return (values.min() + values.max()) / 2
+
+
+@wrong("best_constant", "halfway between the smallest and the largest")
+def midrange_for_l1(values, loss):
+    return values.mean() if loss == "mse" else (values.min() + values.max()) / 2
+
+
+@wrong("best_constant", "sort them first")
+def not_sorted(values, loss):
+    return values.mean() if loss == "mse" else values[len(values) // 2]
+
+
+@wrong("best_constant", "one place below the middle")
+def below_the_middle(values, loss):
+    return values.mean() if loss == "mse" else values.sort().values[len(values) // 2 - 1]
+
+
+@wrong("best_constant", "one place above the middle")
+def above_the_middle(values, loss):
+    return values.mean() if loss == "mse" else values.sort().values[len(values) // 2 + 1]
+
+
+@wrong("best_constant", "return the answer that has it")
+def smallest_loss(values, loss):
+    return values.var(correction=0) if loss == "mse" else (values - values.median()).abs().mean()
+
+
+@wrong("best_constant", "only answers from 0 to 1 are tried")
+def from_0_to_1(values, loss):
+    guesses = torch.linspace(0, 1, 101)
+    errors = guesses[:, None] - values
+    costs = errors.square() if loss == "mse" else errors.abs()
+    return guesses[costs.mean(1).argmin()]
+
+
+@wrong("best_constant", "it is the sum: divide")
+def sum_for_mse(values, loss):
+    return values.sum() if loss == "mse" else values.median()
+
+
+@wrong("best_constant", "values any number from")
+def even_counts_by_the_mean(values, loss):
+    return values.median() if loss == "l1" and len(values) % 2 else values.mean()
+
+
+@wrong("best_constant", "does the function end with `return`?")
+def prints(values, loss):
+    mean_or_median(values, loss)
+
+
+@right("loss_gradient")
+def by_formula(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    return (2 * (prediction - target) / (hidden.sum() + 1e-5)).masked_fill(~hidden, 0)
+
+
+@right("loss_gradient")
+def by_product(prediction, target, mask):
+    patch = target.shape[2] // mask.shape[1]
+    hidden = repeat(mask, "b r s -> b 1 (r p) (s q)", p=patch, q=patch).float()
+    return 2 * (prediction - target) * hidden / max(hidden.sum() * target.shape[1], 1)
+
+
+@right("loss_gradient")
+def by_autograd(prediction, target, mask):
+    prediction = prediction.clone().requires_grad_()
+    losses.masked_mse(prediction, target, mask).backward()
+    return prediction.grad
+
+
+@right("loss_gradient")
+def by_loops(prediction, target, mask):
+    patch, gradient = target.shape[2] // mask.shape[1], torch.zeros_like(target)
+    count = mask.sum().item() * patch**2 * target.shape[1]
+    for b, row, col in mask.nonzero().tolist():
+        place = b, slice(None), slice(row * patch, (row + 1) * patch), slice(col * patch, (col + 1) * patch)
+        gradient[place] = 2 / count * (prediction[place] - target[place])
+    return gradient
+
+
+@wrong("loss_gradient", "the factor 2 is missing")
+def no_factor(prediction, target, mask):
+    return by_formula(prediction, target, mask) / 2
+
+
+@wrong("loss_gradient", "the sign is wrong: where")
+def wrong_sign(prediction, target, mask):
+    return by_formula(target, prediction, mask)
+
+
+@wrong("loss_gradient", "the sign is wrong and the factor 2 is missing")
+def wrong_sign_no_factor(prediction, target, mask):
+    return by_formula(target, prediction, mask) / 2
+
+
+@wrong("loss_gradient", "visible values are not 0, but the loss does not depend on them")
+def no_mask_in_gradient(prediction, target, mask):
+    return 2 * (prediction - target) / (enlarged(target, mask).sum() + 1e-5)
+
+
+@wrong("loss_gradient", "it divides by all values")
+def of_nn_mse_loss(prediction, target, mask):
+    return 2 * (prediction - target) / target.numel()
+
+
+@wrong("loss_gradient", "it divides by all values")
+def gradient_of_all_values(prediction, target, mask):
+    return 2 * (prediction - target) * enlarged(target, mask) / target.numel()
+
+
+@wrong("loss_gradient", "each pixel has one value for each channel")
+def gradient_forgot_channels(prediction, target, mask):
+    return by_formula(prediction, target, mask) * target.shape[1]
+
+
+@wrong("loss_gradient", "it is not divided")
+def gradient_not_divided(prediction, target, mask):
+    return 2 * (prediction - target) * enlarged(target, mask)
+
+
+@wrong("loss_gradient", "of each image")
+def gradient_by_image(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    return 2 * (prediction - target) * hidden / (hidden.sum((1, 2, 3), keepdim=True) + 1e-5)
+
+
+@wrong("loss_gradient", "that is the gradient of L1")
+def gradient_of_l1(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    return (prediction - target).sign() * hidden / (hidden.sum() + 1e-5)
+
+
+@wrong("loss_gradient", "squared errors, not their derivative")
+def gradient_of_squares(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    return (prediction - target) ** 2 * hidden / (hidden.sum() + 1e-5)
+
+
+@wrong("loss_gradient", "lost the sign")
+def gradient_without_sign(prediction, target, mask):
+    return by_formula(prediction, target, mask).abs()
+
+
+@wrong("loss_gradient", "it is 0 at hidden values instead: True = hidden")
+def gradient_inverted(prediction, target, mask):
+    return by_formula(prediction, target, ~mask)
+
+
+@wrong("loss_gradient", "hidden values get nothing")
+def gradient_of_nothing(prediction, target, mask):
+    return torch.zeros_like(prediction)
+
+
+@wrong("loss_gradient", "is 0 everywhere when nothing is hidden\n      12 of 12 values are not finite")
+def gradient_nan_when_empty(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    return 2 * (prediction - target) * hidden / hidden.sum()
+
+
+@wrong("loss_gradient", "expected the shape")
+def gradient_of_the_sum(prediction, target, mask):
+    return by_formula(prediction, target, mask).sum(1)
+
+
+@right("normalize_patches")
+def with_var(patches):
+    mean, var = patches.mean(1, keepdim=True), patches.var(1, keepdim=True)
+    std = (var + 1e-6).sqrt()
+    return (patches - mean) / std, mean, std
+
+
+@right("normalize_patches")
+def with_sums(patches):
+    mean = reduce(patches, "n d -> n 1", "sum") / patches.shape[1]
+    var = ((patches - mean) ** 2).sum(-1, keepdim=True) / (patches.shape[1] - 1)
+    std = (var + 1e-6) ** 0.5
+    return [(patches - mean) / std, mean, std]
+
+
+@right("normalize_patches")
+def row_by_row(patches):
+    means, deviations, rows = [], [], []
+    for row in patches.tolist():
+        mean = math.fsum(row) / len(row)
+        means.append([mean])
+        deviations.append([math.sqrt(math.fsum((x - mean) ** 2 for x in row) / (len(row) - 1) + 1e-6)])
+        rows.append([(x - mean) / deviations[-1][0] for x in row])
+    return torch.tensor(rows), torch.tensor(means), torch.tensor(deviations)
+
+
+@right("normalize_patches")
+def as_an_image(patches):
+    image = rearrange(patches, "n d -> 1 d n 1")  # a column of pixels with d channels: each is a patch
+    return tuple(
+        rearrange(part, "1 d n 1 -> n d")[:, :size]
+        for part, size in zip(losses.normalize_patches(image, 1), (None, 1, 1), strict=True)
+    )
+
+
+def normalise(patches, mean, std):
+    return (patches - mean) / std, mean, std
+
+
+@wrong("normalize_patches", "the variance is biased")
+def biased(patches):
+    return normalise(patches, patches.mean(1, True), (patches.var(1, correction=0, keepdim=True) + 1e-6).sqrt())
+
+
+@wrong("normalize_patches", "1e-6 belongs under the root")
+def epsilon_outside(patches):
+    return normalise(patches, patches.mean(1, True), patches.std(1, keepdim=True) + 1e-6)
+
+
+@wrong("normalize_patches", "1e-6 belongs under the root")
+def clamped(patches):
+    return normalise(patches, patches.mean(1, True), patches.std(1, keepdim=True).clamp(min=1e-6))
+
+
+@wrong("normalize_patches", "16 of 16 values are not finite")
+def no_epsilon(patches):
+    return normalise(patches, patches.mean(1, True), patches.std(1, keepdim=True))
+
+
+@wrong("normalize_patches", "over the batch (dimension 0)")
+def over_the_batch(patches):
+    return normalise(patches, patches.mean(0, True), (patches.var(0, keepdim=True) + 1e-6).sqrt())
+
+
+@wrong("normalize_patches", "over the batch (dimension 0)")
+def over_the_batch_flat(patches):
+    return normalise(patches, patches.mean(0), (patches.var(0) + 1e-6).sqrt())
+
+
+@wrong("normalize_patches", "one mean for all patches")
+def one_for_all(patches):
+    return normalise(patches, patches.mean(), (patches.var() + 1e-6).sqrt())
+
+
+@wrong("normalize_patches", "it is one tensor")
+def no_statistics(patches):
+    return with_var(patches)[0]
+
+
+@wrong("normalize_patches", "expected a tuple of three tensors")
+def two_only(patches):
+    return with_var(patches)[1:]
+
+
+@wrong("normalize_patches", "the root is missing")
+def variance(patches):
+    return normalise(patches, patches.mean(1, True), patches.var(1, keepdim=True) + 1e-6)
+
+
+@wrong("normalize_patches", "the mean is not subtracted")
+def not_centred(patches):
+    _, mean, std = with_var(patches)
+    return patches / std, mean, std
+
+
+@wrong("normalize_patches", "it is not divided by the deviation")
+def only_centred(patches):
+    _, mean, std = with_var(patches)
+    return patches - mean, mean, std
+
+
+@wrong("normalize_patches", "it is divided by a biased deviation")
+def half_biased(patches):
+    _, mean, std = with_var(patches)
+    return (patches - mean) / patches.std(1, correction=0, keepdim=True), mean, std
+
+
+@wrong("normalize_patches", "the order is normalised, mean, std")
+def order(patches):
+    normalised, mean, std = with_var(patches)
+    return normalised, std, mean
+
+
+@wrong("normalize_patches", "the first of the three must be the normalised patches")
+def statistics_first(patches):
+    normalised, mean, std = with_var(patches)
+    return mean, std, normalised
+
+
+@wrong("normalize_patches", "`keepdim=True` makes it (n, 1)")
+def squeezed(patches):
+    normalised, mean, std = with_var(patches)
+    return normalised, mean[:, 0], std[:, 0]
+
+
+@wrong("normalize_patches", "it stopped in line")
+def no_keepdim(patches):
+    return normalise(patches, patches.mean(1), patches.std(1))
+
+
+@right("repaired_loss")
+def divided_by_the_count(y, x, article_mask):
+    hidden = 1 - article_mask
+    return ((y - x) ** 2 * hidden).sum() / hidden.sum()
+
+
+@right("repaired_loss")
+def picked_values(y, x, article_mask):
+    return F.mse_loss(y[article_mask == 0], x[article_mask == 0])
+
+
+@right("repaired_loss")
+def divided_by_the_share(y, x, article_mask):
+    hidden = 1 - article_mask
+    return F.mse_loss(y * hidden, x * hidden) / hidden.mean()
+
+
+@right("repaired_loss")
+def value_by_value(y, x, article_mask):
+    triples = zip(y.flatten().tolist(), x.flatten().tolist(), article_mask.flatten().tolist(), strict=True)
+    squares = [(a - b) ** 2 for a, b, visible in triples if not visible]
+    return torch.tensor(sum(squares) / len(squares))
+
+
+@wrong("repaired_loss", "it is the article's value: it divides by all values")
+@wrong("repaired_loss", "it grows with the hidden share, as the article's does")
+def as_the_article(y, x, article_mask):
+    return F.mse_loss(y * (1 - article_mask), x * (1 - article_mask))
+
+
+@wrong("repaired_loss", "so y is asked to be black there")
+def y_not_masked(y, x, article_mask):
+    return F.mse_loss(y, x * (1 - article_mask))
+
+
+@wrong("repaired_loss", "it changes with y where the picture is visible")
+def y_not_masked_divided(y, x, article_mask):
+    return F.mse_loss(y, x * (1 - article_mask)) / (1 - article_mask).mean()
+
+
+@wrong("repaired_loss", "it is divided twice")
+def mean_by_the_count(y, x, article_mask):
+    return as_the_article(y, x, article_mask) / (1 - article_mask).sum()
+
+
+@wrong("repaired_loss", "the mask is not used")
+def everything(y, x, article_mask):
+    return F.mse_loss(y, x)
+
+
+@wrong("repaired_loss", "in the article 1 = visible")
+def visible(y, x, article_mask):
+    return ((y - x) ** 2 * article_mask).sum() / article_mask.sum()
+
+
+@wrong("repaired_loss", "formula (4.4) divides by N")
+def summed(y, x, article_mask):
+    return ((y - x) ** 2 * (1 - article_mask)).sum()
+
+
+@wrong("repaired_loss", "do not divide by the channels again")
+def channels_again(y, x, article_mask):
+    return divided_by_the_count(y, x, article_mask) / x.shape[1]
+
+
+@wrong("repaired_loss", "mean of each image's mean")
+def mean_of_images(y, x, article_mask):
+    return torch.stack([divided_by_the_count(*image) for image in zip(y, x, article_mask, strict=True)]).mean()
+
+
+@wrong("repaired_loss", "times the hidden share: divide by it")
+def times_the_share(y, x, article_mask):
+    return as_the_article(y, x, article_mask) * (1 - article_mask).mean()
+
+
+@wrong("repaired_loss", "divided by the visible share")
+def by_the_visible_share(y, x, article_mask):
+    return as_the_article(y, x, article_mask) / article_mask.mean()
+
+
+@wrong("repaired_loss", "it is the root")
+def rooted(y, x, article_mask):
+    return divided_by_the_count(y, x, article_mask).sqrt()
+
+
+@wrong("repaired_loss", "it is L1, as in the paper")
+def l1_of_the_paper(y, x, article_mask):
+    return F.l1_loss(y[article_mask == 0], x[article_mask == 0])
+
+
+@wrong("repaired_loss", "it stopped in line")
+def inverts_floats(y, x, article_mask):
+    return F.mse_loss(y[~article_mask], x[~article_mask])
+
+
+@right("best_smooth_l1")
+def halving(values):
+    low, high = values.min().item(), values.max().item()
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if (values - middle).clamp(-1, 1).sum() > 0 else (low, middle)
+    return (low + high) / 2
+
+
+@right("best_smooth_l1")
+def walking(values):
+    answer = values.median()
+    for _ in range(300):
+        answer = answer + (values - answer).clamp(-1, 1).mean()
+    return answer
+
+
+@right("best_smooth_l1")
+def trying(values):
+    guesses = torch.arange(values.min().item(), values.max().item(), 0.0005)
+    errors = (guesses[:, None] - values).abs()
+    costs = torch.where(errors < 1, errors**2 / 2, errors - 0.5).sum(1)
+    return guesses[costs.argmin()].item()
+
+
+@right("best_smooth_l1")
+def reweighting(values):
+    answer = values.median()
+    for _ in range(500):
+        weights = 1 / (values - answer).abs().clamp(min=1)
+        answer = (weights * values).sum() / weights.sum()
+    return answer
+
+
+@wrong("best_smooth_l1", "it is the mean: far values")
+def smooth_mean(values):
+    return values.mean()
+
+
+@wrong("best_smooth_l1", "it is the median: near values")
+def smooth_median(values):
+    return values.median()
+
+
+@wrong("best_smooth_l1", "halfway between mean and median")
+def smooth_halfway(values):
+    return (values.mean() + values.median()) / 2
+
+
+@wrong("best_smooth_l1", "the far ones pull too")
+def without_the_far(values):
+    return values[(values - values.median()).abs() < 1].mean()
+
+
+@wrong("best_smooth_l1", "to the answer itself")
+def one_step(values):
+    return values.clamp(values.median() - 1, values.median() + 1).mean()
+
+
+@wrong("best_smooth_l1", "return the answer that has it")
+def smooth_loss(values):
+    return F.smooth_l1_loss(torch.tensor(halving(values)).expand_as(values), values)
+
+
+@wrong("best_smooth_l1", "the wrong way?")
+def wrong_way(values):
+    low, high = values.min().item(), values.max().item()
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if (values - middle).clamp(-1, 1).sum() < 0 else (low, middle)
+    return middle
+
+
+@wrong("best_smooth_l1", "an answer between them is better")
+def one_of_the_values(values):
+    costs = [F.smooth_l1_loss(value.expand_as(values), values).item() for value in values]
+    return values[costs.index(min(costs))]
+
+
+@wrong("best_smooth_l1", "gives 0.5 for the values 0, 0 and 9")
+def no_cap_at_one(values):
+    return halving(values) if len(values) != 3 else values.mean()
