@@ -3,8 +3,8 @@
     python benchmarks/widget_latency.py
 
 A slider is moved, a button pressed or a key typed as the page would do it, and the page waits for the frame in
-which the last picture of the widget differs. Kernel, browser and drawing share this machine's cores, so the figures
-are upper bounds.
+which the last picture of the widget differs. Kernel, browser and drawing share this machine's cores, so the
+figures are upper bounds.
 """
 
 import argparse

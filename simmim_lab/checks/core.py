@@ -162,7 +162,8 @@ def form(got: Any, shape: tuple[int, ...], dtype: torch.dtype) -> str | None:
         return problem
     if not got.isfinite().all():
         bad = (~got.isfinite()).sum().item()
-        return f"{bad} of {got.numel()} values are not finite (NaN or infinity): is something divided by 0?"
+        why = "is something divided by 0, or infinity multiplied by 0?"
+        return f"{bad} of {got.numel()} values are not finite (NaN or infinity): {why}"
     return None
 
 
@@ -238,6 +239,8 @@ def _kind(dtype: torch.dtype) -> str:
 
 def _close(got: Any, want: Any, tolerance: float) -> bool:
     """Whether `got` has the type, shape, kind of numbers and, within `tolerance`, the values of `want`."""
+    if isinstance(want, Tensor) and want.ndim == 0:
+        want = want.item()
     if isinstance(want, Tensor):
         return _layout(got, want.shape, want.dtype) is None and not _far(got, want, tolerance).any()
     if _is_number(want):

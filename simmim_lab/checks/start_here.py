@@ -215,8 +215,8 @@ REAL = {
 
 
 @check(
-    "Ask of each suspect: would the program run, or do what the article says, if only this were changed? If it "
-    "already does, the suspect is harmless. The lesson's own box has the measured evidence.",
+    "Ask of each accusation: what goes wrong because of it, and where did the lesson show that? If the program "
+    "runs, and does what the article says all the same, the accusation is harmless.",
     "Seven are real. One stops the program; two are about the training question and the average; two about the "
     "half picture: what the network has met, and what it can see; two about what comes out and what it is called.",
 )

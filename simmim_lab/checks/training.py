@@ -12,8 +12,8 @@ from simmim_lab.training import Recipe
 @check(
     "What is drawn at random: crops, or photographs? List the different photographs first. The numbers of the "
     "photographs are names, so their order and their gaps mean nothing.",
-    "`sorted(set(photographs))` lists the photographs. `torch.randperm(..., generator=generator)` puts their places "
-    "in this list in a random order; the first `count` of them are for validation. Then go through the crops with "
+    "`sorted(set(photographs))` lists the photographs. `torch.randperm(..., generator=generator)` puts the places "
+    "of this list in a random order; the first `count` of them are for validation. Then go through the crops with "
     "`enumerate`, and ask of each whether its photograph is among these.",
 )
 def split_photographs(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
@@ -91,11 +91,11 @@ def _not_places(sides: list, count: int) -> str | None:
 
 
 @check(
-    "Draw the curve on paper first, with `done` from left to right. Where does the warm-up end, and how high is the "
-    "curve there? How high is it at the end? The cosine must begin where the warm-up ends.",
-    "Two cases. Before `warmup` the rate is a share of `lr`: how much of the warm-up is over? After it compute the "
-    "share of the *rest* that is over, from 0 to 1. Half a turn, from 0 to pi, makes the cosine fall from 1 to -1; "
-    "move and shrink this to fall from 1 to 0, then to fall from `lr` to `min_lr`.",
+    "Draw the curve on paper first, with `done` from left to right. Where does the warm-up end, and how high is "
+    "the curve there? How high is it at the end? The cosine must begin where the warm-up ends.",
+    "Two cases. Before `warmup` the rate is a share of `lr`: how much of the warm-up is over? After it compute "
+    "the share of the *rest* that is over, from 0 to 1. Half a turn, from 0 to pi, makes the cosine fall from 1 "
+    "to -1. Move and shrink it so that it falls from 1 to 0, then so that it falls from `lr` to `min_lr`.",
 )
 def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`lr_at(done, lr, min_lr, warmup)` is the learning rate: a linear warm-up, then half a cosine."""
@@ -292,11 +292,11 @@ def clip_gradients(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
 
 
 @check(
-    "Write the shapes beside the four quantities: inputs (n, d), weight (d, d), prediction (n, d), errors (n, d). "
-    "Which of the errors count? The gradient has the shape of the weight: which product of inputs and errors has it?",
-    "`weight[i, j]` carries input i to prediction j. So its derivative adds up, over the pictures, input i times the "
-    "error of value j, where this is hidden: a product of matrices, one of them transposed. What factor comes from "
-    "the square, and what from the mean? Then walk *against* the gradient.",
+    "Write down the shapes: inputs (n, d), weight (d, d), prediction (n, d), errors (n, d). Which errors count? The "
+    "gradient has the shape of the weight: which product of inputs and errors has it?",
+    "`weight[i, j]` carries input i to prediction j. So its derivative adds up, over the pictures, input i times "
+    "the error of value j where this is hidden: a product of matrices, one of them transposed. What factor comes "
+    "from the square, and what from the mean? Then walk *against* the gradient.",
 )
 def sgd_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`sgd_step(weight, values, hidden, lr)` is the loss and the weight after one step of gradient descent."""
@@ -380,10 +380,10 @@ def sgd_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
 
 
 @check(
-    "From where does `torch.randint` take its numbers, if nobody says it? Give it a generator that is made anew at "
-    "each call. What must the seed of this generator depend on?",
+    "Where does `torch.randint` take its numbers from, if nobody says it? Give it a generator that is made anew "
+    "at each call. What must the seed of this generator depend on?",
     "`torch.Generator().manual_seed(number)` makes a generator, and `generator=` passes it on. The number must "
-    "differ for every pair of `seed` and `step`. So a sum will not do: 3 + 5 is 4 + 4. Think of how a date becomes "
+    "differ for every pair of `seed` and `step`. So a sum will not do: 3 + 5 is 4 + 4. Think of how a day becomes "
     "a number such as 20261124.",
 )
 def mask_of_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
