@@ -184,6 +184,7 @@ def test_the_seed_of_a_hidden_test_repeats_it():
         (torch.full((3,), torch.nan), torch.zeros(3)),
         ([0.0, 0.0, 0.0], torch.zeros(3)),
         (float("nan"), 0.0),
+        (torch.tensor([5.0]), torch.tensor([torch.inf])),
         (True, 1),
         (1_000_001, 1_000_000),
         (torch.tensor([1_000_001]), torch.tensor([1_000_000])),

@@ -259,7 +259,8 @@ def _far(got: Tensor, want: Tensor, tolerance: float) -> Tensor:
     """Where the values differ; NaN differs from everything."""
     tolerance = tolerance if want.is_floating_point() else 0
     got, want = got.double(), want.double()
-    return ~((got == want) | ((got - want).abs() <= tolerance * (1 + want.abs())))
+    near = (got - want).abs() <= tolerance * (1 + want.abs())
+    return ~((got == want) | (near & want.isfinite()))
 
 
 def _is_number(value: Any) -> bool:

@@ -266,6 +266,9 @@ def lmmse_fill(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
         "S_hh is inverted; it must be S_vv": filled(mean[h] + S_hv @ torch.linalg.solve(S_hh, d[v])),
         "S_vh stands in the place of S_hv: rows for hidden values": filled(mean[h] + S_vh @ w),
+        "single entries of S are picked instead of the block S_hv: first cut its rows, then its columns": (
+            filled(mean[h] + S[h, v] @ w)
+        ),
         "the mean is missing, at both places": filled(S_hv @ w_of_values),
         "the mean of the visible values is not subtracted": filled(mean[h] + S_hv @ w_of_values),
         "the mean of the hidden values is not added": filled(S_hv @ w),

@@ -35,13 +35,13 @@ def split_photographs(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         return
 
     training, validation = ({photographs[place] for place in side} for side in got)
-    both, often = sorted(training & validation), len(got[0]) + len(got[1]) - len({*got[0], *got[1]})
+    both, often = training & validation, len(got[0]) + len(got[1]) - len({*got[0], *got[1]})
     missing = set(range(len(photographs))) - {*got[0], *got[1]}
     yield (
         "keeps all crops of a photograph on one side",
         first(
             (bool(set(got[0]) & set(got[1])), "some crops lie on both sides: take those of validation out"),
-            (bool(both), f"photograph {both[:1]} has crops on both sides: deal out photographs, not crops"),
+            (bool(both), f"{len(both)} photographs have crops on both sides: deal out photographs, not crops"),
         ),
     )
     yield (
@@ -67,8 +67,8 @@ def split_photographs(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         ),
     )
     if not problem:
-        never = set(photographs) - {photographs[place] for k in range(120) for place in sides(seed + k)[1]}
-        text = f"in 120 splits {len(never)} of 40 photographs were never in validation"
+        never = set(photographs) - {photographs[place] for k in range(80) for place in sides(seed + k)[1]}
+        text = f"in 80 splits {len(never)} of 40 photographs were never in validation"
         yield "lets every photograph have its turn", first((bool(never), text))
 
 
@@ -127,7 +127,7 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     }
     yield "rises in a straight line from 0", compare(given(done), wanted(done), mistakes, tolerance=1e-6)
 
-    p = torch.tensor([0.2, 0.6], dtype=torch.double)  # shares of the rest
+    p = torch.tensor([0.2, 0.6, 0.95], dtype=torch.double)  # shares of the rest
     done = w + p * (1 - w)
     wave = (pi * p).cos()
     mistakes = {
@@ -247,7 +247,9 @@ def clip_gradients(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
     """`clip_gradients(gradients, max_norm)` shortens the gradient to the length max_norm if it is longer."""
     rows = int(torch.randint(2, 5, (1,), generator=rng))
     limit = 2 + torch.rand((), generator=rng).item()
-    gradients = [torch.randn(shape, generator=rng) for shape in ((rows, 3), (4,), (1, 2, 2), ())]
+    sizes = [0.5 + torch.rand(shape, generator=rng) for shape in ((rows, 3), (4,), (1, 2, 2), ())]
+    gradients = [size * torch.randn(size.shape, generator=rng).sign() for size in sizes]
+    gradients[0] /= 10  # the first tensor is not the longest
     largest = max(g.abs().max() for g in gradients)
     gradients = [2 * limit / largest * g for g in gradients]  # some single values lie above the limit
     flat = torch.cat([g.flatten() for g in gradients])
@@ -292,8 +294,8 @@ def clip_gradients(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
 
 
 @check(
-    "Write down the shapes: inputs (n, d), weight (d, d), prediction (n, d), errors (n, d). Which errors count? The "
-    "gradient has the shape of the weight: which product of inputs and errors has it?",
+    "Write down the shapes: inputs (n, d), weight (d, d), prediction (n, d), errors (n, d). Which errors count? "
+    "The gradient has the shape of the weight: which product of inputs and errors has it?",
     "`weight[i, j]` carries input i to prediction j. So its derivative adds up, over the pictures, input i times "
     "the error of value j where this is hidden: a product of matrices, one of them transposed. What factor comes "
     "from the square, and what from the mean? Then walk *against* the gradient.",
@@ -388,7 +390,7 @@ def sgd_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
 )
 def mask_of_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`mask_of_step(shape, seed, step)` is the article's mask, drawn anew for each pair of seed and step."""
-    shape = (2, 3, 5, int(torch.randint(6, 9, (1,), generator=rng)))
+    shape = (8, 3, 15, int(torch.randint(16, 20, (1,), generator=rng)))
     seed, step = (int(torch.randint(*span, (1,), generator=rng)) for span in ((1, 30), (50, 200)))
     mask = answer(shape, seed, step)
     problem = form(mask, shape, torch.float32)
@@ -412,8 +414,8 @@ def mask_of_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
     yield (
         "throws a coin for each value",
         first(
-            (abs(share - 0.5) > 0.25, f"{share:.0%} are 1, expected about half"),
-            (torch.equal(mask[0], mask[1]), "both pictures have the same mask"),
+            (abs(share - 0.5) > 0.05, f"{share:.0%} are 1, expected about half"),
+            (torch.equal(mask[0], mask[1]), "all pictures have the same mask"),
             (torch.equal(mask[:, 0], mask[:, 1]), "all channels have the same mask; the article draws each anew"),
         ),
     )
@@ -423,7 +425,12 @@ def mask_of_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
     )
     yield (
         "draws anew for every seed",
-        first((same((seed, step), (seed + 1, step)), "two seeds have one mask: is `seed` used?")),
+        first(
+            (
+                same((seed, step), (seed + 1, step)),
+                "two seeds have one mask: is `seed` used? (Of a large one torch takes the last 32 bits.)",
+            )
+        ),
     )
     pairs = [((seed + 1, 0), (seed, factor)) for factor in (10, 100, 1000)]
     pairs += [((seed + 1, step), (seed, step + 1)), ((seed, step), (step, seed)), ((seed, 0), (seed + 1, 0))]

@@ -62,10 +62,14 @@ def nbgrader(root: Path) -> "NbGraderAPI":
 
 
 def release(root: Path, name: str) -> None:
-    """Make the students' version of one set from the instructor's; RuntimeError if nbgrader cannot."""
+    """Make the students' version of one set from the instructor's; ValueError if nbgrader cannot."""
     outcome = nbgrader(root).generate_assignment(name, force=True, create=True)
-    if not outcome["success"]:
-        raise RuntimeError(f"{name} was not released: {reason(outcome)}")
+    if outcome["success"]:
+        return
+    why = reason(outcome)
+    if "submissions associated" in why:
+        why = "tasks were added or removed after it was graded; delete the folder grading to begin a new class"
+    raise ValueError(f"{name} was not released: {why}")
 
 
 def reason(outcome: dict) -> str:

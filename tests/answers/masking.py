@@ -560,6 +560,12 @@ def swapped_block(values, hidden, mean, covariance):
     return write(values, hidden, mean[hidden] + vh @ vv.inverse() @ (values - mean)[~hidden])
 
 
+@wrong("lmmse_fill", "single entries of S are picked")
+def entries_for_a_block(values, hidden, mean, covariance):
+    weights = torch.linalg.solve(blocks(hidden, covariance)[1], (values - mean)[~hidden])
+    return write(values, hidden, mean[hidden] + covariance[hidden, ~hidden] @ weights)
+
+
 @wrong("lmmse_fill", "the mean is missing, at both places")
 def without_mean(values, hidden, mean, covariance):
     hv, vv = blocks(hidden, covariance)

@@ -162,7 +162,9 @@ def in_torch(done, lr, min_lr, warmup):
     if done < warmup:
         return torch.tensor(done / warmup * lr)
     return torch.lerp(
-        torch.tensor(min_lr), torch.tensor(lr), (1 + torch.tensor(torch.pi * (done - warmup) / (1 - warmup)).cos()) / 2
+        torch.tensor(min_lr),
+        torch.tensor(lr),
+        (1 + torch.tensor(torch.pi * (done - warmup) / (1 - warmup)).cos()) / 2,
     )
 
 
@@ -262,11 +264,451 @@ def loop(shapes):
     return names
 
 
+class Named:
+    """A model that consists of its names and shapes."""
+
+    def __init__(self, shapes):
+        self.parameters = [(name, torch.empty(shape)) for name, shape in shapes.items()]
+
+    def named_parameters(self):
+        return self.parameters
+
+
 @right("decaying")
 def as_the_package(shapes):
-    class Model:
-        def named_parameters(self):
-            return [(name, torch.empty(shape)) for name, shape in shapes.items()]
+    model = Named(shapes)
+    decay = {id(parameter) for parameter in parameter_groups(model, 0.05)[0]["params"]}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in decay}
 
-    ids = {id(parameter) for parameter in (decay := parameter_groups(named := Fixed(shapes), 0.05)[0]["params"])}
-    return {name for name, parameter in named.named_parameters() if id(parameter) in ids and decay}
+
+@right("decaying")
+def by_subtraction(shapes):
+    spared = {name for name, shape in shapes.items() if len(shape) <= 1}
+    for ending in ("positions", "table", "_token"):
+        spared |= {name for name in shapes if name.removesuffix(ending) != name}
+    return shapes.keys() - spared
+
+
+@wrong("decaying", "everything decays")
+def everything(shapes):
+    return set(shapes)
+
+
+@wrong("decaying", "the two groups are swapped")
+def swapped_groups(shapes):
+    return set(shapes) - comprehension(shapes)
+
+
+@wrong("decaying", "nothing decays")
+def nothing_decays(shapes):
+    return {name for name, shape in shapes.items() if shape == 2}
+
+
+@wrong("decaying", "it has fewer than two dimensions, whatever its name says")
+def without_biases(shapes):
+    return {name for name in shapes if "bias" not in name}
+
+
+@wrong("decaying", "it has fewer than two dimensions, whatever its name says")
+def weights(shapes):
+    return {name for name in shapes if name.endswith("weight")}
+
+
+@wrong("decaying", "though it has two or more dimensions: see the end of its name")
+def all_of_two_dimensions(shapes):
+    return {name for name, shape in shapes.items() if len(shape) >= 2}
+
+
+@wrong("decaying", "though it has two or more dimensions: see the end of its name")
+def tables_only_spared(shapes):
+    return {name for name, shape in shapes.items() if len(shape) >= 2 and not name.endswith("table")}
+
+
+@wrong("decaying", "the kernel of a convolution has more than two dimensions")
+def exactly_two_dimensions(shapes):
+    return {name for name in comprehension(shapes) if len(shapes[name]) == 2}
+
+
+@wrong("decaying", "only the *end* of a name counts")
+def anywhere_in_the_name(shapes):
+    words = ("positions", "table", "token")
+    return {n for n, shape in shapes.items() if len(shape) >= 2 and not any(word in n for word in words)}
+
+
+@wrong("decaying", "only the *end* of a name counts")
+def bias_anywhere(shapes):
+    return {name for name in comprehension(shapes) if "bias" not in name}
+
+
+@wrong("decaying", "expected a set of names")
+def as_a_list(shapes):
+    return sorted(comprehension(shapes))
+
+
+@wrong("decaying", "something that is no name")
+def shapes_instead(shapes):
+    return {shapes[name] for name in comprehension(shapes)}
+
+
+@wrong("decaying", " should decay")
+def attention_alone(shapes):
+    return {name for name in comprehension(shapes) if "qkv" in name}
+
+
+@right("clip_gradients")
+def one_factor(gradients, max_norm):
+    norm = math.sqrt(sum(gradient.square().sum() for gradient in gradients))
+    return [gradient * (max_norm / norm if norm > max_norm else 1) for gradient in gradients]
+
+
+@right("clip_gradients")
+def norm_of_norms(gradients, max_norm):
+    norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+    factor = (max_norm / (norm + 1e-6)).clamp(max=1)
+    return tuple(factor * gradient for gradient in gradients)
+
+
+@right("clip_gradients")
+def as_torch(gradients, max_norm):
+    parameters = [nn.Parameter(torch.zeros_like(gradient)) for gradient in gradients]
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient.clone()
+    nn.utils.clip_grad_norm_(parameters, max_norm)
+    return [parameter.grad for parameter in parameters]
+
+
+@right("clip_gradients")
+def number_by_number(gradients, max_norm):
+    norm = math.hypot(*(number for gradient in gradients for number in gradient.flatten().tolist()))
+    return [gradient / max(1, norm / max_norm) for gradient in gradients]
+
+
+def flat(gradients):
+    return torch.cat([gradient.flatten() for gradient in gradients])
+
+
+for says, norm_of in {
+    "the root is missing": lambda gradients: flat(gradients).square().sum(),
+    "the norms of the tensors are added": lambda gradients: sum(g.norm() for g in gradients),
+    "the absolute values are added": lambda gradients: flat(gradients).abs().sum(),
+    "the longest tensor decides alone": lambda gradients: max(g.norm() for g in gradients),
+    "the largest value decides alone": lambda gradients: flat(gradients).abs().max(),
+    "the mean of the squares was taken": lambda gradients: flat(gradients).square().mean().sqrt(),
+    "only the first tensor decides": lambda gradients: gradients[0].norm(),
+}.items():
+
+    @wrong("clip_gradients", says)
+    def another_norm(gradients, max_norm, norm_of=norm_of):
+        norm = norm_of(gradients)
+        return [gradient * (max_norm / norm if norm > 0 else 1) for gradient in gradients]
+
+
+@wrong("clip_gradients", "each tensor is shortened on its own")
+def tensor_by_tensor(gradients, max_norm):
+    return [one_factor([gradient], max_norm)[0] for gradient in gradients]
+
+
+@wrong("clip_gradients", "each tensor gets the length `max_norm`")
+def every_tensor_scaled(gradients, max_norm):
+    return [max_norm * gradient / gradient.norm() for gradient in gradients]
+
+
+@wrong("clip_gradients", "single values are cut off")
+def clamps(gradients, max_norm):
+    return [gradient.clamp(-max_norm, max_norm) for gradient in gradients]
+
+
+@wrong("clip_gradients", "the root of the factor was taken")
+def root_of_the_factor(gradients, max_norm):
+    factor = (max_norm / flat(gradients).norm()).sqrt().clamp(max=1)
+    return [factor * gradient for gradient in gradients]
+
+
+@wrong("clip_gradients", "a short gradient stays as it is")
+def always_scaled(gradients, max_norm):
+    return [gradient * max_norm / (flat(gradients).norm() + 1e-6) for gradient in gradients]
+
+
+@wrong("clip_gradients", "is something divided by 0")
+def zero_by_zero(gradients, max_norm):
+    norm = flat(gradients).norm()
+    return [gradient / norm * min(norm, max_norm) for gradient in gradients]
+
+
+@wrong("clip_gradients", "the length is 1 now")
+def unit_length(gradients, max_norm):
+    norm = flat(gradients).norm()
+    return [gradient / norm if norm > max_norm else gradient for gradient in gradients]
+
+
+@wrong("clip_gradients", "the factor is upside down")
+def upside_down(gradients, max_norm):
+    norm = flat(gradients).norm()
+    return [gradient * norm / max_norm if norm > max_norm else gradient for gradient in gradients]
+
+
+@wrong("clip_gradients", "they came back as they were")
+def unchanged(gradients, max_norm):
+    return gradients
+
+
+@wrong("clip_gradients", "all tensors came back in one")
+def in_one(gradients, max_norm):
+    return flat(one_factor(gradients, max_norm))
+
+
+@wrong("clip_gradients", "it changes its input in place")
+def changes_in_place(gradients, max_norm):
+    norm = flat(gradients).norm()
+    for gradient in gradients:
+        gradient.mul_((max_norm / norm).clamp(max=1))
+    return gradients
+
+
+@right("sgd_step")
+def with_matrices(weight, values, hidden, lr):
+    inputs = values * ~hidden
+    errors = (inputs @ weight - values) * hidden
+    gradient = 2 * inputs.T @ errors / hidden.sum()
+    return errors.square().sum() / hidden.sum(), weight - lr * gradient
+
+
+@right("sgd_step")
+def with_einops(weight, values, hidden, lr):
+    inputs = torch.where(hidden, 0.0, values)
+    errors = (inputs @ weight - values).masked_fill(~hidden, 0)
+    pull = einsum(inputs, errors, "n i, n j -> i j") * (2 / hidden.count_nonzero())
+    return errors.pow(2).sum() / hidden.count_nonzero(), torch.add(weight, pull, alpha=-lr)
+
+
+@right("sgd_step")
+def value_by_value(weight, values, hidden, lr):
+    loss, gradient = 0.0, torch.zeros_like(weight)
+    for picture, hides in zip(values, hidden, strict=True):
+        seen = picture.masked_fill(hides, 0)
+        for j in hides.nonzero().flatten():
+            error = seen @ weight[:, j] - picture[j]
+            loss += error.item() ** 2 / hidden.sum().item()
+            gradient[:, j] += 2 * error * seen / hidden.sum()
+    return [loss, weight - lr * gradient]
+
+
+@right("sgd_step")
+def with_autograd(weight, values, hidden, lr):
+    weight = weight.clone().requires_grad_()
+    inputs = values.masked_fill(hidden, 0)
+    loss = nn.functional.mse_loss((inputs @ weight)[hidden], values[hidden])
+    loss.backward()
+    return loss, weight - lr * weight.grad
+
+
+def step_with(inputs_of=lambda values, hidden: values * ~hidden, counted=lambda hidden: hidden, factor=1.0):
+    """The answer with other inputs, other errors that count, or its gradient times a factor."""
+
+    def answer(weight, values, hidden, lr):
+        inputs, counts = inputs_of(values, hidden), counted(hidden)
+        errors = (inputs @ weight - values) * counts
+        times = factor(hidden) if callable(factor) else factor
+        return errors.square().sum() / counts.sum(), weight - lr * times * 2 / counts.sum() * inputs.T @ errors
+
+    return answer
+
+
+wrong("sgd_step", "the sign is wrong")(step_with(factor=-1))
+wrong("sgd_step", "the 2 of the square is missing")(step_with(factor=0.5))
+wrong("sgd_step", "the mean is missing")(step_with(factor=lambda hidden: hidden.sum()))
+wrong("sgd_step", "the mean and the 2")(step_with(factor=lambda hidden: hidden.sum() / 2))
+wrong("sgd_step", "by the number of all values")(step_with(factor=lambda hidden: hidden.sum() / hidden.numel()))
+wrong("sgd_step", "by the number of pictures, not")(step_with(factor=lambda hidden: hidden.sum() / len(hidden)))
+wrong("sgd_step", "the weight did not move")(step_with(factor=0))
+wrong("sgd_step", "visible values have a gradient as well")(step_with(counted=lambda hidden: hidden | True))
+wrong("sgd_step", "all errors count: visible values must not")(step_with(counted=lambda hidden: hidden | True))
+wrong("sgd_step", "the visible values count")(step_with(counted=lambda hidden: ~hidden))
+wrong("sgd_step", "the answer is given away")(step_with(lambda values, hidden: values))
+wrong("sgd_step", "swapped in the inputs\n")(step_with(lambda values, hidden: values * hidden))
+wrong("sgd_step", "swapped, in the inputs as well")(
+    step_with(lambda values, hidden: values * hidden, lambda hidden: ~hidden)
+)
+
+
+@wrong("sgd_step", "`lr` is missing")
+def without_lr(weight, values, hidden, lr):
+    return with_matrices(weight, values, hidden, 1.0)
+
+
+@wrong("sgd_step", "it is divided by `lr`")
+def divided_by_lr(weight, values, hidden, lr):
+    return with_matrices(weight, values, hidden, 1 / lr)
+
+
+@wrong("sgd_step", "that is the gradient: take a step")
+def gradient_alone(weight, values, hidden, lr):
+    loss, new = with_matrices(weight, values, hidden, 1.0)
+    return loss, weight - new
+
+
+@wrong("sgd_step", "the step stands in the place of the weight")
+def step_alone(weight, values, hidden, lr):
+    loss, new = with_matrices(weight, values, hidden, lr)
+    return loss, new - weight
+
+
+@wrong("sgd_step", "the gradient is transposed")
+def transposed(weight, values, hidden, lr):
+    inputs = values * ~hidden
+    errors = (inputs @ weight - values) * hidden
+    return errors.square().sum() / hidden.sum(), weight - lr * 2 * errors.T @ inputs / hidden.sum()
+
+
+@wrong("sgd_step", "hidden values enter as 0")
+def true_inputs_in_the_gradient(weight, values, hidden, lr):
+    errors = (values * ~hidden @ weight - values) * hidden
+    return errors.square().sum() / hidden.sum(), weight - lr * 2 * values.T @ errors / hidden.sum()
+
+
+@wrong("sgd_step", "the weight is transposed")
+def as_nn_linear(weight, values, hidden, lr):
+    loss, new = with_matrices(weight.T, values, hidden, lr)
+    return loss, new.T
+
+
+@wrong("sgd_step", "subtract the truth")
+def without_truth(weight, values, hidden, lr):
+    inputs = values * ~hidden
+    loss, _ = with_matrices(weight, values, hidden, lr)
+    return loss, weight - lr * 2 * inputs.T @ (inputs @ weight * hidden) / hidden.sum()
+
+
+@wrong("sgd_step", "a larger error pulls harder")
+def signs(weight, values, hidden, lr):
+    inputs = values * ~hidden
+    errors = (inputs @ weight - values) * hidden
+    return errors.square().sum() / hidden.sum(), weight - lr * 2 * inputs.T @ errors.sign() / hidden.sum()
+
+
+@wrong("sgd_step", "that is a sum")
+def sum_of_squares(weight, values, hidden, lr):
+    loss, new = with_matrices(weight, values, hidden, lr)
+    return loss * hidden.sum(), new
+
+
+@wrong("sgd_step", "divide by the number of hidden ones")
+def mean_of_all(weight, values, hidden, lr):
+    loss, new = with_matrices(weight, values, hidden, lr)
+    return loss * hidden.float().mean(), new
+
+
+@wrong("sgd_step", "take one mean over all hidden values")
+def mean_of_means(weight, values, hidden, lr):
+    squares = (values * ~hidden @ weight - values).square() * hidden
+    return (squares.sum(1) / hidden.sum(1)).mean(), with_matrices(weight, values, hidden, lr)[1]
+
+
+@wrong("sgd_step", "that is the loss after the step")
+def loss_after(weight, values, hidden, lr):
+    _, new = with_matrices(weight, values, hidden, lr)
+    return with_matrices(new, values, hidden, lr)[0], new
+
+
+@wrong("sgd_step", "expected two things, (loss, new weight)")
+def weight_alone(weight, values, hidden, lr):
+    return with_matrices(weight, values, hidden, lr)[1]
+
+
+@wrong("sgd_step", "it changes its input in place")
+def moves_in_place(weight, values, hidden, lr):
+    loss, new = with_matrices(weight, values, hidden, lr)
+    weight -= weight - new
+    return loss, weight
+
+
+@right("mask_of_step")
+def two_numbers_in_one(shape, seed, step):
+    generator = Generator().manual_seed(10_000 * seed + step)
+    return torch.randint(0, 2, shape, generator=generator).float()
+
+
+@right("mask_of_step")
+def seed_sequence(shape, seed, step):
+    [state] = np.random.SeedSequence((seed, step)).generate_state(1)
+    return torch.rand(shape, generator=Generator().manual_seed(int(state))).round()
+
+
+@right("mask_of_step")
+def python_random(shape, seed, step):
+    coins = random.Random(f"{seed} {step}")
+    return torch.tensor([float(coins.random() < 0.5) for _ in range(math.prod(shape))]).view(shape)
+
+
+@right("mask_of_step")
+def skips_earlier_steps(shape, seed, step):
+    generator = Generator().manual_seed(seed)
+    for _ in range(step + 1):
+        mask = torch.randint(0, 2, shape, generator=generator)
+    return mask.float()
+
+
+@wrong("mask_of_step", "two calls gave two masks")
+def the_article(shape, seed, step):
+    return torch.randint(0, 2, shape).float()
+
+
+@wrong("mask_of_step", "two steps have one mask")
+def seed_alone(shape, seed, step):
+    return torch.randint(0, 2, shape, generator=Generator().manual_seed(seed)).float()
+
+
+@wrong("mask_of_step", "two seeds have one mask: is `seed` used?")
+def step_alone_as_seed(shape, seed, step):
+    return torch.randint(0, 2, shape, generator=Generator().manual_seed(step)).float()
+
+
+@wrong("mask_of_step", "32 bits")
+def seed_above_32_bits(shape, seed, step):
+    generator = Generator().manual_seed((seed << 32) + step)
+    return torch.randint(0, 2, shape, generator=generator).float()
+
+
+for number in (
+    lambda seed, step: seed + step,
+    lambda seed, step: seed * step,
+    lambda seed, step: seed ^ step,
+    lambda seed, step: 10 * seed + step,
+    lambda seed, step: 1000 * seed + step,
+):
+
+    @wrong("mask_of_step", "share a mask")
+    def pairs_share_a_number(shape, seed, step, number=number):
+        generator = Generator().manual_seed(number(seed, step))
+        return torch.randint(0, 2, shape, generator=generator).float()
+
+
+@wrong("mask_of_step", "expected real numbers, got whole numbers")
+def whole_numbers(shape, seed, step):
+    return two_numbers_in_one(shape, seed, step).long()
+
+
+@wrong("mask_of_step", "expected only 0 and 1")
+def not_rounded(shape, seed, step):
+    return torch.rand(shape, generator=Generator().manual_seed(10_000 * seed + step))
+
+
+@wrong("mask_of_step", "are 1, expected about half")
+def hides_sixty_percent(shape, seed, step):
+    generator = Generator().manual_seed(10_000 * seed + step)
+    return (torch.rand(shape, generator=generator) > 0.6).float()
+
+
+@wrong("mask_of_step", "all pictures have the same mask")
+def one_for_the_batch(shape, seed, step):
+    return two_numbers_in_one(shape[1:], seed, step).expand(shape)
+
+
+@wrong("mask_of_step", "all channels have the same mask")
+def one_for_all_channels(shape, seed, step):
+    return two_numbers_in_one((shape[0], 1, *shape[2:]), seed, step).expand(shape)
+
+
+@wrong("mask_of_step", "with TypeError")
+def passes_the_generator_as_shape(shape, seed, step):
+    return torch.randint(0, 2, Generator().manual_seed(10_000 * seed + step), shape).float()
