@@ -21,6 +21,7 @@ from simmim_lab.grading.course import read_records
 ROOT = Path(__file__).parents[1]
 SET = "01_masking"
 TASK = "random_mask"
+WRITTEN = "high_ratio"
 
 
 def released(name: str = SET) -> nbformat.NotebookNode:
@@ -44,6 +45,7 @@ def find(notebook: nbformat.NotebookNode, grade_id: str = TASK) -> nbformat.Note
 def submission(text: str = GOOD, edit=None) -> nbformat.NotebookNode:
     notebook = released()
     find(notebook).source = text
+    find(notebook, WRITTEN).source = "Because neighbours are alike."
     if edit:
         edit(notebook)
     return notebook
@@ -166,6 +168,7 @@ def test_an_answer_survives_what_happened_to_its_cell(edit, note):
     notebook, notes = graft(released(), submission(edit=edit))
     assert find(notebook).source == GOOD and find(notebook).cell_type == "code"
     assert find(notebook, f"{TASK}-check").source == find(released(), f"{TASK}-check").source
+    assert find(notebook, WRITTEN).source == "Because neighbours are alike."
     assert [note in text for text in notes] == ([True] if note else [])
     ids = [cell.id for cell in notebook.cells]
     assert len(ids) == len(set(ids))
@@ -261,10 +264,16 @@ def test_a_class_is_graded_whatever_one_of_them_does(course, tmp_path, monkeypat
     assert rows["dies"]["status"].startswith("not graded: DeadKernelError")
     assert rows["broken"]["status"] == "unreadable"
     assert rows["right"]["status"] == "written answers to grade"
+    asked = [
+        cell.metadata.nbgrader.grade_id
+        for cell in released().cells
+        if cell.metadata.get("nbgrader", {}).get("grade")
+    ]
+    assert list(rows["right"])[5:] == [name.removesuffix("-check") for name in asked]
     assert float(rows["right"]["max_score"]) > full
 
     page = (course / "grading/feedback/hostile/01_masking/01_masking.html").read_text(encoding="utf-8")
-    assert "<script>alert" not in page and "onerror" not in page
+    assert "<script>alert" not in page and "<img src=x" not in page
     page = (course / "grading/feedback/wrong/01_masking/01_masking.html").read_text(encoding="utf-8")
     assert "is it a coin for each patch?" in page and "BEGIN HIDDEN TESTS" not in page
 

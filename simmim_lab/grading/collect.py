@@ -90,20 +90,25 @@ def collect(root: Path, inbox: Path) -> list[str]:
 def graft(released: "NotebookNode", submitted: "NotebookNode") -> tuple["NotebookNode", list[str]]:
     """The students' version with the answers and the extra cells of a submission, and notes on what was odd.
 
-    Answers are found by their grade_id, else by the function they define; of a copied cell the last that was
-    worked on counts. So a duplicated, deleted, split or re-typed cell never stops the grading.
+    Answers are found by the function they define, else by their grade_id, else by the cell before them; of several
+    the last that was worked on counts. So a duplicated, deleted, split or re-typed cell never stops the grading.
     """
     notebook, notes = copy.deepcopy(released), []
     answers = {_grade_id(cell): cell for cell in notebook.cells if _is_answer(cell)}
     known = {_grade_id(cell) for cell in notebook.cells} | {cell.source.strip() for cell in notebook.cells}
+    lost = answers.keys() - {_answers(cell, answers) for cell in submitted.cells}
+    behind = {notebook.cells[notebook.cells.index(answers[name]) - 1].source: name for name in lost}
     found: dict[str, list] = {name: [] for name in answers}
     extra: dict[int, list] = {}
-    place = 0
+    place, before = 0, ""
     for cell in submitted.cells:
-        if (name := _answers(cell, answers)) is not None:
+        given = _grade_id(cell) in known - {None} or cell.source.strip() in known
+        name = _answers(cell, answers) or (None if given else behind.get(before))
+        before = cell.source
+        if name is not None:
             found[name].append(cell)
             place = notebook.cells.index(answers[name])
-        elif _grade_id(cell) not in known - {None} and cell.source.strip() not in known:
+        elif not given:
             extra.setdefault(place, []).append(_plain(cell))
     for name, cells in found.items():
         complete = [cell for cell in cells if name in _functions(cell)] or cells

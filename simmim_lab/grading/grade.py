@@ -56,14 +56,14 @@ def export(root: Path, names: list[str]) -> list[Path]:
         for name in chosen_sets(root, names):
             if name not in records:
                 continue
-            rows = []
+            order, rows = _questions(root, name), []
             for student in students:
                 record = records[name].get(student, {"status": "missing", "notes": []})
                 try:
                     entry = gradebook.find_submission(name, student)
                 except MissingEntry:
                     entry = None
-                rows.append(_row(student, record, entry))
+                rows.append(_row(student, record, entry, order))
             paths.append(_write_csv(root / "grading" / "grades" / f"{name}.csv", rows))
     return paths
 
@@ -85,10 +85,20 @@ def _each(
     return failed
 
 
-def _row(student: str, record: dict, entry) -> dict:
+def _questions(root: Path, name: str) -> list[str]:
+    """The graded cells of a set, in the order of its notebook."""
+    import nbformat
+
+    notebook = nbformat.read(root / "exercises" / name / f"{name}.ipynb", as_version=4)
+    marks = [cell.metadata.get("nbgrader", {}) for cell in notebook.cells]
+    return [mark["grade_id"] for mark in marks if mark.get("grade")]
+
+
+def _row(student: str, record: dict, entry, order: list[str]) -> dict:
     status, grades = record["status"], []
     if entry is not None:
-        grades = sorted((grade for notebook in entry.notebooks for grade in notebook.grades), key=lambda g: g.id)
+        found = {grade.cell.name: grade for notebook in entry.notebooks for grade in notebook.grades}
+        grades = [found[name] for name in order if name in found]
         if status == "graded" and any(grade.needs_manual_grade for grade in grades):
             status = "written answers to grade"
     points = {grade.cell.name.removesuffix("-check"): grade.score for grade in grades}
