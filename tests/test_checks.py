@@ -52,7 +52,7 @@ def test_every_right_answer_passes(task, capsys, scoreboard):
         start = time.perf_counter()
         checks.TASKS[task](answer)
         printed, seconds = capsys.readouterr().out, time.perf_counter() - start
-        assert "all visible checks passed" in printed and "✗" not in printed, f"{answer.__name__}: {printed}"
+        assert "all checks here passed" in printed and "✗" not in printed, f"{answer.__name__}: {printed}"
         assert seconds < SECONDS, f"{answer.__name__}: {seconds:.1f} s"
         for _ in range(3):
             assert report(task, answer) == "", answer.__name__
@@ -65,13 +65,18 @@ def test_every_wrong_answer_is_told_its_own_mistake(task, capsys, scoreboard):
     for answer, says in WRONG[task]:
         checks.TASKS[task](answer)
         printed = capsys.readouterr().out
-        assert says in printed, f"{answer.__name__} should be told {says!r}: {printed}"
+        assert _words(says) in _words(printed), f"{answer.__name__} should be told {says!r}: {printed}"
         assert "✗" in printed
         hidden = report(task, answer)
-        assert says in hidden and "seed" in hidden, f"{answer.__name__}, hidden: {hidden}"
+        assert _words(says) in _words(hidden) and "seed" in hidden, f"{answer.__name__}, hidden: {hidden}"
         scoreboard.wrong(task)
     assert len(WRONG[task]) >= 6
     assert len({says for _, says in WRONG[task]}) >= 6, "mistakes of different kinds need messages of their own"
+
+
+def _words(text: str) -> str:
+    """The text without its line breaks."""
+    return " ".join(text.split())
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -108,6 +113,14 @@ def test_two_hints_come_one_after_the_other(task, capsys):
 def test_an_unknown_task_is_answered_with_the_nearest():
     with pytest.raises(ValueError, match="did you mean 'random_mask'"):
         checks.hint("randm_mask")
+
+
+def test_a_hint_can_be_asked_for_with_the_function(capsys):
+    def random_mask():
+        pass
+
+    checks.hint(random_mask)
+    assert "Hint 1 of 2" in capsys.readouterr().out
 
 
 def test_every_answer_belongs_to_a_task():
@@ -159,7 +172,43 @@ def test_a_wrong_number_of_arguments_is_said(capsys):
 
 def test_a_change_in_place_is_said(capsys):
     double(lambda x: x.mul_(2))
-    assert "changes its input in place" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "✗ leaves its inputs as they are" in printed and "work on a copy" in printed
+
+
+def test_the_call_that_stopped_is_shown(capsys):
+    double(lambda x: x if len(x) else x[0])
+    assert "in the call double(<tensor (0,)>)" in capsys.readouterr().out
+
+
+def test_a_claim_that_failed_once_stays_failed(capsys):
+    @check("first", "second")
+    def twice(answer, rng):
+        yield "returns 1", compare(answer(1), 1)
+        yield "returns 1", compare(answer(2), 1)
+
+    twice(lambda x: x)
+    twice(lambda x: 3 - x)
+    assert capsys.readouterr().out.count("✗ returns 1") == 2
+
+
+def test_long_lines_are_broken_with_their_indent(capsys):
+    @check("first", "second")
+    def long(answer, rng):
+        yield "is short", "a word " * 40
+
+    long(lambda: None)
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        max(map(len, lines)) <= 90
+        and sum(line.startswith("      a") or line.startswith("      word") for line in lines) > 2
+    )
+
+
+def test_a_notebook_shows_the_report_and_no_lines_of_the_package():
+    with pytest.raises(Failed) as caught:
+        double.grade(lambda x: x)
+    assert caught.value._render_traceback_()[0] == "double: 1 not yet right"
 
 
 def test_the_seed_of_a_hidden_test_repeats_it():

@@ -58,7 +58,7 @@ def test_every_check_has_a_task_and_every_task_a_check():
 @each_set
 def test_the_solutions_pass_checks_and_hidden_tests(name):
     printed = run(solution(name), ROOT / "solutions" / name)
-    assert printed.count("all visible checks passed") == len(tasks(name)) and "✗" not in printed
+    assert printed.count("all checks here passed") == len(tasks(name)) and "✗" not in printed
 
 
 @each_set
@@ -72,7 +72,8 @@ def test_a_set_has_its_parts(name):
     notebook = solution(name)
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     assert notebook.cells[0].source.startswith(f"# {name[:2]} · Exercises: ")
-    assert f"(../../notebooks/{name}.ipynb)" in notebook.cells[0].source
+    if (ROOT / "notebooks" / f"{name}.ipynb").exists():
+        assert f"(../../notebooks/{name}.ipynb)" in notebook.cells[0].source
     assert 4 <= len(tasks(name)) <= 7
     headers = re.findall(r"(?m)^## Task (\d+) · (.+)$", text)
     assert [int(number) for number, _ in headers] == list(range(1, len(tasks(name)) + 1))

@@ -275,7 +275,7 @@ def test_a_class_is_graded_whatever_one_of_them_does(course, tmp_path, monkeypat
     page = (course / "grading/feedback/hostile/01_masking/01_masking.html").read_text(encoding="utf-8")
     assert "<script>alert" not in page and "<img src=x" not in page
     page = (course / "grading/feedback/wrong/01_masking/01_masking.html").read_text(encoding="utf-8")
-    assert "is it a coin for each patch?" in page and "BEGIN HIDDEN TESTS" not in page
+    assert "is it a coin for each patch?" in page and "HIDDEN TESTS" not in page and "core.py" not in page
 
 
 def retitle(notebook):

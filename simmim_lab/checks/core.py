@@ -11,6 +11,7 @@ import linecache
 import math
 import secrets
 import sysconfig
+import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stderr
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 VISIBLE_SEED = 0
+WIDTH = 90  # characters of a line
 LIBRARIES = (str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
 
 
@@ -47,6 +49,10 @@ Rule = Callable[["Answer", Generator], Iterator[tuple[str, Verdict]]]
 class Failed(Exception):
     """An answer that does not pass the hidden test; the message is the report."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the report, without the lines of this module."""
+        return str(self).splitlines()
+
 
 class Check:
     """The check of one task. See `check`."""
@@ -58,10 +64,12 @@ class Check:
     def __call__(self, answer: Callable) -> None:
         """Print one line for each property of `answer`, passed or failed, with the likely mistake."""
         results = self.run(answer, VISIBLE_SEED)
-        print(self._report(results, f'Stuck? Run check.hint("{self.name}")'))
+        print(self._report(results))
         for mistake in results.values():
             if mistake and mistake.figure:
                 plots.show(mistake.figure, mistake.alt)
+        if any(results.values()):
+            print(f'Stuck? Run check.hint("{self.name}")')
 
     def grade(self, answer: Callable, seed: int | None = None) -> None:
         """The hidden test: raise `Failed` unless every property holds on fresh inputs.
@@ -71,34 +79,36 @@ class Check:
         seed = secrets.randbits(31) if seed is None else seed
         results = self.run(answer, seed)
         if any(results.values()):
-            raise Failed(self._report(results, f"The inputs were those of seed {seed}"))
+            raise Failed(f"{self._report(results)}\nThe inputs were those of seed {seed}")
 
     def hint(self) -> None:
         """Print the first hint, and from the second call on both."""
         self._asked = min(self._asked + 1, len(self.hints))
         for number, hint in enumerate(self.hints[: self._asked], 1):
-            print(f"Hint {number} of {len(self.hints)}: {hint}")
+            print(textwrap.fill(f"Hint {number} of {len(self.hints)}: {hint}", WIDTH))
 
     def run(self, answer: Callable, seed: int) -> dict[str, Mistake | None]:
         """What is wrong with each property of `answer` on the inputs of `seed`. It raises nothing."""
         results: dict[str, Mistake | None] = {}
         try:
             for claim, verdict in self._rule(Answer(answer, self.name), Generator().manual_seed(seed)):
-                results[claim] = Mistake(verdict) if isinstance(verdict, str) else verdict
+                mistake = Mistake(verdict) if isinstance(verdict, str) else verdict
+                results[claim] = results.get(claim) or mistake  # a claim may be checked several times
         except _Stopped as stopped:
-            results["runs"] = Mistake(str(stopped))
+            claim, text = stopped.args
+            results[claim] = Mistake(text)
         except Exception as error:  # an answer of a wrong form made the rule itself stumble
             if not any(results.values()):
                 results["can be used as it is described"] = Mistake(f"it led to {_one_line(error)}")
         return results
 
-    def _report(self, results: Mapping[str, Mistake | None], footer: str) -> str:
+    def _report(self, results: Mapping[str, Mistake | None]) -> str:
         failed = sum(mistake is not None for mistake in results.values())
-        lines = [f"{self.name}: {'all visible checks passed' if not failed else f'{failed} not yet right'}"]
+        lines = [f"{self.name}: {f'{failed} not yet right' if failed else 'all checks here passed'}"]
         for claim, mistake in results.items():
-            lines.append(f"  {'✗' if mistake else '✓'} {claim}")
-            lines += [f"      {line}" for line in mistake.text.splitlines()] if mistake else []
-        return "\n".join(lines + [footer] * bool(failed))
+            lines.append(_indent(claim, "  ✗ " if mistake else "  ✓ "))
+            lines += [_indent(line, "      ") for line in mistake.text.splitlines()] if mistake else []
+        return "\n".join(lines)
 
 
 def check(*hints: str) -> Callable[[Rule], Check]:
@@ -116,7 +126,7 @@ class Answer:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not callable(self.function):
-            raise _Stopped(f"expected the function {self.name}, but got {describe(self.function)}")
+            raise _Stopped("runs", f"expected the function {self.name}, but got {describe(self.function)}")
         copies = _map(Tensor.clone, (args, kwargs))
         try:
             with redirect_stderr(io.StringIO()):  # nbgrader takes a warning for a failed test
@@ -124,10 +134,13 @@ class Answer:
         except (Exception, SystemExit) as error:
             if type(error) is NotImplementedError and not str(error):  # torch raises some with a text
                 message = f"{self.name} is not written yet: replace `raise NotImplementedError()`"
-                raise _Stopped(message) from None
-            raise _Stopped(_stopped(error)) from None
+                raise _Stopped("runs", message) from None
+            given = [*map(_in_short, args), *(f"{name}={_in_short(value)}" for name, value in kwargs.items())]
+            call = f"in the call {self.name}({', '.join(given)})"
+            raise _Stopped("runs on every input", f"{_stopped(error)}\n{call}") from None
         if not _close(copies, (args, kwargs), 0):
-            raise _Stopped("it changes its input in place, so the caller's data are lost: make a new tensor")
+            message = "it changes its input in place, so the caller's data are lost: work on a copy"
+            raise _Stopped("leaves its inputs as they are", message)
         return _map(Tensor.detach, result)
 
 
@@ -187,7 +200,7 @@ def describe(value: Any) -> str:
 
 
 class _Stopped(Exception):
-    """The learner's function did not return."""
+    """The learner's function cannot be checked further; its arguments: what should hold, and why it does not."""
 
 
 def _stopped(error: BaseException) -> str:
@@ -199,6 +212,18 @@ def _stopped(error: BaseException) -> str:
     line = linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
     place = f"line {own[-1].lineno}" + (f", `{line}`," if line else "")
     return f"it stopped in {place} with {_one_line(error)}"
+
+
+def _in_short(value: Any) -> str:
+    """An argument, as a call shows it."""
+    if isinstance(value, Tensor):
+        return f"<tensor {tuple(value.shape)}>"
+    return "<generator>" if isinstance(value, Generator) else textwrap.shorten(repr(value), 60)
+
+
+def _indent(text: str, start: str) -> str:
+    """The text in lines that a notebook does not break, all as far in as the first."""
+    return textwrap.fill(text, WIDTH, initial_indent=start, subsequent_indent=" " * len(start))
 
 
 def _one_line(error: BaseException) -> str:
@@ -289,13 +314,15 @@ def _difference(got: Any, want: Any, tolerance: float) -> str:
         return f"value {wrong + 1} of {len(want)}: {_difference(got[wrong], want[wrong], tolerance)}"
     if isinstance(want, dict) and isinstance(got, dict) and got.keys() == want.keys():
         wrong = next(key for key in want if not _close(got[key], want[key], tolerance))
-        return f"for {wrong!r}: {_difference(got[wrong], want[wrong], tolerance)}"
+        return f"for {wrong}: {_difference(got[wrong], want[wrong], tolerance)}"
     if _is_number(want):
         return f"expected {_short(want)}, got {_short(got) if _is_number(got) else describe(got)}"
     return f"expected {want!r}, got {describe(got)}"
 
 
 def _short(number: Any) -> str:
-    """A number with all its digits if it is whole, else with six."""
+    """A number with all its digits if it is whole, else with six; True and False as they are."""
+    if isinstance(number, Tensor) and number.dtype == torch.bool:
+        return str(number.item())
     number = float(number)
     return f"{number:.0f}" if number.is_integer() and abs(number) < 1e15 else f"{number:.6g}"

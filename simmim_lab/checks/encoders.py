@@ -8,6 +8,7 @@ from operator import mul
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Generator, Tensor
 
@@ -32,26 +33,30 @@ def receptive_field(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
         def grow(*jumps: int) -> int:
             return 1 + sum((kernel - 1) * jump for kernel, jump in zip(kernels, jumps, strict=False))
 
-        return grow(*jumps), {
+        return grow(*jumps), {  # the third and fourth come before those that give the same for the article's CNN
             "no stride is counted, but a step of an upper layer is several pixels long": grow(*[1] * len(layers)),
             "the kernels are added up, but windows overlap, and strides make the steps longer": sum(kernels),
             "the kernels are multiplied, as if windows never overlapped": math.prod(kernels),
+            "wrong order: `(field - 1) * stride + kernel` must go from the last layer to the first; with a jump, "
+            "go from the first to the last": 1
+            + sum((kernel - 1) * math.prod(strides[place + 1 :]) for place, kernel in enumerate(kernels)),
+            "the last stride replaces the jump, but strides multiply": grow(1, *strides),
             "a layer adds `kernel` steps, but 3 inputs are only 2 apart": grow(*jumps) + sum(jumps[:-1]),
             "the field starts at 0, but before any layer it is 1 pixel": grow(*jumps) - 1,
             "a stride counts too early: it makes the steps of later layers longer, not its own": grow(*jumps[1:]),
             "a stride counts one layer too late": grow(1, *jumps),
-            "the last stride replaces the jump, but strides multiply": grow(1, *strides),
             "the strides are added up, but they multiply": grow(*accumulate(strides, initial=1)),
-            "the layers are walked from the last to the first, but the jump grows from the first on": 1
-            + sum((kernel - 1) * math.prod(strides[place + 1 :]) for place, kernel in enumerate(kernels)),
             "this is the area that one output sees, not its side": grow(*jumps) ** 2,
             "this is the jump, from one output to the next, not the field": jumps[-1],
         }
 
-    kernel, stride = torch.randint(2, 8, (2,), generator=rng).tolist()
-    yield f"sees {kernel} pixels through a kernel of {kernel}", compare(answer([(kernel, stride)]), kernel)
-    article = [(3, 1), (2, 2), (3, 1), (2, 2)]
-    yield "sees 10 pixels through the article's CNN", compare(answer(article), 10)
+    kernel, article = int(torch.randint(6, 10, (), generator=rng)), [(3, 1), (2, 2), (3, 1), (2, 2)]
+    for layers, through in ([(kernel, 3)], f"a kernel of {kernel}"), (article, "the article's CNN"):
+        want, mistakes = values(layers)
+        problem = compare(answer(layers), want, mistakes)
+        yield f"sees {want} pixels through {through}", problem
+        if problem:
+            return
     kernels = torch.randint(2, 6, (12, 4), generator=rng).tolist()
     strides = torch.randint(1, 4, (12, 4), generator=rng).tolist()
     stacks = [(list(zip(*stack, strict=True)),) for stack in zip(kernels, strides, strict=True)]
@@ -155,8 +160,9 @@ def insert_mask_token(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
 @check(
     "Compare every query with every key, turn each query's scores into weights that sum to 1, and take the "
     "weighted mean of the values. What keeps the scores small when the vectors get longer? What may shift them?",
-    "Scores: `queries @ keys.mT`, divided by the square root of the length of a vector, then plus the bias. "
-    "Softmax runs over the keys, the last dimension. The weights multiply the values.",
+    "Scores: `queries @ keys.mT` (`.T` would reverse all axes, `.mT` swaps the last two), divided by the square "
+    "root of `queries.shape[-1]`, then plus the bias. Softmax runs over the keys, the last dimension. The weights "
+    "multiply the values.",
 )
 def attention(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`attention(queries, keys, values, bias)` is the weighted mean of the values, for each head."""
@@ -192,6 +198,9 @@ def attention(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the scores are multiplied by the root of dim instead of divided": mean(products * root + bias),
         "the scores are divided by the root of the number of tokens, not of dim": mean(products / 5**0.5 + bias),
         "the scores are divided by the root of the number of heads, not of dim": mean(products / 3**0.5 + bias),
+        "the scores are divided by the norm of the query, not by the root of dim": mean(
+            products / q.norm(dim=-1, keepdim=True) + bias
+        ),
         "the bias is divided too: add it after the division": mean((products + bias) / root),
         "softmax runs over the queries: the weights of each query must sum to 1": mean(scores, dim=-2),
         "softmax runs over the heads: the weights of each query must sum to 1": mean(scores, dim=0),
@@ -246,6 +255,7 @@ def relative_index(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
     numbers = {number for _, number in pairs}
     problem = first(
         (len(pairs) > offsets, "pairs with the same offset have different numbers"),
+        (torch.equal(got, got.mT), "the sign of an offset is lost: left and right share a bias"),
         (len(numbers) < offsets, f"different offsets share a number: {offsets} offsets, {len(numbers)} numbers"),
     )
     yield "gives two pairs one number if their offsets are equal, and only then", problem
@@ -262,7 +272,8 @@ def relative_index(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
             "the offsets of rows are not shifted to start at 0": down * wide + x,
             "the offsets of columns are not shifted to start at 0": y * wide + right,
             "the factor is 2 rows - 1, but offsets of columns take 2 cols - 1 values": y * high + x,
-            "the factor is cols, but offsets of columns take 2 cols - 1 values": y * cols + x,
+            "a row counts as cols, as in a difference of token numbers, but offsets of columns take 2 cols - 1 "
+            "values": y * cols + x,
             "the factor is 2 cols, but offsets of columns take 2 cols - 1 values": y * 2 * cols + x,
             "there is no factor: different offsets get one number": y + x,
             "the offsets are shifted by one too many: they start at 1": (y + 1) * wide + x + 1,
@@ -270,7 +281,6 @@ def relative_index(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
             "the tokens are numbered column by column, but they lie row by row": (
                 (tall_down + rows - 1) * wide + tall_right + cols - 1
             ),
-            "the sign of the offsets is lost, but left and right are different": down.abs() * wide + right.abs(),
         }
 
     grids = [(rows, cols), (cols, rows), (1, cols), (2, 2)]
@@ -288,9 +298,10 @@ def taken_for_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
     patches[:, :4] = 0  # black: two visible, two hidden; then three more hidden ones; all others are visible:
     patches[:, 7] = 1 / 255  # nearly black
     patches[:, 8, 1:] = 0  # red
-    patches[:, 9, :, 1, 2] = 0  # one black pixel
+    patches[:, 9] *= 1 - torch.eye(4)  # four black pixels
     patches[:, 10] *= torch.eye(4)  # four pixels that are not black
     patches[:, 11, 0, ::2], patches[:, 11, 1:, 1::2] = 0, 0  # a zero in every pixel, but no black pixel
+    patches[:, 12, 0] = 0  # no red
     kind = torch.rand(4, 15, generator=rng).argsort(1)
     patches = patches[torch.arange(4)[:, None], kind]
     mask = ((kind >= 2) & (kind < 7)).view(4, 3, 5)
@@ -317,19 +328,33 @@ def taken_for_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         "one empty channel is enough for it, but the others show that the patch is visible": (
             zero.all(-1).any(-1) & visible
         ),
+        "only the red channel is looked at, but a patch without red may show other colours": (
+            zero[..., 0, :].all(-1) & visible
+        ),
+        "only one channel is looked at, green or blue, but the patch may be red": zero[..., 1, :].all(-1) & visible,
+        "one pixel stands for its patch, but the others may show that it is visible": (
+            zero.all(-2)[..., 0] & visible
+        ),
         "a 0 in some channel of each pixel is enough for it, but the other channels are not 0": (
             zero.any(-2).all(-1) & visible
         ),
         "a nearly black patch is among them, but 1/255 is not 0": nearly_black & visible,
-        "all visible patches are found, whatever they show": visible,
+        "all visible patches are found, whatever they show: did you multiply by our mask? It is 0 where "
+        "visible": visible,
+        "hidden black patches and all visible ones are found: did you multiply by our mask? It is 0 where "
+        "visible": black | visible,
         "the hidden patches are found, not the visible ones that look like them": mask,
     }
     claim = "finds the visible patches that arrive like hidden ones, and no others"
     yield claim, compare(got, black & visible, mistakes)
-    nothing, black_images = torch.zeros(2, 2, 3, dtype=torch.bool), torch.zeros(2, 3, 8, 12)
+    images, nothing = torch.zeros(2, 3, 8, 8), torch.zeros(2, 1, 1, dtype=torch.bool)
+    images[1, :, 7, 7] = 0.5
+    quarters = F.max_pool2d(images, 4).amax(1) == 0
+    fixed = "the patch size is fixed: it is height / rows"
+    mistakes = {fixed: quarters, f"{fixed} ": quarters[:, :1, :1], "it finds none": nothing}
     yield (
-        "finds every patch of a black image with nothing hidden",
-        compare(answer(black_images, nothing), ~nothing, {"it finds none": nothing}),
+        "finds one patch of 8 x 8 pixels if all of it is black",
+        compare(answer(images, nothing), quarters.all(-1, keepdim=True).all(-2, keepdim=True), mistakes),
     )
 
 

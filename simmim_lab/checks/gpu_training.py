@@ -116,7 +116,6 @@ def vit_flops(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the tokens fill an area: rows * columns, not the columns alone": work(cols),
         "the tokens fill an area: divide both sides by `patch`": work(n * patch),
         "a token is a patch, not a pixel": work(n * patch**2),
-        "these are the pixels of one patch; how many patches has the picture?": work(patch**2),
         "the picture is not square: rows * rows is not its number of patches": work(rows**2),
         "the picture is not square: columns * columns is not its number of patches": work(cols**2),
         "these are rows + columns tokens: multiply them": work(rows + cols),
@@ -126,8 +125,6 @@ def vit_flops(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "query, key and value are three products of d * d": work(n, square=20),
         "the MLP has two layers": work(n, square=16),
         "the projection behind the attention is missing": work(n, square=22),
-        "query, key and value are missing": work(n, square=18),
-        "the MLP is missing": work(n, square=8),
         "the width of a layer counts twice, as input and as output: d², not d": work(n, 24 / d),
     }
     size = rows * patch, cols * patch
@@ -149,9 +146,9 @@ def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     """`images_per_second(steps, batch, warmup)` is the rate from (launched, finished) times of each step."""
     warmup, batch = (int(torch.randint(*limits, (), generator=rng)) for limits in ((2, 5), (16, 65)))
     timed = 9  # odd, so that the median is one of them
-    seconds = torch.rand(warmup + timed, generator=rng, dtype=torch.double) * 0.2 + 0.2
-    seconds[:warmup] += 1  # the first steps are slow
-    seconds[warmup + 3] += 1  # and so is one later
+    slow, fast = torch.randperm(warmup, generator=rng), torch.randperm(timed, generator=rng)
+    seconds = torch.cat([1 + 0.1 * slow, 0.2 + 0.02 * fast]).double()
+    seconds[warmup + 3] += 1  # one of the later steps is slow, too
     done = seconds.cumsum(0)
     launched = 0.01 * torch.arange(warmup + timed).double()
     total, busy, rates = done[-1], done - launched, batch / seconds
@@ -178,22 +175,15 @@ def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         "one step too many is left out, as if it belonged to the warm-up": (
             (images - batch) / (total - done[warmup])
         ),
-        "one step too few is left out: `warmup` steps belong to the warm-up": (
-            (images + batch) / (total - done[warmup - 2])
-        ),
-        "the time of one step is counted, but not its images": (images - batch) / elapsed,
         "the mean of the steps' own rates favours the fast ones: all images, divided by all the time": (
             rates[warmup:].mean()
         ),
         "the median hides the slow step, which happened": rates[warmup:].quantile(0.5),
-        "this is the fastest step, not the whole run": rates[warmup:].max(),
         "a step mostly waits in the queue, while others run: do not add up times from launch to finish": (
             images / busy[warmup:].sum()
         ),
-        "from launch to finish a step mostly waits in the queue, while others run": (batch / busy[warmup:]).mean(),
         "these are steps per second: a step has `batch` images": timed / elapsed,
         "these are seconds per image": elapsed / images,
-        "these are seconds per step": elapsed / timed,
     }
     mistakes = {text: float(value) for text, value in mistakes.items()}
     steps = list(zip(launched.tolist(), done.tolist(), strict=True))
@@ -220,7 +210,7 @@ def minutes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`minutes(image_count, epochs, flops_per_image, flops_per_second, utilisation)` is the time of training."""
     images, epochs, giga, tera, percent = (
         int(torch.randint(*limits, (), generator=rng))
-        for limits in ((10**6, 10**7), (120, 900), (5, 50), (50, 400), (20, 31))
+        for limits in ((10**6, 10**7), (120, 900), (5, 50), (50, 400), (26, 31))
     )
     used = percent / 100
     want = 3 * images * epochs * giga * 1e9 / (tera * 1e12 * used) / 60
@@ -231,6 +221,8 @@ def minutes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the GPU does not reach its peak: the utilisation is missing": want * used,
         "this is the forward pass alone, and the utilisation is missing": want * used / 3,
         "a GPU that is used less takes longer, not shorter: the utilisation slows it down": want * used**2,
+        "this is the forward pass alone, and a GPU that is used less takes longer": want * used**2 / 3,
+        "this is the forward pass alone, in seconds": want / 3 * 60,
         "the utilisation is the share that is used, not the share that is lost": want * used / (1 - used),
         "the utilisation is a share, not a percentage": want * 100,
         "these are seconds": want * 60,
@@ -253,9 +245,10 @@ def minutes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     "Write down for image 0 which rows and which columns it needs: `top, top + 1, ...` for `size` numbers. With a "
     "loop you are nearly done: cut each image, then `torch.stack`. Which shapes must the tables of all rows and "
     "all columns have so that no loop is needed?",
-    "`rows = tops[:, None] + torch.arange(size)` has the shape (batch, size), and so have the columns. Indices of "
-    "several tensors are broadcast: give the image the shape (batch, 1, 1, 1), the colour (3, 1, 1), the rows "
-    "(batch, 1, size, 1), the columns (batch, 1, 1, size). With a colon for the colour they would come last.",
+    "A column of `tops` plus a row of `torch.arange(size)` is the table of rows, of shape (batch, size); so for "
+    "the columns. Then index images, colours, rows and columns with four tensors that broadcast: of shapes "
+    "(batch, 1, 1, 1), (1, 3, 1, 1), (batch, 1, size, 1) and (batch, 1, 1, size). A colon for the colours would "
+    "move them to the end.",
 )
 def crop_batch(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`crop_batch(images, tops, lefts, size)` cuts a square from each image, at an offset of its own."""
@@ -306,6 +299,12 @@ def _wrong_crops(images: Tensor, tops: Tensor, lefts: Tensor, size: int) -> dict
         "left and right are swapped: this is a flip": want.flip(3),
         "top and bottom are swapped: this is a flip": want.flip(2),
         "the colours come last: a colon between two index tensors moves its axis to the end": want.movedim(1, 3),
+        "`reshape` moves no axis, it only cuts the numbers anew: `permute` brings the colours back": (
+            want.movedim(1, 3).reshape(want.shape)
+        ),
+        "these are diagonals, of all images at the offsets of all: give rows and columns axes of their own": (
+            everywhere.diagonal(dim1=3, dim2=4)
+        ),
         "these are diagonals: rows and columns need axes of their own, to be paired each with each": (
             want.diagonal(dim1=2, dim2=3)
         ),
@@ -314,9 +313,6 @@ def _wrong_crops(images: Tensor, tops: Tensor, lefts: Tensor, size: int) -> dict
         ),
         "the offset is ignored: this is the upper left corner": images[:, :, :size, :size],
         "the square is cut from the middle; the offset is ignored": _crops(
-            images,
-            torch.full_like(tops, (images.shape[2] - size) // 2),
-            torch.full_like(lefts, (images.shape[3] - size) // 2),
-            size,
+            images, 0 * tops + (images.shape[2] - size) // 2, 0 * lefts + (images.shape[3] - size) // 2, size
         ),
     }

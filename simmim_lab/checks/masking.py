@@ -32,6 +32,10 @@ def to_pixels(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "there is an axis too many: one entry hides all colours of a pixel": want[:, None],
         "there is an axis for the colours, but one entry hides them all": want[:, None].repeat(1, 3, 1, 1),
         "True and False are swapped": ~want,
+        "rows and columns are swapped": want.transpose(1, 2),
+        "without `dim`, `repeat_interleave` flattens the mask": mask.repeat_interleave(4),
+        "`repeat_interleave` without `dim` flattens the mask": mask.repeat_interleave(2),
+        "the values are right, but they are numbers: a mask holds True and False": want.float(),
     }
     yield "makes each entry a square of `patch` x `patch` pixels", compare(answer(mask, 2), want, mistakes)
     yield "uses `patch`, not a fixed number", compare(answer(mask, 3), masking.to_pixels(mask, 3))
@@ -50,6 +54,7 @@ def chance_all_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         "a chance is not greater than 1: is the sign of the exponent missing?": 2,
         "a chance is not negative: is this a logarithm?": -1,
         "a chance of one half became 0: divide with `/`": 0,
+        "that is right for three channels only: use `channels`": 1 / 8,
     }
     problem = compare(answer(1, 1), 0.5, mistakes)
     yield "is one half for one pixel of one channel", problem
@@ -71,7 +76,7 @@ def chance_all_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
             "only `patch` is squared, not the channels": 0.5 ** (pixels * channels**2),
             "this is the chance that something stays visible": 1 - want,
             "independent chances are multiplied: the count belongs in the exponent": 0.5 / (pixels * channels),
-            "the chance is tiny, but not 0: do not round it": 0.0,
+            "too small, or rounded to 0: count the coins again": 0.0,
         }
         named = [text for text, value in mistakes.items() if math.isclose(got, value, rel_tol=1e-9)]
         verdict = "\n".join([*named[:1], f"expected {want:.3g}, got {got:.3g}"])
@@ -110,6 +115,13 @@ def patchify(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the height is rows * patch: split it into (rows, patch), and the width into (cols, patch)": (
             image.view(3, rows, cols, 2, 2).permute(1, 2, 0, 3, 4).reshape(rows * cols, 12)
         ),
+        "pixels far apart share a patch: split the height as `(rows p)`, not as `(p rows)`": (
+            rearrange(image, "c (p rows) (q cols) -> (rows cols) (c p q)", p=2, q=2)
+        ),
+        "the last row and the last column of patches are missing": (
+            want.view(rows, cols, 12)[:-1, :-1].flatten(0, 1)
+        ),
+        "there are three axes: join rows and cols into one": want.view(rows, cols, 12),
         "each colour of a patch has a row of its own; all three belong in one": cut("(c rows cols) (p q)"),
         "the matrix is transposed: each patch is a row": want.T,
     }
@@ -150,14 +162,11 @@ def random_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
             (low != 21, f"{low} of 35 are hidden instead of 21"),
         ),
     )
-    odd = answer(3, (5, 7), 0.5, generator=seeded(seed))
-    yield (
-        "rounds up where the count is not whole",
-        form(odd, (3, 5, 7), torch.bool)
-        or first(
-            (bool((odd.sum((1, 2)) != 18).any()), "half of 35 patches: expected ceil(17.5) = 18 in each image")
-        ),
-    )
+    odd = answer(3, (5, 7), 0.35, generator=seeded(seed))
+    problem = form(odd, (3, 5, 7), torch.bool)
+    if not problem and bool((odd.sum((1, 2)) != 13).any()):
+        problem = "expected ceil(12.25) = 13 in each image; `round` may go down, `ceil` never does"
+    yield "rounds up where the count is not whole", problem
     yield (
         "draws each image on its own",
         first((bool((mask == mask[0]).all()), "all images of the batch have the same mask")),
@@ -210,7 +219,11 @@ def avg_dist(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "these are squared distances: the root is missing": nearest.square().mean(1),
         "the mean is over all pixels; here it is over the hidden ones only": nearest.sum(1) / mask[0].numel(),
         "this is a sum: divide it by the number of hidden pixels": nearest.sum(1),
-        "hidden and visible are swapped: start at the hidden pixels": pairs(2).amin(1).mean(1),
+        "the mean starts at the visible pixels: is the minimum along the wrong axis, or are hidden and visible "
+        "swapped?": pairs(2).amin(1).mean(1),
+        "distances go into the neighbour image: one image at a time": (
+            torch.cdist(mask.nonzero().float(), (~mask).nonzero().float()).amin(1).view(3, -1).mean(1)
+        ),
         "this is the largest distance, not the mean": nearest.amax(1),
         "the farthest visible pixel is taken, not the nearest": pairs(2).amax(2).mean(1),
         "the mean is over all visible pixels, but only the nearest one counts": pairs(2).mean((1, 2)),
@@ -240,17 +253,18 @@ def avg_dist(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
 @check(
     "Write the formula on paper, and below each part its shape: `S_hv` has a row for each hidden value and a "
     "column for each visible one. Which part of the covariance is inverted? Which values may it use?",
-    "`covariance[hidden][:, ~hidden]` cuts out `S_hv`; cut out `S_vv` in the same way. `torch.linalg.solve` gives "
-    "the `w` for which `S_vv w = x_v - mu_v`. Add `S_hv w` to the hidden part of the mean, and write the sum into "
-    "the hidden places of a copy of `values`.",
+    "`covariance[hidden][:, ~hidden]` cuts out `S_hv`; cut out `S_vv` in the same way (`covariance[a, b]` picks "
+    "single entries). `torch.linalg.solve` gives the `w` for which `S_vv w = x_v - mu_v`. Add `S_hv w` to the "
+    "hidden part of the mean, and write the sum into the hidden places of a copy of `values`.",
 )
 def lmmse_fill(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`lmmse_fill(values, hidden, mean, covariance)` fills the hidden values by the best linear guess."""
-    h = torch.rand(8, generator=rng).argsort() < 4  # as many hidden as visible: no mix-up is an error of shape
+    # As many hidden as visible, so that no mix-up is an error of shape; and hidden ones at both ends.
+    h = torch.tensor([True, *(torch.rand(6, generator=rng).argsort() < 2), True])
     v = ~h
     factor = torch.randn(8, 8, generator=rng)
     S = factor @ factor.T / 8 + 0.5 * torch.eye(8)
-    mean = 3 + torch.randn(8, generator=rng)
+    mean = 6 + torch.randn(8, generator=rng)  # a guess is never between 0 and 1
     values = mean + 2 * torch.randn(8, generator=rng)
     d = values - mean
     S_hv, S_vh, S_vv, S_hh = (S[a][:, b] for a, b in ((h, v), (v, h), (v, v), (h, h)))
@@ -259,7 +273,8 @@ def lmmse_fill(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     def filled(guess):
         return values.masked_scatter(h, guess)
 
-    want = filled(mean[h] + S_hv @ w)
+    guess = mean[h] + S_hv @ w
+    want = filled(guess)
     mistakes = {
         "the whole covariance is inverted, then cut: first cut out S_vv, then invert it": (
             filled(mean[h] + S_hv @ S.inverse()[v][:, v] @ d[v])
@@ -273,13 +288,19 @@ def lmmse_fill(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the mean of the visible values is not subtracted": filled(mean[h] + S_hv @ w_of_values),
         "the mean of the hidden values is not added": filled(S_hv @ w),
         "S_hv is missing: it carries the clues to the hidden values": filled(mean[h] + w),
-        "the inverse of S_vv is missing: clues that say the same count twice": filled(mean[h] + S_hv @ d[v]),
+        "the inverse of S_vv is missing: two clues that say the same thing are counted twice": (
+            filled(mean[h] + S_hv @ d[v])
+        ),
         "only the diagonal of S_vv is used: the clues depend on each other, too": (
             filled(mean[h] + S_hv @ (d[v] / S_vv.diagonal()))
         ),
         "the guess is the mean: the visible values are not used": filled(mean[h]),
         "the values came back as they were: guess the hidden ones, from the visible ones alone": values,
-        "only the hidden values came back: return all of them": want[h],
+        "only the hidden values came back: return all of them": guess,
+        "the result is clipped": want.clamp(0, 1),
+        "the guess is clipped": filled(guess.clamp(0, 1)),
+        "values have lost their places: all visible ones come first": torch.cat([values[v], guess]),
+        "values have lost their places: all hidden ones come first": torch.cat([guess, values[v]]),
         "the visible values are lost: keep them": want.masked_fill(v, 0),
         "hidden and visible are swapped: True = hidden": (
             values.masked_scatter(v, mean[v] + S_vh @ torch.linalg.solve(S_hh, d[h]))

@@ -112,9 +112,14 @@ def the_jump(layers):
     return math.prod(stride for _, stride in layers)
 
 
-@wrong("receptive_field", "the layers are walked from the last to the first")
+@wrong("receptive_field", "wrong order")
 def reversed_layers(layers):
     return forwards(layers[::-1])
+
+
+@wrong("receptive_field", "must go from the last layer to the first")
+def backward_formula_forwards(layers):
+    return backwards(layers[::-1])
 
 
 @wrong("receptive_field", "this is the area")
@@ -122,7 +127,7 @@ def area(layers):
     return forwards(layers) ** 2
 
 
-@wrong("receptive_field", "got (10, 4) (tuple)")
+@wrong("receptive_field", "3) (tuple)")
 def field_and_jump(layers):
     return forwards(layers), math.prod(stride for _, stride in layers)
 
@@ -379,6 +384,16 @@ def scaled_by_heads(queries, keys, values, bias):
     return (queries @ keys.mT / len(queries) ** 0.5 + bias).softmax(-1) @ values
 
 
+@wrong("attention", "divided by the norm of the query")
+def scaled_by_norm(queries, keys, values, bias):
+    return (queries @ keys.mT / queries.norm(dim=-1, keepdim=True).clamp(min=1e-8) + bias).softmax(-1) @ values
+
+
+@wrong("attention", "is something divided by 0")
+def scaled_by_bare_norm(queries, keys, values, bias):
+    return (queries @ keys.mT / queries.norm(dim=-1, keepdim=True) + bias).softmax(-1) @ values
+
+
 @wrong("attention", "the bias is divided too")
 def bias_scaled(queries, keys, values, bias):
     return ((queries @ keys.mT + bias) / queries.shape[-1] ** 0.5).softmax(-1) @ values
@@ -524,7 +539,13 @@ def factor_rows(rows, cols):
     return (down + rows - 1) * (2 * rows - 1) + to_the_right + cols - 1
 
 
-@wrong("relative_index", "the factor is cols")
+@wrong("relative_index", "as in a difference of token numbers")
+def difference_of_tokens(rows, cols):
+    token = torch.arange(rows * cols)
+    return token[:, None] - token + rows * cols - 1
+
+
+@wrong("relative_index", "a row counts as cols")
 def factor_cols(rows, cols):
     down, to_the_right = offsets(rows, cols)
     return (down + rows - 1) * cols + to_the_right + cols - 1
@@ -561,7 +582,7 @@ def column_by_column(rows, cols):
     return (down + rows - 1) * (2 * cols - 1) + to_the_right + cols - 1
 
 
-@wrong("relative_index", "the sign of the offsets is lost")
+@wrong("relative_index", "the sign of an offset is lost")
 def absolute(rows, cols):
     down, to_the_right = offsets(rows, cols)
     return down.abs() * (2 * cols - 1) + to_the_right.abs()
@@ -577,10 +598,15 @@ def one_for_each_pair(rows, cols):
     return torch.arange((rows * cols) ** 2).view(rows * cols, rows * cols)
 
 
-@wrong("relative_index", "different offsets share a number")
+@wrong("relative_index", "left and right share a bias")
 def distances(rows, cols):
     down, to_the_right = offsets(rows, cols)
-    return down.abs() + to_the_right.abs()
+    return down.abs() * cols + to_the_right.abs()
+
+
+@wrong("relative_index", "different offsets share a number")
+def columns_only(rows, cols):
+    return offsets(rows, cols)[1] + cols - 1
 
 
 # taken_for_hidden
@@ -647,6 +673,39 @@ def any_channel(images, mask):
     return zeros_of(images, mask).all(-1).any(-1) & ~mask
 
 
+@wrong("taken_for_hidden", "only the red channel")
+def red_only(images, mask):
+    return with_einops(images[:, :1], mask)
+
+
+@wrong("taken_for_hidden", "green or blue")
+def green_only(images, mask):
+    return with_einops(images[:, 1:2], mask)
+
+
+@wrong("taken_for_hidden", "green or blue")
+def blue_only(images, mask):
+    return with_einops(images[:, 2:], mask)
+
+
+@wrong("taken_for_hidden", "one pixel stands for its patch")
+def first_pixel(images, mask):
+    return (F.interpolate(images, mask.shape[1:]) == 0).all(1) & ~mask
+
+
+@wrong("taken_for_hidden", "the patch size is fixed")
+def tiles_of_four(images, mask):
+    return (F.max_pool2d(images, 4).amax(1) == 0) & ~mask
+
+
+@wrong("taken_for_hidden", "the patch size is fixed")
+def steps_of_four(images, mask):
+    found = torch.zeros_like(mask)
+    for n, row, col in (~mask).nonzero().tolist():
+        found[n, row, col] = not images[n, :, row * 4 : (row + 1) * 4, col * 4 : (col + 1) * 4].any()
+    return found
+
+
 @wrong("taken_for_hidden", "a 0 in some channel")
 def product_of_channels(images, mask):
     return zeros_of(images.prod(1, keepdim=True), mask).flatten(3).all(-1) & ~mask
@@ -660,6 +719,23 @@ def dark(images, mask):
 @wrong("taken_for_hidden", "all visible patches are found")
 def visible(images, mask):
     return ~mask
+
+
+def multiplied(images, mask):
+    """Which patches are 0 after the article's line with our mask, which is 0 where visible."""
+    size = images.shape[-1] // mask.shape[-1]
+    hidden = repeat(mask, "b rows cols -> b 1 (rows p) (cols q)", p=size, q=size)
+    return zeros_of(images * hidden, mask).flatten(3).all(-1)
+
+
+@wrong("taken_for_hidden", "did you multiply by our mask?")
+def times_our_mask(images, mask):
+    return multiplied(images, mask) & ~mask
+
+
+@wrong("taken_for_hidden", "did you multiply by our mask?")
+def times_our_mask_with_hidden(images, mask):
+    return multiplied(images, mask)
 
 
 @wrong("taken_for_hidden", "the hidden patches are found")

@@ -46,11 +46,18 @@ def inverted(batch, grid, ratio, generator):
     return ~scatter(batch, grid, ratio, generator)
 
 
-@wrong("random_mask", "expected ceil(17.5) = 18")
+@wrong("random_mask", "expected ceil(12.25) = 13")
 def rounds_down(batch, grid, ratio, generator):
     rows, cols = grid
     rank = torch.rand(batch, rows * cols, generator=generator).argsort(1).argsort(1)
     return (rank < int(ratio * rows * cols)).view(batch, rows, cols)
+
+
+@wrong("random_mask", "`round` may go down")
+def rounds_to_the_nearest(batch, grid, ratio, generator):
+    rows, cols = grid
+    rank = torch.rand(batch, rows * cols, generator=generator).argsort(1).argsort(1)
+    return (rank < round(ratio * rows * cols)).view(batch, rows, cols)
 
 
 @wrong("random_mask", "all images of the batch have the same mask")
@@ -158,7 +165,22 @@ def visible(mask, patch):
     return ~einops_repeat(mask, patch)
 
 
-@wrong("to_pixels", "expected True and False, got real numbers")
+@wrong("to_pixels", "rows and columns are swapped")
+def turned(mask, patch):
+    return repeat(mask, "b r c -> b (c p) (r q)", p=patch, q=patch)
+
+
+@wrong("to_pixels", "without `dim`, `repeat_interleave` flattens")
+def flattened(mask, patch):
+    return mask.repeat_interleave(patch).repeat_interleave(patch)
+
+
+@wrong("to_pixels", "`repeat_interleave` without `dim` flattens")
+def flattened_once(mask, patch):
+    return mask.repeat_interleave(patch)
+
+
+@wrong("to_pixels", "the values are right, but they are numbers")
 def pixels_as_floats(mask, patch):
     return F.interpolate(mask[:, None].float(), scale_factor=patch)[:, 0]
 
@@ -256,7 +278,17 @@ def divided(patch, channels):
     return 0.5 / (channels * patch**2)
 
 
-@wrong("chance_all_hidden", "do not round it")
+@wrong("chance_all_hidden", "right for three channels only")
+def three_channels_always(patch, channels):
+    return (1 / 8) ** (patch * patch)
+
+
+@wrong("chance_all_hidden", "count the coins again")
+def tower_of_powers(patch, channels):
+    return 0.5 ** (patch**2**channels)
+
+
+@wrong("chance_all_hidden", "too small, or rounded to 0")
 def rounded(patch, channels):
     return round(power(patch, channels), 4)
 
@@ -343,6 +375,24 @@ def colours_apart(image, patch):
     return rearrange(image, "c (rows p) (cols q) -> (c rows cols) (p q)", p=patch, q=patch)
 
 
+@wrong("patchify", "pixels far apart share a patch")
+def strided(image, patch):
+    return rearrange(image, "c (p rows) (q cols) -> (rows cols) (c p q)", p=patch, q=patch)
+
+
+@wrong("patchify", "the last row and the last column of patches are missing")
+def short_ranges(image, patch):
+    _, height, width = image.shape
+    tops, lefts = range(0, height - patch, patch), range(0, width - patch, patch)
+    cuts = [image[:, top : top + patch, left : left + patch].flatten() for top in tops for left in lefts]
+    return torch.stack(cuts) if cuts else image[:0]
+
+
+@wrong("patchify", "join rows and cols into one")
+def three_axes(image, patch):
+    return rearrange(image, "c (rows p) (cols q) -> rows cols (c p q)", p=patch, q=patch)
+
+
 @wrong("patchify", "the matrix is transposed")
 def unfold_as_it_comes(image, patch):
     return F.unfold(image[None], patch, stride=patch)[0]
@@ -419,7 +469,8 @@ def pixel_by_pixel(mask):
 wrong("avg_dist", "this is the city-block distance")(guarded(lambda h, v: torch.cdist(h, v, p=1).amin(1).mean()))
 wrong("avg_dist", "this is the chessboard distance")(guarded(lambda h, v: torch.cdist(h, v, p=inf).amin(1).mean()))
 wrong("avg_dist", "the root is missing")(guarded(lambda h, v: torch.cdist(h, v).amin(1).square().mean()))
-wrong("avg_dist", "hidden and visible are swapped")(guarded(lambda h, v: torch.cdist(v, h).amin(1).mean()))
+wrong("avg_dist", "hidden and visible swapped")(guarded(lambda h, v: torch.cdist(v, h).amin(1).mean()))
+wrong("avg_dist", "the minimum along the wrong axis")(guarded(lambda h, v: torch.cdist(h, v).amin(0).mean()))
 wrong("avg_dist", "the farthest visible pixel is taken")(guarded(lambda h, v: torch.cdist(h, v).amax(1).mean()))
 wrong("avg_dist", "only the nearest one counts")(guarded(lambda h, v: torch.cdist(h, v).mean()))
 wrong("avg_dist", "this is the largest distance")(guarded(lambda h, v: torch.cdist(h, v).amin(1).amax()))
@@ -429,6 +480,12 @@ wrong("avg_dist", "this is a sum")(guarded(lambda h, v: torch.cdist(h, v).amin(1
 @wrong("avg_dist", "the mean is over all pixels")
 def over_all_pixels(mask):
     return torch.tensor([distance_transform_edt(hidden).mean() for hidden in mask.numpy()])
+
+
+@wrong("avg_dist", "one image at a time")
+def batch_as_a_solid(mask):
+    distances = torch.from_numpy(distance_transform_edt(mask.numpy())).float()
+    return distances.sum((1, 2)) / mask.sum((1, 2)).clamp(min=1)
 
 
 @wrong("avg_dist", "this is one number for the whole batch")
@@ -621,6 +678,26 @@ def swapped_mask(values, hidden, mean, covariance):
 @wrong("lmmse_fill", "only the hidden values came back")
 def hidden_alone(values, hidden, mean, covariance):
     return solved(values, hidden, mean, covariance)[hidden]
+
+
+@wrong("lmmse_fill", "the result is clipped")
+def clipped(values, hidden, mean, covariance):
+    return solved(values, hidden, mean, covariance).clamp(0, 1)
+
+
+@wrong("lmmse_fill", "the guess is clipped")
+def clipped_guess(values, hidden, mean, covariance):
+    return torch.where(hidden, clipped(values, hidden, mean, covariance), values)
+
+
+@wrong("lmmse_fill", "all visible ones come first")
+def visible_first(values, hidden, mean, covariance):
+    return torch.cat([values[~hidden], solved(values, hidden, mean, covariance)[hidden]])
+
+
+@wrong("lmmse_fill", "all hidden ones come first")
+def hidden_first(values, hidden, mean, covariance):
+    return torch.cat([solved(values, hidden, mean, covariance)[hidden], values[~hidden]])
 
 
 @wrong("lmmse_fill", "the visible values are lost")

@@ -55,6 +55,13 @@ def sum_of_both(image, prediction, mask):
     return image + prediction * mask[:, None]
 
 
+@wrong("compose", "at [1, 0, ")
+def second_image_is_left(image, prediction, mask):
+    result = chooses(image, prediction, mask)
+    result[1] = image[1]
+    return result
+
+
 @wrong("compose", "hidden pixels are a blend of both")
 def blend(image, prediction, mask):
     return torch.where(mask[:, None], 0.5 * image + 0.5 * prediction, image)
@@ -99,7 +106,7 @@ def rounded(image, prediction, mask):
     return prediction + (image - prediction) * ~mask[:, None]
 
 
-@wrong("compose", "expected the shape (3, 3, 6, 8), got")
+@wrong("compose", "expected the shape (3, 3, 24, 32), got")
 def flat_list(image, prediction, mask):
     return prediction[mask[:, None].expand_as(image)]
 
@@ -339,6 +346,11 @@ def no_decibels(images, filled, hidden):
 @wrong("hidden_psnr", "square the errors")
 def absolute_error(images, filled, hidden):
     return -10 * torch.log10((filled - images)[hidden].abs().mean())
+
+
+@wrong("hidden_psnr", "square each error first")
+def square_of_the_mean(images, filled, hidden):
+    return -10 * torch.log10((images - filled)[hidden].mean() ** 2)
 
 
 @wrong("hidden_psnr", "the peak is 1, not 255")

@@ -78,7 +78,7 @@ def sets_of_photographs(photographs, count, generator):
     return list(set(photographs) - chosen), list(chosen)
 
 
-@wrong("split_photographs", "expected places such as 0, 3, 4")
+@wrong("split_photographs", "expected places, whole numbers such as 0, 3 and 4")
 def flags(photographs, count, generator):
     chosen = drawn(photographs, count, generator)
     return [name not in chosen for name in photographs], [name in chosen for name in photographs]
@@ -521,14 +521,13 @@ wrong("sgd_step", "the mean and the 2")(step_with(factor=lambda hidden: hidden.s
 wrong("sgd_step", "by the number of all values")(step_with(factor=lambda hidden: hidden.sum() / hidden.numel()))
 wrong("sgd_step", "by the number of pictures, not")(step_with(factor=lambda hidden: hidden.sum() / len(hidden)))
 wrong("sgd_step", "the weight did not move")(step_with(factor=0))
-wrong("sgd_step", "visible values have a gradient as well")(step_with(counted=lambda hidden: hidden | True))
-wrong("sgd_step", "all errors count: visible values must not")(step_with(counted=lambda hidden: hidden | True))
-wrong("sgd_step", "the visible values count")(step_with(counted=lambda hidden: ~hidden))
+wrong("sgd_step", "all errors count: those of visible values must not")(
+    step_with(counted=lambda hidden: hidden | True)
+)
+wrong("sgd_step", "the errors of visible values count, those")(step_with(counted=lambda hidden: ~hidden))
 wrong("sgd_step", "the answer is given away")(step_with(lambda values, hidden: values))
 wrong("sgd_step", "swapped in the inputs\n")(step_with(lambda values, hidden: values * hidden))
-wrong("sgd_step", "swapped, in the inputs as well")(
-    step_with(lambda values, hidden: values * hidden, lambda hidden: ~hidden)
-)
+wrong("sgd_step", "swapped, everywhere")(step_with(lambda values, hidden: values * hidden, lambda hidden: ~hidden))
 
 
 @wrong("sgd_step", "`lr` is missing")
@@ -560,7 +559,7 @@ def transposed(weight, values, hidden, lr):
     return errors.square().sum() / hidden.sum(), weight - lr * 2 * errors.T @ inputs / hidden.sum()
 
 
-@wrong("sgd_step", "hidden values enter as 0")
+@wrong("sgd_step", "they enter as 0")
 def true_inputs_in_the_gradient(weight, values, hidden, lr):
     errors = (values * ~hidden @ weight - values) * hidden
     return errors.square().sum() / hidden.sum(), weight - lr * 2 * values.T @ errors / hidden.sum()
@@ -579,7 +578,7 @@ def without_truth(weight, values, hidden, lr):
     return loss, weight - lr * 2 * inputs.T @ (inputs @ weight * hidden) / hidden.sum()
 
 
-@wrong("sgd_step", "a larger error pulls harder")
+@wrong("sgd_step", "a larger one pulls harder")
 def signs(weight, values, hidden, lr):
     inputs = values * ~hidden
     errors = (inputs @ weight - values) * hidden
@@ -602,6 +601,18 @@ def mean_of_all(weight, values, hidden, lr):
 def mean_of_means(weight, values, hidden, lr):
     squares = (values * ~hidden @ weight - values).square() * hidden
     return (squares.sum(1) / hidden.sum(1)).mean(), with_matrices(weight, values, hidden, lr)[1]
+
+
+@wrong("sgd_step", "that is half of the mean")
+def half_of_the_squares(weight, values, hidden, lr):
+    loss, new = with_matrices(weight, values, hidden, lr)
+    return loss / 2, (weight + new) / 2
+
+
+@wrong("sgd_step", "that is the root of the loss")
+def root_of_the_loss(weight, values, hidden, lr):
+    loss, new = with_matrices(weight, values, hidden, lr)
+    return loss.sqrt(), new
 
 
 @wrong("sgd_step", "that is the loss after the step")
@@ -675,6 +686,7 @@ for number in (
     lambda seed, step: seed ^ step,
     lambda seed, step: 10 * seed + step,
     lambda seed, step: 1000 * seed + step,
+    lambda seed, step: int(f"{seed}{step}"),
 ):
 
     @wrong("mask_of_step", "share a mask")
