@@ -47,20 +47,25 @@ def demo(args: argparse.Namespace) -> None:
 def pretrain(args: argparse.Namespace) -> None:
     import torch
 
-    from simmim_lab import images, training
+    from simmim_lab import distributed, images, training
     from simmim_lab.simmim import SimMIM
 
-    names = ("steps", "seconds", "batch_size", "lr", "mask", "mask_ratio", "mask_size", "seed")
+    names = ("steps", "seconds", "batch_size", "parts", "lr", "mask", "mask_ratio", "mask_size", "seed")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     recipe = training.Recipe.preset(args.preset, **given)
-    torch.manual_seed(recipe.seed)
-    model = SimMIM.preset(args.preset, args.size).to(training.best_device())
-    train, val = (images.load(args.data, split, _side(model), root=args.root) for split in ("train", "val"))
-
-    start = "Continues the run" if (args.run / training.CHECKPOINT).exists() else "Starts a run"
-    print(f"{start} in {args.run}: {args.preset} on {len(train):,} images of {args.data}.")
-    training.pick_threads(model, train, recipe)
-    history = training.pretrain(model, train, recipe, val=val, run_dir=args.run)
+    with distributed.joined():
+        torch.manual_seed(recipe.seed)
+        model = SimMIM.preset(args.preset, args.size).to(training.best_device())
+        train, val = (images.load(args.data, split, _side(model), root=args.root) for split in ("train", "val"))
+        first = distributed.rank() == 0
+        if first:
+            start = "Continues the run" if (args.run / training.CHECKPOINT).exists() else "Starts a run"
+            print(f"{start} in {args.run}: {args.preset} on {len(train):,} images of {args.data}.")
+        if distributed.world_size() == 1:  # torchrun has set the number of threads
+            training.pick_threads(model, train, recipe)
+        history = training.pretrain(model, train, recipe, val=val, run_dir=args.run)
+    if not first:
+        return
     print(
         f"Done: {history.steps} steps in {history.seconds:.0f} s, validation loss {history.val_loss[-1]:.3f}.\n"
         f"See it at work: simmim-lab reconstruct --run {args.run} --image FILE --mask half --out FILE.png"
@@ -249,7 +254,8 @@ def _parser() -> argparse.ArgumentParser:
         pretrain,
         "train a model of your choice",
         "Pre-train SimMIM. The run lives in one folder; after an interruption of any kind the same command goes "
-        "on where it was. What you do not set comes from the recipe of the preset.",
+        "on where it was. What you do not set comes from the recipe of the preset. On several GPUs: torchrun "
+        "--nproc-per-node N -m simmim_lab pretrain ...",
         "pretrain --preset vit_nano --data photos --seconds 300 --run runs/nano",
     )
     sub.add_argument("--run", type=Path, required=True, metavar="DIR", help="the folder of the run")
@@ -260,6 +266,7 @@ def _parser() -> argparse.ArgumentParser:
     length.add_argument("--steps", type=int, metavar="N", help="length of the training in steps, or ...")
     length.add_argument("--seconds", type=float, metavar="N", help="... in seconds")
     sub.add_argument("--batch-size", type=int, metavar="N", help="images per step")
+    sub.add_argument("--parts", type=int, metavar="N", help="work a batch off in N parts, if memory is short")
     sub.add_argument("--lr", type=float, metavar="RATE", help="peak learning rate")
     sub.add_argument("--mask", metavar="NAME", help=f"how to hide: {MASKS}")
     sub.add_argument("--mask-ratio", type=float, metavar="R", help="share of an image to hide, from 0 to 1")

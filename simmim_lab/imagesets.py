@@ -72,10 +72,14 @@ class _Batches:
         *,
         crop_scale: CropScale = CROP_SCALE,
         flip: bool = True,
+        share: slice = slice(None),
     ) -> Iterator[Float[Tensor, "batch 3 height width"]]:
-        """One `batch` for each generator, in order: batch k depends on generator k alone."""
+        """One `batch` for each generator, in order: batch k depends on generator k alone.
+
+        With a `share` only these images of each batch are read: other processes have the rest.
+        """
         for generator in generators:
-            index, boxes, mirrored = _draw(len(self), batch_size, generator, crop_scale, flip)
+            index, boxes, mirrored = _draw(len(self), batch_size, generator, crop_scale, flip, share)
             yield _view(self._read(index), boxes, mirrored)
 
     def fingerprint(self) -> str:
@@ -152,6 +156,7 @@ class ImageStream(_Batches):
         *,
         crop_scale: CropScale = CROP_SCALE,
         flip: bool = True,
+        share: slice = slice(None),
     ) -> Iterator[Float[Tensor, "batch 3 height width"]]:
         """One `batch` for each generator, in order, while the two after it are being decoded."""
 
@@ -162,7 +167,7 @@ class ImageStream(_Batches):
         pool = ThreadPoolExecutor(self.workers)
         try:
             for generator in generators:  # everything random is drawn here, before the threads start
-                index, boxes, mirrored = _draw(len(self), batch_size, generator, crop_scale, flip)
+                index, boxes, mirrored = _draw(len(self), batch_size, generator, crop_scale, flip, share)
                 ahead.append((pool.map(self._decode, index.tolist()), boxes, mirrored))
                 if len(ahead) > 2:
                     yield finish(*ahead.popleft())
@@ -189,13 +194,13 @@ class ImageStream(_Batches):
 
 
 def _draw(
-    count: int, batch_size: int, generator: Generator, crop_scale: CropScale, flip: bool
+    count: int, batch_size: int, generator: Generator, crop_scale: CropScale, flip: bool, share: slice
 ) -> tuple[Int64[Tensor, " batch"], Float[Tensor, "4 batch"] | None, Bool[Tensor, " batch"]]:
-    """All that is random about a batch: which images, which box of each, and which are mirrored."""
+    """All that is random about a share of a batch: which images, which box of each, and which are mirrored."""
     index = torch.randint(count, (batch_size,), generator=generator, device=generator.device)
     boxes = _boxes(batch_size, crop_scale, generator) if crop_scale else None
     mirrored = torch.rand(batch_size, generator=generator, device=generator.device) < (0.5 if flip else 0)
-    return index, boxes, mirrored
+    return index[share], boxes[:, share] if crop_scale else None, mirrored[share]
 
 
 def _boxes(batch: int, scale: tuple[float, float], generator: Generator) -> Float[Tensor, "4 batch"]:

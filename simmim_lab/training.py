@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
 from typing import Self
@@ -23,8 +23,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
+from torch.amp import GradScaler
+from torch.nn.parallel import DistributedDataParallel
 from tqdm.auto import tqdm
 
+from simmim_lab import distributed
 from simmim_lab.checkpoints import check_room, load_checkpoint, restore, save_checkpoint
 from simmim_lab.common import choose, replace_file
 from simmim_lab.images import ImageSet, ImageStream
@@ -43,7 +46,8 @@ class Recipe:
     """How to pre-train; the defaults suit `vit_nano` on 32-pixel images.
 
     A run ends after `steps` steps or, if `seconds` is given instead, after this much time. The learning rate
-    rises for the share `warmup` of the run and then falls along a cosine to `min_lr`. `mask` names a strategy of
+    rises for the share `warmup` of the run and then falls along a cosine to `min_lr`. A batch is worked off in
+    `parts`, one after the other, where it does not fit into memory as a whole. `mask` names a strategy of
     `masking.STRATEGIES`, with cells of `mask_size` pixels. `crop_scale` and `flip` are the augmentation of
     `ImageSet.batch`. The validation loss is taken every `val_every` steps; a checkpoint is written every
     `save_every` seconds.
@@ -53,6 +57,7 @@ class Recipe:
     steps: int | None = None
     seconds: float | None = None
     batch_size: int = 64
+    parts: int = 1
     lr: float = 3e-3
     min_lr: float = 1e-5
     warmup: float = 0.05
@@ -71,12 +76,14 @@ class Recipe:
     def __post_init__(self):
         if (self.steps is None) == (self.seconds is None):
             raise ValueError("give either steps or seconds, so that the run knows when to end")
-        for name in ("steps", "seconds", "batch_size", "lr", "clip", "mask_size", "val_every"):
+        for name in ("steps", "seconds", "batch_size", "parts", "lr", "clip", "mask_size", "val_every"):
             if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, but is {getattr(self, name)}")
         for name in ("mask_ratio", "warmup"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1, but is {getattr(self, name)}")
+        if self.batch_size % self.parts:
+            raise ValueError(f"batch_size {self.batch_size} is not a multiple of parts {self.parts}")
         choose(self.mask, STRATEGIES, "mask")
 
     @classmethod
@@ -144,6 +151,7 @@ def pretrain(
     final weights are the same to the last bit. At the end `run_dir` also holds the model (`SimMIM.load`) and
     `history.json`. Each callback is called with (step, model, history) when losses were read: after 25 steps,
     and before each checkpoint. `progress` shows a bar.
+    Among several processes (see `distributed`) each trains on its share of every batch; the first one writes.
     Raises ValueError for a checkpoint that is damaged or of another run, OSError for a folder that cannot be
     written (before training), FloatingPointError when the loss is no longer a number, and KeyboardInterrupt
     after saving.
@@ -153,32 +161,54 @@ def pretrain(
     optimizer = torch.optim.AdamW(
         parameter_groups(model, recipe.weight_decay), lr=recipe.lr, betas=recipe.betas, fused=True
     )
+    scaler = GradScaler(device.type, enabled=precision(device) == torch.float16)
     history, run = History(), None
     if run_dir is not None:
-        run = _Run(Path(run_dir), model, optimizer, recipe, images)
+        run = _Run(Path(run_dir), model, optimizer, scaler, recipe, images)
         history = run.start()
     if history.steps and recipe.done(history.steps, history.seconds) == 1:
         return history
 
+    share, trained_model = _divide(model, recipe)
     model.train()
     validate = _validation(model, val, recipe) if val is not None else None
     generators = (step_generator(recipe.seed, step, 0, device) for step in count(history.steps))
-    batches = images.batches(recipe.batch_size, generators, crop_scale=recipe.crop_scale, flip=recipe.flip)
+    batches = images.batches(
+        recipe.batch_size, generators, crop_scale=recipe.crop_scale, flip=recipe.flip, share=share
+    )
     readings: list[Tensor] = []
     first, began, started = history.steps, history.seconds, time.monotonic()
     with _deferred_interrupt() as interrupted, _progress_bar(recipe, history, progress) as bar:
         for step, batch in enumerate(batches, start=history.steps):
             lr = recipe.lr_at(recipe.done(step + 1, history.seconds))
-            mask = draw_mask(model, batch, recipe, step_generator(recipe.seed, step, 1, device))
-            readings.append(train_step(model, optimizer, batch, mask, lr=lr, clip=recipe.clip))
+            generator = step_generator(recipe.seed, step, 1, device)
+            mask = draw_mask(model, batch, recipe, generator, batch_size=recipe.batch_size)
+            readings.append(
+                train_step(
+                    trained_model,
+                    optimizer,
+                    batch,
+                    mask[share],
+                    lr=lr,
+                    clip=recipe.clip,
+                    parts=recipe.parts,
+                    hidden=mask.sum(),
+                    scaler=scaler,
+                )
+            )
             history.lr.append(lr)
 
             history.seconds = began + time.monotonic() - started
             last = recipe.done(step + 1, history.seconds) == 1
-            stop = last or interrupted.is_set()
-            save = run and (stop or run.is_due())  # asked once: what is saved must have been read
-            if stop or save or len(readings) == READ_EVERY:
-                _read(readings, history, recipe)
+            full = len(readings) == READ_EVERY
+            stop = interrupted.is_set()
+            save = run is not None and (
+                stop or last or run.is_due()
+            )  # asked once: what is saved must have been read
+            if distributed.world_size() > 1:  # all must agree, and now and then is enough
+                stop, save = ((full or last) and distributed.any_process(flag, device) for flag in (stop, save))
+            if full or stop or save or last:
+                _read(readings, history, recipe, scaler)
                 trained = (history.steps - first) * recipe.batch_size
                 history.images_per_second = trained / (history.seconds - began)
                 _advance(bar, recipe, history)
@@ -190,7 +220,7 @@ def pretrain(
                     callback(history.steps, model, history)
             if save:
                 run.save(history)
-            if interrupted.is_set():
+            if stop:
                 raise KeyboardInterrupt
             if last:
                 break
@@ -200,18 +230,39 @@ def pretrain(
 
 
 def train_step(
-    model: SimMIM, optimizer: torch.optim.Optimizer, images: Images, mask: Mask, *, lr: float, clip: float
+    model: SimMIM | DistributedDataParallel,
+    optimizer: torch.optim.Optimizer,
+    images: Images,
+    mask: Mask,
+    *,
+    lr: float,
+    clip: float,
+    parts: int = 1,
+    hidden: Tensor | None = None,
+    scaler: GradScaler | None = None,
 ) -> Float[Tensor, "2"]:
-    """One update; returns the loss and the norm of the gradient before it was clipped, still on the device."""
+    """One update; returns the loss and the norm of the gradient before it was clipped, still on the device.
+
+    The images are worked off in `parts`, whose gradients add up. `hidden` counts the hidden patches of the whole
+    batch, if these images are a share of it. `scaler` keeps the small gradients of float16 from becoming zero.
+    """
     for group in optimizer.param_groups:
         group["lr"] = lr
-    with autocast(images.device):
-        loss, _ = model(images, mask)
+    hidden = mask.sum() if hidden is None else hidden
+    scaler = scaler or GradScaler(images.device.type, enabled=False)
     optimizer.zero_grad()
-    loss.backward()
+    loss = torch.zeros((), device=images.device)
+    for part, covered in zip(images.chunk(parts), mask.chunk(parts), strict=True):
+        with autocast(images.device):
+            mean, _ = model(part, covered)
+        part_loss = mean * (covered.sum() / hidden.clamp(min=1))  # the loss is a mean over all hidden values
+        scaler.scale(part_loss * distributed.world_size()).backward()  # gradients are averaged over processes
+        loss += part_loss.detach()
+    scaler.unscale_(optimizer)
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
-    optimizer.step()
-    return torch.stack([loss.detach(), norm])
+    scaler.step(optimizer)
+    scaler.update()
+    return torch.stack([loss, norm])
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
@@ -227,13 +278,18 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
     return [{"params": decay, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
 
 
-def draw_mask(model: SimMIM, images: Images, recipe: Recipe, generator: Generator) -> Mask:
-    """A mask for these images as the recipe has it; ValueError if its cells are not whole patches."""
+def draw_mask(
+    model: SimMIM, images: Images, recipe: Recipe, generator: Generator, *, batch_size: int | None = None
+) -> Mask:
+    """A mask for these images, or for `batch_size` like them, as the recipe has it.
+
+    Raises ValueError if its cells are not whole patches.
+    """
     cell, rest = divmod(recipe.mask_size, model.patch)
     if rest:
         raise ValueError(f"mask_size {recipe.mask_size} is not a multiple of the patch of {model.patch} pixels")
     strategy = STRATEGIES[recipe.mask]
-    return strategy(len(images), model.grid(images), recipe.mask_ratio, cell, generator=generator)
+    return strategy(batch_size or len(images), model.grid(images), recipe.mask_ratio, cell, generator=generator)
 
 
 def step_generator(seed: int, step: int, purpose: int, device: torch.device | str = "cpu") -> Generator:
@@ -242,13 +298,20 @@ def step_generator(seed: int, step: int, purpose: int, device: torch.device | st
     return Generator(device).manual_seed(int(state))
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 arithmetic on GPUs that have it in hardware (compute capability 8 and up), else float32.
+def precision(device: torch.device) -> torch.dtype:
+    """bfloat16 on GPUs that have it in hardware (compute capability 8 and up), float16 on others, else float32.
 
     `torch.cuda.is_bf16_supported()` is no help: it also says yes to older GPUs, which only emulate it, slowly.
     """
-    native = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=native)
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+
+
+def autocast(device: torch.device) -> AbstractContextManager:
+    """Matrix products in the `precision` of the device."""
+    dtype = precision(device)
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
 def best_device() -> torch.device:
@@ -288,8 +351,9 @@ def pick_threads(model: SimMIM, images: ImageSet | ImageStream, recipe: Recipe, 
 class _Run:
     """The folder of a run: what pretrain reads at its start and writes as it goes."""
 
-    def __init__(self, folder: Path, model: SimMIM, optimizer, recipe: Recipe, images: ImageSet | ImageStream):
-        self.folder, self.model, self.optimizer, self.recipe = folder, model, optimizer, recipe
+    def __init__(self, folder: Path, model: SimMIM, optimizer, scaler, recipe: Recipe, images):
+        self.folder, self.model, self.optimizer, self.scaler = folder, model, optimizer, scaler
+        self.recipe = recipe
         self.path = folder / CHECKPOINT
         self.facts = {
             "model": model.config,
@@ -305,6 +369,8 @@ class _Run:
         if self.path.exists():
             facts, tensors = load_checkpoint(self.path, self.facts)
             restore(self.model, self.optimizer, tensors)
+            if self.scaler.is_enabled():
+                self.scaler.load_state_dict(facts["scaler"])
             torch.set_num_threads(facts["threads"])  # sums in another order would round differently
             history = History(**facts["history"])
         self.save(history)
@@ -314,14 +380,36 @@ class _Run:
         return time.monotonic() - self.saved > self.recipe.save_every
 
     def save(self, history: History) -> None:
-        facts = {**self.facts, "threads": torch.get_num_threads(), "history": dataclasses.asdict(history)}
-        save_checkpoint(self.path, self.model, self.optimizer, facts)
+        facts = {
+            **self.facts,
+            "threads": torch.get_num_threads(),
+            "scaler": self.scaler.state_dict(),
+            "history": dataclasses.asdict(history),
+        }
+        if distributed.rank() == 0:
+            save_checkpoint(self.path, self.model, self.optimizer, facts)
         self.saved = time.monotonic()
 
     def finish(self, history: History) -> None:
+        if distributed.rank() != 0:
+            return
         self.model.save(self.folder)
         text = json.dumps({"recipe": self.facts["recipe"], **dataclasses.asdict(history)})
         replace_file(self.folder / "history.json", lambda path: path.write_text(text))
+
+
+def _divide(model: SimMIM, recipe: Recipe) -> tuple[slice, SimMIM | DistributedDataParallel]:
+    """This process's share of a batch, and the model that averages its gradients over all processes."""
+    processes = distributed.world_size()
+    if processes == 1:
+        return slice(None), model
+    if recipe.steps is None:
+        raise ValueError("several processes need a length in steps: their clocks do not agree on seconds")
+    if recipe.batch_size % (processes * recipe.parts):
+        raise ValueError(
+            f"batch_size {recipe.batch_size} is not a multiple of {processes} processes x {recipe.parts} parts"
+        )
+    return slice(distributed.rank(), None, processes), DistributedDataParallel(model)
 
 
 def _validation(model: SimMIM, val: ImageSet | ImageStream, recipe: Recipe) -> Callable[[], float]:
@@ -341,10 +429,13 @@ def _validation(model: SimMIM, val: ImageSet | ImageStream, recipe: Recipe) -> C
     return validate
 
 
-def _read(readings: list[Tensor], history: History, recipe: Recipe) -> None:
+def _read(readings: list[Tensor], history: History, recipe: Recipe, scaler: GradScaler) -> None:
     """Move the readings from the device into the history, and stop the run if they are no longer numbers."""
-    for loss, norm in torch.stack(readings).tolist():
-        if not (math.isfinite(loss) and math.isfinite(norm)):
+    losses, norms = torch.stack(readings).T
+    losses = distributed.total(losses.contiguous())
+    for loss, norm in zip(losses.tolist(), norms.tolist(), strict=True):
+        # A scaler leaves out steps whose gradient is infinite, and tries a smaller scale.
+        if not (math.isfinite(loss) and (math.isfinite(norm) or scaler.is_enabled())):
             raise FloatingPointError(
                 f"the loss is {loss} and the gradient {norm} at step {history.steps}; try a lower lr than "
                 f"{recipe.lr}, a longer warmup than {recipe.warmup} or a smaller clip than {recipe.clip}"
@@ -358,7 +449,13 @@ def _progress_bar(recipe: Recipe, history: History, progress: bool) -> tqdm:
     total, initial, unit = recipe.steps, history.steps, "step"
     if recipe.seconds:
         total, initial, unit = round(recipe.seconds), round(history.seconds), "s"
-    return tqdm(total=total, initial=initial, unit=unit, desc="pre-training", disable=not progress)
+    return tqdm(
+        total=total,
+        initial=initial,
+        unit=unit,
+        desc="pre-training",
+        disable=not progress or distributed.rank() > 0,
+    )
 
 
 def _advance(bar: tqdm, recipe: Recipe, history: History) -> None:

@@ -13,13 +13,23 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch.amp import GradScaler
 
 from simmim_lab import training
 from simmim_lab.decoders import LinearDecoder
 from simmim_lab.encoders import ViTEncoder
 from simmim_lab.images import ImageSet
 from simmim_lab.simmim import SimMIM
-from simmim_lab.training import History, Recipe, parameter_groups, pretrain, step_generator
+from simmim_lab.training import (
+    History,
+    Recipe,
+    draw_mask,
+    parameter_groups,
+    precision,
+    pretrain,
+    step_generator,
+    train_step,
+)
 
 ROOT = Path(__file__).parent.parent
 
@@ -120,7 +130,7 @@ def start(folder, threads: int) -> subprocess.Popen:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
-    process = start(folder, threads=2)
+    process = start(folder, threads=1)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     return load_file(folder / "model.safetensors")
@@ -130,14 +140,14 @@ def uninterrupted(tmp_path_factory):
 def test_a_killed_run_ends_with_the_same_bits(uninterrupted, tmp_path, sign):
     if sys.platform == "win32":
         pytest.skip("this test sends Unix signals")
-    process = start(tmp_path, threads=2)
+    process = start(tmp_path, threads=1)
     while int(process.stdout.readline()) < 100:
         pass
     process.send_signal(getattr(signal, sign))
     process.communicate(timeout=60)
     assert process.returncode != 0 and not (tmp_path / "model.safetensors").exists()
     # the machine may offer another number of threads now: the run keeps the one it began with
-    process = start(tmp_path, threads=1)
+    process = start(tmp_path, threads=2)
     first, _ = process.stdout.readline(), process.communicate(timeout=300)
     assert int(first) > 50, "the run began anew instead of going on"
     assert_same(uninterrupted, load_file(tmp_path / "model.safetensors"))
@@ -269,3 +279,30 @@ def test_pick_threads_leaves_the_model_alone(images):
     finally:
         torch.set_num_threads(threads)
     assert_same(before, weights(model))
+
+
+def test_a_scaled_loss_trains_the_same_and_an_infinite_gradient_is_left_out(images):
+    batch = images.batch(16, step_generator(0, 0, 0))
+    models, scalers = [tiny(), tiny()], [GradScaler("cpu", enabled=False), GradScaler("cpu", init_scale=2.0**10)]
+    for model, scaler in zip(models, scalers, strict=True):
+        optimizer = torch.optim.AdamW(model.parameters())
+        mask = draw_mask(model, batch, Recipe(steps=1), step_generator(0, 0, 1))
+        for _ in range(3):
+            train_step(model, optimizer, batch, mask, lr=1e-3, clip=5.0, scaler=scaler)
+    assert_same(*map(weights, models))  # a power of two changes no digit
+
+    before, scale = weights(models[1]), scalers[1].get_scale()
+    scalers[1].update(2.0**127)  # the loss is finite, the scaled one is not
+    train_step(models[1], optimizer, batch, mask, lr=1e-3, clip=5.0, scaler=scalers[1])
+    assert_same(before, weights(models[1]))
+    assert scale < scalers[1].get_scale() < 2.0**127
+
+
+@pytest.mark.parametrize(
+    "capability, dtype", [((7, 5), torch.float16), ((8, 0), torch.bfloat16), ((9, 0), torch.bfloat16)]
+)
+def test_old_gpus_are_not_believed_to_have_bfloat16(monkeypatch, capability, dtype):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    assert precision(torch.device("cuda")) == dtype
+    assert precision(torch.device("cpu")) == torch.float32

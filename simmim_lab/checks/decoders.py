@@ -1,6 +1,7 @@
 """Checks of the exercises on decoders (lesson 03)."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +9,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from simmim_lab.checks.core import Answer, Verdict, check, compare, describe, form
+from simmim_lab.checks.core import Answer, Mistake, Verdict, check, compare, describe, form
 from simmim_lab.scenes import draw_scenes
 
 
@@ -20,23 +21,26 @@ from simmim_lab.scenes import draw_scenes
 )
 def linear_head_size(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`linear_head_size(dim, stride)` counts the parameters of SimMIM's head."""
-    dim, stride = (int(torch.randint(*limits, (), generator=rng)) for limits in ((33, 300), (11, 17)))
-    n = 3 * stride**2
+    dim, stride = (int(torch.randint(*limits, (), generator=rng)) for limits in ((33, 121), (11, 17)))
+    n = 3 * stride**2  # dim is never stride**2: with it two mistakes give one number
     mistakes = {
         "the bias is not counted": n * dim,
         "a bias belongs to each output of the map, not to each of the `dim` inputs": n * dim + dim,
         "that is the bias of a transposed convolution, one per colour; a kernel of 1 × 1 with the shuffle "
         "after it has one for each of its outputs": n * dim + 3,
         "the bias has as many numbers as the map has outputs, not 1": n * dim + 1,
+        "one bias for each pixel: each colour of a pixel has its own": n * dim + n // 3,
         "each pixel has three colours": n // 3 * dim + n // 3,
+        "each pixel has three colours, and the bias is missing": n // 3 * dim,
         "a square has stride * stride pixels, not stride": 3 * stride * dim + 3 * stride,
+        "a square has stride * stride pixels, and the bias is missing": 3 * stride * dim,
         "the kernel is 1 × 1: the map looks at one place, not at stride × stride places": n * dim * stride**2 + n,
         "that is how many numbers the head gives for one square; how many does it need for that?": n,
     }
     verdict = compare(answer(dim, stride), n * dim + n, mistakes, tolerance=0)
     yield f"counts weights and biases of a head with dim {dim} and stride {stride}", verdict
-    verdict = compare(answer(768, 16), 590_592, tolerance=0)
-    yield "counts 590,592 for SimMIM with a ViT-B, of dim 768 and stride 16", verdict
+    verdict = compare(answer(1024, 32), 3_148_800, tolerance=0)
+    yield "counts 3,148,800 for SimMIM with a Swin-B, of dim 1024 and stride 32", verdict
 
 
 @check(
@@ -57,20 +61,19 @@ def pixel_shuffle(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     if form(got, want.shape, want.dtype):
         return
 
-    scene = draw_scenes(1, 64, generator=rng).images[:, :, 16:56] / 255
-    squares = F.pixel_unshuffle(scene, 8)
-    wrong = {text: images[0] for text, images in _wrong_layouts(squares, 8).items()}
-    verdict = compare(answer(squares, 8)[0], scene[0], wrong, picture=True)
-    yield "puts each square of a picture of 40 × 64 pixels in its place", verdict
+    scenes = draw_scenes(2, 64, generator=rng).images[:, :, 16:56] / 255
+    squares = F.pixel_unshuffle(scenes, 8)
+    verdict = _compare_pictures(answer(squares, 8), scenes, _wrong_layouts(squares, 8))
+    yield "puts each square of two pictures of 40 × 64 pixels in its place", verdict
 
     batch = torch.randn(3, 27, 2, 4, generator=rng)
     verdict = compare(answer(batch, 3), F.pixel_shuffle(batch, 3), _wrong_layouts(batch, 3))
-    yield "works for several images and another stride", verdict
+    yield "works for three images and another stride", verdict
 
 
 @check(
     "Two steps: one matrix product at every place, then the pixel shuffle. In the first, the axis that the matrix "
-    "acts on must be the last one of a tensor, or be named in `einsum`.",
+    "acts on must be the last one of a tensor.",
     "Move the channels to the end: (batch, rows, cols, dim). Multiply by the transposed weight and add the bias. "
     "Move the channels back to where they were, with `permute` and not with `reshape`, and shuffle. "
     "(Or let `F.conv2d` do it: it wants the weight as (outputs, dim, 1, 1).)",
@@ -102,7 +105,8 @@ def linear_head(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
 
 @check(
     "Do it with a pencil for size 3, kernel 3, stride 2: input 0 writes to the outputs 0, 1, 2. Where does input "
-    "1 begin? Where does the last input end? That gives the length of the list.",
+    "1 begin? Where does the last input end? That gives the length of the list; with an IndexError it is too "
+    "short.",
     "Start with a list of zeros. A loop over the inputs, and inside it a loop over the kernel, can add 1 to the "
     "output at `start + k`, where the start moves on by the stride with each input.",
 )
@@ -115,26 +119,30 @@ def overlaps(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
 
     size = int(torch.randint(6, 10, (), generator=rng))
     kernel, stride = [(5, 2), (7, 2), (7, 3), (8, 3)][int(torch.randint(4, (), generator=rng))]
-    want = counts(size, kernel, stride)
+    got, want = answer(size, kernel, stride), counts(size, kernel, stride)
+    length = len(got) if isinstance(got, list | tuple) else 0
     endless = counts(size + 2 * kernel, kernel, stride)[kernel * stride :][: len(want)]
     mistakes = {
+        "the length is wrong: the last input starts at (size - 1) * stride and writes `kernel` values": (
+            (want + [0] * length)[:length]
+        ),
         "kernel // stride is only an average: some pixels get more, and those at the ends fewer": (
             [kernel // stride] * len(want)
         ),
         "where several inputs write to one output, each of them counts: add 1, do not set it to 1": [1]
         * len(want),
         "the middle is right, but at the two ends fewer inputs reach a pixel": endless,
-        "the list is cut off: the last kernel reaches beyond size * stride": want[: size * stride],
-        "the list is too long: the last input starts at (size - 1) * stride": want + [0] * stride,
-        "each input writes `kernel` pixels; yours write one less": [*counts(size, kernel - 1, stride), 0],
-        "each input writes `kernel` pixels; yours write one more": counts(size, kernel + 1, stride),
+        "each input writes `kernel` values, not `stride`": [1] * size * stride + [0] * (kernel - stride),
+        "each input writes `kernel` values; yours write one less": [*counts(size, kernel - 1, stride), 0],
+        "each input writes `kernel` values; yours write one more": counts(size, kernel + 1, stride),
         "kernel and stride are swapped": counts(size, stride, kernel),
         "the stride is ignored: the next input starts `stride` pixels further": counts(size, kernel, 1),
+        "each input must start `stride` further on": counts(size, kernel, 1) + [0] * ((size - 1) * (stride - 1)),
     }
-    yield (
-        f"counts size {size}, kernel {kernel}, stride {stride}",
-        compare(answer(size, kernel, stride), want, mistakes),
-    )
+    if isinstance(got, Tensor):
+        yield "returns a list", "expected a list, got a tensor: end with `.tolist()`"
+        return
+    yield f"counts size {size}, kernel {kernel}, stride {stride}", compare(got, want, mistakes)
     yield "gives 1 everywhere if kernel and stride are equal", compare(answer(4, 3, 3), [1] * 12)
     verdict = compare(answer(3, 2, 3), [1, 1, 0, 1, 1, 0, 1, 1])
     yield "leaves gaps of 0 if the kernel is shorter than the stride", verdict
@@ -144,9 +152,10 @@ def overlaps(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
 @check(
     "Think of a stamp. At each place the features decide what is on the stamp: `dim` kernels, weighted and added "
     "up. The stamp is pressed on the picture, and then moved on by the stride. What is already there stays.",
-    "Make an image of zeros. For the place (row, col) the stamp is the sum over dim of features times weight, of "
-    "shape (batch, colours, kernel, kernel): an `einsum` in which only dim is missing from the result. Add it "
-    "with `+=` to the square of the image whose upper left corner is (row * stride, col * stride).",
+    "Make an image of zeros. For the place (row, col) the stamp has the shape (batch, colours, kernel, kernel). "
+    "Give `features[:, :, row, col]` three more axes at the end, and `weight` one at the front; multiply, and sum "
+    "over dim (or write it as an `einsum`). Add the stamp with `+=` to the square of the image whose upper left "
+    "corner is (row * stride, col * stride).",
 )
 def transposed_convolution(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`transposed_convolution(features, weight, stride)` adds up a weighted kernel for each place."""
@@ -169,14 +178,18 @@ def transposed_convolution(answer: Answer, rng: Generator) -> Iterator[tuple[str
             layer(features, weight.transpose(0, 1), stride=2)
         ),
         "the features are added up too early: each one has a kernel of its own": layer(*summed, stride=2),
+        "the weighted kernels are averaged: add them up": want / 3,
+        "only the first feature is used": layer(features[:, :1], weight[:1], stride=2),
+        "all images are drawn from the first one's features": want[:1].repeat(2, 1, 1, 1),
         "the picture is cut off: the last kernel reaches beyond rows * stride": want[:, :, :6, :8],
         "the picture is too large: the last place starts at (rows - 1) * stride": F.pad(want, (0, 2, 0, 2)),
         "the stride is ignored: the next kernel starts `stride` pixels further": layer(features, weight),
+        "the squares must move on by `stride`": F.pad(layer(features, weight), (0, 3, 0, 2)),
         "the kernels lie side by side: they start `stride` pixels apart, not `kernel`": (
             layer(features, weight, stride=3)
         ),
     }
-    yield "adds the weighted kernels where they overlap", compare(answer(features, weight, 2), want, mistakes)
+    yield "draws two images with kernel 3 and stride 2", compare(answer(features, weight, 2), want, mistakes)
 
     for claim, kernel, stride in (
         ("takes another number of features than of colours", 4, 2),
@@ -237,13 +250,25 @@ def repaired_output(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
             ((values + m) * s).clamp(0, 1)
         ),
     }
-    wrong = {text: images[0] for text, images in mistakes.items()}
-    yield "shows the colours, within [0, 1]", compare(got[1][0], want[0], wrong, picture=True)
+    yield "shows the colours, within [0, 1]", _compare_pictures(got[1], want, mistakes)
+
+
+def _compare_pictures(got: object, want: Float[Tensor, "batch 3 height width"], mistakes: dict) -> Verdict:
+    """`compare`, and a picture of the first image that looks wrong when it is drawn, so cut off at 0 and 1."""
+    verdict = compare(got, want, mistakes)
+    if not isinstance(verdict, Mistake) or form(got, want.shape, want.dtype):
+        return verdict
+    drawn = (compare(*pair, picture=True) for pair in zip(got.clamp(0, 1), want, strict=True))
+    shown = next(filter(None, drawn), None)
+    return replace(shown, text=verdict.text) if shown else verdict
 
 
 def _wrong_layouts(channels: Float[Tensor, "batch 3*s*s rows cols"], stride: int) -> dict[str, Tensor]:
     """The images that known mistakes of a pixel shuffle lead to."""
     batch, _, rows, cols = channels.shape
+    shape = batch, 3, rows * stride, cols * stride
+    right = F.pixel_shuffle(channels, stride)
+    overlapping = (torch.arange(3)[:, None] + torch.arange(stride**2)).flatten()
     patterns = {
         "the channels are read in MAE's order (row, column, colour), not (colour, row, column)": (
             "b (i j c) h w -> b c (h i) (w j)"
@@ -255,7 +280,13 @@ def _wrong_layouts(channels: Float[Tensor, "batch 3*s*s rows cols"], stride: int
         "colours come before rows and columns: (batch, 3, height, width)": "b (c i j) h w -> b (h i) (w j) c",
     }
     wrong = {text: rearrange(channels, pattern, c=3, i=stride, j=stride) for text, pattern in patterns.items()}
-    wrong["a bare view or reshape moves no number: the axes must be reordered in between"] = channels.reshape(
-        batch, 3, rows * stride, cols * stride
-    )
+    wrong |= {
+        "a bare view or reshape moves no number: the axes must be reordered in between": channels.reshape(shape),
+        "rows of the map and rows in the square are in the wrong order: `rows` comes right before the row in the "
+        "square": rearrange(channels, "b (c i j) h w -> b c h w i j", c=3, i=stride).reshape(shape),
+        "colour c starts at channel c * stride * stride": F.pixel_shuffle(channels[:, overlapping], stride),
+        "the right part is empty: there are `cols` columns, not `rows`": F.pad(
+            right[..., : rows * stride], (0, (cols - rows) * stride)
+        ),
+    }
     return wrong

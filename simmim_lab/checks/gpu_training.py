@@ -23,7 +23,9 @@ def choose_precision(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         wrong = {
             text: {case: "bf16" if bf16(*case) else "fp16" for case in cases} for text, bf16 in mistakes.items()
         }
-        wrong |= {f"all of these are {other}": dict.fromkeys(cases, other) for other in ("bf16", "fp16", "fp32")}
+        wrong |= {
+            f"you say {other} for all of these": dict.fromkeys(cases, other) for other in ("bf16", "fp16", "fp32")
+        }
         return compare({case: answer(*case) for case in cases}, dict.fromkeys(cases, want), wrong)
 
     minor = int(torch.randint(1, 10, (), generator=rng))
@@ -33,6 +35,9 @@ def choose_precision(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         "8.0 itself is enough: `>=`, not `>`": lambda capability, claimed: capability > (8, 0),
         "all of 8.x is left out: `>=`, not `>`": lambda capability, claimed: capability[0] > 8,
         "later GPUs have bf16, too: `>=`, not `==`": lambda capability, claimed: capability[0] == 8,
+        "8.0 is the lowest of them, not the only one: `>=`, not `==`": lambda capability, claimed: (
+            capability == (8, 0)
+        ),
         "the minor number is compared alone: 9.0 is above 8.9": lambda capability, claimed: capability[1] >= 8,
         "the minor number has a say of its own: 9.0 is above 8.9": lambda capability, claimed: capability[1] > 0,
         'as texts "10.0" comes before "8.0": compare numbers': lambda capability, claimed: capability[0] < 10,
@@ -64,13 +69,15 @@ def training_memory(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
 
     for ema, adamw, sgd in (False, 16, 12), (True, 20, 16):
         wrong = {
-            "the average is counted, but `ema` is False": (20, 16),
+            "one number too many for each parameter; `ema` is False: is the average counted?": (20, 16),
             "the average is missing, but `ema` is True": (16, 12),
             "a number of 32 bits has 4 bytes, not 8": (2 * adamw, 2 * sgd),
             "the averaged weights are not trained: no gradient, nothing of the optimizer": (32, 24),
             "these are the weights alone; training keeps more": (adamw - 12, sgd - 8),
             "the optimizer's numbers are missing": (adamw - 8, sgd - 4),
             "each parameter has a weight and a gradient, 4 bytes each: one is missing": (adamw - 4, sgd - 4),
+            "the weight and its gradient are missing": (adamw - 8, sgd - 8),
+            "SGD with momentum keeps a number for each parameter, too": (adamw, sgd - 4),
             "AdamW keeps two numbers for each parameter, not one": (sgd, sgd),
             "SGD with momentum keeps one number for each parameter, not two": (adamw, adamw),
             "the optimizers are swapped": (sgd, adamw),
@@ -88,15 +95,18 @@ def training_memory(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
         claim = (
             "adds the average of the weights" if ema else "counts weights, gradients and the optimizer's numbers"
         )
-        got = {case: answer(*case) for case in want}
-        yield claim, compare(got, want, mistakes, tolerance=1e-9)
+        problem = compare({case: answer(*case) for case in want}, want, mistakes, tolerance=1e-9)
+        yield claim, problem
+        if problem:
+            return
 
 
 @check(
     "How many tokens does the picture have? Then go down the table: for each product of an (n × m) and an (m × k) "
     "matrix write n * m * k, in N and d. In how many of them does N appear twice?",
-    "Added up, the table gives 12 N d² + 2 N² d multiply-adds for one block. A multiply-add is two FLOP, and the "
-    "picture passes through `depth` blocks. N is (height / patch) * (width / patch).",
+    "N is (height / patch) * (width / patch). Four of the products are multiples of N * d * d, the other two are "
+    "N * N * d: add them up for one block. A multiply-add is two FLOP, and the picture passes through `depth` "
+    "blocks.",
 )
 def vit_flops(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`vit_flops(image_size, patch, dim, depth)` is the work of the blocks of a ViT for one picture, in FLOP."""
@@ -119,6 +129,7 @@ def vit_flops(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the picture is not square: rows * rows is not its number of patches": work(rows**2),
         "the picture is not square: columns * columns is not its number of patches": work(cols**2),
         "these are rows + columns tokens: multiply them": work(rows + cols),
+        "one token too many: the patches alone are tokens here": work(n + 1),
         "this is one block; there are `depth`": work(n) / depth,
         "this is training; the forward pass alone is asked for": 3 * work(n),
         "the MLP is 4 * dim wide inside": work(n, square=12),
@@ -129,7 +140,7 @@ def vit_flops(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     }
     size = rows * patch, cols * patch
     verdict = compare(answer(size, patch, d, depth), work(n), mistakes, tolerance=1e-9)
-    yield f"counts {depth} blocks of dim {d} on {n} tokens", verdict
+    yield f"counts {depth} blocks of dim {d} on {rows} × {cols} patches of {patch} × {patch} pixels", verdict
     verdict = compare(answer((32, 32), 4, 192, 12), 717_225_984, tolerance=1e-9)
     yield "counts 0.717 GFLOP for the course's vit_tiny", verdict
     verdict = compare(answer((224, 224), 16, 768, 12), 34_710_552_576, tolerance=1e-9)
@@ -160,6 +171,13 @@ def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         "this is the time until the last launch: a launch only puts work in a queue": (
             images / (launched[-1] - launched[warmup])
         ),
+        "this is the time from the first launch to the last: a launch only puts work in a queue": (
+            images / (launched[-1] - launched[0])
+        ),
+        "the clock stops when the last step is launched; wait until it is finished": (
+            images / (launched[-1] - done[warmup - 1])
+        ),
+        "the warm-up is `warmup` steps, not one": batch * (warmup + timed - 1) / (total - done[0]),
         "the warm-up is counted, both its images and its time": batch * (warmup + timed) / total,
         "the images of the warm-up are counted, but not its time": batch * (warmup + timed) / elapsed,
         "the time of the warm-up is counted, but not its images": images / total,
@@ -226,6 +244,10 @@ def minutes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the utilisation is the share that is used, not the share that is lost": want * used / (1 - used),
         "the utilisation is a share, not a percentage": want * 100,
         "these are seconds": want * 60,
+        "a minute has 60 seconds: divide the seconds by 60": want * 3600,
+        "`flops_per_image` counts products and sums already: twice as much is too much": want * 2,
+        "keep the fraction: do not round": round(want),
+        "keep the fraction: do not cut it off": int(want),
         "these are hours": want / 60,
         "these are days": want / 60 / 24,
         "the number of epochs is missing": want / epochs,
@@ -234,7 +256,9 @@ def minutes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     }
     got = answer(images, epochs, giga * 1e9, tera * 1e12, used)
     yield "divides the work of training by the speed of the GPU", compare(got, want, mistakes, tolerance=1e-9)
-    verdict = compare(answer(1_000, 2, 1e9, 1e12, 0.5), 0.2, tolerance=1e-9)
+    verdict = compare(
+        answer(1_000, 2, 1e9, 1e12, 0.5), 0.2, {"keep the fraction of the minute": 0}, tolerance=1e-9
+    )
     yield "gives 0.2 minutes for the example", verdict
     got = answer(1_281_167, 800, 34_710_552_576, 65e12, 0.23)
     want = 3 * 1_281_167 * 800 * 34_710_552_576 / (65e12 * 0.23) / 60
@@ -289,6 +313,11 @@ def _wrong_crops(images: Tensor, tops: Tensor, lefts: Tensor, size: int) -> dict
         "all images are cut at the offset of the first one": everywhere[:, :, 0],
         "all images are cut at the offset of the last one": everywhere[:, :, -1],
         "tops and lefts are swapped": _crops(images, lefts, tops, size),
+        "`tops` says where the columns begin, too: that is for `lefts`": _crops(images, tops, tops, size),
+        "all colours are the first one": want[:, :1].expand_as(want),
+        "the images are joined along the colours: `torch.stack` makes a new axis, `torch.cat` does not": (
+            want.flatten(0, 1)
+        ),
         "every image is cut at the offsets of all: index the images, too": everywhere,
         "all squares are cut from the first image": everywhere[0].movedim(1, 0),
         "the square starts one pixel too late": _crops(images, tops + 1, lefts + 1, size),

@@ -1,6 +1,8 @@
 """Checks of the exercises on the loss (lesson 04)."""
 
+import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -13,9 +15,10 @@ from simmim_lab.checks.core import Answer, Verdict, check, compare, describe, fi
 @check(
     "The mask has one entry for each patch, the errors have one for each value of each pixel. Bring the mask to "
     "the size of the errors first. Then ask how many values you add up.",
-    "`masking.to_pixels` enlarges the mask, and `[:, None]` gives it a place for the channels. Set the visible "
-    "squared errors to 0 with `masked_fill` (a product would not do: infinity times 0 is nan). Add up, and divide "
-    "by hidden pixels times channels. A tiny number added to the count turns 0 / 0 into 0.",
+    "`masking.to_pixels(mask, patch)` enlarges the mask (`patch` is height // rows), and `[:, None]` gives it a "
+    "place for the channels. Set the visible squared errors to 0 with `masked_fill` (a product would not do: "
+    "infinity times 0 is nan). Add up, and divide by hidden pixels times channels. A tiny number added to the "
+    "count turns 0 / 0 into 0.",
 )
 def masked_mse(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`masked_mse(prediction, target, mask)` is the mean squared error over the hidden values of the batch."""
@@ -35,6 +38,7 @@ def masked_mse(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "it is divided twice: a mean is taken, and then it is divided by the count": squares.mean() / hidden.sum(),
         "visible errors count: the mask is not used": (errors**2).mean(),
         "it divides by hidden pixels, but each pixel has one value for each channel": want * target.shape[1],
+        "it divides by 3 channels: take their number from the shape": want * target.shape[1] / 3,
         "it divides by hidden patches, but each is a square of pixels with several channels": (
             squares.sum() / mask.sum()
         ),
@@ -59,11 +63,12 @@ def masked_mse(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     )
     overflow = prediction.clone()
     overflow[tuple((~hidden).nonzero()[0])] = torch.inf
-    changed = not bool(torch.as_tensor(answer(overflow, target, mask)).isfinite().all())
-    yield (
-        "ignores an infinite visible value",
-        first((changed, "it becomes infinite or nan: set visible errors to 0, since infinity * 0 is nan")),
+    infinite = answer(overflow, target, mask)
+    problem = first(
+        (infinite != infinite, "it becomes nan: set visible errors to 0, since infinity * 0 is nan"),
+        (infinite == torch.inf, "it becomes infinite: a visible value counts"),
     )
+    yield "ignores an infinite visible value", problem or compare(infinite, got)
 
 
 @check(
@@ -76,21 +81,26 @@ def best_constant(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     """`best_constant(values, loss)` is the one answer to all values with the smallest "mse" or "l1" loss."""
     count = 7 + 2 * int(torch.randint(2, (1,), generator=rng))
     sorted_values = 100 + (0.5 + torch.rand(count, generator=rng)).cumsum(0)
-    sorted_values[-1] += 40  # one outlier, so that the mean is no median
-    shift = int(torch.randint(2, count - 1, (1,), generator=rng))  # so that the median is not in the middle
-    values = sorted_values.roll(shift)
+    sorted_values[-1] += 60  # one outlier, so that the mean is no median
     ordered, middle = sorted_values.tolist(), count // 2
+    shift = middle - 1 + 3 * int(torch.randint(2, (1,), generator=rng))
+    values = sorted_values.roll(shift)  # the second smallest or second largest comes into the middle place
     mean, median = values.mean().item(), ordered[middle]
     common = {
         "it lies halfway between the smallest and the largest value": (ordered[0] + ordered[-1]) / 2,
-        "only answers from 0 to 1 are tried, but the values lie elsewhere": 1.0,
+        "it is the smallest value": ordered[0],
+        "it is the largest value": ordered[-1],
     }
     mistakes = {
         "it is the median, the best answer for L1": median,
+        "only the given values are tried, but the best answer lies between them": min(
+            ordered, key=lambda value: abs(value - mean)
+        ),
         "it is the smallest loss: return the answer that has it": (values - mean).square().mean().item(),
         "it is the sum: divide by the number of values": values.sum().item(),
     }
-    yield "is best for MSE", compare(answer(values, "mse"), mean, mistakes | common)
+    got = answer(values, "mse")
+    yield "is best for MSE", compare(got, mean, mistakes | common | _searched(got, mean, 0.005))
     mistakes = {
         "it is the mean, the best answer for MSE: one far value moves it": mean,
         "it is the middle of the values as they came: sort them first": values[middle].item(),
@@ -98,7 +108,8 @@ def best_constant(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "it is one place above the middle": ordered[middle + 1],
         "it is the smallest loss: return the answer that has it": (values - median).abs().mean().item(),
     }
-    problem = compare(answer(values, "l1"), median, mistakes | common)
+    got = answer(values, "l1")
+    problem = compare(got, median, mistakes | common | _searched(got, median, 0.005))
     yield "is best for L1", problem
     if problem:
         return
@@ -145,6 +156,10 @@ def loss_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "it divides by all values, not by the hidden ones": 2 * errors / hidden.numel(),
         "it is not divided by the number of hidden values": 2 * errors,
         "it divides by hidden pixels, but each pixel has one value for each channel": want * target.shape[1],
+        "it divides by 3 channels: take their number from the shape": want * target.shape[1] / 3,
+        "it divides by hidden patches, but each is a square of pixels with several channels": (
+            2 * errors / mask.sum()
+        ),
         "it divides by the hidden values of each image, but the loss is one mean over the whole batch": (
             2 * errors / hidden.sum((1, 2, 3), keepdim=True)
         ),
@@ -163,8 +178,9 @@ def loss_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
 
 
 @check(
-    "Every row is a patch of its own. Along which dimension do you take its mean? And what should the deviation "
-    "of a patch be whose values are all equal?",
+    "Every row is a patch of its own. Along which dimension do you take its mean? Does the mean keep this "
+    "dimension, so that it fits to the rows? And what should the deviation of a patch be whose values are all "
+    "equal?",
     "`mean(dim=1, keepdim=True)` keeps the shape (n, 1). `var` is unbiased unless you tell it otherwise. Add 1e-6 "
     "to the variance *before* the root: a flat patch then has the deviation 0.001. Return all three.",
 )
@@ -187,7 +203,7 @@ def normalize_patches(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     problem = first(
         (shapes[0] == (n, 1), "the first of the three must be the normalised patches"),
         (shapes[1] == (n,), "means of shape (n,) do not broadcast over rows: `keepdim=True` makes it (n, 1)"),
-        (shapes[1] in {(d,), (1, d)}, "the mean is taken over the batch (dimension 0): each row needs its own"),
+        (shapes[1] in {(d,), (1, d)}, "the mean is taken over the rows (dimension 0): each row needs its own"),
         (shapes[1] in {(), (1,), (1, 1)}, "there is one mean for all patches: each row needs its own"),
     )
     sizes = (n, d), (n, 1), (n, 1)
@@ -208,6 +224,7 @@ def normalize_patches(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     }
     yield "gives the unbiased deviation of each patch", compare(std, true_std, mistakes)
     mistakes = {
+        "brackets: (patch - mean) / std": patches - true_mean / true_std,
         "the mean is not subtracted": patches / true_std,
         "it is not divided by the deviation": centred,
         "it is divided by the variance, not by its root": centred / var,
@@ -249,11 +266,20 @@ def repaired_loss(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "visible outputs count: x is masked but y is not, so y is asked to be black there": (
             (y - x * hidden).square().mean()
         ),
+        "at visible places y is compared with 0: multiply the error by 1 - mask": (
+            (y - x * hidden).square().sum() / hidden.sum()
+        ),
         "visible outputs count: the mask is not used": (errors**2).mean(),
         "it averages over the visible values: in the article 1 = visible": errors[~hidden].square().mean(),
         "it is the sum: formula (4.4) divides by N": squares.sum(),
         "it is divided twice: `nn.MSELoss()` has already divided by all values": squares.mean() / hidden.sum(),
         "the article's mask has an entry for each channel, so do not divide by the channels again": want / 3,
+        "it divides by the hidden entries of one channel: those of all channels count": (
+            squares.sum() / hidden[:, 0].sum()
+        ),
+        "a mask of whole numbers picks images: compare it with 0 to get a boolean one": (
+            errors[hidden.long()].square().mean()
+        ),
         "it is the mean of each image's mean: N counts the hidden values of the whole batch": (
             squares.sum((1, 2, 3)) / hidden.sum((1, 2, 3))
         ).mean(),
@@ -293,7 +319,7 @@ def best_smooth_l1(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
     side = 1 if torch.rand(1, generator=rng) < 0.5 else -1
     spread = torch.linspace(-0.2, 0.2, 5) + 0.04 * torch.rand(5, generator=rng)
     near = 20 + torch.rand(1, generator=rng) + spread
-    far = near[2] + side * (20 + 5 * torch.rand(2, generator=rng))
+    far = near[2] + side * (10 + 5 * torch.rand(2, generator=rng))
     values = torch.cat([near, far])[torch.randperm(7, generator=rng)]
     want = (near.sum() + 2 * side) / 5  # the five pull with their errors, and the two with 1 each
     mean, median = values.mean().item(), values.median().item()
@@ -306,15 +332,31 @@ def best_smooth_l1(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
             values.clamp(median - 1, median + 1).mean().item()
         ),
         "it is the smallest loss: return the answer that has it": smooth_l1_loss(want.expand(7), values).item(),
+        "it is the loss of the mean: return the answer with the smallest": (
+            smooth_l1_loss(values.mean().expand(7), values).item()
+        ),
         "it is the smallest value: does the search go the wrong way?": values.min().item(),
         "it is the largest value: does the search go the wrong way?": values.max().item(),
         "it is the best of the values, but an answer between them is better": (near[-1 if side > 0 else 0].item()),
     }
-    yield "is where all pulls cancel", compare(answer(values), want.item(), mistakes)
+    got, want = answer(values), want.item()
+    yield "is where all pulls cancel", compare(got, want, mistakes | _searched(got, want, 0.1))
     close = 3 + 0.5 * torch.rand(4, generator=rng)
     yield "is the mean when all values are near", compare(answer(close), close.mean().item(), tolerance=1e-3)
     got = answer(torch.tensor([0.0, 0.0, 9.0]))
     yield "gives 0.5 for the values 0, 0 and 9", compare(got, 0.5, tolerance=1e-3)
+
+
+def _searched(got: Any, want: float, reach: float) -> dict[str, Any]:
+    """The mistakes of a search: `got` where it is such a one, else NaN. `reach` is relative to `want`."""
+    near = {
+        "only answers from 0 to 1 are tried, but the values lie elsewhere": (1.0, 0.11),
+        "it is near, but not near enough: does it need more steps or a finer grid?": (want, reach),
+    }
+    return {
+        text: math.nan if compare(got, value, tolerance=tolerance) else got
+        for text, (value, tolerance) in near.items()
+    }
 
 
 def _batch(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -21,9 +21,9 @@ from simmim_lab.images import load
 def compose(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`compose(image, prediction, mask)` fills what is hidden with the prediction."""
     # As many images as channels: a mask without its channel axis broadcasts, and only its values are wrong.
-    image, prediction = load("photos", "test").batch(6, rng)[:, :, 4:28].chunk(2)
-    image, prediction = 0.5 + 0.5 * image, 0.5 * prediction  # light and dark
-    mask = masking.to_pixels(masking.random_mask(3, (6, 8), 0.5, generator=rng), 4)
+    photographs = load("photos", "test").images[[5, 1130, 1500], :, 4:28] / 255
+    image, prediction = 0.5 + 0.5 * photographs, 0.5 * torch.rand(3, 3, 24, 32, generator=rng)  # light, dark
+    mask = masking.to_pixels(masking.random_mask(3, (6, 8), 0.3, generator=rng), 4)
     hidden = mask[:, None]
     got = answer(image, prediction, mask)
     problem = form(got, image.shape, image.dtype)
@@ -50,7 +50,7 @@ def compose(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     problem = compare(got, want, mistakes)
     if problem:  # show the first wrong image
         pictures = (compare(*pair, picture=True) for pair in zip(got, want, strict=True))
-        problem = replace(next(filter(None, pictures)), text=problem)
+        problem = replace(next(filter(None, pictures)), text=problem.text)
     yield "takes visible pixels from the image and hidden ones from the prediction", problem
     if problem:
         return
@@ -148,7 +148,7 @@ def error_per_hidden_value(answer: Answer, rng: Generator) -> Iterator[tuple[str
 def hidden_psnr(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`hidden_psnr(images, filled, hidden)` is the PSNR of the hidden values of a batch in dB."""
     images = 0.2 + 0.6 * torch.rand(3, 3, 8, 10, generator=rng)
-    share, size = torch.tensor([[0.8, 0.5, 0.3], [0.005, 0.025, 0.1]])[:, :, None, None, None]  # one per image
+    share, size = torch.tensor([[0.8, 0.5, 0.3], [0.001, 0.02, 0.1]])[:, :, None, None, None]  # one per image
     hidden = torch.rand(images.shape, generator=rng) < share
     lighter = torch.rand(images.shape, generator=rng) < 0.9  # the error of most values
     filled = images + torch.where(lighter, size, -size)

@@ -20,7 +20,9 @@ from simmim_lab.training import Recipe
 def split_photographs(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`split_photographs(photographs, count, generator)` keeps all crops of a photograph on one side."""
     names = 1000 + torch.randperm(9000, generator=rng)[:40]
-    crops = names.repeat_interleave(torch.randint(2, 6, (40,), generator=rng))
+    sizes = torch.randint(2, 6, (40,), generator=rng)
+    sizes[20] = 60  # a draw of crops meets this photograph nearly every time
+    crops = names.repeat_interleave(sizes)
     photographs = crops[torch.randperm(len(crops), generator=rng)].tolist()
     seed = int(torch.randint(10_000, (1,), generator=rng))
 
@@ -45,14 +47,20 @@ def split_photographs(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
             (bool(both), f"{len(both)} photographs have crops on both sides: deal out photographs, not crops"),
         ),
     )
+    nothing = (
+        "nothing is in validation: photographs need not be called 0, 1, 2, ..., and no number is found in a set "
+        "of tensors"
+    )
     yield (
         "uses every crop once",
         first(
-            (not got[1], "nothing is in validation: photographs need not be called 0, 1, 2, ..."),
+            (not got[1], nothing),
             (bool(missing), f"{len(missing)} of {len(photographs)} crops lie on neither side"),
             (often > 0, f"{often} places come twice"),
         ),
     )
+    if both or not got[1]:
+        return
     problem = first(
         ((len(training), len(validation)) == (10, 30), "the two sides are swapped: training comes first"),
         (len(validation) < 10, f"expected 10 photographs, got {len(validation)}: is one drawn twice?"),
@@ -68,9 +76,17 @@ def split_photographs(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         ),
     )
     if not problem:
-        never = set(photographs) - {photographs[place] for k in range(80) for place in sides(seed + k)[1]}
-        text = f"in 80 splits {len(never)} of 40 photographs were never in validation"
-        yield "lets every photograph have its turn", first((bool(never), text))
+        turns = [{photographs[place] for place in sides(seed + k)[1]} for k in range(80)]
+        never = len(set(photographs).difference(*turns))
+        large = sum(names[20].item() in turn for turn in turns)  # 20 of 80 are expected
+        why = "draw among photographs, in which each stands once"
+        yield (
+            "gives all photographs the same chance",
+            first(
+                (never > 0, f"in 80 splits {never} of 40 photographs were never in validation"),
+                (large > 50, f"the one with most crops was in validation in {large} of 80 splits: {why}"),
+            ),
+        )
 
 
 def _not_places(sides: list, count: int) -> str | None:
@@ -100,13 +116,18 @@ def _not_places(sides: list, count: int) -> str | None:
 def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`lr_at(done, lr, min_lr, warmup)` is the learning rate: a linear warm-up, then half a cosine."""
     low, high, w = (torch.rand(3, generator=rng) * torch.tensor([0.1, 0.4, 0.2])).tolist()
-    low, high, w = 0.1 + low, 0.4 + high, 0.1 + w
+    low, high, w = round(0.1 + low, 3), round(0.4 + high, 3), round(0.1 + w, 3)
+
+    def calls(done, rates, w=w):
+        """The rates by the call that should give them, as a learner can repeat it."""
+        texts = [f"lr_at({d:.4g}, {high}, {low}, {w})" for d in done.tolist()]
+        return dict(zip(texts, rates, strict=True))
 
     def wanted(done, w=w):
-        return [Recipe(steps=1, lr=high, min_lr=low, warmup=w).lr_at(d) for d in done.tolist()]
+        return calls(done, [Recipe(steps=1, lr=high, min_lr=low, warmup=w).lr_at(d) for d in done.tolist()], w)
 
     def given(done, w=w):
-        return [answer(d, high, low, w) for d in done.tolist()]
+        return calls(done, [answer(d, high, low, w) for d in done.tolist()], w)
 
     pi, between = torch.pi, high - low
     done = w * torch.tensor([0.25, 0.75], dtype=torch.double)
@@ -123,6 +144,7 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the warm-up is a straight line, not a curve": (high * (1 - (pi * done / w).cos()) / 2).tolist(),
         "that is the share of the warm-up that is over: how high is the rate then?": (done / w).tolist(),
     }
+    mistakes = {text: calls(done, rates) for text, rates in mistakes.items()}
     yield "rises in a straight line from 0", compare(given(done), wanted(done), mistakes, tolerance=1e-6)
 
     p = torch.tensor([0.2, 0.6, 0.95], dtype=torch.double)  # shares of the rest
@@ -158,10 +180,11 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "it falls too low: the cosine goes from 1 to -1, so move it up and halve it": low + between * wave,
         "it rises: at the end of the warm-up the rate is highest": low + between * (1 - wave) / 2,
     }
-    mistakes = {text: value.tolist() for text, value in mistakes.items()}
+    mistakes = {text: calls(done, rates.tolist()) for text, rates in mistakes.items()}
     yield "falls along a cosine after it", compare(given(done), wanted(done), mistakes, tolerance=1e-6)
     ends = torch.tensor([w, 1.0], dtype=torch.double)
-    yield "is `lr` after the warm-up and `min_lr` at the end", compare(given(ends), [high, low], tolerance=1e-6)
+    verdict = compare(given(ends), calls(ends, [high, low]), tolerance=1e-6)
+    yield "is `lr` after the warm-up and `min_lr` at the end", verdict
     ends = torch.tensor([0.0, 0.3, 1.0])
     yield "works without a warm-up", compare(given(ends, 0.0), wanted(ends, 0.0), tolerance=1e-6)
 
@@ -184,6 +207,10 @@ def decaying(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "encoder.cls_token": (1, 1, dim),
         "encoder.positions": (8, 8, dim),
         "encoder.relative.table": (225, 2),
+        "encoder.relative_bias_table": (225, 4),
+        "encoder.table_mixer": (dim, 64),
+        "encoder.mixers.token": (64, 64),
+        "decoder.project.down": (dim, 8),
         "encoder.patch_embed.weight": (dim, 3, 4, 4),
         "encoder.patch_embed.bias": (dim,),
         "encoder.token_mixer.weight": (64, 64),
@@ -220,18 +247,22 @@ def decaying(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         (got == set(shapes), "everything decays: who is spared?"),
         (got == set(shapes) - want, "the two groups are swapped: return what decays"),
         (not got, "nothing decays: what of the matrices?"),
+        (
+            convolutions <= got and all(len(shapes[name]) > 2 for name in got),
+            "only shapes with more than two numbers decay: two are enough",
+        ),
     )
     plain = want - convolutions - tricky
-    yield "lets matrices decay", problem or wrong(plain - got, " should decay")
+    why = " should decay: it is a matrix, and its name does not *end* in positions, table or _token"
+    yield "lets matrices decay", problem or wrong(plain - got, why)
     if problem:
         return
-    why = " should decay: the kernel of a convolution has more than two dimensions"
-    yield "lets convolutions decay, too", wrong(convolutions - got, why)
-    why = " should be spared: it has fewer than two dimensions, whatever its name says"
-    yield "spares biases, norms and factors", wrong(got & vectors, why)
-    why = " should be spared, though it has two or more dimensions: see the end of its name"
-    yield "spares tokens, positions and tables", wrong(got & levels, why)
-    why = " should decay: it is a matrix, and only the *end* of a name counts"
+    convolution = " should decay: the kernel of a convolution has more than two dimensions"
+    yield "lets convolutions decay, too", wrong(convolutions - got, convolution)
+    vector = " should be spared: it has fewer than two dimensions, whatever its name says"
+    yield "spares biases, norms and factors", wrong(got & vectors, vector)
+    level = " should be spared, though it has two or more dimensions: see the end of its name"
+    yield "spares tokens, positions and tables", wrong(got & levels, level)
     yield "goes by the end of a name, not by a word inside", wrong(tricky - got, why)
 
 
@@ -313,6 +344,8 @@ def sgd_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     problem = None
     if not isinstance(got, list | tuple) or len(got) != 2:
         problem = f"expected two things, (loss, new weight), got {describe(got)}"
+    elif isinstance(got[0], Tensor) and got[0].shape == weight.shape:
+        problem = "the loss comes first, then the new weight"
     problem = problem or form(got[1], weight.shape, weight.dtype)
     yield "returns a loss and a new weight", problem
     if problem:
@@ -321,6 +354,10 @@ def sgd_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     loss, gradient = loss_and_gradient(inputs)
     errors = inputs @ weight - values
     mixed_up = {
+        "the errors of visible values are added, too: they must not count": (
+            errors.square().sum() / 13,
+            2 / 13 * inputs.T @ errors,
+        ),
         "the hidden values are among the inputs: the answer is given away": loss_and_gradient(values),
         "all errors count: those of visible values must not": loss_and_gradient(inputs, hidden | True),
         "the errors of visible values count, those of hidden ones should": loss_and_gradient(inputs, ~hidden),
@@ -330,6 +367,8 @@ def sgd_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     mistakes = {text: pair[0] for text, pair in mixed_up.items()} | {
         "that is a sum: divide by the number of hidden values": loss * 13,
         "that is divided by all values: divide by the number of hidden ones": loss * 13 / 24,
+        "that is divided by the number of pictures: divide by the number of hidden values": loss * 13 / 6,
+        "that is the mean of the absolute errors: square them": (errors * hidden).abs().sum() / 13,
         "a mean for each picture, then their mean: take one mean over all hidden values": (
             ((errors * hidden).square().sum(1) / counts[:, 0]).mean()
         ),
@@ -364,6 +403,7 @@ def sgd_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     mistakes = {text: weight - lr * step for text, step in steps.items()} | {
         "that is the gradient: take a step with it": gradient,
         "the step stands in the place of the weight": -lr * gradient,
+        "that is `lr` times the gradient: subtract it from the weight": lr * gradient,
     }
     yield "moves the weight against the gradient", compare(got[1], weight - lr * gradient, mistakes)
 
@@ -382,13 +422,17 @@ def mask_of_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
     mask = answer(shape, seed, step)
     problem = form(mask, shape, torch.float32)
     problem = problem or first(
-        (bool(((mask != 0) & (mask != 1)).any()), "expected only 0 and 1, got other numbers: toss coins")
+        (bool(((mask != 0) & (mask != 1)).any()), "expected only 0 and 1, got other numbers: toss coins"),
+        (
+            bool((mask == mask[:1, :1, :1, :1]).all()),
+            "all values are the same: `randint` never draws its upper end",
+        ),
     )
     yield "returns numbers 0 and 1 of the given shape", problem
     if problem:
         return
 
-    def same(one, other):
+    def same(one, other, shape=shape):
         return compare(answer(shape, *one), answer(shape, *other)) is None
 
     problem = first(
@@ -408,23 +452,28 @@ def mask_of_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
     )
     yield (
         "draws anew for every step",
-        first((same((seed, step), (seed, step + 1)), "two steps have one mask: nothing new is asked")),
+        first((same((seed, step), (seed, step + 1)), "two steps have one mask: is `step` used?")),
     )
     yield (
         "draws anew for every seed",
         first(
             (
                 same((seed, step), (seed + 1, step)),
-                "two seeds have one mask: is `seed` used? (Of a large one torch takes the last 32 bits.)",
+                "two seeds have one mask: is `seed` used? (Of a large seed torch takes only the last 32 bits.)",
             )
         ),
     )
-    pairs = [((seed + 1, 0), (seed, factor)) for factor in (10, 100, 1000)]
+    pairs = [((1, 0), (0, factor)) for factor in (10, 31, 100, 1000, 1024, 9999)]  # factor * seed + step
+    pairs += [((factor, 0), (0, 1)) for factor in range(2, 100)]  # seed + factor * step
     pairs += [
         ((seed, 123), (10 * seed + 1, 23)),
         ((seed + 1, step), (seed, step + 1)),
         ((seed, step), (step, seed)),
         ((seed, 0), (seed + 1, 0)),
     ]
-    shared = [f"seed {a} at step {b} and seed {c} at step {d}" for (a, b), (c, d) in pairs if same((a, b), (c, d))]
+    shared = [
+        f"seed {a} at step {b} and seed {c} at step {d}"
+        for (a, b), (c, d) in pairs
+        if same((a, b), (c, d), (2, 3, 8, 8))
+    ]
     yield "gives every pair of seed and step its own", f"{shared[0]} share a mask" if shared else None

@@ -69,6 +69,21 @@ def outputs_only(dim, stride):
     return 3 * stride**2
 
 
+@wrong("linear_head_size", "one bias for each pixel: each colour of a pixel has its own")
+def bias_of_pixels(dim, stride):
+    return dim * 3 * stride**2 + stride**2
+
+
+@wrong("linear_head_size", "each pixel has three colours, and the bias is missing")
+def no_colours_no_bias(dim, stride):
+    return dim * stride**2
+
+
+@wrong("linear_head_size", "a square has stride * stride pixels, and the bias is missing")
+def stride_not_squared_no_bias(dim, stride):
+    return 3 * dim * stride
+
+
 # pixel_shuffle
 
 
@@ -148,6 +163,41 @@ def height_and_width_swapped(features, stride):
 @wrong("pixel_shuffle", "colours come before rows and columns")
 def colours_last(features, stride):
     return with_einops(features, stride).permute(0, 2, 3, 1)
+
+
+@wrong("pixel_shuffle", "`rows` comes right before the row in the square")
+def grid_before_square(features, stride):
+    batch, _, rows, cols = features.shape
+    split = features.view(batch, 3, stride, stride, rows, cols)
+    return split.permute(0, 1, 4, 5, 2, 3).reshape(batch, 3, rows * stride, cols * stride)
+
+
+@wrong("pixel_shuffle", "colour c starts at channel c * stride * stride")
+def colours_overlap(features, stride):
+    batch, _, rows, cols = features.shape
+    image = features.new_zeros(batch, 3, rows * stride, cols * stride)
+    for c in range(3):
+        for i in range(stride):
+            for j in range(stride):
+                image[:, c, i::stride, j::stride] = features[:, c + i * stride + j]
+    return image
+
+
+@wrong("pixel_shuffle", "there are `cols` columns, not `rows`")
+def square_map(features, stride):
+    batch, _, rows, cols = features.shape
+    image = features.new_zeros(batch, 3, rows * stride, cols * stride)
+    for row in range(rows):
+        for col in range(rows):
+            square = features[:, :, row, col].reshape(batch, 3, stride, stride)
+            y, x = row * stride, col * stride
+            image[:, :, y : y + stride, x : x + stride] = square
+    return image
+
+
+@wrong("pixel_shuffle", "at [1, ")
+def first_image_for_all(features, stride):
+    return with_einops(features[:1].expand_as(features), stride)
 
 
 @wrong("pixel_shuffle", "expected the shape (1, 3, 2, 2)")
@@ -291,14 +341,47 @@ def no_ends(size, kernel, stride):
     return [len(range(y % stride, kernel, stride)) for y in range(length)]
 
 
-@wrong("overlaps", "the list is cut off")
+@wrong("overlaps", "the length is wrong")
 def cut_off(size, kernel, stride):
     return add_one(size, kernel, stride)[: size * stride]
 
 
-@wrong("overlaps", "the list is too long")
+@wrong("overlaps", "the length is wrong")
 def too_long(size, kernel, stride):
     return add_one(size, kernel, stride) + [0] * stride
+
+
+@wrong("overlaps", "the last input starts at (size - 1) * stride and writes `kernel` values")
+def a_little_too_long(size, kernel, stride):
+    counts = [0] * (size * stride + kernel - 1)
+    for i in range(size):
+        for k in range(kernel):
+            counts[i * stride + k] += 1
+    return counts
+
+
+@wrong("overlaps", "the last input starts at (size - 1) * stride and writes `kernel` values")
+def one_too_short(size, kernel, stride):
+    length = (size - 1) * stride + kernel - 1
+    return [sum(0 <= y - i * stride < kernel for i in range(size)) for y in range(length)]
+
+
+@wrong("overlaps", "each input must start `stride` further on")
+def no_stride_in_the_index(size, kernel, stride):
+    counts = [0] * ((size - 1) * stride + kernel)
+    for i in range(size):
+        for k in range(kernel):
+            counts[i + k] += 1
+    return counts
+
+
+@wrong("overlaps", "each input writes `kernel` values, not `stride`")
+def writes_stride_values(size, kernel, stride):
+    counts = [0] * ((size - 1) * stride + kernel)
+    for i in range(size):
+        for k in range(stride):
+            counts[i * stride + k] += 1
+    return counts
 
 
 @wrong("overlaps", "yours write one less")
@@ -325,7 +408,7 @@ def without_stride(size, kernel, stride):
     return add_one(size, kernel, 1)
 
 
-@wrong("overlaps", "got a tensor of shape")
+@wrong("overlaps", "expected a list, got a tensor: end with `.tolist()`")
 def tensor_of_counts(size, kernel, stride):
     return torch.tensor(add_one(size, kernel, stride))
 
@@ -352,6 +435,19 @@ def stamp(features, weight, stride):
             y, x = row * stride, col * stride
             square = torch.einsum("bd,dcij->bcij", features[:, :, row, col], weight)
             image[:, :, y : y + kernel, x : x + kernel] += square
+    return image
+
+
+@right("transposed_convolution")
+def stamp_with_more_axes(features, weight, stride):
+    batch, _, rows, cols = features.shape
+    _, colours, kernel, _ = weight.shape
+    image = torch.zeros(batch, colours, (rows - 1) * stride + kernel, (cols - 1) * stride + kernel)
+    for row in range(rows):
+        for col in range(cols):
+            y, x = row * stride, col * stride
+            weighted = features[:, :, row, col, None, None, None] * weight[None]
+            image[:, :, y : y + kernel, x : x + kernel] += weighted.sum(1)
     return image
 
 
@@ -445,6 +541,29 @@ def too_large(features, weight, stride):
 @wrong("transposed_convolution", "the stride is ignored")
 def stride_one(features, weight, stride):
     return stamp(features, weight, 1)
+
+
+@wrong("transposed_convolution", "the squares must move on by `stride`")
+def stride_one_in_the_right_size(features, weight, stride):
+    image = torch.zeros_like(stamp(features, weight, stride))
+    squares = stamp(features, weight, 1)
+    image[:, :, : squares.shape[2], : squares.shape[3]] = squares
+    return image
+
+
+@wrong("transposed_convolution", "the weighted kernels are averaged: add them up")
+def mean_of_the_kernels(features, weight, stride):
+    return stamp(features, weight, stride) / len(weight)
+
+
+@wrong("transposed_convolution", "only the first feature is used")
+def first_feature_only(features, weight, stride):
+    return stamp(features[:, :1], weight[:1], stride)
+
+
+@wrong("transposed_convolution", "all images are drawn from the first one's features")
+def first_features_for_all(features, weight, stride):
+    return stamp(features[:1].expand_as(features), weight, stride)
 
 
 @wrong("transposed_convolution", "the kernels lie side by side")
@@ -560,6 +679,11 @@ def places_changed(values, mean, std):
 @wrong("repaired_output", "the mean is added before the product")
 def mean_too_early(values, mean, std):
     return values, ((values + mean.view(3, 1, 1)) * std.view(3, 1, 1)).clamp(0, 1)
+
+
+@wrong("repaired_output", "at [1, ")
+def first_picture_for_all(values, mean, std):
+    return values, linear_output(values, mean, std)[1][:1].expand_as(values)
 
 
 @wrong("repaired_output", "expected two tensors")

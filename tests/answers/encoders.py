@@ -698,7 +698,7 @@ def tiles_of_four(images, mask):
     return (F.max_pool2d(images, 4).amax(1) == 0) & ~mask
 
 
-@wrong("taken_for_hidden", "the patch size is fixed")
+@wrong("taken_for_hidden", "is the patch size fixed?")
 def steps_of_four(images, mask):
     found = torch.zeros_like(mask)
     for n, row, col in (~mask).nonzero().tolist():

@@ -54,6 +54,7 @@ wrong("choose_precision", "the claim has a say here")(by(lambda c, claimed: c >=
 wrong("choose_precision", "8.0 itself is enough")(by(lambda c, claimed: c > (8, 0)))
 wrong("choose_precision", "all of 8.x is left out")(by(lambda c, claimed: c[0] > 8))
 wrong("choose_precision", "`>=`, not `==`")(by(lambda c, claimed: c[0] == 8))
+wrong("choose_precision", "not the only one")(by(lambda c, claimed: c == (8, 0)))
 wrong("choose_precision", "the minor number is compared alone")(by(lambda c, claimed: c[1] >= 8))
 wrong("choose_precision", "the minor number has a say of its own")(by(lambda c, claimed: c[0] >= 8 and c[1] > 0))
 wrong("choose_precision", "compare numbers")(by(lambda c, claimed: f"{c[0]}.{c[1]}" >= "8.0"))
@@ -62,31 +63,33 @@ wrong("choose_precision", "do not round it")(
     by(lambda c, claimed: round(c[0] + c[1] / 10 + 0.01) >= 8 > c[0] or c[0] > 7)
 )
 wrong(
-    "choose_precision", "says fp16 for older GPUs, such as a T4, whatever they claim\n      all of these are bf16"
+    "choose_precision",
+    "says fp16 for older GPUs, such as a T4, whatever they claim\n      you say bf16 for all of these",
 )(by(lambda c, claimed: True))
-wrong("choose_precision", "says bf16 from capability 8.0 on\n      all of these are fp16")(
+wrong("choose_precision", "says bf16 from capability 8.0 on\n      you say fp16 for all of these")(
     by(lambda c, claimed: False)
 )
 
 
 @wrong(
-    "choose_precision", "says fp16 for older GPUs, such as a T4, whatever they claim\n      all of these are fp32"
+    "choose_precision",
+    "says fp16 for older GPUs, such as a T4, whatever they claim\n      you say fp32 for all of these",
 )
 def fp32_for_old(capability, bf16_claimed):
     return "bf16" if capability is not None and capability >= (8, 0) else "fp32"
 
 
-@wrong("choose_precision", "says fp32 without a GPU\n      all of these are fp16")
+@wrong("choose_precision", "says fp32 without a GPU\n      you say fp16 for all of these")
 def fp16_for_cpu(capability, bf16_claimed):
     return "bf16" if capability is not None and capability >= (8, 0) else "fp16"
 
 
-@wrong("choose_precision", "says fp32 without a GPU\n      all of these are bf16")
+@wrong("choose_precision", "says fp32 without a GPU\n      you say bf16 for all of these")
 def bf16_for_cpu(capability, bf16_claimed):
     return "fp16" if capability is not None and capability < (8, 0) else "bf16"
 
 
-@wrong("choose_precision", "says bf16 from capability 8.0 on\n      all of these are fp32")
+@wrong("choose_precision", "says bf16 from capability 8.0 on\n      you say fp32 for all of these")
 def always_fp32(capability, bf16_claimed):
     return "fp32"
 
@@ -156,7 +159,11 @@ wrong("training_memory", "give bytes, not GiB")(sized(16 / 2**30, 12 / 2**30, 4 
 wrong("training_memory", "the average is missing")(sized(16, 12, 0))
 
 
-@wrong("training_memory", "the average is counted, but `ema` is False")
+wrong("training_memory", "the weight and its gradient are missing")(sized(8, 4, 4))
+wrong("training_memory", "SGD with momentum keeps a number for each parameter, too")(sized(16, 8, 4))
+
+
+@wrong("training_memory", "one number too many for each parameter; `ema` is False")
 def always_an_average(parameters, optimizer, ema):
     return added(parameters, optimizer, True)
 
@@ -218,6 +225,7 @@ wrong("vit_flops", "a token is a patch, not a pixel")(counted(lambda h, w, p: h 
 wrong("vit_flops", "these are rows + columns tokens")(counted(lambda h, w, p: (h + w) // p))
 wrong("vit_flops", "the picture is not square: rows * rows")(counted(lambda h, w, p: (h // p) ** 2))
 wrong("vit_flops", "the picture is not square: columns * columns")(counted(lambda h, w, p: (w // p) ** 2))
+wrong("vit_flops", "the patches alone are tokens here")(counted(lambda h, w, p: h * w // p**2 + 1))
 wrong("vit_flops", "this is one block")(counted(deep=False))
 wrong("vit_flops", "this is training")(counted(times=3))
 wrong("vit_flops", "the MLP is 4 * dim wide inside")(counted(square=12))
@@ -271,6 +279,11 @@ def gaps(finished, warmup):
 TASK = "images_per_second"
 wrong(TASK, "this is the time between launches")(rate(lambda t, f, n, b, w: b * (n - w) / (t[-1] - t[w - 1])))
 wrong(TASK, "this is the time until the last launch")(rate(lambda t, f, n, b, w: b * (n - w) / (t[-1] - t[w])))
+wrong(TASK, "from the first launch to the last")(rate(lambda t, f, n, b, w: b * (n - w) / (t[-1] - t[0])))
+wrong(TASK, "the clock stops when the last step is launched")(
+    rate(lambda t, f, n, b, w: b * (n - w) / (t[-1] - f[w - 1]))
+)
+wrong(TASK, "the warm-up is `warmup` steps, not one")(rate(lambda t, f, n, b, w: b * (n - 1) / (f[-1] - f[0])))
 wrong(TASK, "both its images and its time")(rate(lambda t, f, n, b, w: b * n / (f[-1] - t[0])))
 wrong(TASK, "but not its time\n")(rate(lambda t, f, n, b, w: b * n / (f[-1] - f[w - 1])))
 wrong(TASK, "the time of the warm-up is counted")(rate(lambda t, f, n, b, w: b * (n - w) / f[-1]))
@@ -326,6 +339,8 @@ wrong("minutes", "a GPU that is used less takes longer")(timed(lambda u, e, n: u
 wrong("minutes", "not the share that is lost")(timed(lambda u, e, n: u / (1 - u)))
 wrong("minutes", "not a percentage")(timed(lambda u, e, n: 100))
 wrong("minutes", "these are seconds")(timed(lambda u, e, n: 60))
+wrong("minutes", "divide the seconds by 60")(timed(lambda u, e, n: 3600))
+wrong("minutes", "twice as much is too much")(timed(lambda u, e, n: 2))
 wrong("minutes", "these are hours")(timed(lambda u, e, n: 1 / 60))
 wrong("minutes", "these are days")(timed(lambda u, e, n: 1 / 60 / 24))
 wrong("minutes", "the number of epochs is missing")(timed(lambda u, e, n: 1 / e))
@@ -334,6 +349,16 @@ wrong("minutes", "the other way round")(timed(inverse=True))
 wrong("minutes", "the forward pass alone, and the utilisation is missing")(timed(lambda u, e, n: u / 3))
 wrong("minutes", "the forward pass alone, and a GPU that is used less")(timed(lambda u, e, n: u * u / 3))
 wrong("minutes", "this is the forward pass alone, in seconds")(timed(lambda u, e, n: 20))
+
+
+@wrong("minutes", "keep the fraction")
+def rounded(*numbers):
+    return round(one_line(*numbers))
+
+
+@wrong("minutes", "keep the fraction")
+def cut_off(*numbers):
+    return one_line(*numbers) // 1
 
 
 @right("crop_batch")
@@ -402,6 +427,21 @@ def last_offset(images, tops, lefts, size):
 @wrong("crop_batch", "tops and lefts are swapped")
 def swapped(images, tops, lefts, size):
     return loop(images, lefts, tops, size)
+
+
+@wrong("crop_batch", "that is for `lefts`")
+def tops_for_both(images, tops, lefts, size):
+    return loop(images, tops, tops, size)
+
+
+@wrong("crop_batch", "all colours are the first one")
+def first_colour(images, tops, lefts, size):
+    return loop(images, tops, lefts, size)[:, [0, 0, 0]]
+
+
+@wrong("crop_batch", "`torch.stack` makes a new axis")
+def joined(images, tops, lefts, size):
+    return torch.cat(list(loop(images, tops, lefts, size)))
 
 
 @wrong("crop_batch", "at the offsets of all: index the images, too")

@@ -65,7 +65,7 @@ def nan_when_empty(prediction, target, mask):
     return squares.sum() / hidden.sum()
 
 
-@wrong("masked_mse", "it becomes infinite or nan")
+@wrong("masked_mse", "it becomes nan: set visible errors to 0")
 def product(prediction, target, mask):
     hidden = enlarged(target, mask)
     return ((prediction - target) ** 2 * hidden).sum() / (hidden.sum() + 1e-5)
@@ -112,6 +112,23 @@ def image_means(prediction, target, mask):
 @wrong("masked_mse", "averages over the visible values: True = hidden")
 def inverted(prediction, target, mask):
     return losses.masked_mse(prediction, target, ~mask)
+
+
+@wrong("masked_mse", "it becomes infinite: a visible value counts")
+def visible_mean(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    return (prediction - target).square()[~hidden].mean() if mask.any() else 0
+
+
+@wrong("masked_mse", "it divides by 3 channels")
+def three_channels(prediction, target, mask):
+    squares, hidden = masked_squares(prediction, target, mask)
+    return squares.sum() / (hidden[:, 0].sum() * 3).clamp(min=1)
+
+
+@wrong("masked_mse", "ignores an infinite visible value\n      expected")
+def infinity_to_nothing(prediction, target, mask):
+    return losses.masked_mse(prediction, target, mask) * prediction.isfinite().all()
 
 
 @wrong("masked_mse", "it is the sum: divide")
@@ -224,6 +241,36 @@ def not_sorted(values, loss):
     return values.mean() if loss == "mse" else values[len(values) // 2]
 
 
+@wrong("best_constant", "it is the smallest value")
+def smallest_value(values, loss):
+    return values.mean() if loss == "mse" else values.min()
+
+
+@wrong("best_constant", "it is the smallest value")
+def mode(values, loss):
+    return values.mean() if loss == "mse" else values.mode().values
+
+
+@wrong("best_constant", "it is the largest value")
+def largest_value(values, loss):
+    return values.max()
+
+
+@wrong("best_constant", "only the given values are tried")
+def only_the_values(values, loss):
+    errors = values[:, None] - values
+    costs = errors.square() if loss == "mse" else errors.abs()
+    return values[costs.mean(1).argmin()]
+
+
+@wrong("best_constant", "more steps or a finer grid?")
+def few_steps(values, loss):
+    answer = values.median()
+    for _ in range(15 if loss == "mse" else 0):
+        answer = answer + 0.2 * (values - answer).mean()
+    return answer
+
+
 @wrong("best_constant", "one place below the middle")
 def below_the_middle(values, loss):
     return values.mean() if loss == "mse" else values.sort().values[len(values) // 2 - 1]
@@ -325,6 +372,16 @@ def gradient_of_all_values(prediction, target, mask):
 @wrong("loss_gradient", "each pixel has one value for each channel")
 def gradient_forgot_channels(prediction, target, mask):
     return by_formula(prediction, target, mask) * target.shape[1]
+
+
+@wrong("loss_gradient", "it divides by 3 channels")
+def gradient_three_channels(prediction, target, mask):
+    return by_formula(prediction, target, mask) * target.shape[1] / 3
+
+
+@wrong("loss_gradient", "each is a square of pixels with several channels")
+def gradient_by_patches(prediction, target, mask):
+    return 2 * (prediction - target) * enlarged(target, mask) / mask.sum().clamp(min=1)
 
 
 @wrong("loss_gradient", "it is not divided")
@@ -435,12 +492,12 @@ def no_epsilon(patches):
     return normalise(patches, patches.mean(1, True), patches.std(1, keepdim=True))
 
 
-@wrong("normalize_patches", "over the batch (dimension 0)")
+@wrong("normalize_patches", "over the rows (dimension 0)")
 def over_the_batch(patches):
     return normalise(patches, patches.mean(0, True), (patches.var(0, keepdim=True) + 1e-6).sqrt())
 
 
-@wrong("normalize_patches", "over the batch (dimension 0)")
+@wrong("normalize_patches", "over the rows (dimension 0)")
 def over_the_batch_flat(patches):
     return normalise(patches, patches.mean(0), (patches.var(0) + 1e-6).sqrt())
 
@@ -469,6 +526,12 @@ def variance(patches):
 def not_centred(patches):
     _, mean, std = with_var(patches)
     return patches / std, mean, std
+
+
+@wrong("normalize_patches", "brackets: (patch - mean) / std")
+def no_brackets(patches):
+    _, mean, std = with_var(patches)
+    return patches - mean / std, mean, std
 
 
 @wrong("normalize_patches", "it is not divided by the deviation")
@@ -541,6 +604,7 @@ def y_not_masked(y, x, article_mask):
     return F.mse_loss(y, x * (1 - article_mask))
 
 
+@wrong("repaired_loss", "at visible places y is compared with 0: multiply the error")
 @wrong("repaired_loss", "it changes with y where the picture is visible")
 def y_not_masked_divided(y, x, article_mask):
     return F.mse_loss(y, x * (1 - article_mask)) / (1 - article_mask).mean()
@@ -569,6 +633,18 @@ def summed(y, x, article_mask):
 @wrong("repaired_loss", "do not divide by the channels again")
 def channels_again(y, x, article_mask):
     return divided_by_the_count(y, x, article_mask) / x.shape[1]
+
+
+@wrong("repaired_loss", "those of all channels count")
+def by_hidden_pixels(y, x, article_mask):
+    hidden = 1 - article_mask
+    return ((y - x) ** 2 * hidden).sum() / hidden[:, 0].sum()
+
+
+@wrong("repaired_loss", "a mask of whole numbers picks images")
+def whole_numbers(y, x, article_mask):
+    hidden = (1 - article_mask).long()
+    return F.mse_loss(y[hidden], x[hidden])
 
 
 @wrong("repaired_loss", "mean of each image's mean")
@@ -663,6 +739,35 @@ def one_step(values):
 @wrong("best_smooth_l1", "return the answer that has it")
 def smooth_loss(values):
     return F.smooth_l1_loss(torch.tensor(halving(values)).expand_as(values), values)
+
+
+@wrong("best_smooth_l1", "it is the loss of the mean")
+def smooth_loss_of_the_mean(values):
+    return F.smooth_l1_loss(values.mean().expand_as(values), values)
+
+
+@wrong("best_smooth_l1", "only answers from 0 to 1 are tried")
+def smooth_grid_from_0_to_1(values):
+    guesses = torch.arange(0, 1, 0.05)
+    costs = F.smooth_l1_loss(guesses[:, None].expand(-1, len(values)), values.expand(20, -1), reduction="none")
+    return guesses[costs.mean(1).argmin()]
+
+
+@wrong("best_smooth_l1", "only answers from 0 to 1 are tried")
+def smooth_halving_from_0_to_1(values):
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if (values - middle).clamp(-1, 1).sum() > 0 else (low, middle)
+    return middle
+
+
+@wrong("best_smooth_l1", "more steps or a finer grid?")
+def few_smooth_steps(values):
+    answer = values.mean()
+    for _ in range(6):
+        answer = answer + (values - answer).clamp(-1, 1).mean()
+    return answer
 
 
 @wrong("best_smooth_l1", "the wrong way?")

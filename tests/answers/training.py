@@ -117,6 +117,22 @@ def photographs_of_random_crops(photographs, count, generator):
     return [place for place, name in enumerate(photographs) if name not in chosen], validation
 
 
+@wrong("split_photographs", "no number is found in a set of tensors")
+def set_of_tensors(photographs, count, generator):
+    names = torch.tensor(photographs).unique()
+    chosen = set(names[torch.randperm(len(names), generator=generator)[:count]])
+    validation = [place for place, name in enumerate(photographs) if name in chosen]
+    return [place for place, name in enumerate(photographs) if name not in chosen], validation
+
+
+@wrong("split_photographs", "draw among photographs, in which each stands once")
+def photographs_of_shuffled_crops(photographs, count, generator):
+    order = torch.randperm(len(photographs), generator=generator).tolist()
+    chosen = list(dict.fromkeys(photographs[crop] for crop in order))[:count]
+    validation = [place for place, name in enumerate(photographs) if name in chosen]
+    return [place for place, name in enumerate(photographs) if name not in chosen], validation
+
+
 @wrong("split_photographs", "pass `generator` on")
 def no_generator(photographs, count, generator):
     return by_names(photographs, count, None)
@@ -257,8 +273,7 @@ def comprehension(shapes):
 def loop(shapes):
     names = set()
     for name, shape in shapes.items():
-        last = name.split(".")[-1]
-        if len(shape) < 2 or last in ("positions", "table") or last.endswith("_token"):
+        if len(shape) < 2 or any(name.endswith(word) for word in ("positions", "table", "_token")):
             continue
         names.add(name)
     return names
@@ -329,13 +344,42 @@ def exactly_two_dimensions(shapes):
     return {name for name in comprehension(shapes) if len(shapes[name]) == 2}
 
 
-@wrong("decaying", "only the *end* of a name counts")
+@wrong("decaying", "though it has two or more dimensions: see the end of its name")
+def last_word_equal(shapes):
+    spared = ("positions", "table", "mask_token", "cls_token")
+    return {n for n, shape in shapes.items() if len(shape) >= 2 and n.split(".")[-1] not in spared}
+
+
+@wrong("decaying", "only shapes with more than two numbers decay")
+def more_than_two(shapes):
+    return {name for name in comprehension(shapes) if len(shapes[name]) > 2}
+
+
+@wrong("decaying", "`decoder.project.down` of shape")
+def matrices_called_weight(shapes):
+    return {name for name in comprehension(shapes) if name.endswith("weight")}
+
+
+@wrong("decaying", "does not *end* in positions, table or _token")
+def token_without_its_line(shapes):
+    spared = ("positions", "table", "token")
+    return {name for name, shape in shapes.items() if len(shape) >= 2 and not name.endswith(spared)}
+
+
+@wrong("decaying", "does not *end* in positions, table or _token")
+def anywhere_in_the_last_word(shapes):
+    words = ("positions", "table", "_token")
+    last = {name: name.split(".")[-1] for name in shapes}
+    return {n for n in shapes if len(shapes[n]) >= 2 and not any(word in last[n] for word in words)}
+
+
+@wrong("decaying", "does not *end* in positions, table or _token")
 def anywhere_in_the_name(shapes):
     words = ("positions", "table", "token")
     return {n for n, shape in shapes.items() if len(shape) >= 2 and not any(word in n for word in words)}
 
 
-@wrong("decaying", "only the *end* of a name counts")
+@wrong("decaying", "does not *end* in positions, table or _token")
 def bias_anywhere(shapes):
     return {name for name in comprehension(shapes) if "bias" not in name}
 
@@ -525,6 +569,45 @@ wrong("sgd_step", "all errors count: those of visible values must not")(
     step_with(counted=lambda hidden: hidden | True)
 )
 wrong("sgd_step", "the errors of visible values count, those")(step_with(counted=lambda hidden: ~hidden))
+
+
+@wrong("sgd_step", "the errors of visible values are added, too")
+def all_errors_in_the_gradient(weight, values, hidden, lr):
+    inputs = values * ~hidden
+    errors, count = inputs @ weight - values, hidden.sum()
+    return (errors * hidden).square().sum() / count, weight - lr * 2 * inputs.T @ errors / count
+
+
+@wrong("sgd_step", "the errors of visible values are added, too")
+def all_errors_by_the_hidden_ones(weight, values, hidden, lr):
+    inputs = values * ~hidden
+    errors, count = inputs @ weight - values, hidden.sum()
+    return errors.square().sum() / count, weight - lr * 2 * inputs.T @ errors / count
+
+
+@wrong("sgd_step", "that is divided by the number of pictures")
+def by_pictures(weight, values, hidden, lr):
+    loss, new = with_matrices(weight, values, hidden, lr)
+    return loss * hidden.sum() / len(values), new
+
+
+@wrong("sgd_step", "the mean of the absolute errors")
+def absolute_errors(weight, values, hidden, lr):
+    errors = (values * ~hidden @ weight - values)[hidden]
+    return errors.abs().mean(), with_matrices(weight, values, hidden, lr)[1]
+
+
+@wrong("sgd_step", "the loss comes first")
+def weight_first(weight, values, hidden, lr):
+    return with_matrices(weight, values, hidden, lr)[::-1]
+
+
+@wrong("sgd_step", "`lr` times the gradient: subtract it")
+def scaled_gradient_alone(weight, values, hidden, lr):
+    loss, new = with_matrices(weight, values, hidden, lr)
+    return loss, weight - new
+
+
 wrong("sgd_step", "the answer is given away")(step_with(lambda values, hidden: values))
 wrong("sgd_step", "swapped in the inputs\n")(step_with(lambda values, hidden: values * hidden))
 wrong("sgd_step", "swapped, everywhere")(step_with(lambda values, hidden: values * hidden, lambda hidden: ~hidden))
@@ -686,6 +769,9 @@ for number in (
     lambda seed, step: seed ^ step,
     lambda seed, step: 10 * seed + step,
     lambda seed, step: 1000 * seed + step,
+    lambda seed, step: 9999 * seed + step,
+    lambda seed, step: seed + 10 * step,
+    lambda seed, step: seed + 99 * step,
     lambda seed, step: int(f"{seed}{step}"),
 ):
 
@@ -703,6 +789,11 @@ def whole_numbers(shape, seed, step):
 @wrong("mask_of_step", "expected only 0 and 1")
 def not_rounded(shape, seed, step):
     return torch.rand(shape, generator=Generator().manual_seed(10_000 * seed + step))
+
+
+@wrong("mask_of_step", "`randint` never draws its upper end")
+def only_zeros(shape, seed, step):
+    return torch.randint(0, 1, shape, generator=Generator().manual_seed(10_000 * seed + step)).float()
 
 
 @wrong("mask_of_step", "are 1, expected about half")
