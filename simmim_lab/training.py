@@ -169,45 +169,33 @@ def pretrain(
     if history.steps and recipe.done(history.steps, history.seconds) == 1:
         return history
 
-    share, trained_model = _divide(model, recipe)
+    share, divided = _divide(model, recipe)
     model.train()
     validate = _validation(model, val, recipe) if val is not None else None
     generators = (step_generator(recipe.seed, step, 0, device) for step in count(history.steps))
     batches = images.batches(
         recipe.batch_size, generators, crop_scale=recipe.crop_scale, flip=recipe.flip, share=share
     )
+
+    def take_step(step: int, batch: Images, lr: float) -> Tensor:
+        generator = step_generator(recipe.seed, step, 1, device)
+        mask = draw_mask(model, batch, recipe, generator, batch_size=recipe.batch_size)
+        options = {"lr": lr, "clip": recipe.clip, "parts": recipe.parts, "hidden": mask.sum(), "scaler": scaler}
+        return train_step(divided, optimizer, batch, mask[share], **options)
+
     readings: list[Tensor] = []
     first, began, started = history.steps, history.seconds, time.monotonic()
     with _deferred_interrupt() as interrupted, _progress_bar(recipe, history, progress) as bar:
         for step, batch in enumerate(batches, start=history.steps):
-            lr = recipe.lr_at(recipe.done(step + 1, history.seconds))
-            generator = step_generator(recipe.seed, step, 1, device)
-            mask = draw_mask(model, batch, recipe, generator, batch_size=recipe.batch_size)
-            readings.append(
-                train_step(
-                    trained_model,
-                    optimizer,
-                    batch,
-                    mask[share],
-                    lr=lr,
-                    clip=recipe.clip,
-                    parts=recipe.parts,
-                    hidden=mask.sum(),
-                    scaler=scaler,
-                )
-            )
-            history.lr.append(lr)
+            history.lr.append(recipe.lr_at(recipe.done(step + 1, history.seconds)))
+            readings.append(take_step(step, batch, history.lr[-1]))
 
             history.seconds = began + time.monotonic() - started
             last = recipe.done(step + 1, history.seconds) == 1
-            full = len(readings) == READ_EVERY
-            stop = interrupted.is_set()
-            save = run is not None and (
-                stop or last or run.is_due()
-            )  # asked once: what is saved must have been read
-            if distributed.world_size() > 1:  # all must agree, and now and then is enough
-                stop, save = ((full or last) and distributed.any_process(flag, device) for flag in (stop, save))
-            if full or stop or save or last:
+            due = last or len(readings) == READ_EVERY
+            # Asked once: what is saved must have been read.
+            stop, save = _agree(interrupted.is_set(), run is not None and run.is_due(), due, device)
+            if due or stop or save:
                 _read(readings, history, recipe, scaler)
                 trained = (history.steps - first) * recipe.batch_size
                 history.images_per_second = trained / (history.seconds - began)
@@ -218,12 +206,12 @@ def pretrain(
             if not readings:
                 for callback in callbacks:  # behind the validation, so that they see it
                     callback(history.steps, model, history)
-            if save:
+            if run and (save or stop or last):
                 run.save(history)
-            if stop:
-                raise KeyboardInterrupt
             if last:
                 break
+            if stop:
+                raise KeyboardInterrupt
     if run:
         run.finish(history)
     return history
@@ -410,6 +398,13 @@ def _divide(model: SimMIM, recipe: Recipe) -> tuple[slice, SimMIM | DistributedD
             f"batch_size {recipe.batch_size} is not a multiple of {processes} processes x {recipe.parts} parts"
         )
     return slice(distributed.rank(), None, processes), DistributedDataParallel(model)
+
+
+def _agree(stop: bool, save: bool, due: bool, device: torch.device) -> tuple[bool, bool]:
+    """Whether to stop and to save. Several processes do so together, and ask each other only when it is `due`."""
+    if distributed.world_size() == 1:
+        return stop, save
+    return due and distributed.any_process(stop, device), due and distributed.any_process(save, device)
 
 
 def _validation(model: SimMIM, val: ImageSet | ImageStream, recipe: Recipe) -> Callable[[], float]:
