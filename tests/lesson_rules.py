@@ -96,6 +96,9 @@ def _structure(notebook: nbformat.NotebookNode, text: BeautifulSoup, path: Path)
     for name in ("Recap", "Quiz", "Further reading"):
         if name not in headings:
             yield f"it needs a section `## {name}`"
+    exercises = f"../exercises/{path.stem}/{path.stem}.ipynb"
+    if (path.parent / exercises).exists() and not text.find("a", href=exercises):
+        yield f"it needs a link to {exercises}"
     if "Quiz" in headings and len(headings["Quiz"].find_all_next("details")) != 3:
         yield "the quiz needs three questions with folded answers"
 
