@@ -33,7 +33,7 @@ from simmim_lab.common import replace_file
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-from answers import RIGHT, WRONG  # noqa: E402
+from answers import RIGHT, WRONG, words  # noqa: E402
 
 SEEDS = range(5)
 
@@ -75,7 +75,9 @@ def judge(name: str) -> dict:
             check(answer)
     seconds = (time.perf_counter() - start) / len(RIGHT[name])
     return {
-        "caught": sum(all(message in says(answer, seed) for seed in SEEDS) for answer, message in WRONG[name]),
+        "caught": sum(
+            all(words(message) in words(says(answer, seed)) for seed in SEEDS) for answer, message in WRONG[name]
+        ),
         "mutants": len(WRONG[name]),
         "accepted": sum(all(says(answer, seed) == "" for seed in SEEDS) for answer in RIGHT[name]),
         "right": len(RIGHT[name]),

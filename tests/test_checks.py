@@ -4,7 +4,7 @@ import time
 
 import pytest
 import torch
-from answers import RIGHT, WRONG
+from answers import RIGHT, WRONG, words
 
 from simmim_lab import checks
 from simmim_lab.checks.core import Answer, Failed, check, compare, describe, first, form
@@ -65,18 +65,13 @@ def test_every_wrong_answer_is_told_its_own_mistake(task, capsys, scoreboard):
     for answer, says in WRONG[task]:
         checks.TASKS[task](answer)
         printed = capsys.readouterr().out
-        assert _words(says) in _words(printed), f"{answer.__name__} should be told {says!r}: {printed}"
+        assert words(says) in words(printed), f"{answer.__name__} should be told {says!r}: {printed}"
         assert "✗" in printed
         hidden = report(task, answer)
-        assert _words(says) in _words(hidden) and "seed" in hidden, f"{answer.__name__}, hidden: {hidden}"
+        assert words(says) in words(hidden) and "seed" in hidden, f"{answer.__name__}, hidden: {hidden}"
         scoreboard.wrong(task)
     assert len(WRONG[task]) >= 6
     assert len({says for _, says in WRONG[task]}) >= 6, "mistakes of different kinds need messages of their own"
-
-
-def _words(text: str) -> str:
-    """The text without its line breaks."""
-    return " ".join(text.split())
 
 
 @pytest.mark.parametrize("task", TASKS)

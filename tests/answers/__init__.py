@@ -33,5 +33,10 @@ def wrong(task: str, says: str) -> Callable[[Callable], Callable]:
     return register
 
 
+def words(text: str) -> str:
+    """The text without its line breaks: where a report breaks its lines says nothing."""
+    return " ".join(text.split())
+
+
 for module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{module.name}")
