@@ -108,7 +108,9 @@ def lab(args: argparse.Namespace) -> None:
     except ImportError as error:
         raise ImportError("JupyterLab is missing: install it with pip install 'simmim-lab[lab]'") from error
 
-    options = [f"--ServerApp.root_dir={_course()}", "--LabApp.default_url=/lab/tree/notebooks"]
+    root = _course()
+    os.chdir(root)  # nbgrader's formgrader looks for its configuration where JupyterLab was started
+    options = [f"--ServerApp.root_dir={root}", "--LabApp.default_url=/lab/tree/notebooks"]
     options += [f"--port={args.port}"] if args.port else []
     options += ["--no-browser"] if args.no_browser else []
     options += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # as in a container

@@ -296,6 +296,8 @@ def _is_number(value: Any) -> bool:
 
 def _difference(got: Any, want: Any, tolerance: float) -> str:
     """The first difference between two values that are not close, in words."""
+    if isinstance(want, Tensor) and want.ndim == 0:
+        want = want.item()
     if isinstance(want, Tensor):
         problem = form(got, want.shape, want.dtype) if want.isfinite().all() else None
         if problem := problem or _layout(got, want.shape, want.dtype):
