@@ -37,7 +37,8 @@ if not (found and found.origin):  # without an origin it is a mere folder of thi
         raise SystemExit("simmim_lab is missing: clone the course and open this notebook in its folder")
     if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source]).returncode:
         raise SystemExit("pip failed, see above: check the connection, then run this cell again")
-    importlib.invalidate_caches()"""
+    importlib.invalidate_caches()
+importlib.import_module("simmim_lab.notebook").explain_missing_names()"""
 
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 COLAB = "https://colab.research.google.com/github"

@@ -57,6 +57,21 @@ def test_host_writes_address_badges_and_setup_cells(course):
         assert '\nREPOSITORY = "git+https://github.com/jane/mim-course@spring/2027"  #' in setup(course, name)
 
 
+def test_the_badges_of_exercises_lead_to_the_students_version(course):
+    lesson = nbformat.read(course / "notebooks" / "07_tiny.ipynb", as_version=4)
+    lesson.cells[0].source = re.sub(r"\n\n.*<!-- cost -->", "", lesson.cells[0].source)  # exercises have no costs
+    paths = [course / folder / "07_tiny" / "07_tiny.ipynb" for folder in ("solutions", "exercises")]
+    for path in paths:
+        path.parent.mkdir(parents=True)
+        nbformat.write(lesson, path)
+    assert {*paths} < {*hosting.host(course, "jane/mim-course")}
+    for path in paths:
+        first, second = nbformat.read(path, as_version=4).cells[:2]
+        assert "/jane/mim-course/blob/main/exercises/07_tiny/07_tiny.ipynb" in first.source
+        assert "git+https://github.com/jane/mim-course@main" in second.source
+    assert hosting.differences(course) == []
+
+
 def test_host_twice_changes_nothing_and_elsewhere_moves_all(course):
     hosting.host(course, "jane/mim-course")
     first = files(course)
