@@ -35,11 +35,10 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 from answers import RIGHT, WRONG, words  # noqa: E402
 
-SEEDS = range(5)
-
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5, help="inputs for each answer (default: 5)")
     parser.add_argument("--students", type=int, default=20, help="size of the class (default: 20)")
     parser.add_argument("--set", default="01_masking", help="the exercise set they hand in (default: 01_masking)")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "exercises.json")
@@ -47,8 +46,8 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     results = {"command": "python benchmarks/exercises.py", "date": date.today().isoformat()}
     results |= {"cores": os.cpu_count(), "load": os.getloadavg()[0], "python": platform.python_version()}
-    results |= {"torch": torch.__version__, "seeds": len(SEEDS)}
-    results["tasks"] = {name: judge(name) for name in checks.TASKS}
+    results |= {"torch": torch.__version__, "seeds": args.seeds}
+    results["tasks"] = {name: judge(name, range(args.seeds)) for name in checks.TASKS}
     rows = results["tasks"].values()
     results["total"] = {key: sum(row[key] for row in rows) for key in ("caught", "mutants", "accepted", "right")}
     results["total"]["slowest_check_seconds"] = max(row["seconds"] for row in rows)
@@ -58,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     replace_file(args.out, lambda path: path.write_text(json.dumps(results, indent=2) + "\n"))
 
 
-def judge(name: str) -> dict:
+def judge(name: str, seeds: range) -> dict:
     """How many wrong answers got their own message on every seed, how many right ones passed, and the time."""
     check = checks.TASKS[name]
 
@@ -76,10 +75,10 @@ def judge(name: str) -> dict:
     seconds = (time.perf_counter() - start) / len(RIGHT[name])
     return {
         "caught": sum(
-            all(words(message) in words(says(answer, seed)) for seed in SEEDS) for answer, message in WRONG[name]
+            all(words(message) in words(says(answer, seed)) for seed in seeds) for answer, message in WRONG[name]
         ),
         "mutants": len(WRONG[name]),
-        "accepted": sum(all(says(answer, seed) == "" for seed in SEEDS) for answer in RIGHT[name]),
+        "accepted": sum(all(says(answer, seed) == "" for seed in seeds) for answer in RIGHT[name]),
         "right": len(RIGHT[name]),
         "seconds": round(seconds, 4),
     }
