@@ -7,6 +7,7 @@ import io
 import os
 import re
 import shutil
+import sys
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -214,6 +215,7 @@ def test_any_layout_is_collected(course, tmp_path):
     assert read_records(course)[SET]["broken"]["status"] == "unreadable"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
 def test_nothing_outside_the_inbox_is_read_and_nothing_outside_the_course_written(course, tmp_path):
     secret = put(tmp_path / "secret" / "01_masking.ipynb", data(submission()))
     inbox = tmp_path / "inbox"
@@ -225,6 +227,18 @@ def test_nothing_outside_the_inbox_is_read_and_nothing_outside_the_course_writte
     collect(course, inbox)
     assert {path for path in tmp_path.rglob("*") if course not in path.parents} == before
     assert {path.name for path in (course / "grading" / "submitted").iterdir()} == {"honest", "up"}
+
+
+def test_an_archive_that_unpacks_to_too_much_is_left_alone(course, tmp_path, monkeypatch):
+    monkeypatch.setattr("simmim_lab.grading.collect.UNPACKED", 100_000)
+    inbox = tmp_path / "inbox"
+    put(inbox / "honest" / "01_masking.ipynb", data(submission()))
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("01_masking.ipynb", b"0" * 200_000)
+    put(inbox / "bomb.zip", bomb.getvalue())
+    assert any("bomb.zip: unreadable" in line for line in collect(course, inbox))
+    assert {path.name for path in (course / "grading" / "submitted").iterdir()} == {"honest"}
 
 
 def test_an_empty_or_missing_inbox_is_said(course, tmp_path, monkeypatch, capsys):

@@ -26,8 +26,8 @@ from simmim_lab.grading.course import exercise_sets, read_records, write_records
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-LARGEST = 50_000_000  # bytes of a notebook or an archive
-MEMBERS = 10_000  # files in an archive
+LARGEST = 50_000_000  # bytes of a notebook
+MEMBERS, UNPACKED = 10_000, 1_000_000_000  # files in an archive, and their bytes
 IGNORED = {"__MACOSX", ".ipynb_checkpoints"}
 
 
@@ -166,10 +166,12 @@ def _files(inbox: Path) -> Iterator[File]:
     for path in paths:
         inside = path.relative_to(inbox) if inbox.is_dir() else Path(path.name)
         links = [inbox / parent for parent in (inside, *inside.parents) if (inbox / parent).is_symlink()]
-        if links or not path.is_file() or path.stat().st_size > LARGEST or IGNORED & set(inside.parts):
+        wanted = path.suffix.lower() in (".ipynb", ".zip") and not IGNORED & set(inside.parts)
+        if not wanted or links or not path.is_file():
             continue
-        if path.suffix.lower() in (".ipynb", ".zip"):
-            yield from _open(PurePosixPath(inside.as_posix()), path.stat().st_mtime, path.read_bytes())
+        limit = UNPACKED if path.suffix.lower() == ".zip" else LARGEST
+        content = path.read_bytes() if path.stat().st_size <= limit else b""
+        yield from _open(PurePosixPath(inside.as_posix()), path.stat().st_mtime, content)
 
 
 def _open(path: PurePosixPath, modified: float, content: bytes, depth: int = 0) -> Iterator[File]:
@@ -179,14 +181,24 @@ def _open(path: PurePosixPath, modified: float, content: bytes, depth: int = 0) 
         return
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for member in archive.infolist()[:MEMBERS]:
+            members = archive.infolist()
+            if len(members) > MEMBERS or sum(member.file_size for member in members) > UNPACKED:
+                raise zipfile.BadZipFile("it unpacks to too much")
+            for member in members:
                 name = PurePosixPath(member.filename.replace("\\", "/"))
                 wanted = name.suffix.lower() in (".ipynb", ".zip") and not IGNORED & set(name.parts)
                 if not wanted or member.is_dir() or member.file_size > LARGEST or depth == 2:
                     continue
                 when = time.mktime((*member.date_time, 0, 0, -1))
                 yield from _open(path.with_suffix("") / name, when, archive.read(member), depth + 1)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, ValueError):  # damaged or encrypted
+    except (
+        zipfile.BadZipFile,
+        RuntimeError,
+        NotImplementedError,
+        EOFError,
+        ValueError,
+        OverflowError,
+    ):  # damaged, encrypted
         yield File(path, modified, b"")
 
 
