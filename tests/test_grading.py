@@ -225,6 +225,9 @@ def test_nothing_outside_the_inbox_is_read_and_nothing_outside_the_course_writte
     (inbox / "folder").symlink_to(secret.parent)
     before = {path for path in tmp_path.rglob("*") if course not in path.parents}
     collect(course, inbox)
+    (tmp_path / "door").symlink_to(inbox)  # the instructor's own link to the inbox is followed
+    assert collect(course, tmp_path / "door") == []
+    (tmp_path / "door").unlink()
     assert {path for path in tmp_path.rglob("*") if course not in path.parents} == before
     assert {path.name for path in (course / "grading" / "submitted").iterdir()} == {"honest", "up"}
 

@@ -49,7 +49,7 @@ def collect(root: Path, inbox: Path) -> list[str]:
     """
     if not inbox.exists():
         raise FileNotFoundError(f"there is no {inbox}: give the folder or zip file with the submissions")
-    files = sorted(_without_wrapper(list(_files(inbox))), key=lambda file: (file.modified, file.path))
+    files = sorted(_without_wrapper(list(_files(inbox.resolve()))), key=lambda file: (file.modified, file.path))
     if not files:
         raise FileNotFoundError(f"there is no notebook (.ipynb) in {inbox}")
 
