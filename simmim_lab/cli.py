@@ -140,16 +140,20 @@ def release(args: argparse.Namespace) -> None:
 
 def collect(args: argparse.Namespace) -> None:
     from simmim_lab.grading.collect import collect
+    from simmim_lab.grading.course import submissions
 
-    odd = collect(_course(), args.inbox)
-    print(*odd, "Collected into grading/submitted. Next: simmim-lab grade", sep="\n")
+    root = _course()
+    print(*collect(root, args.inbox), sep="\n")
+    found = submissions(root, [])
+    students = len({student for _, student in found})
+    print(f"Now {len(found)} notebooks of {students} students are in grading/submitted. Next: simmim-lab grade")
 
 
 def grade(args: argparse.Namespace) -> int:
     from simmim_lab.grading import grade
 
-    failed = grade.grade(_course(), args.sets)
-    print(*failed, "Next: simmim-lab feedback, simmim-lab export", sep="\n")
+    count, failed = grade.grade(_course(), args.sets, again=args.all)
+    print(*failed, f"Graded {count} notebooks. Next: simmim-lab feedback, simmim-lab export", sep="\n")
     return int(bool(failed))
 
 
@@ -327,7 +331,7 @@ def _parser() -> argparse.ArgumentParser:
         (
             grade,
             "grade what was collected",
-            "Run the checks and hidden tests on every collected notebook. One that fails never stops the others. "
+            "Run the checks and hidden tests on what was collected and not yet graded. None stops the others. "
             "It runs the students' code on this computer, as nbgrader does: use a machine without secrets.",
         ),
         (
@@ -343,6 +347,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         sub = add(command, help, description, f"{command.__name__} 01_masking")
         sub.add_argument("sets", nargs="*", metavar="SET", help="like 01_masking (default: all)")
+        if command is grade:
+            sub.add_argument("--all", action="store_true", help="grade again what was graded")
 
     sub = add(
         collect,

@@ -156,8 +156,9 @@ def test_an_interrupt_is_not_swallowed():
     def answer(x):
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as stopped:
         double(answer)
+    assert stopped.value._render_traceback_() == ["double was stopped: is there a loop that never ends?"]
 
 
 def test_a_wrong_number_of_arguments_is_said(capsys):

@@ -212,7 +212,7 @@ def test_any_layout_is_collected(course, tmp_path):
     assert {"old.ipynb was left out", "unreadable", "left out"} == {
         word for word in ("old.ipynb was left out", "unreadable", "left out") if any(word in line for line in odd)
     }
-    assert read_records(course)[SET]["broken"]["status"] == "unreadable"
+    assert read_records(course)[SET]["broken"]["readable"] is False
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
@@ -267,9 +267,12 @@ def test_a_class_is_graded_whatever_one_of_them_does(course, tmp_path, monkeypat
     monkeypatch.setattr(cli, "_course", lambda: course)
 
     assert cli.main(["collect", str(inbox)]) == 0
+    assert cli.main(["export"]) == 0  # points come with the grading
+    assert "right,collected," in (course / "grading" / "grades" / f"{SET}.csv").read_text()
     assert cli.main(["grade"]) == 1  # one of them died
     assert "dies, 01_masking: DeadKernelError" in capsys.readouterr().out
-    assert cli.main(["feedback", SET]) == 0
+    assert cli.main(["feedback", SET]) == 1
+    assert "dies, 01_masking: not graded yet" in capsys.readouterr().out
     assert cli.main(["export"]) == 0
 
     with open(course / "grading" / "grades" / f"{SET}.csv", encoding="utf-8") as lines:
@@ -297,6 +300,53 @@ def test_a_class_is_graded_whatever_one_of_them_does(course, tmp_path, monkeypat
 
 def retitle(notebook):
     notebook.cells.append(nbformat.v4.new_markdown_cell("<img src=x onerror=alert(1)><script>alert(2)</script>"))
+
+
+def test_only_what_is_new_is_graded(course, tmp_path, monkeypatch):
+    pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[grading]'")
+    from simmim_lab.grading import grade
+
+    put(tmp_path / "inbox" / "ann" / "a.ipynb", data(submission(BAD)), when=1_000_000_000)
+    put(tmp_path / "inbox" / "bob" / "a.ipynb", data(submission(BAD)), when=1_000_000_000)
+    collect(course, tmp_path / "inbox")
+    assert grade.grade(course, [])[0] == 2
+    collect(course, tmp_path / "inbox")
+    assert grade.grade(course, [])[0] == 0
+    put(tmp_path / "inbox" / "ann" / "b.ipynb", data(submission()), when=1_700_000_000)
+    collect(course, tmp_path / "inbox")
+    assert grade.feedback(course, []) == ["ann, 01_masking: not graded yet"]
+    assert grade.grade(course, []) == (1, [])
+
+
+@pytest.mark.parametrize("content, why", [(b"{", "unreadable"), (None, "older")])
+def test_a_good_submission_is_not_replaced_by_a_later_download(course, tmp_path, content, why):
+    put(tmp_path / "first" / "ann" / "a.ipynb", data(submission()), when=1_700_000_000)
+    collect(course, tmp_path / "first")
+    when = 1_800_000_000 if content else 1_600_000_000
+    put(tmp_path / "second" / "ann" / f"{SET}.ipynb", content or data(submission(BAD)), when=when)
+    assert any(why in line and "ann/a.ipynb counts" in line for line in collect(course, tmp_path / "second"))
+    kept = nbformat.read(course / "grading/submitted/ann" / SET / f"{SET}.ipynb", as_version=4)
+    assert find(kept).source == GOOD
+
+
+@pytest.mark.parametrize(
+    "members, students",
+    [
+        (["Jane Doe_12_assignsubmission_file/a.ipynb"], {"Jane_Doe_12"}),
+        (
+            ["CS101/Jane Doe_12_assignsubmission_file/a.ipynb", "CS101/Al_13_assignsubmission_file/a.ipynb"],
+            {"Jane_Doe_12", "Al_13"},
+        ),
+        (["jane/01_masking.ipynb"], {"jane"}),
+        (["week 3/jane/01_masking.ipynb", "week 3/al/01_masking.ipynb"], {"jane", "al"}),
+        (["01_masking.ipynb"], {"unknown"}),
+    ],
+)
+def test_a_download_of_one_or_many_is_filed_under_the_right_names(course, tmp_path, members, students):
+    archive = put(tmp_path / "CS101-Exercise 3.zip", zipped(**{name: data(submission()) for name in members}))
+    odd = collect(course, archive)
+    assert {path.name for path in (course / "grading" / "submitted").iterdir()} == students
+    assert any("does not tell whose" in line for line in odd) == ("unknown" in students)
 
 
 def test_a_formula_in_a_name_stays_text(tmp_path):

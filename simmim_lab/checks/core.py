@@ -46,12 +46,19 @@ Verdict = Mistake | str | None
 Rule = Callable[["Answer", Generator], Iterator[tuple[str, Verdict]]]
 
 
-class Failed(Exception):
-    """An answer that does not pass the hidden test; the message is the report."""
+class _Plain:
+    """An exception of which a notebook shows the message, without the lines of this module."""
 
     def _render_traceback_(self) -> list[str]:
-        """What a notebook shows: the report, without the lines of this module."""
         return str(self).splitlines()
+
+
+class Failed(_Plain, Exception):
+    """An answer that does not pass the hidden test; the message is the report."""
+
+
+class Interrupted(_Plain, KeyboardInterrupt):
+    """An answer that was stopped by hand, or by the grading because it took too long."""
 
 
 class Check:
@@ -131,6 +138,8 @@ class Answer:
         try:
             with redirect_stderr(io.StringIO()):  # nbgrader takes a warning for a failed test
                 result = self.function(*copies[0], **copies[1])
+        except KeyboardInterrupt:
+            raise Interrupted(f"{self.name} was stopped: is there a loop that never ends?") from None
         except (Exception, SystemExit) as error:
             if type(error) is NotImplementedError and not str(error):  # torch raises some with a text
                 message = f"{self.name} is not written yet: replace `raise NotImplementedError()`"

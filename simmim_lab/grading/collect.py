@@ -15,6 +15,7 @@ import warnings
 import zipfile
 from collections.abc import Container, Iterator
 from functools import partial
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 LARGEST = 50_000_000  # bytes of a notebook
 MEMBERS, UNPACKED = 10_000, 1_000_000_000  # files in an archive, and their bytes
+UNKNOWN = "unknown"  # the student whose name the path does not tell
 IGNORED = {"__MACOSX", ".ipynb_checkpoints"}
 
 
@@ -43,13 +45,13 @@ class File:
 def collect(root: Path, inbox: Path) -> list[str]:
     """Put every submission of `inbox` into its place in the course in folder `root`.
 
-    Returns a line for all that was odd. Of several submissions of one student the newest counts. One that
-    cannot be read leaves the untouched students' version, which earns no points, and a note.
+    Returns a line for all that was odd. Of several submissions of one student the newest readable one counts, also
+    over several calls. Where none can be read, the untouched students' version earns no points.
     Raises FileNotFoundError if there is no such folder or archive, or no notebook in it.
     """
     if not inbox.exists():
         raise FileNotFoundError(f"there is no {inbox}: give the folder or zip file with the submissions")
-    files = sorted(_without_wrapper(list(_files(inbox.resolve()))), key=lambda file: (file.modified, file.path))
+    files = list(_files(inbox.resolve()))
     if not files:
         raise FileNotFoundError(f"there is no notebook (.ipynb) in {inbox}")
 
@@ -57,7 +59,7 @@ def collect(root: Path, inbox: Path) -> list[str]:
         name: _read((root / f"exercises/{name}/{name}.ipynb").read_bytes()) for name in exercise_sets(root)
     }
     records, odd = read_records(root), []
-    seen: dict[tuple[str, str], PurePosixPath] = {}
+    files = sorted(_without_wrapper(files, list(released)), key=lambda file: (file.modified, file.path))
     for file in tqdm(files, desc="collecting", unit="file"):
         student, notes = student_of(file.path, list(released)), []
         try:
@@ -69,19 +71,27 @@ def collect(root: Path, inbox: Path) -> list[str]:
         if name is None:
             odd.append(f"{file.path}: {'unreadable' if notes else 'no exercise set has these cells'}; left out")
             continue
-        earlier = seen.get((name, student))
-        if earlier and submitted is None:
-            odd.append(f"{file.path}: unreadable; {earlier} counts")
+        earlier = records.get(name, {}).get(student)
+        if earlier and (earlier["from"], earlier["modified"]) == (str(file.path), file.modified):
+            continue
+        if earlier and earlier["readable"] and (submitted is None or file.modified < earlier["modified"]):
+            odd.append(f"{file.path}: {'older' if submitted else 'unreadable'}; {earlier['from']} counts")
             continue
         answered = released[name]
         if submitted is not None:
             answered, notes = graft(answered, submitted)
         if earlier:
-            notes.append(f"the newest of several: {earlier} was left out")
-        seen[name, student] = file.path
+            notes.append(f"the newest of several: {earlier['from']} was left out")
+        if student == UNKNOWN:
+            notes.append("the path does not tell whose it is: put it into a folder with the student's name")
         _write(root / "grading" / "submitted" / student / name / f"{name}.ipynb", answered)
-        status = "collected" if submitted is not None else "unreadable"
-        records.setdefault(name, {})[student] = {"from": str(file.path), "status": status, "notes": notes}
+        records.setdefault(name, {})[student] = {
+            "from": str(file.path),
+            "modified": file.modified,
+            "readable": submitted is not None,
+            "status": "collected",
+            "notes": notes,
+        }
         odd += [f"{file.path}: {note}" for note in notes]
     write_records(root, records)
     return odd
@@ -134,15 +144,18 @@ def student_of(path: PurePosixPath, names: list[str]) -> str:
     Moodle names folders "Jane Doe_123_assignsubmission_file", Canvas names files "doejane_123_456_file.ipynb".
     """
     for part in path.parts:
+        if platform := re.match(r"(.+?_\d+)_assignsubmission_", part) or re.match(
+            r"([^_]+_(?:LATE_)?\d+)_\d+_", part
+        ):
+            return re.sub(r"[^\w.-]+", "_", platform[1].replace("LATE_", ""))[:80]
+    for part in path.parts:
         part = re.sub(r"\.(ipynb|zip)$", "", part, flags=re.IGNORECASE)
-        if canvas := re.match(r"([^_]+)_(?:LATE_)?(\d+)_\d+_", part):
-            return "_".join(canvas.groups())
         for word in [*names, "assignsubmission", "submissions", "submission", "onlinetext", "file", "LATE"]:
             part = re.sub(rf"(?<![A-Za-z0-9]){word}(?![A-Za-z0-9])|(?<=_){word}(?=_|$)", " ", part, flags=re.I)
         part = re.sub(r"[^\w.-]+", "_", part).strip("_.-")
         if part and not re.fullmatch(r"(copy)?\d*", part, flags=re.IGNORECASE):
             return part[:80]
-    return "unknown"
+    return UNKNOWN
 
 
 def set_of(notebook: "NotebookNode", released: dict[str, "NotebookNode"]) -> str | None:
@@ -171,7 +184,10 @@ def _files(inbox: Path) -> Iterator[File]:
             continue
         limit = UNPACKED if path.suffix.lower() == ".zip" else LARGEST
         content = path.read_bytes() if path.stat().st_size <= limit else b""
-        yield from _open(PurePosixPath(inside.as_posix()), path.stat().st_mtime, content)
+        name = (
+            PurePosixPath(inside.as_posix()) if inbox.is_dir() else PurePosixPath("submissions.zip")
+        )  # not a student
+        yield from _open(name, path.stat().st_mtime, content)
 
 
 def _open(path: PurePosixPath, modified: float, content: bytes, depth: int = 0) -> Iterator[File]:
@@ -202,11 +218,20 @@ def _open(path: PurePosixPath, modified: float, content: bytes, depth: int = 0) 
         yield File(path, modified, b"")
 
 
-def _without_wrapper(files: list[File]) -> list[File]:
-    """Without the folders that all notebooks lie in, such as the one a platform wraps a download in."""
-    while len(files) > 1 and len({file.path.parts[0] for file in files}) == 1 and len(files[0].path.parts) > 1:
-        files = [dataclasses.replace(file, path=PurePosixPath(*file.path.parts[1:])) for file in files]
-    return files
+def _without_wrapper(files: list[File], names: list[str]) -> list[File]:
+    """Without the folders that the notebooks of several students lie in: so that most students are told apart."""
+
+    def students(files: list[File]) -> int:
+        found = {student_of(file.path, names) for file in files}
+        return 0 if UNKNOWN in found else len(found)
+
+    levels = zip(*(file.path.parts[:-1] for file in files), strict=False)
+    shared = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, levels))
+    strip = [
+        [dataclasses.replace(file, path=PurePosixPath(*file.path.parts[depth:])) for file in files]
+        for depth in range(shared + 1)
+    ]
+    return max(strip, key=students)  # the first of equals: the folder may be that of the only student
 
 
 def _read(content: bytes) -> "NotebookNode":

@@ -13,7 +13,6 @@ from tqdm.auto import tqdm
 
 from simmim_lab.common import replace_file
 from simmim_lab.grading.course import (
-    chosen_sets,
     nbgrader,
     read_records,
     reason,
@@ -23,42 +22,50 @@ from simmim_lab.grading.course import (
 )
 
 
-def grade(root: Path, names: list[str]) -> list[str]:
-    """Run the checks on all that was collected for these sets (none named: all); a line for each failure."""
-    work = submissions(root, names)
+def grade(root: Path, names: list[str], again: bool = False) -> tuple[int, list[str]]:
+    """Run the checks on what was collected for these sets (none named: all) and not graded yet, or `again` on all.
+
+    Returns how many notebooks were graded, and a line for each that could not be.
+    """
+    records = read_records(root)
+    work = [
+        (name, student)
+        for name, student in submissions(root, names)
+        if again or records[name][student]["status"] not in ("graded", "unreadable")
+    ]
     for name in dict(work):  # the gradebook learns the hidden tests from solutions/
         release(root, name)
     api = nbgrader(root)
-    return _each(root, work, "grading", partial(api.autograde, force=True, create=True), graded=True)
+    failed = _each(root, work, "grading", partial(api.autograde, force=True, create=True), graded=True)
+    return len(work) - len(failed), failed
 
 
 def feedback(root: Path, names: list[str]) -> list[str]:
     """Write grading/feedback/STUDENT/SET/SET.html for all that was graded; a line for each failure."""
-    graded = [
-        (name, student)
-        for name, student in submissions(root, names)
-        if (root / "grading" / "autograded" / student / name).is_dir()
+    records, work = read_records(root), submissions(root, names)
+    graded = [pair for pair in work if records[pair[0]][pair[1]]["status"] in ("graded", "unreadable")]
+    failed = _each(root, graded, "feedback", partial(nbgrader(root).generate_feedback, force=True))
+    return failed + [
+        f"{student}, {name}: not graded yet" for name, student in work if (name, student) not in graded
     ]
-    return _each(root, graded, "feedback", partial(nbgrader(root).generate_feedback, force=True))
 
 
 def export(root: Path, names: list[str]) -> list[Path]:
     """Write grading/grades/SET.csv with a row for every student and a column for every question.
 
-    The status says whether the points are final: graded, written answers to grade, not graded, unreadable or
-    missing (not in this set, but in another).
+    The status says whether the points are final: graded, written answers to grade, collected (not graded yet), not
+    graded (and why), unreadable, or missing (not in this set, but in another).
     """
     from nbgrader.api import Gradebook, MissingEntry
 
-    records, paths = read_records(root), []
-    students = sorted({student for name in records for student in records[name]})
+    records, paths, collected = read_records(root), [], submissions(root, names)
+    students = sorted({student for _, student in submissions(root, [])})
     with Gradebook(nbgrader(root).coursedir.db_url) as gradebook:
-        for name in chosen_sets(root, names):
-            if name not in records:
-                continue
+        for name in dict(collected):
             order, rows = _questions(root, name), []
             for student in students:
-                record = records[name].get(student, {"status": "missing", "notes": []})
+                here = (name, student) in collected
+                record = records[name][student] if here else {"status": "missing", "notes": []}
                 try:
                     entry = gradebook.find_submission(name, student)
                 except MissingEntry:
@@ -79,8 +86,9 @@ def _each(
             outcome = action(name, student)
         if not outcome["success"]:
             failed.append(f"{student}, {name}: {reason(outcome)}")
-        if graded and records[name][student]["status"] != "unreadable":
-            records[name][student]["status"] = "graded" if outcome["success"] else f"not graded: {reason(outcome)}"
+        if graded:
+            done = "graded" if records[name][student]["readable"] else "unreadable"
+            records[name][student]["status"] = done if outcome["success"] else f"not graded: {reason(outcome)}"
             write_records(root, records)
     return failed
 
@@ -96,7 +104,7 @@ def _questions(root: Path, name: str) -> list[str]:
 
 def _row(student: str, record: dict, entry, order: list[str]) -> dict:
     status, grades = record["status"], []
-    if entry is not None:
+    if entry is not None and status not in ("collected", "missing"):
         found = {grade.cell.name: grade for notebook in entry.notebooks for grade in notebook.grades}
         grades = [found[name] for name in order if name in found]
         if status == "graded" and any(grade.needs_manual_grade for grade in grades):
