@@ -10,13 +10,10 @@ exported with nbgrader.
 import argparse
 import contextlib
 import copy
-import inspect
 import io
 import json
 import os
-import platform
 import random
-import re
 import shutil
 import sys
 import tempfile
@@ -26,6 +23,7 @@ from pathlib import Path
 
 import nbformat
 import torch
+from pretrain_step import machine
 
 from simmim_lab import checks
 from simmim_lab.checks.core import Failed
@@ -33,7 +31,7 @@ from simmim_lab.common import replace_file
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-from answers import RIGHT, WRONG, words  # noqa: E402
+from answers import RIGHT, WRONG, source, words  # noqa: E402
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -45,8 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
     results = {"command": "python benchmarks/exercises.py", "date": date.today().isoformat()}
-    results |= {"cores": os.cpu_count(), "load": os.getloadavg()[0], "python": platform.python_version()}
-    results |= {"torch": torch.__version__, "seeds": args.seeds}
+    results |= {**machine(torch.device("cpu")), "load": os.getloadavg()[0], "seeds": args.seeds}
     results["tasks"] = {name: judge(name, range(args.seeds)) for name in checks.TASKS}
     rows = results["tasks"].values()
     results["total"] = {key: sum(row[key] for row in rows) for key in ("caught", "mutants", "accepted", "right")}
@@ -120,9 +117,7 @@ def answered(notebook: nbformat.NotebookNode, chance: random.Random) -> nbformat
         task = cell.metadata.get("nbgrader", {}).get("grade_id")
         if task in checks.TASKS:
             pool = RIGHT[task] if chance.random() < 0.75 else [answer for answer, _ in WRONG[task]]
-            answer = chance.choice(pool)
-            text = re.sub(r"(?m)^@.*\n", "", inspect.getsource(answer))
-            cell.source = text.replace(f"def {answer.__name__}(", f"def {task}(", 1)
+            cell.source = source(chance.choice(pool), task)
     return notebook
 
 

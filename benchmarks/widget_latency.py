@@ -19,6 +19,7 @@ from pathlib import Path
 import nbformat
 import torch
 from playwright.sync_api import sync_playwright
+from pretrain_step import machine
 
 from simmim_lab.common import replace_file
 
@@ -84,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "widget_latency.json")
     args = parser.parse_args(arguments)
     results = {"command": "python benchmarks/widget_latency.py", "date": date.today().isoformat()}
-    results |= {"cores": os.cpu_count(), "load": os.getloadavg()[0], "torch": torch.__version__, "widgets": {}}
+    results |= {**machine(torch.device("cpu")), "load": os.getloadavg()[0], "widgets": {}}
 
     cells = [nbformat.v4.new_code_cell(source) for source in (SETUP, *(code for code, *_ in WIDGETS.values()))]
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}

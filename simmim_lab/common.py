@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+LISTED = 20  # a longer list of names is no help
+
 
 def choose(name: str, options: Mapping[str, Any], kind: str) -> Any:
     """`options[name]`, or a ValueError that suggests the nearest name; `kind` says what is being named."""
     if name not in options:
         [nearest] = difflib.get_close_matches(str(name), options, n=1, cutoff=0)
-        raise ValueError(f"unknown {kind} {name!r}; did you mean {nearest!r}? There are: {', '.join(options)}")
+        listed = f" There are: {', '.join(options)}" if len(options) <= LISTED else ""
+        raise ValueError(f"unknown {kind} {name!r}; did you mean {nearest!r}?{listed}")
     return options[name]
 
 

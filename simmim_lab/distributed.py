@@ -49,4 +49,4 @@ def total(values: Tensor) -> Tensor:
 
 def any_process(flag: bool, device: torch.device) -> bool:
     """Whether the flag is set in at least one process."""
-    return bool(total(torch.tensor(float(flag), device=device)) > 0) if dist.is_initialized() else flag
+    return bool(total(torch.tensor(float(flag), device=device)) > 0)

@@ -109,9 +109,7 @@ def fill(notebook: "NotebookNode", path: Path, url: str) -> None:
         raise ValueError(f"{path.name} has {len(setup)} cells with the tag `setup`: give it to one")
     setup[0].source = setup_cell(url)
     head = notebook.cells[0]
-    texts = {"badge": _badge(path, url), "cost": _cost(path)}
-    if path.parent.name != "notebooks":
-        del texts["cost"]
+    texts = {"badge": _badge(path, url)} | ({"cost": _cost(path)} if _is_lesson(path) else {})
     for marker, text in texts.items():
         pattern = rf"(?<=\n\n).*<!-- {marker} -->.*(?=\n\n|\Z)"
         if len(re.findall(pattern, head.source)) != 1:
@@ -129,11 +127,15 @@ def setup_cell(url: str) -> str:
     return SETUP.replace('REPOSITORY = ""', f'REPOSITORY = "git+{GITHUB}{repository}@{branch}"')
 
 
+def _is_lesson(path: Path) -> bool:
+    return path.parent.name == "notebooks"
+
+
 def _badge(path: Path, url: str) -> str:
     if not url:
         return ""
     repository, branch = _split(url)
-    folder = "notebooks" if path.parent.name == "notebooks" else f"exercises/{path.stem}"  # never the solutions
+    folder = "notebooks" if _is_lesson(path) else f"exercises/{path.stem}"  # never the solutions
     return f"[![Open In Colab]({BADGE})]({COLAB}/{repository}/blob/{branch}/{folder}/{path.name})"
 
 

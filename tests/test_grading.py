@@ -2,10 +2,8 @@
 
 import copy
 import csv
-import inspect
 import io
 import os
-import re
 import shutil
 import sys
 import zipfile
@@ -13,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import nbformat
 import pytest
-from answers import RIGHT, WRONG
+from answers import RIGHT, WRONG, source
 
 from simmim_lab import cli
 from simmim_lab.grading.collect import collect, graft, set_of, student_of
@@ -29,13 +27,7 @@ def released(name: str = SET) -> nbformat.NotebookNode:
     return nbformat.read(ROOT / "exercises" / name / f"{name}.ipynb", as_version=4)
 
 
-def source(answer) -> str:
-    """The text of an answer of the catalogue as the answer to its task."""
-    text = re.sub(r"(?m)^@.*\n", "", inspect.getsource(answer))
-    return text.replace(f"def {answer.__name__}(", f"def {TASK}(", 1)
-
-
-GOOD, BAD = source(RIGHT[TASK][1]), source(WRONG[TASK][0][0])
+GOOD, BAD = source(RIGHT[TASK][1], TASK), source(WRONG[TASK][0][0], TASK)
 
 
 def find(notebook: nbformat.NotebookNode, grade_id: str = TASK) -> nbformat.NotebookNode:
@@ -312,6 +304,10 @@ def test_only_what_is_new_is_graded(course, tmp_path, monkeypatch):
     assert grade.grade(course, [])[0] == 2
     collect(course, tmp_path / "inbox")
     assert grade.grade(course, [])[0] == 0
+    shutil.rmtree(course / "grading" / "submitted" / "bob")  # as INSTRUCTORS.md removes a student
+    collect(course, tmp_path / "inbox")
+    assert (course / "grading" / "submitted" / "bob" / SET).is_dir(), "and the next collect takes him in again"
+    assert grade.grade(course, [])[0] == 1
     put(tmp_path / "inbox" / "ann" / "b.ipynb", data(submission()), when=1_700_000_000)
     collect(course, tmp_path / "inbox")
     assert grade.feedback(course, []) == ["ann, 01_masking: not graded yet"]

@@ -5,10 +5,10 @@ check.hint("random_mask")        a hint; called again, a better one too
 """
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
 from simmim_lab.checks import decoders, encoders, gpu_training, masking, mse_loss, start_here, training
 from simmim_lab.checks.core import Check
+from simmim_lab.common import choose
 
 TASKS: dict[str, Check] = {
     name: value
@@ -21,10 +21,4 @@ globals().update(TASKS)  # check.random_mask and all others
 
 def hint(task: str | Callable) -> None:
     """Print a hint for a task, named like its function; called again, a better one too."""
-    name = getattr(task, "__name__", task)
-    if name not in TASKS:
-        [nearest] = get_close_matches(str(name), TASKS, n=1, cutoff=0)
-        raise ValueError(
-            f"there is no task {name!r}; did you mean {nearest!r}? Tasks are named like their functions"
-        )
-    TASKS[name].hint()
+    choose(getattr(task, "__name__", task), TASKS, "task").hint()

@@ -165,16 +165,21 @@ def compare(
 
     Whole numbers must be equal. Else the mistake: `mistakes` maps the text about a known one to the value that it
     leads to, which may have another shape. Numbers, tensors, strings, sets, and lists, tuples or dicts of them can
-    be compared. With `picture` the verdict on images of shape (3, height, width) shows them.
+    be compared. With `picture` the verdict on images of shape (3, height, width), or on a batch of them, shows the
+    first one that looks wrong when it is drawn, so cut off at 0 and 1.
     """
     if _close(got, want, tolerance):
         return None
     named = [text for text, wrong in (mistakes or {}).items() if _close(got, wrong, tolerance)]
     difference = _difference(got, want, tolerance)
     text = "\n".join([*named[:1], difference])
-    if picture and isinstance(got, Tensor) and got.shape == want.shape:
-        titles = "expected", "got"
-        return Mistake(text, plots.panels([want, got], titles), "Left the expected picture, right the answer's.")
+    if not picture or form(got, want.shape, want.dtype):
+        return Mistake(text)
+    drawn = (images.clamp(0, 1).reshape(-1, *images.shape[-3:]) for images in (got, want))
+    for seen, expected in zip(*drawn, strict=True):
+        if not _close(seen, expected, tolerance):
+            figure = plots.panels([expected, seen], ["expected", "got"])
+            return Mistake(text, figure, "Left the expected picture, right the answer's.")
     return Mistake(text)
 
 

@@ -1,7 +1,6 @@
 """Checks of the exercises on decoders (lesson 03)."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +8,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from simmim_lab.checks.core import Answer, Mistake, Verdict, check, compare, describe, form
+from simmim_lab.checks.core import Answer, Verdict, check, compare, describe, form
 from simmim_lab.scenes import draw_scenes
 
 
@@ -63,7 +62,7 @@ def pixel_shuffle(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
 
     scenes = draw_scenes(2, 64, generator=rng).images[:, :, 16:56] / 255
     squares = F.pixel_unshuffle(scenes, 8)
-    verdict = _compare_pictures(answer(squares, 8), scenes, _wrong_layouts(squares, 8))
+    verdict = compare(answer(squares, 8), scenes, _wrong_layouts(squares, 8), picture=True)
     yield "puts each square of two pictures of 40 × 64 pixels in its place", verdict
 
     batch = torch.randn(3, 27, 2, 4, generator=rng)
@@ -250,17 +249,7 @@ def repaired_output(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
             ((values + m) * s).clamp(0, 1)
         ),
     }
-    yield "shows the colours, within [0, 1]", _compare_pictures(got[1], want, mistakes)
-
-
-def _compare_pictures(got: object, want: Float[Tensor, "batch 3 height width"], mistakes: dict) -> Verdict:
-    """`compare`, and a picture of the first image that looks wrong when it is drawn, so cut off at 0 and 1."""
-    verdict = compare(got, want, mistakes)
-    if not isinstance(verdict, Mistake) or form(got, want.shape, want.dtype):
-        return verdict
-    drawn = (compare(*pair, picture=True) for pair in zip(got.clamp(0, 1), want, strict=True))
-    shown = next(filter(None, drawn), None)
-    return replace(shown, text=verdict.text) if shown else verdict
+    yield "shows the colours, within [0, 1]", compare(got[1], want, mistakes, picture=True)
 
 
 def _wrong_layouts(channels: Float[Tensor, "batch 3*s*s rows cols"], stride: int) -> dict[str, Tensor]:

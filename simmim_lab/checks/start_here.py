@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 
 import torch
 from torch import Generator
@@ -47,10 +46,7 @@ def compose(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
     }
     want = torch.where(hidden, prediction, image)
-    problem = compare(got, want, mistakes)
-    if problem:  # show the first wrong image
-        pictures = (compare(*pair, picture=True) for pair in zip(got, want, strict=True))
-        problem = replace(next(filter(None, pictures)), text=problem.text)
+    problem = compare(got, want, mistakes, picture=True)
     yield "takes visible pixels from the image and hidden ones from the prediction", problem
     if problem:
         return

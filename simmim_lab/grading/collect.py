@@ -13,7 +13,8 @@ import re
 import time
 import warnings
 import zipfile
-from collections.abc import Container, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 LARGEST = 50_000_000  # bytes of a notebook
 MEMBERS, UNPACKED = 10_000, 1_000_000_000  # files in an archive, and their bytes
 UNKNOWN = "unknown"  # the student whose name the path does not tell
+# What zipfile and the dates in an archive can raise, if it is damaged or encrypted.
+DAMAGED = (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, OverflowError)
 IGNORED = {"__MACOSX", ".ipynb_checkpoints"}
 
 
@@ -71,7 +74,8 @@ def collect(root: Path, inbox: Path) -> list[str]:
         if name is None:
             odd.append(f"{file.path}: {'unreadable' if notes else 'no exercise set has these cells'}; left out")
             continue
-        earlier = records.get(name, {}).get(student)
+        place = root / "grading" / "submitted" / student / name / f"{name}.ipynb"
+        earlier = records.get(name, {}).get(student) if place.exists() else None
         if earlier and (earlier["from"], earlier["modified"]) == (str(file.path), file.modified):
             continue
         if earlier and earlier["readable"] and (submitted is None or file.modified < earlier["modified"]):
@@ -84,7 +88,7 @@ def collect(root: Path, inbox: Path) -> list[str]:
             notes.append(f"the newest of several: {earlier['from']} was left out")
         if student == UNKNOWN:
             notes.append("the path does not tell whose it is: put it into a folder with the student's name")
-        _write(root / "grading" / "submitted" / student / name / f"{name}.ipynb", answered)
+        _write(place, answered)
         records.setdefault(name, {})[student] = {
             "from": str(file.path),
             "modified": file.modified,
@@ -104,35 +108,36 @@ def graft(released: "NotebookNode", submitted: "NotebookNode") -> tuple["Noteboo
     the last that was worked on counts. So a duplicated, deleted, split or re-typed cell never stops the grading.
     """
     notebook, notes = copy.deepcopy(released), []
-    answers = {_grade_id(cell): cell for cell in notebook.cells if _is_answer(cell)}
-    known = {_grade_id(cell) for cell in notebook.cells} | {cell.source.strip() for cell in notebook.cells}
-    lost = answers.keys() - {_answers(cell, answers) for cell in submitted.cells}
-    behind = {notebook.cells[notebook.cells.index(answers[name]) - 1].source: name for name in lost}
-    found: dict[str, list] = {name: [] for name in answers}
-    extra: dict[int, list] = {}
+    places = {_grade_id(cell): place for place, cell in enumerate(notebook.cells) if _is_answer(cell)}
+    known = {text for cell in notebook.cells for text in (_grade_id(cell), cell.source.strip())} - {None}
+    held = [next((name for name in _names(cell) if name in places), None) for cell in submitted.cells]
+    behind = {notebook.cells[places[name] - 1].source: name for name in places.keys() - set(held)}
+    found: dict[str, list] = {name: [] for name in places}
+    extra = defaultdict(list)
     place, before = 0, ""
-    for cell in submitted.cells:
-        given = _grade_id(cell) in known - {None} or cell.source.strip() in known
-        name = _answers(cell, answers) or (None if given else behind.get(before))
+    for cell, name in zip(submitted.cells, held, strict=True):
+        given = _grade_id(cell) in known or cell.source.strip() in known
+        name = name or (None if given else behind.get(before))
         before = cell.source
         if name is not None:
             found[name].append(cell)
-            place = notebook.cells.index(answers[name])
+            place = places[name]
         elif not given:
-            extra.setdefault(place, []).append(_plain(cell))
+            extra[place].append(_plain(cell))
     for name, cells in found.items():
+        answer = notebook.cells[places[name]]
         complete = [cell for cell in cells if name in _functions(cell)] or cells
-        worked = [cell for cell in complete if cell.source.strip() != answers[name].source.strip()]
+        worked = [cell for cell in complete if cell.source.strip() != answer.source.strip()]
         if not cells:
             notes.append(f"{name}: its cell was deleted; it counts as not answered")
         elif len(complete) > 1:
             notes.append(f"{name}: {len(complete)} cells answer it; the last one worked on counts")
-        elif complete[0].cell_type != answers[name].cell_type:
+        elif complete[0].cell_type != answer.cell_type:
             notes.append(f"{name}: its cell had become {complete[0].cell_type}")
         parts = [_plain(cell) for cell in cells if not any(cell is other for other in complete)]
-        extra.setdefault(notebook.cells.index(answers[name]), [])[:0] = parts  # halves of a cell that was split
+        extra[places[name]][:0] = parts  # halves of a cell that was split
         if worked:
-            answers[name].source = worked[-1].source
+            answer.source = worked[-1].source
     for place in sorted(extra, reverse=True):
         notebook.cells[place + 1 : place + 1] = extra[place]
     return notebook, notes
@@ -144,10 +149,8 @@ def student_of(path: PurePosixPath, names: list[str]) -> str:
     Moodle names folders "Jane Doe_123_assignsubmission_file", Canvas names files "doejane_123_456_file.ipynb".
     """
     for part in path.parts:
-        if platform := re.match(r"(.+?_\d+)_assignsubmission_", part) or re.match(
-            r"([^_]+_(?:LATE_)?\d+)_\d+_", part
-        ):
-            return re.sub(r"[^\w.-]+", "_", platform[1].replace("LATE_", ""))[:80]
+        if platform := re.match(r"(.+?_\d+)_assignsubmission_|([^_]+_(?:LATE_)?\d+)_\d+_", part):
+            return re.sub(r"[^\w.-]+", "_", (platform[1] or platform[2]).replace("LATE_", ""))[:80]
     for part in path.parts:
         part = re.sub(r"\.(ipynb|zip)$", "", part, flags=re.IGNORECASE)
         for word in [*names, "assignsubmission", "submissions", "submission", "onlinetext", "file", "LATE"]:
@@ -161,15 +164,17 @@ def student_of(path: PurePosixPath, names: list[str]) -> str:
 def set_of(notebook: "NotebookNode", released: dict[str, "NotebookNode"]) -> str | None:
     """The exercise set whose answers stand in the notebook, or None."""
 
+    held = {name for cell in notebook.cells for name in _names(cell)}
+
     def shared(name: str) -> int:
-        answers = {_grade_id(cell) for cell in released[name].cells if _is_answer(cell)}
-        return sum(_answers(cell, answers) is not None for cell in notebook.cells)
+        return len(held & {_grade_id(cell) for cell in released[name].cells if _is_answer(cell)})
 
     best = max(released, key=shared)
     return best if shared(best) else None
 
 
-def _named(path: PurePosixPath, names) -> str | None:
+def _named(path: PurePosixPath, names: Iterable[str]) -> str | None:
+    """The exercise set whose name stands in the path."""
     return next((name for name in names if name.lower() in str(path).lower()), None)
 
 
@@ -184,10 +189,8 @@ def _files(inbox: Path) -> Iterator[File]:
             continue
         limit = UNPACKED if path.suffix.lower() == ".zip" else LARGEST
         content = path.read_bytes() if path.stat().st_size <= limit else b""
-        name = (
-            PurePosixPath(inside.as_posix()) if inbox.is_dir() else PurePosixPath("submissions.zip")
-        )  # not a student
-        yield from _open(name, path.stat().st_mtime, content)
+        name = inside.as_posix() if inbox.is_dir() else "submissions.zip"  # whatever its name is: not a student's
+        yield from _open(PurePosixPath(name), path.stat().st_mtime, content)
 
 
 def _open(path: PurePosixPath, modified: float, content: bytes, depth: int = 0) -> Iterator[File]:
@@ -207,14 +210,7 @@ def _open(path: PurePosixPath, modified: float, content: bytes, depth: int = 0) 
                     continue
                 when = time.mktime((*member.date_time, 0, 0, -1))
                 yield from _open(path.with_suffix("") / name, when, archive.read(member), depth + 1)
-    except (
-        zipfile.BadZipFile,
-        RuntimeError,
-        NotImplementedError,
-        EOFError,
-        ValueError,
-        OverflowError,
-    ):  # damaged, encrypted
+    except DAMAGED:
         yield File(path, modified, b"")
 
 
@@ -262,9 +258,9 @@ def _is_answer(cell: "NotebookNode") -> bool:
     return bool(cell.metadata.get("nbgrader", {}).get("solution"))
 
 
-def _answers(cell: "NotebookNode", names: Container[str]) -> str | None:
-    """Which answer a cell holds: that to the function it defines, else that of its grade_id."""
-    return next((name for name in [*_functions(cell), _grade_id(cell)] if name in names), None)
+def _names(cell: "NotebookNode") -> list[str]:
+    """What a cell may answer: the functions that it defines come before its grade_id."""
+    return [*_functions(cell), *filter(None, [_grade_id(cell)])]
 
 
 def _functions(cell: "NotebookNode") -> list[str]:

@@ -5,7 +5,9 @@ with the two decorators; the name of the function says how it is right or wrong.
 """
 
 import importlib
+import inspect
 import pkgutil
+import re
 from collections import defaultdict
 from collections.abc import Callable
 
@@ -31,6 +33,12 @@ def wrong(task: str, says: str) -> Callable[[Callable], Callable]:
         return answer
 
     return register
+
+
+def source(answer: Callable, task: str) -> str:
+    """The text of an answer, as a student would write it into the cell of the task."""
+    text = re.sub(r"(?m)^@.*\n", "", inspect.getsource(answer))
+    return text.replace(f"def {answer.__name__}(", f"def {task}(", 1)
 
 
 def words(text: str) -> str:
