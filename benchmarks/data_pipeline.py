@@ -30,7 +30,7 @@ from torchvision.transforms.functional import to_pil_image
 from simmim_lab.common import replace_file
 from simmim_lab.images import ImageSet, load
 from simmim_lab.masking import random_mask
-from simmim_lab.training import step_generator
+from simmim_lab.loop import step_generator
 
 OUT = Path(__file__).parents[1] / "results" / "data_pipeline.json"
 BATCH = 64

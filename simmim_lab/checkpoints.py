@@ -1,31 +1,75 @@
-"""Checkpoints: one file that holds a whole training state and can tell when it was damaged (lesson 05).
+"""Files: the weights of a model, and checkpoints that can tell when they were damaged (lesson 05).
 
-A checkpoint is a safetensors file: the tensors of the model and of the optimizer, and in its header the facts of
-the run as JSON with a SHA-256 over everything. Nothing in it is ever executed.
+A model is two files, its weights and a JSON text that says how it was built. A checkpoint is one file: the
+tensors of a training, and in its header the facts of the run as JSON with a SHA-256 over everything. All tensors
+are kept as safetensors: nothing in these files is ever executed.
 """
 
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
 
+from simmim_lab import distributed
 from simmim_lab.common import replace_file
 
-FORMAT = "simmim_lab checkpoint 1"
+FORMAT = "simmim_lab checkpoint 2"
+Model = TypeVar("Model", bound=nn.Module)
 
 
-def save_checkpoint(path: Path, model: nn.Module, optimizer: Optimizer, facts: dict[str, Any]) -> None:
-    """Write the state of `model` and `optimizer` and the JSON-ready `facts` to `path`, whole or not at all."""
+def save_model(folder: Path, config: dict[str, Any], weights: dict[str, Tensor]) -> None:
+    """Write `model.safetensors` and `model.json` into `folder`, each whole or not at all."""
+    weights = {name: tensor.contiguous() for name, tensor in weights.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_file(folder / "model.safetensors", lambda path: save_file(weights, path))
+    replace_file(folder / "model.json", lambda path: path.write_text(json.dumps(config, indent=2) + "\n"))
+
+
+def load_model(folder: Path, build: Callable[[dict[str, Any]], Model]) -> Model:
+    """Build the model that `save_model` described in `folder`, and give it its weights.
+
+    Raises FileNotFoundError or ValueError that names the file at fault.
+    """
+    config, weights = folder / "model.json", folder / "model.safetensors"
+    for path in (config, weights):
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing; expected a folder with a saved model or a finished run")
+    try:
+        model = build(json.loads(config.read_text()))
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"{config} does not describe a model ({error!r}); save the model again") from error
+    try:
+        model.load_state_dict(load_file(weights))
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"{weights} does not hold the weights of {config} ({reason}); save the model again"
+        ) from error
+    return model
+
+
+def training_state(
+    model: nn.Module, optimizer: Optimizer, average: AveragedModel | None = None
+) -> dict[str, Tensor]:
+    """All tensors of a training, whole and on the CPU. Among several processes, all must call this."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    if average is not None:
+        tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
+    return {name: distributed.whole(tensor).detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def save_checkpoint(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    """Write tensors of `training_state` and the JSON-ready `facts` to `path`, whole or not at all."""
     text = json.dumps(facts)
     header = {"format": FORMAT, "facts": text, "sha256": _digest(text, tensors)}
     replace_file(path, lambda partial: save_file(tensors, partial, header))
@@ -55,18 +99,24 @@ def load_checkpoint(path: Path, expected: dict[str, Any]) -> tuple[dict[str, Any
     return facts, tensors
 
 
-def restore(model: nn.Module, optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put the tensors of a checkpoint back where `save_checkpoint` took them."""
-    state: dict[int, dict[str, Tensor]] = {}
-    weights = {}
+def restore(
+    tensors: dict[str, Tensor], model: nn.Module, optimizer: Optimizer, average: AveragedModel | None = None
+) -> None:
+    """Put the tensors of a checkpoint back where `training_state` took them."""
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "average": {}}
     for name, tensor in tensors.items():
-        kind, rest = name.split(".", 1)
-        if kind == "model":
-            weights[rest] = tensor
-        else:
-            index, key = rest.split(".", 1)
-            state.setdefault(int(index), {})[key] = tensor
-    model.load_state_dict(weights)
+        part, rest = name.split(".", 1)
+        parts[part][rest] = tensor
+    places = model.state_dict()
+    model.load_state_dict({name: distributed.cut(t, places[name]) for name, t in parts["model"].items()})
+    if average is not None:
+        average.load_state_dict(parts["average"])
+
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in parts["optimizer"].items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = distributed.cut(tensor, parameters[int(index)])
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nsimmim-lab: stopped; run the same command to continue", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, OSError, FloatingPointError, ImportError) as error:
+    except (ValueError, TypeError, OSError, FloatingPointError, ImportError, MemoryError) as error:
         print(f"simmim-lab: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
 
@@ -48,22 +48,25 @@ def pretrain(args: argparse.Namespace) -> None:
     import torch
 
     from simmim_lab import distributed, images, training
+    from simmim_lab.engine import Engine, best_device
+    from simmim_lab.loop import CHECKPOINT
     from simmim_lab.simmim import SimMIM
 
-    names = ("steps", "seconds", "batch_size", "parts", "lr", "mask", "mask_ratio", "mask_size", "seed")
+    names = ("steps", "seconds", "batch_size", "lr", "mask", "mask_ratio", "mask_size", "seed")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     recipe = training.Recipe.preset(args.preset, **given)
+    engine = Engine(compile=args.compile, parts=args.parts, recompute=args.recompute, shard=args.shard)
     with distributed.joined():
         torch.manual_seed(recipe.seed)
-        model = SimMIM.preset(args.preset, args.size).to(training.best_device())
+        model = SimMIM.preset(args.preset, args.size).to(best_device())
         train, val = (images.load(args.data, split, _side(model), root=args.root) for split in ("train", "val"))
         first = distributed.rank() == 0
         if first:
-            start = "Continues the run" if (args.run / training.CHECKPOINT).exists() else "Starts a run"
+            start = "Continues the run" if (args.run / CHECKPOINT).exists() else "Starts a run"
             print(f"{start} in {args.run}: {args.preset} on {len(train):,} images of {args.data}.")
         if distributed.world_size() == 1:  # torchrun has set the number of threads
             training.pick_threads(model, train, recipe)
-        history = training.pretrain(model, train, recipe, val=val, run_dir=args.run)
+        history = training.pretrain(model, train, recipe, engine, val=val, run_dir=args.run)
     if not first:
         return
     print(
@@ -272,12 +275,16 @@ def _parser() -> argparse.ArgumentParser:
     length.add_argument("--steps", type=int, metavar="N", help="length of the training in steps, or ...")
     length.add_argument("--seconds", type=float, metavar="N", help="... in seconds")
     sub.add_argument("--batch-size", type=int, metavar="N", help="images per step")
-    sub.add_argument("--parts", type=int, metavar="N", help="work a batch off in N parts, if memory is short")
     sub.add_argument("--lr", type=float, metavar="RATE", help="peak learning rate")
     sub.add_argument("--mask", metavar="NAME", help=f"how to hide: {MASKS}")
     sub.add_argument("--mask-ratio", type=float, metavar="R", help="share of an image to hide, from 0 to 1")
     sub.add_argument("--mask-size", type=int, metavar="PIXELS", help="side of the squares to hide")
     sub.add_argument("--seed", type=int, metavar="S", help="another seed, another run")
+    speed = sub.add_argument_group("speed and memory, which do not change what is learned")
+    speed.add_argument("--compile", action="store_true", help="compile the model first: faster steps on a GPU")
+    speed.add_argument("--parts", type=int, default=1, metavar="N", help="work a batch off in N parts")
+    speed.add_argument("--recompute", action="store_true", help="compute again instead of keeping: less memory")
+    speed.add_argument("--shard", action="store_true", help="several GPUs share the weights among them")
 
     sub = add(
         reconstruct,

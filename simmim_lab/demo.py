@@ -16,6 +16,8 @@ from torch import Tensor
 
 from simmim_lab import evaluation, images, masking, plots, training
 from simmim_lab.common import replace_file
+from simmim_lab.engine import best_device
+from simmim_lab.loop import CHECKPOINT, History
 from simmim_lab.simmim import SimMIM
 
 Images = Float[Tensor, "batch 3 height width"]
@@ -46,7 +48,7 @@ def run(out: Path, *, seconds: float = 120, data: str = "photos", root: Path | N
         "and tests it on images it has never seen."
     )
     _check_writable(out)
-    checkpoint = out / "model" / training.CHECKPOINT
+    checkpoint = out / "model" / CHECKPOINT
     if checkpoint.exists():
         print(f"{out} holds a demo that was interrupted: it goes on from there.")
     elif (out / "metrics.json").exists():
@@ -55,7 +57,7 @@ def run(out: Path, *, seconds: float = 120, data: str = "photos", root: Path | N
     recipe = training.Recipe.preset(PRESET, seconds=seconds, seed=seed, mask_ratio=RATIO, mask_size=CELL)
     train, val, test = (images.load(data, split, SIZE, root=root) for split in images.SPLITS)
     torch.manual_seed(seed)
-    model = SimMIM.preset(PRESET, SIZE).to(training.best_device())
+    model = SimMIM.preset(PRESET, SIZE).to(best_device())
     training.pick_threads(model, train, recipe)
     history = training.pretrain(model, train, recipe, val=val, run_dir=out / "model")
     model.cpu().eval()
@@ -97,7 +99,7 @@ def _scores(model: SimMIM, originals: Images, mask: masking.Mask, lmmse: evaluat
     }
 
 
-def _draw(out: Path, model: SimMIM, originals: Images, mask: masking.Mask, history: training.History) -> None:
+def _draw(out: Path, model: SimMIM, originals: Images, mask: masking.Mask, history: History) -> None:
     """Write `reconstructions.png`, of images spread over the test, and `loss.png`."""
     shown = min(SHOWN, len(originals))
     few = (2 * torch.arange(shown) + 1) * len(originals) // (2 * shown)
@@ -169,7 +171,7 @@ def _machine() -> dict[str, str | int]:
     models = [line for line in facts.read_text().splitlines() if "model name" in line] if facts.exists() else []
     return {
         "cpu": models[0].split(":")[1].strip() if models else platform.processor(),
-        "device": str(training.best_device()),
+        "device": str(best_device()),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),

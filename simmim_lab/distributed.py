@@ -2,8 +2,8 @@
 
     torchrun --nproc-per-node 4 -m simmim_lab pretrain --preset vit_base --steps 10000 --run runs/base
 
-Every process holds the whole model and draws the whole batch, and works on its share of the images. Gradients are
-averaged over all, so that N processes take the same steps as one. Alone, nothing of this costs anything.
+Every process draws the whole batch and works on its share of the images. Gradients are averaged over all, so that
+N processes take the same steps as one. Alone, nothing of this costs anything.
 """
 
 import os
@@ -12,7 +12,10 @@ from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from simmim_lab.encoders import Block
 
 
 def rank() -> int:
@@ -38,6 +41,39 @@ def joined() -> Iterator[None]:
         yield
     finally:
         dist.destroy_process_group()
+
+
+def divide(model: nn.Module, *, shard: bool = False) -> nn.Module:
+    """The model as several processes train it; `model` itself if this process is alone.
+
+    Either each process holds the whole model, and gradients are averaged over all (DDP). Or, with `shard`, each
+    holds a part of every weight, and a block is only put together while it computes (FSDP): slower, but a model
+    fits that one GPU has no room for.
+    """
+    if world_size() == 1:
+        return model
+    if not shard:
+        return DistributedDataParallel(model)
+    from torch.distributed.fsdp import fully_shard  # takes a second to import
+
+    for module in model.modules():
+        if isinstance(module, Block):
+            fully_shard(module)
+    return fully_shard(model)
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """The whole of a tensor of which each process holds a part; other tensors as they are."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+
+
+def cut(tensor: Tensor, like: Tensor) -> Tensor:
+    """The tensor divided among processes as `like` is, where both have the same shape."""
+    if not hasattr(like, "placements") or tensor.shape != like.shape:
+        return tensor
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements)
 
 
 def total(values: Tensor) -> Tensor:

@@ -8,6 +8,9 @@ Every encoder is called as `encoder(images, mask=None) -> features` and has four
     config  the arguments it was built with
 
 `mask=None` hides nothing: that is how an encoder is used after pre-training.
+
+Two things that only training on a GPU needs (lesson 06) are part of the ViT: `keep`, the residual branches that
+`drop_path` leaves in, and `set_recompute`, which trades time for memory.
 """
 
 import difflib
@@ -17,13 +20,15 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from simmim_lab.masking import Grid, Mask, check_mask
 
 Images = Float[Tensor, "batch 3 height width"]
 Features = Float[Tensor, "batch dim rows cols"]
 Tokens = Float[Tensor, "batch tokens dim"]
+Keep = Float[Tensor, "batch depth 2"]  # a factor for each residual branch of each block
 
 
 class ConvEncoder(nn.Module):
@@ -103,7 +108,15 @@ class ViTEncoder(nn.Module):
         self.relative = RelativePositionBias(self.grid, heads, cls_token) if positions != "absolute" else None
         self.blocks = nn.ModuleList(Block(dim, heads, layer_scale) for _ in range(depth))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.recompute = False
         self._init_weights()
+
+    def set_recompute(self, on: bool) -> None:
+        """Compute each block again in the backward pass, instead of keeping what it computed.
+
+        A third more work, for a fraction of the memory. Source: Chen et al. 2016, "sublinear memory cost".
+        """
+        self.recompute = on
 
     def _init_weights(self) -> None:
         """Weights from N(0, 1 / fan-in), which keeps the size of a signal at any width; tokens near 0."""
@@ -115,7 +128,7 @@ class ViTEncoder(nn.Module):
             if token is not None:
                 nn.init.trunc_normal_(token, std=0.02)
 
-    def forward(self, images: Images, mask: Mask | None = None) -> Features:
+    def forward(self, images: Images, mask: Mask | None = None, keep: Keep | None = None) -> Features:
         if images.shape[-2:] != self.image_size:
             raise ValueError(
                 f"this encoder was built for {self.image_size} pixels, not {tuple(images.shape[-2:])}"
@@ -133,8 +146,12 @@ class ViTEncoder(nn.Module):
             tokens = torch.cat([repeat(self.cls_token, "dim -> batch 1 dim", batch=len(images)), tokens], dim=1)
 
         bias = self.relative() if self.relative is not None else None
-        for block in self.blocks:
-            tokens = block(tokens, bias)
+        kept = keep.unbind(1) if keep is not None else [None] * len(self.blocks)
+        for block, branches in zip(self.blocks, kept, strict=True):
+            if self.recompute and torch.is_grad_enabled():
+                tokens = checkpoint(block, tokens, bias, branches, use_reentrant=False, preserve_rng_state=False)
+            else:
+                tokens = block(tokens, bias, branches)
         rows, cols = self.grid
         tokens = self.norm(tokens)[:, -rows * cols :]
         return rearrange(tokens, "batch (rows cols) dim -> batch dim rows cols", rows=rows)
@@ -184,9 +201,27 @@ class Block(nn.Module):
         self.scale1 = LayerScale(dim, layer_scale) if layer_scale else nn.Identity()
         self.scale2 = LayerScale(dim, layer_scale) if layer_scale else nn.Identity()
 
-    def forward(self, x: Tokens, bias: Float[Tensor, "heads tokens tokens"] | None = None) -> Tokens:
-        x = x + self.scale1(self.attention(self.norm1(x), bias))
-        return x + self.scale2(self.mlp(self.norm2(x)))
+    def forward(
+        self,
+        x: Tokens,
+        bias: Float[Tensor, "heads tokens tokens"] | None = None,
+        keep: Float[Tensor, "batch 2"] | None = None,
+    ) -> Tokens:
+        attended = self.scale1(self.attention(self.norm1(x), bias))
+        x = x + (attended if keep is None else attended * keep[:, 0, None, None])
+        worked = self.scale2(self.mlp(self.norm2(x)))
+        return x + (worked if keep is None else worked * keep[:, 1, None, None])
+
+
+def drop_path(batch: int, depth: int, rate: float, generator: Generator) -> Keep:
+    """Draw which residual branches an image skips in this step: a factor 0, or else 1 / (1 - rate).
+
+    The rate grows linearly from 0 in the first block to `rate` in the last. Random numbers come from outside the
+    network, so that a step can be repeated exactly. Source: Huang et al. 2016, "stochastic depth", §3; timm.
+    """
+    rates = torch.linspace(0, rate, depth, device=generator.device)[:, None]
+    drawn = torch.rand(batch, depth, 2, generator=generator, device=generator.device)
+    return (drawn >= rates) / (1 - rates)
 
 
 class LayerScale(nn.Module):
@@ -263,6 +298,10 @@ class TimmEncoder(nn.Module):
         nn.init.trunc_normal_(self.mask_token, std=0.02)
         self.mask: Mask | None = None
         embedding.register_forward_hook(self._hide)
+
+    def set_recompute(self, on: bool) -> None:
+        """Compute each block again in the backward pass, instead of keeping what it computed."""
+        self.backbone.set_grad_checkpointing(on)
 
     def _hide(self, embedding: nn.Module, images: tuple[Images], embedded: Tensor) -> Tensor:
         """Put the mask token where the mask is; `embedded` is batch-tokens-dim, or with rows and cols."""

@@ -20,7 +20,7 @@ from simmim_lab.common import replace_file
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from simmim_lab.training import History
+    from simmim_lab.loop import History
 
 BLUE, VERMILLION = "#0072B2", "#D55E00"  # Okabe-Ito: colour-blind eyes tell them apart
 PANELS = ("original", "masked", "reconstruction", "reconstruction\n+ visible")

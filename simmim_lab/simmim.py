@@ -1,19 +1,17 @@
 """SimMIM: hide patches, encode, decode, and compare on what was hidden (lessons 02 to 04)."""
 
 import copy
-import json
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from simmim_lab.common import choose, replace_file
+from simmim_lab.checkpoints import load_model, save_model
+from simmim_lab.common import choose
 from simmim_lab.decoders import DeconvDecoder, LinearDecoder, TransformerDecoder
-from simmim_lab.encoders import ConvEncoder, TimmEncoder, ViTEncoder
+from simmim_lab.encoders import ConvEncoder, Keep, TimmEncoder, ViTEncoder
 from simmim_lab.losses import LOSSES, normalize_patches
 from simmim_lab.masking import Grid, Mask, to_pixels
 
@@ -99,15 +97,19 @@ class SimMIM(nn.Module):
             raise ValueError(f"patches of {self.patch} pixels do not tile images of {height} x {width} pixels")
         return height // self.patch, width // self.patch
 
-    def forward(self, images: Images, mask: Mask) -> tuple[Float[Tensor, ""], Images]:
-        """Return the loss on the hidden pixels and the prediction for all pixels, in normalised colours."""
+    def forward(self, images: Images, mask: Mask, keep: Keep | None = None) -> tuple[Float[Tensor, ""], Images]:
+        """Return the loss on the hidden pixels and the prediction for all pixels, in normalised colours.
+
+        `keep` is for encoders with `drop_path`.
+        """
         if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
             raise ValueError(
                 "images must be float in [0, 1] with shape (batch, 3, height, width), "
                 f"but are {images.dtype} with shape {tuple(images.shape)}"
             )
         images = (images - self.mean) / self.std
-        prediction = self.decoder(self.encoder(images, mask)).float()
+        features = self.encoder(images, mask) if keep is None else self.encoder(images, mask, keep)
+        prediction = self.decoder(features).float()
         target = images if self.normalize_patch is None else normalize_patches(images, self.normalize_patch)[0]
         return LOSSES[self.loss](prediction, target, mask), prediction
 
@@ -144,10 +146,7 @@ class SimMIM(nn.Module):
 
     def save(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `model.json` into `folder`, each whole or not at all."""
-        folder, config = Path(folder), json.dumps(self.config, indent=2)
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_file(folder / "model.safetensors", lambda path: save_file(self.state_dict(), path))
-        replace_file(folder / "model.json", lambda path: path.write_text(config + "\n"))
+        save_model(Path(folder), self.config, self.state_dict())
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -155,21 +154,4 @@ class SimMIM(nn.Module):
 
         Raises FileNotFoundError or ValueError that names the file at fault.
         """
-        config, weights = Path(folder) / "model.json", Path(folder) / "model.safetensors"
-        for path in (config, weights):
-            if not path.is_file():
-                raise FileNotFoundError(f"{path} is missing; expected a folder that SimMIM.save or pretrain wrote")
-        try:
-            model = cls._build(json.loads(config.read_text()))
-        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{config} does not describe a SimMIM model ({error!r}); save the model again"
-            ) from error
-        try:
-            model.load_state_dict(load_file(weights))
-        except (SafetensorError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ValueError(
-                f"{weights} does not hold the weights of {config} ({reason}); save the model again"
-            ) from error
-        return model
+        return load_model(Path(folder), cls._build)

@@ -1,4 +1,4 @@
-"""Interactive figures: choose a mask, paint one, look through a network, drag a prediction (all lessons).
+"""Interactive figures: choose a mask, paint one, drag a prediction, plan a training (all lessons).
 
 Each widget is an anywidget, which JupyterLab and Colab can show. Its controls are native inputs, so the mouse,
 fingers and the keyboard all work; its state can be read in Python, such as `explorer.mask`. Where no kernel
@@ -25,10 +25,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from simmim_lab import evaluation, plots
+from simmim_lab.budget import GPU, GPUS, seconds_per_epoch, state_bytes, training_flops, vit_flops, vit_parameters
 from simmim_lab.common import choose
+from simmim_lab.loop import History
 from simmim_lab.masking import STRATEGIES, Grid, Mask, avg_dist, center_mask, check_mask, to_pixels
-from simmim_lab.simmim import SimMIM
-from simmim_lab.training import History
+from simmim_lab.simmim import PRESETS, SimMIM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static"
 POINTS = 400  # of a line in a chart, at most
+DASH = [7, 4]  # lengths of a dash and the gap behind it
 YOURS = "your own"
 _ONE_AT_A_TIME = threading.RLock()  # JupyterLab may call back in a thread of its own while a cell runs
 
@@ -360,7 +362,21 @@ class ReceptiveFieldExplorer(Panels):
         self.status = seen
 
 
-class LossPlayground(Panels):
+class Chart(Panels):
+    """A widget whose picture is a chart with a cursor, which can be dragged."""
+
+    def poster(self) -> bytes:
+        from matplotlib.figure import Figure
+
+        figure = Figure((6, 2.8), dpi=plots.DPI, layout="constrained")
+        axes = figure.add_subplot()
+        _draw_chart(axes, self.chart)
+        axes.axvline(getattr(self, self.chart["cursor"]), color="0.3", linewidth=1)
+        _write_below(figure, self.status)
+        return plots.png(figure, self.alt)
+
+
+class LossPlayground(Chart):
     """Some targets on a line and one prediction for them all: drag it, and watch MSE and L1.
 
     The triangles mark the best predictions: the mean for MSE, the median for L1. In Python: `targets`,
@@ -425,12 +441,15 @@ class LossPlayground(Panels):
         self.chart = {
             "title": self.alt,
             "xlabel": "prediction (grey dots: the targets)",
+            "ylabel": "loss",
             "range": [0, 1],
             "cursor": "prediction",
+            "step": 0.01,
+            "lowest": "the best prediction",
             "dots": self.targets,
             "series": [
                 {"label": "MSE", "color": plots.BLUE, "x": x.tolist(), "y": mse.tolist()},
-                {"label": "L1", "color": plots.VERMILLION, "dashed": True, "x": x.tolist(), "y": l1.tolist()},
+                {"label": "L1", "color": plots.VERMILLION, "dash": DASH, "x": x.tolist(), "y": l1.tolist()},
             ],
         }
         mean, median = np.mean(self.targets), np.median(self.targets)
@@ -438,16 +457,6 @@ class LossPlayground(Panels):
             f"prediction {self.prediction:.2f}: MSE {self.mse:.3f} (smallest at the mean, {mean:.2f}), "
             f"L1 {self.l1:.3f} (smallest at the median, {median:.2f})"
         )
-
-    def poster(self) -> bytes:
-        from matplotlib.figure import Figure
-
-        figure = Figure((6, 2.8), dpi=plots.DPI, layout="constrained")
-        axes = figure.add_subplot()
-        _draw_chart(axes, self.chart)
-        axes.axvline(self.prediction, color="0.3", linewidth=1)
-        _write_below(figure, self.status)
-        return plots.png(figure, self.alt)
 
 
 class Scrubber(Panels):
@@ -513,7 +522,7 @@ class LiveTraining(Panels):
             check_mask(mask, len(self.images), tuple(mask.shape[1:]))
             panels = [{"title": "original"}, {"title": "reconstruction + visible"}]
             size = [self.images.shape[2], self.images.shape[3] * len(self.images)]
-        chart = {"series": [], "title": self.alt, "xlabel": "step", "range": [0, steps]}
+        chart = {"series": [], "title": self.alt, "xlabel": "step", "ylabel": "loss", "range": [0, steps]}
         super().__init__(panels=panels, size=size, chart=chart)
 
     def show(self) -> "LiveTraining":
@@ -558,7 +567,7 @@ class LiveTraining(Panels):
         y = [chunk.mean().item() for chunk in chunks]
         series = [{"label": "training loss", "color": plots.BLUE, "x": x, "y": y}]
         if history.val_step:
-            style = {"label": "validation loss", "color": plots.VERMILLION, "dashed": True, "marked": True}
+            style = {"label": "validation loss", "color": plots.VERMILLION, "dash": DASH, "marked": True}
             series.append({**style, "x": list(history.val_step), "y": list(history.val_loss)})
         return series
 
@@ -577,6 +586,132 @@ class LiveTraining(Panels):
             axes.set_title(panel["title"], fontsize=9)
             axes.axis("off")
         return plots.png(figure, self.alt)
+
+
+class BudgetExplorer(Chart):
+    """Choose a model, a GPU, a set of images, minutes and the utilisation; see how many epochs there is time for.
+
+    `preset` is a ViT of `simmim.PRESETS` and trains at its own image size. `gpu` is one of `budget.GPUS`, and
+    `utilisation` the share of its peak that the training reaches, at most 1. `minutes` lie between 1 and 720.
+    In Python also: `images`, how many the set has, `forward_flops` for one of them, `seconds_per_epoch`, `epochs`
+    and `state_bytes`, the memory of weights, gradients and AdamW. All count the blocks of the ViT alone.
+    Raises ValueError for an unknown name and a number out of its range.
+    """
+
+    preset = traitlets.Unicode("vit_tiny").tag(sync=True)
+    gpu = traitlets.Unicode("T4").tag(sync=True)
+    dataset = traitlets.Unicode("CIFAR-10").tag(sync=True)
+    minutes = traitlets.Int(45).tag(sync=True)
+    utilisation = traitlets.Float(0.3).tag(sync=True)
+    alt = "A rising line for each GPU: the epochs that a training does in some minutes. Both axes are logarithmic."
+    presets = tuple(name for name, parts in PRESETS.items() if parts["encoder"]["kind"] == "vit")
+    datasets: Mapping[str, int] = {"CIFAR-10": 50_000, "ImageNet": 1_281_167}
+    longest = 720  # minutes
+    lines = (  # colour and dashes of each GPU's; Okabe-Ito
+        (plots.BLUE, []),
+        (plots.VERMILLION, DASH),
+        ("#009E73", [2, 3]),
+        ("#CC79A7", [9, 3, 2, 3]),
+    )
+
+    def __init__(self, **start):
+        super().__init__(
+            controls=[
+                {"kind": "select", "trait": "preset", "label": "model", "options": list(self.presets)},
+                {"kind": "select", "trait": "gpu", "label": "GPU", "options": list(GPUS)},
+                {"kind": "select", "trait": "dataset", "label": "images", "options": list(self.datasets)},
+                {
+                    "kind": "range",
+                    "trait": "minutes",
+                    "label": "minutes",
+                    "min": 1,
+                    "max": self.longest,
+                    "step": 1,
+                },
+                {
+                    "kind": "range",
+                    "trait": "utilisation",
+                    "label": "utilisation",
+                    "min": 0.05,
+                    "max": 1,
+                    "step": 0.05,
+                },
+            ],
+            **start,
+        )
+        self.start()
+        self.observe(self.refresh, ["preset", "gpu", "dataset", "minutes", "utilisation"])
+
+    @traitlets.validate("preset", "gpu", "dataset")
+    def _check_name(self, proposal: dict) -> str:
+        kind = proposal["trait"].name
+        options = {"preset": dict.fromkeys(self.presets), "gpu": GPUS, "dataset": self.datasets}[kind]
+        choose(proposal["value"], options, kind)
+        return proposal["value"]
+
+    @traitlets.validate("minutes", "utilisation")
+    def _check_number(self, proposal: dict) -> float:
+        name, value = proposal["trait"].name, proposal["value"]
+        least, most = {"minutes": (1, self.longest), "utilisation": (0.01, 1)}[name]
+        if not least <= value <= most:
+            raise ValueError(f"{name} must lie between {least} and {most}, but is {value}")
+        return value
+
+    @property
+    def encoder(self) -> dict:
+        """How the encoder of the model is built."""
+        return PRESETS[self.preset]["encoder"]
+
+    @property
+    def images(self) -> int:
+        return self.datasets[self.dataset]
+
+    @property
+    def forward_flops(self) -> int:
+        return vit_flops(*(self.encoder[name] for name in ("image_size", "patch", "dim", "depth")))
+
+    @property
+    def state_bytes(self) -> int:
+        return state_bytes(vit_parameters(self.encoder["dim"], self.encoder["depth"]))
+
+    @property
+    def seconds_per_epoch(self) -> float:
+        return self._seconds(GPUS[self.gpu])
+
+    @property
+    def epochs(self) -> float:
+        return 60 * self.minutes / self.seconds_per_epoch
+
+    def _seconds(self, gpu: GPU) -> float:
+        return seconds_per_epoch(self.forward_flops, self.images, gpu, self.utilisation)
+
+    def update(self) -> None:
+        x = np.geomspace(1, self.longest, POINTS)
+        series = []
+        for (name, gpu), (color, dash) in zip(GPUS.items(), self.lines, strict=True):
+            style = {"label": name, "color": color, "dash": dash, "bold": name == self.gpu}
+            series.append({**style, "x": x.tolist(), "y": (60 * x / self._seconds(gpu)).tolist()})
+        self.chart = {
+            "title": self.alt,
+            "xlabel": "minutes",
+            "ylabel": "epochs",
+            "range": [1, self.longest],
+            "log": True,
+            "cursor": "minutes",
+            "step": 1,
+            "series": series,
+        }
+        giga, size, memory = (
+            training_flops(self.forward_flops) / 1e9,
+            self.encoder["image_size"],
+            GPUS[self.gpu].memory,
+        )
+        self.status = (
+            f"In {self.minutes} min one {self.gpu} trains {self.preset} for {_short(self.epochs)} epochs of "
+            f"{self.images:,} images of {size} x {size} pixels: {_short(giga)} GFLOP per image, "
+            f"{_short(self.seconds_per_epoch)} s per epoch at {self.utilisation:.0%} of the peak. "
+            f"Weights, gradients and AdamW fill {self.state_bytes / 1e9:.2g} of its {memory / 1e9:.0f} GB."
+        )
 
 
 def snapshot(model: nn.Module) -> nn.Module:
@@ -613,6 +748,11 @@ def _seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def _short(number: float) -> str:
+    """Three digits that count, such as 0.0881 or 6,840."""
+    return f"{float(f'{number:.3g}'):,.10g}"
+
+
 def _write_below(figure: "Figure", text: str) -> None:
     """Make room for the text at the foot of a still picture."""
     if lines := textwrap.wrap(text, int(14 * figure.get_figwidth())):
@@ -622,17 +762,25 @@ def _write_below(figure: "Figure", text: str) -> None:
 
 def _draw_chart(axes: "Axes", chart: dict) -> None:
     """The chart of a widget on the axes of a still picture."""
-    axes.set(xlabel=chart["xlabel"], xlim=chart["range"], ylabel="loss")
+    axes.set(xlabel=chart["xlabel"], xlim=chart["range"], ylabel=chart["ylabel"])
     for line in chart["series"]:
-        style = ("--" if line.get("dashed") else "-") + ("o" if line.get("marked") else "")
-        axes.plot(line["x"], line["y"], style, color=line["color"], label=line["label"], markersize=4)
-        if "cursor" in chart:  # a triangle above the lowest point
+        style = {"color": line["color"], "label": line["label"], "linewidth": 3 if line.get("bold") else 1.5}
+        if dash := line.get("dash"):
+            style["dashes"] = [length / 2 for length in dash]
+        if line.get("marked"):
+            style |= {"marker": "o", "markersize": 4}
+        axes.plot(line["x"], line["y"], **style)
+        if "lowest" in chart:  # a triangle above the lowest point
             low = line["y"].index(min(line["y"]))
             axes.plot(line["x"][low], line["y"][low] + 0.03, "v", color=line["color"], clip_on=False)
     for dot in set(chart.get("dots", ())):
         stack = [0.02 + 0.03 * k for k in range(chart["dots"].count(dot))]
         axes.plot([dot] * len(stack), stack, "o", color="0.5", markersize=4, clip_on=False)
-    if chart["series"]:
+    if chart.get("log"):
+        axes.set(xscale="log", yscale="log")
+        axes.grid(alpha=0.3)
+    elif chart["series"]:
         axes.set_ylim(bottom=0)
+    if chart["series"]:
         axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)

@@ -12,8 +12,10 @@ from test_training import tiny
 
 from simmim_lab import distributed
 from simmim_lab.checkpoints import load_checkpoint
+from simmim_lab.engine import Engine
 from simmim_lab.images import ImageSet
-from simmim_lab.training import CHECKPOINT, Recipe, pretrain
+from simmim_lab.loop import CHECKPOINT
+from simmim_lab.training import Recipe, pretrain
 
 ROOT = Path(__file__).parents[1]
 RECIPE = {"steps": 60, "batch_size": 16, "mask": "bernoulli", "val_every": 30, "save_every": 0.5}
@@ -23,6 +25,7 @@ import json, os, sys, torch
 sys.path.insert(0, "tests")
 from test_distributed import noise, tiny
 from simmim_lab import distributed
+from simmim_lab.engine import Engine
 from simmim_lab.training import Recipe, pretrain
 def die(step, model, history):
     if distributed.rank() == 1 and step >= 50:
@@ -30,7 +33,8 @@ def die(step, model, history):
 with distributed.joined():
     recipe = Recipe(**json.loads(sys.argv[2]))
     callbacks = [die] if "die" in sys.argv else []
-    pretrain(tiny(), noise(), recipe, val=noise(), run_dir=sys.argv[1], callbacks=callbacks, progress=False)
+    options = {"val": noise(), "run_dir": sys.argv[1], "callbacks": callbacks, "progress": False}
+    pretrain(tiny(), noise(), recipe, Engine(shard="shard" in sys.argv), **options)
 """
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="PyTorch on Windows lacks what torchrun needs")
@@ -65,8 +69,9 @@ def assert_same_run(folder: Path, alone) -> None:
         torch.testing.assert_close(weights[name], tensor, rtol=1e-2, atol=1e-3)
 
 
-def test_two_processes_take_the_steps_of_one(alone, tmp_path):
-    done = torchrun(tmp_path / "run")
+@pytest.mark.parametrize("words", [(), ("shard",)])
+def test_two_processes_take_the_steps_of_one(alone, tmp_path, words):
+    done = torchrun(tmp_path / "run", *words)
     assert done.returncode == 0, done.stderr
     assert_same_run(tmp_path / "run", alone)
 
@@ -90,6 +95,5 @@ def test_seconds_and_odd_batches_are_refused(monkeypatch):
 
 
 def test_parts_add_up_to_the_whole(alone, tmp_path):
-    recipe = Recipe(**{**RECIPE, "parts": 4})
-    pretrain(tiny(), noise(), recipe, val=noise(), run_dir=tmp_path, progress=False)
+    pretrain(tiny(), noise(), Recipe(**RECIPE), Engine(parts=4), val=noise(), run_dir=tmp_path, progress=False)
     assert_same_run(tmp_path, alone)

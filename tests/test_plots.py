@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from simmim_lab import plots
-from simmim_lab.training import History
+from simmim_lab.loop import History
 
 
 @pytest.fixture

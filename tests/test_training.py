@@ -18,18 +18,11 @@ from torch.amp import GradScaler
 from simmim_lab import training
 from simmim_lab.decoders import LinearDecoder
 from simmim_lab.encoders import ViTEncoder
+from simmim_lab.engine import precision
 from simmim_lab.images import ImageSet
+from simmim_lab.loop import History, parameter_groups, step_generator, train_step
 from simmim_lab.simmim import SimMIM
-from simmim_lab.training import (
-    History,
-    Recipe,
-    draw_mask,
-    parameter_groups,
-    precision,
-    pretrain,
-    step_generator,
-    train_step,
-)
+from simmim_lab.training import Recipe, draw_mask, pretrain
 
 ROOT = Path(__file__).parent.parent
 
@@ -288,12 +281,12 @@ def test_a_scaled_loss_trains_the_same_and_an_infinite_gradient_is_left_out(imag
         optimizer = torch.optim.AdamW(model.parameters())
         mask = draw_mask(model, batch, Recipe(steps=1), step_generator(0, 0, 1))
         for _ in range(3):
-            train_step(model, optimizer, batch, mask, lr=1e-3, clip=5.0, scaler=scaler)
+            train_step(model, optimizer, (batch, mask), lr=1e-3, clip=5.0, scaler=scaler)
     assert_same(*map(weights, models))  # a power of two changes no digit
 
     before, scale = weights(models[1]), scalers[1].get_scale()
     scalers[1].update(2.0**127)  # the loss is finite, the scaled one is not
-    train_step(models[1], optimizer, batch, mask, lr=1e-3, clip=5.0, scaler=scalers[1])
+    train_step(models[1], optimizer, (batch, mask), lr=1e-3, clip=5.0, scaler=scalers[1])
     assert_same(before, weights(models[1]))
     assert scale < scalers[1].get_scale() < 2.0**127
 

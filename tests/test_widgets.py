@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from simmim_lab import widgets
+from simmim_lab.loop import History
 from simmim_lab.masking import half_mask, random_mask, to_pixels
 from simmim_lab.simmim import SimMIM
-from simmim_lab.training import History
 
 IMAGES = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 

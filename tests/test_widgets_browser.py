@@ -13,7 +13,7 @@ import json, torch
 from pathlib import Path
 from simmim_lab.masking import half_mask, to_pixels
 from simmim_lab.simmim import SimMIM
-from simmim_lab.training import History
+from simmim_lab.loop import History
 from simmim_lab.widgets import *
 torch.manual_seed(0)
 ramp = torch.linspace(0, 1, 32).expand(3, 32, 32)

@@ -10,7 +10,8 @@ from einops import einsum
 from torch import Generator, nn
 
 from answers import right, wrong
-from simmim_lab.training import Recipe, parameter_groups
+from simmim_lab.loop import parameter_groups
+from simmim_lab.training import Recipe
 
 
 def drawn(photographs, count, generator):

@@ -1,0 +1,141 @@
+"""What a training costs in work, memory and time: by hand, then measured (lesson 06).
+
+Work is counted in FLOP, floating-point operations: one multiplication and one addition are two. A rate is in FLOP
+per second, memory in bytes, and a GB is 10⁹ bytes. By hand we count matrix products alone, which are nearly all
+of the work of a Transformer.
+"""
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class GPU:
+    """What a GPU can do at best, as its maker says at the address `source`.
+
+    `flops`: FLOP per second in products of dense matrices of 16-bit numbers. Makers like to print the rate for
+    sparse matrices, which is twice as high. `bandwidth`: bytes per second from and to its memory. `memory`: bytes.
+    `precision`: "bf16" or "fp16", the one to train in.
+    """
+
+    flops: float
+    bandwidth: float
+    memory: float
+    precision: str
+    source: str
+
+
+GPUS = {
+    "T4": GPU(65e12, 320e9, 16e9, "fp16", "https://www.nvidia.com/en-us/data-center/tesla-t4/"),
+    "L4": GPU(121e12, 300e9, 24e9, "bf16", "https://www.nvidia.com/en-us/data-center/l4/"),
+    "A100 40 GB": GPU(
+        312e12,
+        1555e9,
+        40e9,
+        "bf16",
+        "https://images.nvidia.com/aem-dam/en-zz/Solutions/data-center/nvidia-ampere-architecture-whitepaper.pdf",
+    ),
+    "H100 SXM": GPU(989e12, 3350e9, 80e9, "bf16", "https://www.nvidia.com/en-us/data-center/h100/"),
+}
+
+
+def vit_flops(image_size: int | tuple[int, int], patch: int, dim: int, depth: int) -> int:
+    """FLOP of the blocks of a ViT for one image, forward only.
+
+    `image_size` is a side in pixels or (height, width). With N patches and d = `dim`, a block takes N · 24d² FLOP
+    in its linear layers and N · 4Nd in attention, whatever the number of heads. The embedding of the patches,
+    the decoder, norms, softmax and GELU are left out.
+    Raises ValueError for a size that patches do not tile.
+    """
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    if height % patch or width % patch:
+        raise ValueError(f"patches of {patch} pixels do not tile an image of {height} x {width} pixels")
+    tokens = (height // patch) * (width // patch)
+    return depth * tokens * (24 * dim**2 + 4 * tokens * dim)
+
+
+def vit_parameters(dim: int, depth: int) -> int:
+    """Parameters of the blocks of a ViT: 12d² + 13d in each, d = `dim`. The rest of a model has few."""
+    return depth * (12 * dim**2 + 13 * dim)
+
+
+def training_flops(forward: int) -> int:
+    """FLOP of a training step from those of its forward pass: three times as many.
+
+    A product y = xW needs two more on the way back: one for the gradient of x, one for that of W.
+    """
+    return 3 * forward
+
+
+def seconds_per_epoch(forward: float, images: int, gpu: GPU, utilisation: float = 0.3) -> float:
+    """How long a GPU trains on each of `images` once, when an image takes `forward` FLOP in the forward pass.
+
+    `utilisation` is the share of the peak `gpu.flops` that is reached, above 0 and at most 1; 0.3 is a guess.
+    Raises ValueError for a share outside these bounds.
+    """
+    if not 0 < utilisation <= 1:
+        raise ValueError(f"utilisation must be above 0 and at most 1, but is {utilisation}")
+    return training_flops(forward) * images / (gpu.flops * utilisation)
+
+
+def state_bytes(parameters: int, *, ema: bool = False) -> int:
+    """What training with AdamW keeps in memory before the first image arrives.
+
+    For each of `parameters`: the weight, its gradient and AdamW's two moments, and with `ema` also the average of
+    the weight over past steps. All are fp32, 4 bytes each, also under autocast.
+    """
+    return 4 * parameters * (5 if ema else 4)
+
+
+def activation_bytes(model: nn.Module, *batch: Tensor) -> int:
+    """Measured: what one forward pass `model(*batch)` keeps in memory for its backward pass.
+
+    The model's own parameters and buffers and the batch do not count: they are there anyway. Under autocast, the
+    16-bit copies of the weights do count. Without gradients nothing is kept.
+    """
+    there = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers(), *batch)}
+    kept = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()  # shared by views, so that each number counts once
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        outputs = model(*batch)  # noqa: F841 (what it keeps must not be freed: its addresses would be used again)
+    return sum(size for address, size in kept.items() if address not in there)
+
+
+def matmul_rate(
+    device: str | torch.device, dtype: torch.dtype, *, size: int | None = None, seconds: float = 0.5
+) -> float:
+    """Measured: FLOP per second in the product of two dense matrices, size x size, at the best of many trials.
+
+    It is the peak that a training can hope for. `size` is 8192 on a GPU and 1024 elsewhere, if not given; small
+    ones do not fill a GPU. The trials take about `seconds`, after a warm-up.
+    """
+    device = torch.device(device)
+    on_gpu = device.type == "cuda"
+    size = size or (8192 if on_gpu else 1024)
+    generator = torch.Generator(device).manual_seed(0)  # products of zeros would be faster: they save power
+    a, b = (torch.randn(size, size, generator=generator, device=device).to(dtype) for _ in range(2))
+    product = torch.empty_like(a)
+    products = 10 if on_gpu else 1  # in a trial: launching and waiting must not count
+
+    def trial() -> float:
+        start = time.perf_counter()
+        for _ in range(products):
+            torch.mm(a, b, out=product)
+        if on_gpu:
+            torch.cuda.synchronize(device)
+        return (time.perf_counter() - start) / products
+
+    trial()
+    end = time.perf_counter() + seconds
+    best = trial()
+    while time.perf_counter() < end:
+        best = min(best, trial())
+    return 2 * size**3 / best
