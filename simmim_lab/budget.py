@@ -101,12 +101,12 @@ def activation_bytes(model: nn.Module, *batch: Tensor) -> int:
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()  # shared by views, so that each number counts once
-        kept[storage.data_ptr()] = storage.nbytes()
+        kept[storage.data_ptr()] = storage
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        outputs = model(*batch)  # noqa: F841 (what it keeps must not be freed: its addresses would be used again)
-    return sum(size for address, size in kept.items() if address not in there)
+        model(*batch)
+    return sum(storage.nbytes() for address, storage in kept.items() if address not in there)
 
 
 def matmul_rate(

@@ -51,7 +51,7 @@ def best_device() -> torch.device:
         return torch.device("cuda")
     except (AssertionError, RuntimeError) as error:
         if shutil.which("nvidia-smi"):
-            reason = str(error).strip().splitlines()[0]
+            reason = str(error).strip().splitlines()[0].rstrip(".")
             warnings.warn(
                 f"trains on the CPU, because PyTorch {torch.__version__} cannot use the NVIDIA GPU: {reason}. "
                 "Update the driver, or install the build of PyTorch that pytorch.org names for yours",

@@ -78,9 +78,26 @@ class _Batches:
 
         With a `share` only these images of each batch are read: other processes have the rest.
         """
+        options = {"crop_scale": crop_scale, "flip": flip, "share": share}
+        for images, _ in self.labelled_batches(batch_size, generators, **options):
+            yield images
+
+    def labelled_batches(
+        self,
+        batch_size: int,
+        generators: Iterable[Generator],
+        *,
+        crop_scale: CropScale = CROP_SCALE,
+        flip: bool = True,
+        share: slice = slice(None),
+    ) -> Iterator[tuple[Float[Tensor, "batch 3 height width"], Int64[Tensor, " batch"]]]:
+        """The same images with their labels."""
         for generator in generators:
             index, boxes, mirrored = _draw(len(self), batch_size, generator, crop_scale, flip, share)
-            yield _view(self._read(index), boxes, mirrored)
+            yield _view(self._read(index), boxes, mirrored), self._labels(index)
+
+    def _labels(self, index: Int64[Tensor, " batch"]) -> Int64[Tensor, " batch"]:
+        return self.labels.index_select(0, index.to(self.labels.device))
 
     def fingerprint(self) -> str:
         """The number of images and a digest of up to 64 of them, to tell whether two sets are the same."""
@@ -149,7 +166,7 @@ class ImageStream(_Batches):
         """The same stream, with its batches and labels on another device."""
         return dataclasses.replace(self, device=device, labels=self.labels.to(device))
 
-    def batches(
+    def labelled_batches(
         self,
         batch_size: int,
         generators: Iterable[Generator],
@@ -157,18 +174,19 @@ class ImageStream(_Batches):
         crop_scale: CropScale = CROP_SCALE,
         flip: bool = True,
         share: slice = slice(None),
-    ) -> Iterator[Float[Tensor, "batch 3 height width"]]:
-        """One `batch` for each generator, in order, while the two after it are being decoded."""
+    ) -> Iterator[tuple[Float[Tensor, "batch 3 height width"], Int64[Tensor, " batch"]]]:
+        """One batch for each generator, in order, while the two after it are being decoded."""
 
-        def finish(decoded, boxes, mirrored):
-            return _view(torch.stack(list(decoded)).to(self.device), boxes, mirrored)
+        def finish(decoded, index, boxes, mirrored):
+            images = torch.stack(list(decoded)).to(self.device)
+            return _view(images, boxes, mirrored), self._labels(index)
 
         ahead = deque()
         pool = ThreadPoolExecutor(self.workers)
         try:
             for generator in generators:  # everything random is drawn here, before the threads start
-                index, boxes, mirrored = _draw(len(self), batch_size, generator, crop_scale, flip, share)
-                ahead.append((pool.map(self._decode, index.tolist()), boxes, mirrored))
+                index, *views = _draw(len(self), batch_size, generator, crop_scale, flip, share)
+                ahead.append((pool.map(self._decode, index.tolist()), index, *views))
                 if len(ahead) > 2:
                     yield finish(*ahead.popleft())
             while ahead:

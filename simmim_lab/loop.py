@@ -263,10 +263,12 @@ def fit(
     run.model.train()
     readings: list[Tensor] = []
     first, began, started = history.steps, history.seconds, time.monotonic()
+    compiling = 0.0
     with _deferred_interrupt() as interrupted, _progress_bar(run, title, progress) as bar:
         for step, (batch, weight) in enumerate(batches(first, run.share), start=first):
             if run.engine.compile and step == first:
                 run.trained = compiled(run.trained, tuple(tensor.chunk(run.engine.parts)[0] for tensor in batch))
+                compiling = time.monotonic() - started
             history.lr.append(recipe.lr_at(recipe.done(step + 1, history.seconds)))
             with _advised(run, batch):
                 readings.append(run.step(batch, weight))
@@ -279,7 +281,7 @@ def fit(
             if due or stop or save:
                 run.read(readings)
                 trained = (history.steps - first) * recipe.batch_size
-                history.images_per_second = trained / (history.seconds - began)
+                history.images_per_second = trained / (history.seconds - began - compiling)
                 _advance(bar, recipe, history)
             if val and (last or (step + 1) % recipe.val_every == 0):
                 history.val_step.append(step + 1)

@@ -1,6 +1,7 @@
 """SimMIM: hide patches, encode, decode, and compare on what was hidden (lessons 02 to 04)."""
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -133,16 +134,12 @@ class SimMIM(nn.Module):
     @property
     def config(self) -> dict[str, Any]:
         """All that is needed to build this model again; TypeError if a part is not one of the course's."""
-        parts = {}
-        for name, part, kinds in (("encoder", self.encoder, ENCODERS), ("decoder", self.decoder, DECODERS)):
-            kind = next((kind for kind, cls in kinds.items() if type(part) is cls), None)
-            if kind is None:
-                raise TypeError(
-                    f"cannot describe the {name} {type(part).__name__}, which is not one of the course's; "
-                    "keep its weights with safetensors.torch.save_model"
-                )
-            parts[name] = {"kind": kind, **part.config}
-        return {**parts, "loss": self.loss, "normalize_patch": self.normalize_patch}
+        return {
+            "encoder": describe(self.encoder, ENCODERS),
+            "decoder": describe(self.decoder, DECODERS),
+            "loss": self.loss,
+            "normalize_patch": self.normalize_patch,
+        }
 
     def save(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `model.json` into `folder`, each whole or not at all."""
@@ -155,3 +152,14 @@ class SimMIM(nn.Module):
         Raises FileNotFoundError or ValueError that names the file at fault.
         """
         return load_model(Path(folder), cls._build)
+
+
+def describe(part: nn.Module, kinds: Mapping[str, type[nn.Module]]) -> dict[str, Any]:
+    """The kind of an encoder or decoder and how it was built; TypeError if it is not one of `kinds`."""
+    kind = next((kind for kind, cls in kinds.items() if type(part) is cls), None)
+    if kind is None:
+        raise TypeError(
+            f"cannot describe {type(part).__name__}, which is not one of the course's {', '.join(kinds)}; "
+            "keep its weights with safetensors.torch.save_model"
+        )
+    return {"kind": kind, **part.config}

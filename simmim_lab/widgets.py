@@ -778,6 +778,8 @@ def _draw_chart(axes: "Axes", chart: dict) -> None:
         axes.plot([dot] * len(stack), stack, "o", color="0.5", markersize=4, clip_on=False)
     if chart.get("log"):
         axes.set(xscale="log", yscale="log")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:,g}")
         axes.grid(alpha=0.3)
     elif chart["series"]:
         axes.set_ylim(bottom=0)

@@ -69,3 +69,15 @@ def pytest_terminal_summary(terminalreporter):
     for task, row in SCOREBOARD.rows.items():
         caught, accepted = f"{row['caught']}/{len(WRONG[task])}", f"{row['accepted']}/{len(RIGHT[task])}"
         terminalreporter.write_line(f"{task:32}{caught:>16}{accepted:>16}{row['seconds']:>9.3f}")
+
+
+@pytest.fixture(scope="session")
+def images():
+    """Smooth pictures: each a colour gradient, so that hidden patches follow from visible ones."""
+    import torch
+
+    from simmim_lab.images import ImageSet
+
+    corners = torch.rand(200, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    pixels = torch.nn.functional.interpolate(corners, 16, mode="bilinear", align_corners=True)
+    return ImageSet("gradients", "train", (pixels * 255).byte(), torch.zeros(200).long(), ("gradient",))

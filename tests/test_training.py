@@ -18,21 +18,11 @@ from torch.amp import GradScaler
 from simmim_lab import training
 from simmim_lab.decoders import LinearDecoder
 from simmim_lab.encoders import ViTEncoder
-from simmim_lab.engine import precision
-from simmim_lab.images import ImageSet
 from simmim_lab.loop import History, parameter_groups, step_generator, train_step
 from simmim_lab.simmim import SimMIM
 from simmim_lab.training import Recipe, draw_mask, pretrain
 
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture(scope="module")
-def images() -> ImageSet:
-    """Smooth pictures: each a colour gradient, so that hidden patches follow from visible ones."""
-    corners = torch.rand(200, 3, 2, 2, generator=torch.Generator().manual_seed(0))
-    pixels = torch.nn.functional.interpolate(corners, 16, mode="bilinear", align_corners=True)
-    return ImageSet("gradients", "train", (pixels * 255).byte(), torch.zeros(200).long(), ("gradient",))
 
 
 def tiny() -> SimMIM:
@@ -289,13 +279,3 @@ def test_a_scaled_loss_trains_the_same_and_an_infinite_gradient_is_left_out(imag
     train_step(models[1], optimizer, (batch, mask), lr=1e-3, clip=5.0, scaler=scalers[1])
     assert_same(before, weights(models[1]))
     assert scale < scalers[1].get_scale() < 2.0**127
-
-
-@pytest.mark.parametrize(
-    "capability, dtype", [((7, 5), torch.float16), ((8, 0), torch.bfloat16), ((9, 0), torch.bfloat16)]
-)
-def test_old_gpus_are_not_believed_to_have_bfloat16(monkeypatch, capability, dtype):
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
-    assert precision(torch.device("cuda")) == dtype
-    assert precision(torch.device("cpu")) == torch.float32

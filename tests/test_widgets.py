@@ -32,6 +32,7 @@ def everything(model) -> list[widgets.Panels]:
         widgets.MaskBrush(model, IMAGES[0]),
         widgets.ReceptiveFieldExplorer(SimMIM.preset("article_cnn").encoder, 32),
         widgets.LossPlayground(),
+        widgets.BudgetExplorer(),
         widgets.Scrubber(frames, ["a", "b", "c"]),
         live,
     ]
@@ -124,6 +125,12 @@ def test_wrong_images_are_refused(images, error):
         (lambda model: widgets.LossPlayground([]), "targets must be numbers"),
         (lambda model: widgets.LossPlayground([0.5, float("nan")]), "targets must be numbers"),
         (lambda model: widgets.LossPlayground(prediction=1.5), "prediction must be"),
+        (lambda model: widgets.BudgetExplorer(preset="vit_tinny"), "did you mean 'vit_tiny'"),
+        (lambda model: widgets.BudgetExplorer(preset="swin_base"), "unknown preset"),
+        (lambda model: widgets.BudgetExplorer(gpu="H100"), "did you mean 'H100 SXM'"),
+        (lambda model: widgets.BudgetExplorer(dataset="Imagenet"), "did you mean 'ImageNet'"),
+        (lambda model: widgets.BudgetExplorer(minutes=0), "minutes must lie between 1 and 720"),
+        (lambda model: widgets.BudgetExplorer(utilisation=1.5), "utilisation must lie between"),
         (lambda model: widgets.Scrubber(IMAGES.numpy(), ["a", "b", "c"]), "must be bytes"),
         (lambda model: widgets.LiveTraining(10, images=IMAGES), "together"),
         (lambda model: widgets.LiveTraining(10, images=IMAGES, mask=half_mask(1, (8, 8))), "must have shape"),
@@ -177,6 +184,37 @@ def test_the_losses_of_the_playground():
     with pytest.raises(ValueError, match="from 0 to 1"):
         playground.targets = [2.0]
     assert playground.targets == [0.25]
+
+
+def test_the_budget_says_how_many_epochs_there_is_time_for():
+    budget = widgets.BudgetExplorer()
+    work = 3 * 12 * 64 * (24 * 192**2 + 4 * 64 * 192) * 50_000  # one epoch of vit_tiny
+    assert budget.epochs == pytest.approx(45 * 60 * 0.3 * 65e12 / work)
+    assert budget.status.startswith("In 45 min one T4 trains vit_tiny for 489 epochs of 50,000 images of 32 x 32")
+    assert "fill 0.085 of its 16 GB" in budget.status
+    parameters = sum(parameter.numel() for parameter in SimMIM.preset("vit_tiny").parameters())
+    assert budget.state_bytes == pytest.approx(16 * parameters, rel=0.01)
+
+    epochs, bold = budget.epochs, [line["label"] for line in budget.chart["series"] if line["bold"]]
+    budget.minutes, budget.utilisation = 90, 0.15
+    assert budget.epochs == pytest.approx(epochs) and bold == ["T4"]
+    budget.gpu, budget.dataset, budget.preset = "H100 SXM", "ImageNet", "vit_base"
+    assert "1,281,167 images of 224 x 224 pixels: 104 GFLOP" in budget.status
+    [chosen] = [line for line in budget.chart["series"] if line["bold"]]
+    assert chosen["label"] == "H100 SXM"
+    k = min(range(len(chosen["x"])), key=lambda k: abs(chosen["x"][k] - 90))
+    assert chosen["y"][k] == pytest.approx(budget.epochs, rel=0.02)
+    assert len({tuple(line["dash"]) for line in budget.chart["series"]}) == len(budget.chart["series"])
+
+
+def test_a_wrong_choice_leaves_the_budget_as_it_was():
+    budget = widgets.BudgetExplorer()
+    status = budget.status
+    with pytest.raises(ValueError, match="did you mean 'T4'"):
+        budget.gpu = "T5"
+    with pytest.raises(ValueError, match="between 1 and 720"):
+        budget.minutes = 721
+    assert (budget.gpu, budget.minutes, budget.status) == ("T4", 45, status)
 
 
 def test_widgets_leave_the_learners_model_and_random_numbers_alone(model):

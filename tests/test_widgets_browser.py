@@ -24,6 +24,7 @@ reconstruction = ReconstructionExplorer(model, pictures)
 brush = MaskBrush(model, pictures[0] * torch.tensor([1, 0.4, 0])[:, None, None])
 field = ReceptiveFieldExplorer(cnn.encoder, 32, hidden=to_pixels(half_mask(1, (8, 8)), 4)[0])
 loss = LossPlayground()
+budget = BudgetExplorer()
 frames = [(ramp.permute(1, 2, 0) * k * 25).byte().numpy() for k in range(8)]
 scrubber = Scrubber(frames, [f"step {k}" for k in range(8)])
 live = LiveTraining(3, images=pictures, mask=half_mask(3, (8, 8)), every=0)
@@ -33,14 +34,15 @@ def report(change=None):
         "reconstruction": reconstruction.mask.tolist(), "painted": brush.mask.int().sum().item(),
         "place": field.place, "status": field.status, "prediction": loss.prediction,
         "mse": loss.mse, "targets": loss.targets, "index": scrubber.index,
+        "epochs": budget.epochs, "minutes": budget.minutes,
     }
     Path("state.json").write_text(json.dumps(state))
-for widget in (explorer, reconstruction, brush, field, loss, scrubber):
+for widget in (explorer, reconstruction, brush, field, loss, budget, scrubber):
     widget.observe(report, [name for name in widget.traits(sync=True) if not name.startswith("_")])
 report()
 """
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-WIDGETS = ["explorer", "reconstruction", "brush", "field", "loss", "scrubber", "live"]
+WIDGETS = ["explorer", "reconstruction", "brush", "field", "loss", "budget", "scrubber", "live"]
 TRAIN = "for step in (1, 2, 3): live(step, model, History([1.0] * step, val_step=[step], val_loss=[0.5]))"
 
 
@@ -51,7 +53,9 @@ def page(browser, tmp_path_factory):
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=KERNEL), root / "widgets.ipynb")
     with server(root, home) as address, notebook(browser, address, "widgets.ipynb", has_touch=True) as page:
         page.state = lambda: json.loads((root / "state.json").read_text())
-        page.wait_for_function("() => document.querySelectorAll('.sl-widget').length == 7", timeout=30_000)
+        page.wait_for_function(
+            "n => document.querySelectorAll('.sl-widget').length == n", arg=len(WIDGETS), timeout=30_000
+        )
         yield page
 
 
@@ -199,6 +203,29 @@ def test_targets_are_typed_and_checked(page):
         loss.get_by_label("targets").fill(wrong)
         assert "numbers from 0 to 1" in loss.locator(".sl-error").inner_text()
     assert page.state()["targets"] == [0, 0.5, 0.5]
+
+
+def test_a_training_is_planned_with_mouse_and_keyboard(page):
+    budget = widget(page, "budget")
+    box = budget.locator("svg").bounding_box()
+    assert budget.locator("polyline").count() == 4
+
+    def drag():
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 100)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.99, box["y"] + 100, steps=4)
+        page.mouse.up()
+
+    changes(page, "budget", drag, lambda state: state["epochs"])
+    wait_for(lambda: page.state()["minutes"] == 720, seconds=10)
+    budget.get_by_role("slider", name="minutes").focus()
+    changes(page, "budget", lambda: page.keyboard.press("ArrowLeft"), lambda state: state["minutes"])
+    assert page.state()["minutes"] == 719
+    for label, option in (("model", "vit_small"), ("GPU", "L4"), ("images", "ImageNet")):
+        choose = budget.get_by_role("combobox", name=label).select_option
+        changes(page, "budget", lambda choose=choose, option=option: choose(option), lambda state: state["epochs"])
+    assert "one L4 trains vit_small" in budget.locator(".sl-status").inner_text()
+    assert budget.locator(".sl-error").inner_text() == ""
 
 
 def test_the_scrubber_moves_and_plays(page):

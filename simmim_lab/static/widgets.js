@@ -267,8 +267,12 @@ function enlarge(model, painted) {
 
 // The chart: lines over x, bars of counts below, and a cursor that can be dragged.
 
-// About five round numbers from `low` to `high`.
-function ticks(low, high) {
+// About five round numbers from `low` to `high`, or the powers of ten between them.
+function ticks(low, high, log) {
+  if (log) {
+    const first = Math.ceil(Math.log10(low));
+    return Array.from({ length: Math.floor(Math.log10(high)) - first + 1 }, (_, i) => +`1e${first + i}`);
+  }
   const rough = (high - low) / 5;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough * 0.999) * power;
@@ -285,7 +289,8 @@ function svg(tag, attributes, text) {
 }
 
 function chartView(model) {
-  const [W, H, left, right, top, bottom] = [560, 276, 48, 16, 32, 44];
+  const [W, H, left, right, top, bottom] = [560, 276, 64, 16, 32, 44];
+  const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
   const root = svg("svg", { viewBox: `0 0 ${W} ${H}`, class: "sl-chart", role: "img" });
   const draw = () => {
     const chart = model.get("chart");
@@ -295,15 +300,20 @@ function chartView(model) {
     const values = chart.series.flatMap((line) => line.y);
     if (!values.length) return;
     const [x0, x1] = chart.range;
+    const y0 = chart.log ? Math.min(...values) : 0;
     const y1 = Math.max(...values) * 1.05 || 1;
-    const px = (x) => left + ((x - x0) / (x1 - x0)) * (W - left - right);
-    const py = (y) => H - bottom - (y / y1) * (H - top - bottom);
-    for (const y of ticks(0, y1)) {
+    const scale = chart.log ? Math.log : Number;
+    const share = (value, low, high) => (scale(value) - scale(low)) / (scale(high) - scale(low));
+    const px = (x) => left + share(x, x0, x1) * (W - left - right);
+    const py = (y) => H - bottom - share(y, y0, y1) * (H - top - bottom);
+    for (const y of ticks(y0, y1, chart.log)) {
       root.append(svg("line", { x1: left, x2: W - right, y1: py(y), y2: py(y), class: "sl-grid" }));
-      root.append(svg("text", { x: left - 8, y: py(y) + 4, "text-anchor": "end" }, y));
+      root.append(svg("text", { x: left - 8, y: py(y) + 4, "text-anchor": "end" }, short.format(y)));
     }
-    for (const x of ticks(x0, x1)) root.append(svg("text", { x: px(x), y: H - bottom + 18, "text-anchor": "middle" }, x));
+    for (const x of ticks(x0, x1, chart.log)) root.append(svg("text", { x: px(x), y: H - bottom + 18, "text-anchor": "middle" }, x));
     root.append(svg("text", { x: (left + W - right) / 2, y: H - 6, "text-anchor": "middle" }, chart.xlabel));
+    const upwards = `translate(14 ${(top + H - bottom) / 2}) rotate(-90)`;
+    root.append(svg("text", { transform: upwards, "text-anchor": "middle" }, chart.ylabel));
     const heap = {};
     for (const x of chart.dots ?? []) {
       heap[x] = (heap[x] ?? 0) + 1;
@@ -311,24 +321,26 @@ function chartView(model) {
     }
     chart.series.forEach((line, i) => {
       const points = line.x.map((x, k) => `${px(x).toFixed(1)},${py(line.y[k]).toFixed(1)}`).join(" ");
-      const dash = line.dashed ? "7 4" : "none";
-      const style = { stroke: line.color, "stroke-width": 2.5, "stroke-dasharray": dash };
+      const dash = line.dash?.join(" ") || "none";
+      const style = { stroke: line.color, "stroke-width": line.bold ? 5 : 2.5, "stroke-dasharray": dash };
       root.append(svg("polyline", { points, fill: "none", ...style }));
       for (const k of line.marked ? line.x.keys() : [])
         root.append(svg("circle", { cx: px(line.x[k]), cy: py(line.y[k]), r: 4, fill: line.color }));
-      const x = left + (chart.cursor ? 110 : 150) * i;
+      const x = left + Math.min(150, (W - left) / chart.series.length) * i;
       root.append(svg("line", { x1: x, x2: x + 30, y1: 12, y2: 12, ...style }));
       root.append(svg("text", { x: x + 36, y: 16 }, line.label));
       if (chart.cursor) {
         const at = model.get(chart.cursor);
-        const k = Math.round(((at - x0) / (x1 - x0)) * (line.x.length - 1));
+        const k = Math.round(share(at, x0, x1) * (line.x.length - 1));
         root.append(svg("circle", { cx: px(line.x[k]), cy: py(line.y[k]), r: 6, fill: line.color }));
+      }
+      if (chart.lowest) {
         const low = line.y.indexOf(Math.min(...line.y));
         root.append(svg("path", { d: `M${px(line.x[low])},${py(line.y[low]) - 3} l6,-10 h-12 z`, fill: line.color }));
       }
     });
+    if (chart.lowest) root.append(svg("text", { x: left + 150 * chart.series.length, y: 16 }, `▼ ${chart.lowest}`));
     if (chart.cursor) {
-      root.append(svg("text", { x: left + 220, y: 16 }, "▼ the best prediction"));
       const x = px(model.get(chart.cursor));
       root.append(svg("line", { x1: x, x2: x, y1: top, y2: H - bottom, class: "sl-cursor" }));
     }
@@ -339,14 +351,15 @@ function chartView(model) {
     const box = root.getBoundingClientRect();
     const share = (((event.clientX - box.left) / box.width) * W - left) / (W - left - right);
     const [x0, x1] = chart.range;
-    const value = Math.round((x0 + Math.min(1, Math.max(0, share)) * (x1 - x0)) * 100) / 100;
-    send(model, chart.cursor, value);
+    const value = chart.log ? x0 * (x1 / x0) ** share : x0 + share * (x1 - x0);
+    const steps = Math.round(1 / chart.step); // in 1
+    send(model, chart.cursor, Math.min(x1, Math.max(x0, Math.round(value * steps) / steps)));
     event.preventDefault();
   };
   root.addEventListener("pointerdown", drag);
   root.addEventListener("pointermove", drag);
   model.on("change:chart", draw);
-  model.on("change:prediction", draw);
+  if (model.get("chart").cursor) model.on(`change:${model.get("chart").cursor}`, draw);
   draw();
   return root;
 }

@@ -1,0 +1,249 @@
+"""Fine-tuning: a classifier on top of a pre-trained encoder, trained in full or only at its head (lesson 07).
+
+    encoder = SimMIM.load("runs/pretrained").encoder
+    model = Classifier(encoder, images.classes)
+    finetune(model, images, FinetuneRecipe(steps=2000))
+    accuracy(model, load("cifar10", "test"))
+
+A probe trains the head alone, on features as they are: `freeze(model)`, and the recipe `FinetuneRecipe.probe`.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from simmim_lab.augment import mix, rand_augment, shift
+from simmim_lab.checkpoints import load_model, save_model
+from simmim_lab.encoders import Keep
+from simmim_lab.engine import Engine, autocast
+from simmim_lab.images import ImageSet, ImageStream
+from simmim_lab.loop import (
+    Batch,
+    Callback,
+    History,
+    Run,
+    Schedule,
+    draw_keep,
+    fit,
+    parameter_groups,
+    step_generator,
+)
+from simmim_lab.simmim import ENCODERS, IMAGENET_MEAN, IMAGENET_STD, describe
+
+Images = Float[Tensor, "batch 3 height width"]
+Labels = Float[Tensor, "batch classes"]  # of each image, one share per class; they add up to 1
+
+VAL_BATCH = 500
+
+
+class Classifier(nn.Module):
+    """An encoder that sees whole images, its features pooled to one vector, and a linear head.
+
+    `pool` says how: "mean" over all features, or "attention", where a learned query decides how much each
+    counts. Images come in with values in [0, 1].
+    Source: mean pooling and the norm behind it are SimMIM's (`vision_transformer.py`, `fc_norm`).
+    """
+
+    def __init__(self, encoder: nn.Module, classes: Sequence[str], *, pool: Literal["mean", "attention"] = "mean"):
+        super().__init__()
+        if pool not in ("mean", "attention"):
+            raise ValueError(f'pool must be "mean" or "attention", but is {pool!r}')
+        self.encoder, self.classes = encoder, tuple(classes)
+        self.pool = AttentionPool(encoder.dim) if pool == "attention" else MeanPool()
+        self.norm = nn.LayerNorm(encoder.dim, eps=1e-6)
+        self.head = nn.Linear(encoder.dim, len(classes))
+        nn.init.trunc_normal_(self.head.weight, std=0.01)
+        nn.init.zeros_(self.head.bias)
+        if hasattr(encoder, "mask_token"):
+            encoder.mask_token.requires_grad_(False)  # nothing is hidden any more
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+
+    def forward(self, images: Images, labels: Labels, keep: Keep | None = None) -> tuple[Tensor, Labels]:
+        """Return the cross-entropy, averaged over the images, and the logits."""
+        logits = self.logits(images, keep)
+        return F.cross_entropy(logits, labels), logits
+
+    def logits(self, images: Images, keep: Keep | None = None) -> Labels:
+        """One score for each class: the higher, the likelier."""
+        images = (images - self.mean) / self.std
+        features = self.encoder(images) if keep is None else self.encoder(images, None, keep)
+        tokens = rearrange(features, "batch dim rows cols -> batch (rows cols) dim")
+        return self.head(self.norm(self.pool(tokens))).float()
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """All that is needed to build this model again."""
+        pool = "attention" if isinstance(self.pool, AttentionPool) else "mean"
+        return {"encoder": describe(self.encoder, ENCODERS), "classes": list(self.classes), "pool": pool}
+
+    def save(self, folder: str | Path) -> None:
+        """Write `model.safetensors` and `model.json` into `folder`, each whole or not at all."""
+        save_model(Path(folder), self.config, self.state_dict())
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a classifier that `save` wrote; FileNotFoundError or ValueError names the file at fault."""
+
+        def build(config: dict[str, Any]) -> Self:
+            encoder = dict(config["encoder"])
+            return cls(ENCODERS[encoder.pop("kind")](**encoder), config["classes"], pool=config["pool"])
+
+        return load_model(Path(folder), build)
+
+
+class MeanPool(nn.Module):
+    """The mean of all tokens."""
+
+    def forward(self, tokens: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch dim"]:
+        return tokens.mean(1)
+
+
+class AttentionPool(nn.Module):
+    """A learned query that looks at all tokens, and takes a weighted mean of what it finds there.
+
+    What a linear head on the mean cannot find may still be there: SimMIM's features gain much by this.
+    """
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.query = nn.Parameter(nn.init.trunc_normal_(torch.empty(dim), std=0.02))
+        self.attention = nn.MultiheadAttention(dim, num_heads=max(1, dim // 64), batch_first=True)
+
+    def forward(self, tokens: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch dim"]:
+        query = repeat(self.query, "dim -> batch 1 dim", batch=len(tokens))
+        return self.attention(query, tokens, tokens, need_weights=False)[0][:, 0]
+
+
+def freeze(model: Classifier) -> Classifier:
+    """Keep the encoder as it is: only the pool and the head will be trained."""
+    model.encoder.requires_grad_(False)
+    return model
+
+
+@dataclasses.dataclass(frozen=True)
+class FinetuneRecipe(Schedule):
+    """How to train a classifier; the defaults suit 32-pixel images.
+
+    Each layer learns `layer_decay` times as fast as the one above it. `shift` is how far images are moved, in
+    pixels, `magnitude` how strongly `rand_augment` changes them, from 0 to 10, and `mixed` the share of images
+    that `mix` blends with another one. `smoothing` is the share of each label that goes to all classes alike.
+    Source: SimMIM's fine-tuning configurations, with augmentation as is usual for small images.
+    """
+
+    batch_size: int = 256
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    drop_path: float = 0.1
+    ema: float = 0.999
+    crop_scale: tuple[float, float] | None = None
+    layer_decay: float = 0.75
+    shift: int = 4
+    magnitude: float = 5.0
+    mixed: float = 1.0
+    smoothing: float = 0.1
+
+    @classmethod
+    def probe(cls, **changes) -> Self:
+        """For a model whose encoder is frozen: only the head learns, and images are only shifted and mirrored."""
+        plain = {"layer_decay": 1.0, "magnitude": 0.0, "mixed": 0.0, "smoothing": 0.0}
+        return cls(**{**plain, "drop_path": 0.0, "ema": 0.0, "weight_decay": 0.0, **changes})
+
+
+def finetune(
+    model: Classifier,
+    images: ImageSet | ImageStream,
+    recipe: FinetuneRecipe,
+    engine: Engine = Engine(),
+    *,
+    val: ImageSet | None = None,
+    run_dir: str | Path | None = None,
+    callbacks: Iterable[Callback] = (),
+    progress: bool = True,
+) -> History:
+    """Train `model` in place on labelled images, and return what happened; all else is as with `pretrain`.
+
+    The validation loss is the cross-entropy on the images of `val`, which are not changed in any way.
+    Raises ValueError if the images have other classes than the model.
+    """
+    if images.classes != model.classes:
+        raise ValueError(f"the model tells {model.classes} apart, but the images have {images.classes}")
+    device = model.mean.device
+    images = images.to(device)
+
+    def batches(first: int, share: slice) -> Iterator[tuple[Batch, Tensor]]:
+        generators = (step_generator(recipe.seed, step, 0, device) for step in count(first))
+        options = {"crop_scale": recipe.crop_scale, "flip": recipe.flip}
+        for step, batch in enumerate(images.labelled_batches(recipe.batch_size, generators, **options), first):
+            generator = step_generator(recipe.seed, step, 1, device)
+            pictures, labels = augmented(*batch, recipe, generator, classes=len(model.classes))
+            keep = draw_keep(model.encoder, recipe, generator, share)
+            yield (pictures[share], labels[share], *keep), labels.sum()
+
+    groups = partial(layer_groups, layer_decay=recipe.layer_decay)
+    run = Run(model, recipe, engine, groups, images.fingerprint(), run_dir)
+    validation = list(labelled(val, device)) if val is not None else []
+    return fit(run, batches, validation, callbacks=callbacks, title="fine-tuning", progress=progress)
+
+
+def augmented(
+    images: Images, labels: Tensor, recipe: FinetuneRecipe, generator: torch.Generator, *, classes: int
+) -> tuple[Images, Labels]:
+    """A batch as the classifier sees it: shifted, changed, blended, with labels as shares of the classes."""
+    shares = F.one_hot(labels, classes).float() * (1 - recipe.smoothing) + recipe.smoothing / classes
+    if recipe.shift:
+        images = shift(images, generator, recipe.shift)
+    if recipe.magnitude:
+        images = rand_augment(images, generator, magnitude=recipe.magnitude)
+    if recipe.mixed:
+        images, shares = mix(images, shares, generator, share=recipe.mixed)
+    return images, shares
+
+
+def layer_groups(model: Classifier, weight_decay: float, *, layer_decay: float) -> list[dict[str, Any]]:
+    """Groups for the optimizer in which the lower layers of the encoder learn more slowly.
+
+    The embedding is layer 0, block i is layer i + 1, and all that comes after the blocks is one more; the biases
+    that all blocks share belong to the last. Layer l learns layer_decay ** (last - l) times as fast as the last.
+    Source: BEiT's `optim_factory.py`, which SimMIM's fine-tuning follows.
+    """
+    last = len(getattr(model.encoder, "blocks", ())) + 1
+
+    def lr_scale(name: str) -> float:
+        block = re.match(r"encoder\.blocks\.(\d+)\.", name)
+        if block:
+            return layer_decay ** (last - 1 - int(block[1]))
+        above = not name.startswith("encoder.") or name.startswith(("encoder.norm", "encoder.relative"))
+        return 1.0 if above else layer_decay**last
+
+    return parameter_groups(model, weight_decay, lr_scale)
+
+
+def labelled(images: ImageSet, device: torch.device) -> Iterator[Batch]:
+    """All images of a set in order, as they are, in batches with their labels."""
+    for pixels, labels in zip(images.images.split(VAL_BATCH), images.labels.split(VAL_BATCH), strict=True):
+        yield pixels.to(device).float() / 255, F.one_hot(labels.to(device), len(images.classes)).float()
+
+
+@torch.no_grad()
+def accuracy(model: Classifier, images: ImageSet) -> float:
+    """The share of the images that the model assigns to the right class, from 0 to 1."""
+    device = model.mean.device
+    training = model.training
+    model.eval()
+    right = torch.zeros((), device=device)
+    with autocast(device):
+        for pictures, labels in labelled(images, device):
+            right += (model.logits(pictures).argmax(1) == labels.argmax(1)).sum()
+    model.train(training)
+    return right.item() / len(images)

@@ -1,0 +1,167 @@
+"""The engine: it finds the right device and precision, and it changes speed and memory but not what is learned."""
+
+import functools
+
+import pytest
+import torch
+from test_training import assert_same, tiny, weights
+
+from simmim_lab import engine, loop
+from simmim_lab.budget import activation_bytes
+from simmim_lab.decoders import DeconvDecoder
+from simmim_lab.encoders import ConvEncoder, ViTEncoder, drop_path
+from simmim_lab.engine import Engine, best_device, precision
+from simmim_lab.simmim import SimMIM
+from simmim_lab.training import Recipe, draw_mask, pretrain
+
+RECIPE = {"steps": 30, "batch_size": 16, "drop_path": 0.3, "ema": 0.9}
+
+
+def run(images, how: Engine = Engine(), **changes):
+    model = tiny()
+    history = pretrain(model, images, Recipe(**{**RECIPE, **changes}), how, progress=False)
+    return model, history
+
+
+@pytest.fixture(scope="module")
+def plain(images):
+    return run(images)
+
+
+@pytest.mark.parametrize(
+    "capability, dtype", [((7, 5), torch.float16), ((8, 0), torch.bfloat16), ((9, 0), torch.bfloat16)]
+)
+def test_old_gpus_are_not_believed_to_have_bfloat16(monkeypatch, capability, dtype):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    assert precision(torch.device("cuda")) == dtype
+    assert precision(torch.device("cpu")) == torch.float32
+
+
+def test_a_gpu_that_pytorch_cannot_use_is_named_and_the_cpu_trains(monkeypatch):
+    def too_old(*args, **kwargs):
+        raise RuntimeError("The NVIDIA driver on your system is too old (found version 11040).\nMore text.")
+
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(torch, "zeros", too_old)
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/nvidia-smi")
+    with pytest.warns(UserWarning, match=r"cannot use the NVIDIA GPU: The NVIDIA driver .* 11040\)\. Update the"):
+        assert best_device().type == "cpu"
+
+
+def test_without_a_gpu_nothing_is_said(monkeypatch, recwarn):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert best_device().type in ("cpu", "mps", "cuda")
+    assert not [warning for warning in recwarn if "NVIDIA" in str(warning.message)]
+
+
+def test_a_compiled_model_is_one_graph_and_takes_the_same_steps(images, plain, monkeypatch):
+    quick = functools.partial(torch.compile, backend="aot_eager", fullgraph=True)
+    monkeypatch.setattr(torch, "compile", quick)
+    model, history = run(images, Engine(compile=True))
+    torch.testing.assert_close(history.loss, plain[1].loss, rtol=1e-4, atol=1e-5)
+    for name, tensor in weights(model).items():
+        torch.testing.assert_close(tensor, weights(plain[0])[name], rtol=1e-2, atol=1e-3)
+
+
+def test_a_compiler_that_fails_is_named_and_training_goes_on_without(images, plain, monkeypatch):
+    def broken(graph, inputs):
+        raise RuntimeError("Failed to find C compiler")
+
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=broken))
+    with pytest.warns(UserWarning, match="trains without compiling, which failed: .*"):
+        model, _ = run(images, Engine(compile=True))
+    assert_same(weights(model), weights(plain[0]))
+
+
+def test_recomputing_trains_the_same_with_less_memory(images, plain):
+    model, history = run(images, Engine(recompute=True))
+    assert history.loss == plain[1].loss
+    assert_same(weights(model), weights(plain[0]))
+    pictures = images.take(8)
+    mask = draw_mask(model, pictures, Recipe(steps=1), torch.Generator().manual_seed(0))
+    less = activation_bytes(model, pictures, mask)
+    model.encoder.set_recompute(False)
+    assert less < 0.6 * activation_bytes(model, pictures, mask)
+
+
+def test_a_network_that_cannot_recompute_or_drop_paths_is_named(images):
+    model = SimMIM(ConvEncoder(), DeconvDecoder(32, 4))
+    with pytest.raises(ValueError, match="ConvEncoder is too small to recompute"):
+        pretrain(model, images, Recipe(steps=1, mask_size=4), Engine(recompute=True))
+    with pytest.raises(ValueError, match="drop_path needs a ViTEncoder, not ConvEncoder"):
+        pretrain(model, images, Recipe(steps=1, mask_size=4, drop_path=0.1))
+    with pytest.raises(ValueError, match="parts must be at least 1, but is 0"):
+        Engine(parts=0)
+    with pytest.raises(ValueError, match="batch_size 16 is not a multiple of 1 processes x 3 parts"):
+        run(images, Engine(parts=3))
+
+
+def test_the_average_follows_the_weights(images, monkeypatch):
+    steps = []
+    step = loop.train_step
+
+    def watched(model, *args, **kwargs):
+        readings = step(model, *args, **kwargs)
+        steps.append(weights(model))
+        return readings
+
+    monkeypatch.setattr(loop, "train_step", watched)
+    model, _ = run(images, steps=5, ema=0.75)
+    average = steps[0]
+    for after in steps[1:]:
+        average = {name: 0.75 * average[name] + 0.25 * after[name] for name in average}
+    for name, tensor in weights(model).items():
+        torch.testing.assert_close(tensor, average[name])
+
+
+def test_an_interrupted_run_goes_on_with_another_engine_and_ends_the_same(images, plain, tmp_path):
+    def unplug(step, model, history):
+        if step == 10:
+            raise OSError("no power")
+
+    recipe = Recipe(**RECIPE, save_every=1e-6)
+    with pytest.raises(OSError, match="no power"):
+        pretrain(tiny(), images, recipe, run_dir=tmp_path, callbacks=[unplug], progress=False)
+    model, seen = tiny(), []
+    options = {"run_dir": tmp_path, "callbacks": [lambda step, *_: seen.append(step)], "progress": False}
+    pretrain(model, images, recipe, Engine(recompute=True), **options)
+    assert seen[0] == 10
+    assert_same(weights(model), weights(plain[0]))
+    assert_same(weights(SimMIM.load(tmp_path)), weights(plain[0]))
+
+
+def test_too_little_memory_says_how_many_images_fit(images, monkeypatch):
+    def full(*args, **kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(loop, "train_step", full)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    model, pictures = tiny(), images.take(2)
+    mask = draw_mask(model, pictures, Recipe(steps=1), torch.Generator().manual_seed(0))
+    each = activation_bytes(model, pictures, mask) // 2
+    state = 16 * sum(p.numel() for p in model.parameters())
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (0, (state + 20.5 * each) / engine.USABLE))
+    with pytest.raises(
+        MemoryError, match=r"64 images at a time do not fit .* about (19|20|21) fit\. .* in 4 parts"
+    ):
+        pretrain(tiny(), images, Recipe(steps=1, batch_size=64), progress=False)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (0, state))
+    with pytest.raises(MemoryError, match=r"not even one image fits\. Take a smaller model, or recompute"):
+        pretrain(tiny(), images, Recipe(steps=1, batch_size=64), progress=False)
+
+
+def test_a_dropped_branch_is_left_out_and_the_mean_stays(images):
+    keep = drop_path(20_000, 5, 0.4, torch.Generator().manual_seed(0))
+    assert keep.shape == (20_000, 5, 2)
+    torch.testing.assert_close(keep.mean(0), torch.ones(5, 2), rtol=0, atol=0.03)
+    assert (keep[:, 0] == 1).all()
+    torch.testing.assert_close(keep[:, 4].unique(), torch.tensor([0, 1 / 0.6]))
+    shares = (keep == 0).float().mean((0, 2))
+    torch.testing.assert_close(shares, torch.tensor([0, 0.1, 0.2, 0.3, 0.4]), rtol=0, atol=0.02)
+
+    encoder, pictures = ViTEncoder(16, 4, 32, depth=2, heads=2), images.take(3)
+    whole, half = encoder(pictures), encoder(pictures, None, torch.tensor([[[1.0, 1], [0, 0]]] * 3))
+    encoder.blocks = encoder.blocks[:1]
+    torch.testing.assert_close(half, encoder(pictures))
+    assert not torch.allclose(whole, half)
