@@ -42,8 +42,8 @@ def rand_augment(images: Images, generator: Generator, *, operations: int = 2, m
 
     Directions are random; what comes in from outside is mid-grey. Raises ValueError for a magnitude outside 0..10.
     Source: RandAugment (Cubuk et al. 2020) without equalize, which needs a histogram per image, and posterize,
-    which is hardly visible; ranges of timm's `rand-m9-mstd0.5-inc1`, SimMIM's choice. There each operation is
-    skipped in half of the cases and the magnitude varies; here, as in the paper, neither is so.
+    whose range differs from code to code. The ranges are those of timm's `rand-m9-mstd0.5-inc1`, SimMIM's choice.
+    timm skips each operation in half of the cases and varies the magnitude; the paper and this function do not.
     """
     _check_images(images)
     if not 0 <= magnitude <= 10:
