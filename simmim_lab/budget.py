@@ -5,11 +5,16 @@ per second, memory in bytes, and a GB is 10⁹ bytes. By hand we count matrix pr
 of the work of a Transformer.
 """
 
+import re
 import time
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,19 @@ GPUS = {
         "https://images.nvidia.com/aem-dam/en-zz/Solutions/data-center/nvidia-ampere-architecture-whitepaper.pdf",
     ),
     "H100 SXM": GPU(989e12, 3350e9, 80e9, "bf16", "https://www.nvidia.com/en-us/data-center/h100/"),
+}
+
+
+# What the names of PyTorch's operations and of a GPU's kernels say about their work; the first that fits counts.
+KINDS = {
+    "attention": r"attention|flash|fmha|sdpa",
+    "matrix products": r"mm\b|gemm|cutlass|nvjet|cublas|conv",
+    "optimizer": r"adam|multi_tensor|lerp|vector_norm|foreach",
+    "norms and softmax": r"norm|softmax",
+    "GELU": r"gelu",
+    "merged by the compiler": r"triton|graph_",
+    "copies": r"copy|memcpy|cat|clone|contiguous",
+    "the rest": r"",
 }
 
 
@@ -139,3 +157,48 @@ def matmul_rate(
     while time.perf_counter() < end:
         best = min(best, trial())
     return 2 * size**3 / best
+
+
+def memory_rate(device: str | torch.device, *, size: int = 2**26, trials: int = 5) -> float:
+    """Measured: bytes per second that a copy of `size` bytes reads and writes, at the best of a few trials."""
+    device = torch.device(device)
+    source = torch.ones(size, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+
+    def trial() -> float:
+        start = time.perf_counter()
+        target.copy_(source)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - start
+
+    trial()
+    return 2 * size / min(trial() for _ in range(trials))
+
+
+def time_shares(step: Callable[[], object], device: str | torch.device) -> dict[str, float]:
+    """Measured: where the time of a training step goes, as shares that add up to 1, the largest first.
+
+    On a GPU these are its kernels, by their names, and "idle" is the time in which it does nothing. On a CPU they
+    are PyTorch's operations. The step is taken once before, so that it is warm.
+    """
+    on_gpu = torch.device(device).type == "cuda"
+    wait = torch.cuda.synchronize if on_gpu else lambda: None
+    activities = [ProfilerActivity.CPU, ProfilerActivity.CUDA] if on_gpu else [ProfilerActivity.CPU]
+    step()
+    wait()
+    with profile(activities=activities) as trace:
+        start = time.perf_counter()
+        step()
+        wait()
+        wall = 1e6 * (time.perf_counter() - start)  # the profiler counts microseconds
+
+    spent: dict[str, float] = defaultdict(float)
+    for event in trace.key_averages():
+        if (event.device_type == DeviceType.CUDA) == on_gpu:
+            kind = next(kind for kind, names in KINDS.items() if re.search(names, event.key, re.IGNORECASE))
+            spent[kind] += event.self_device_time_total if on_gpu else event.self_cpu_time_total
+    if on_gpu:
+        spent["idle"] = max(0.0, wall - sum(spent.values()))
+    total = sum(spent.values())
+    return dict(sorted(((kind, time / total) for kind, time in spent.items()), key=lambda item: -item[1]))

@@ -16,7 +16,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel
 
 from simmim_lab import distributed
 from simmim_lab.common import replace_file
@@ -56,9 +55,7 @@ def load_model(folder: Path, build: Callable[[dict[str, Any]], Model]) -> Model:
     return model
 
 
-def training_state(
-    model: nn.Module, optimizer: Optimizer, average: AveragedModel | None = None
-) -> dict[str, Tensor]:
+def training_state(model: nn.Module, optimizer: Optimizer, average: nn.Module | None = None) -> dict[str, Tensor]:
     """All tensors of a training, whole and on the CPU. Among several processes, all must call this."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
@@ -100,7 +97,7 @@ def load_checkpoint(path: Path, expected: dict[str, Any]) -> tuple[dict[str, Any
 
 
 def restore(
-    tensors: dict[str, Tensor], model: nn.Module, optimizer: Optimizer, average: AveragedModel | None = None
+    tensors: dict[str, Tensor], model: nn.Module, optimizer: Optimizer, average: nn.Module | None = None
 ) -> None:
     """Put the tensors of a checkpoint back where `training_state` took them."""
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "average": {}}

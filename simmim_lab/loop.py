@@ -6,6 +6,7 @@ go on after an interruption a run therefore needs only its step, its weights and
 exactly the steps that it would have taken.
 """
 
+import copy
 import dataclasses
 import json
 import math
@@ -23,7 +24,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 from torch.amp import GradScaler
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from simmim_lab import distributed
@@ -52,10 +53,10 @@ class Schedule:
     A run ends after `steps` steps or, if `seconds` is given instead, after this much time. The learning rate
     rises for the share `warmup` of the run and then falls along a cosine to `min_lr`. Gradients longer than
     `clip` are cut to this length. With `ema`, such as 0.999, the result is an average of the weights over the
-    last steps, about 1 / (1 - ema) of them. `drop_path` is the chance that an image skips a residual branch of
-    the last block; earlier blocks have less (`encoders.drop_path`).
-    `crop_scale` and `flip` are the augmentation of `ImageSet.batch`. The validation loss is taken every
-    `val_every` steps; a checkpoint is written every `save_every` seconds.
+    last steps, about 1 / (1 - ema) of them (see `Average`). `drop_path` is the chance that an image skips a
+    residual branch of the last block; earlier blocks have less (`encoders.drop_path`). `crop_scale` and `flip`
+    are the augmentation of `ImageSet.batch`. The validation loss is taken every `val_every` steps; a checkpoint
+    is written every `save_every` seconds.
     Raises ValueError for a value that makes no sense.
     """
 
@@ -120,6 +121,23 @@ class History:
 Callback = Callable[[int, nn.Module, History], None]
 
 
+class Average:
+    """A copy of a model whose weights follow those in training: their exponential moving average (EMA).
+
+    At each step they keep the share `ema` of themselves. In the first steps it is less, (1 + step) / (10 + step),
+    so that the weights at the start are soon forgotten. Source: TensorFlow's `ExponentialMovingAverage`.
+    """
+
+    def __init__(self, model: nn.Module, ema: float):
+        self.module = copy.deepcopy(model).requires_grad_(False)
+        self.ema = ema
+
+    def update(self, model: nn.Module, step: int) -> None:
+        """Follow the weights after a step, counted from 0."""
+        lerp = get_ema_multi_avg_fn(min(self.ema, (1 + step) / (10 + step)))
+        lerp(list(self.module.parameters()), list(model.parameters()), None)
+
+
 class Run:
     """All that a training has in hand: the model, its optimizer, its average, its history and its folder.
 
@@ -164,7 +182,7 @@ class Run:
         path = self.folder / CHECKPOINT
         if path.exists():
             facts, tensors = load_checkpoint(path, self.facts)
-            restore(tensors, self.model, self.optimizer, self.average)
+            restore(tensors, self.model, self.optimizer, self.average and self.average.module)
             if self.scaler.is_enabled() and facts["scaler"]:
                 self.scaler.load_state_dict(facts["scaler"])
             torch.set_num_threads(facts["threads"])  # sums in another order would round differently
@@ -179,6 +197,10 @@ class Run:
         """The model to judge: the average, if there is one."""
         return self.average.module if self.average else self.model
 
+    def compile(self, batch: Batch) -> None:
+        """Compile the model for batches like this one."""
+        self.trained = compiled(self.trained, tuple(tensor.chunk(self.engine.parts)[0] for tensor in batch))
+
     def step(self, batch: Batch, weight: Tensor) -> Tensor:
         """Train on one batch; returns its loss and gradient norm, still on the device."""
         readings = train_step(
@@ -192,7 +214,7 @@ class Run:
             scaler=self.scaler,
         )
         if self.average:
-            self.average.update_parameters(self.model)
+            self.average.update(self.model, step=len(self.history.lr) - 1)
         return readings
 
     def read(self, readings: list[Tensor]) -> None:
@@ -217,7 +239,7 @@ class Run:
 
     def save(self) -> None:
         """Write the checkpoint."""
-        tensors = training_state(self.model, self.optimizer, self.average)
+        tensors = training_state(self.model, self.optimizer, self.average and self.average.module)
         facts = {
             **self.facts,
             "threads": torch.get_num_threads(),
@@ -266,11 +288,11 @@ def fit(
     compiling = 0.0
     with _deferred_interrupt() as interrupted, _progress_bar(run, title, progress) as bar:
         for step, (batch, weight) in enumerate(batches(first, run.share), start=first):
-            if run.engine.compile and step == first:
-                run.trained = compiled(run.trained, tuple(tensor.chunk(run.engine.parts)[0] for tensor in batch))
-                compiling = time.monotonic() - started
             history.lr.append(recipe.lr_at(recipe.done(step + 1, history.seconds)))
             with _advised(run, batch):
+                if run.engine.compile and step == first:
+                    run.compile(batch)
+                    compiling = time.monotonic() - started
                 readings.append(run.step(batch, weight))
 
             history.seconds = began + time.monotonic() - started
@@ -395,13 +417,13 @@ def _share(recipe: Schedule, engine: Engine) -> slice:
     return slice(distributed.rank(), None, processes)
 
 
-def _average(model: nn.Module, recipe: Schedule, engine: Engine) -> AveragedModel | None:
+def _average(model: nn.Module, recipe: Schedule, engine: Engine) -> Average | None:
     """The running average of the weights, if the recipe has one."""
     if not recipe.ema:
         return None
     if engine.shard and distributed.world_size() > 1:
         raise ValueError("ema needs the whole model in each process: leave out ema, or shard")
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
+    return Average(model, recipe.ema)
 
 
 def _agree(stop: bool, save: bool, due: bool, device: torch.device) -> tuple[bool, bool]:

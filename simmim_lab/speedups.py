@@ -1,0 +1,140 @@
+"""Speed-ups: the same training step, made faster by one change after the other (lesson 06).
+
+`climb` measures the images per second on each rung of this ladder, which starts with how a first version looks:
+
+    one by one    pictures are cropped one by one on the CPU, and each gets its mask there; each loss is printed
+    in batches    all images lie on the device as bytes, and are cropped and masked a batch at a time
+    no waiting    the loss is read every 25 steps, not at each: the host need not wait for the device
+    attention     one kernel for attention, which never writes its scores into memory
+    16 bits       matrix products in the `precision` of the device; a CPU stays at 32 bits
+    fused AdamW   one kernel updates all weights
+    compiled      `torch.compile` merges small operations
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.data import DataLoader, Dataset
+
+from simmim_lab.engine import autocast, compiled
+from simmim_lab.images import ImageSet
+from simmim_lab.loop import READ_EVERY, step_generator
+from simmim_lab.masking import Grid, Mask, random_mask
+from simmim_lab.simmim import Images, SimMIM
+
+RUNGS = ("one by one", "in batches", "no waiting", "attention", "16 bits", "fused AdamW", "compiled")
+RATIO, CELL = 0.6, 2  # of the masks: the share that is hidden, and patches along a cell
+
+
+class OneByOne(Dataset):
+    """Pictures and masks as the official pipeline makes them: each on its own, with PIL, on the CPU.
+
+    Source: `data_simmim.py` of SimMIM.
+    """
+
+    def __init__(self, images: ImageSet, grid: Grid):
+        from torchvision import transforms
+        from torchvision.transforms.functional import to_pil_image
+
+        self.pictures = [to_pil_image(image) for image in images.images]
+        self.grid = grid
+        self.transform = transforms.Compose(
+            [
+                transforms.RandomResizedCrop(images.size, scale=(0.67, 1.0), ratio=(3 / 4, 4 / 3)),
+                transforms.RandomHorizontalFlip(),
+                transforms.ToTensor(),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, np.ndarray]:
+        return self.transform(self.pictures[index]), one_mask(self.grid)
+
+
+def one_mask(grid: Grid) -> np.ndarray:
+    """A random mask for one image, from a permutation of its cells."""
+    rows, cols = (side // CELL for side in grid)
+    mask = np.zeros(rows * cols, dtype=bool)
+    mask[np.random.permutation(rows * cols)[: int(np.ceil(rows * cols * RATIO))]] = True
+    return mask.reshape(rows, cols).repeat(CELL, axis=0).repeat(CELL, axis=1)
+
+
+def climb(
+    preset: str, images: ImageSet, batch_size: int, device: torch.device, *, steps: int, top: str = RUNGS[-1]
+) -> dict[str, float]:
+    """Images per second on each rung up to `top`, which has all changes below it too."""
+    rungs = [rung for rung in RUNGS[: RUNGS.index(top) + 1] if device.type != "cpu" or rung != "16 bits"]
+    return {
+        rung: images_per_second(set(rungs[: count + 1]), preset, images, batch_size, device, steps)
+        for count, rung in enumerate(rungs)
+    }
+
+
+def images_per_second(
+    changes: set[str], preset: str, images: ImageSet, batch_size: int, device: torch.device, steps: int
+) -> float:
+    """How many images a training with these changes takes per second, over `steps` steps after a warm-up."""
+    torch.manual_seed(0)
+    model = forward = SimMIM.preset(preset, images.size).to(device).train()
+    optimizer = torch.optim.AdamW(model.parameters(), fused="fused AdamW" in changes)
+    batches = resident if "in batches" in changes else loaded
+    warmup = 3
+    for step, (pictures, mask) in enumerate(batches(images, batch_size, model.encoder.grid, device)):
+        if step == 0 and "compiled" in changes:
+            forward = compiled(model, (pictures, mask))
+        if step == warmup:
+            synchronize(device)
+            start = time.perf_counter()
+        bits = autocast(device) if "16 bits" in changes else nullcontext()
+        kernel = nullcontext() if "attention" in changes else sdpa_kernel(SDPBackend.MATH)
+        with bits, kernel:
+            loss, _ = forward(pictures, mask)
+            optimizer.zero_grad()
+            loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+        if "no waiting" not in changes or step % READ_EVERY == 0:
+            loss.item()
+        if step == warmup + steps - 1:
+            break
+    synchronize(device)
+    return batch_size * steps / (time.perf_counter() - start)
+
+
+def resident(images: ImageSet, batch_size: int, grid: Grid, device: torch.device) -> Iterator[tuple[Images, Mask]]:
+    """Batches and masks that are made on the device, where all images lie."""
+    images = images.to(device)
+    step = 0
+    while True:
+        generator = step_generator(0, step, 0, device)
+        batch = images.batch(batch_size, generator)
+        yield batch, random_mask(batch_size, grid, RATIO, CELL, generator=generator)
+        step += 1
+
+
+def loaded(images: ImageSet, batch_size: int, grid: Grid, device: torch.device) -> Iterator[tuple[Images, Mask]]:
+    """Batches and masks that processes on the CPU put together."""
+    loader = one_by_one(images, batch_size, grid)
+    while True:
+        for batch, mask in loader:
+            yield batch.to(device), mask.to(device)
+
+
+def one_by_one(images: ImageSet, batch_size: int, grid: Grid) -> DataLoader:
+    """The usual loader: a process for each core, which makes pictures and masks one by one."""
+    workers = {"num_workers": os.cpu_count(), "persistent_workers": True}
+    return DataLoader(OneByOne(images, grid), batch_size, shuffle=True, drop_last=True, **workers)
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until a GPU has done what it was told: only then may a clock be read."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
