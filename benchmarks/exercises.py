@@ -11,23 +11,19 @@ import argparse
 import contextlib
 import copy
 import io
-import json
-import os
 import random
 import shutil
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 
 import nbformat
 import torch
-from pretrain_step import machine
+from machine import command, machine, write
 
 from simmim_lab import checks
 from simmim_lab.checks.core import Failed
-from simmim_lab.common import replace_file
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -42,8 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "exercises.json")
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    results = {"command": "python benchmarks/exercises.py", "date": date.today().isoformat()}
-    results |= {**machine(torch.device("cpu")), "load": os.getloadavg()[0], "seeds": args.seeds}
+    results = {"command": command(__file__, arguments), **machine(), "seeds": args.seeds}
     results["tasks"] = {name: judge(name, range(args.seeds)) for name in checks.TASKS}
     rows = results["tasks"].values()
     results["total"] = {key: sum(row[key] for row in rows) for key in ("caught", "mutants", "accepted", "right")}
@@ -51,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(results["total"])
     results["class"] = grade_class(args.set, args.students)
     print(results["class"])
-    replace_file(args.out, lambda path: path.write_text(json.dumps(results, indent=2) + "\n"))
+    write(results, args.out)
 
 
 def judge(name: str, seeds: range) -> dict:

@@ -10,18 +10,17 @@ go into results/lessons.json, and from there into the heads of the lessons. Peak
 import argparse
 import json
 import os
-import platform
-import re
+import sys
 import time
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 
 from simmim_lab import hosting
-from simmim_lab.common import replace_file
+
+sys.path.insert(0, str(Path(__file__).parent))  # it is not there when a test runs this file
+from machine import machine, write
 
 ROOT = Path(__file__).parents[1]
 # The last cell of a copy prints the CPU seconds of the kernel and its children, and its peak memory in bytes.
@@ -42,8 +41,9 @@ def main(arguments: list[str] | None = None) -> None:
     print("seconds, CPU seconds, GB        full                   fast")
     for path in map(Path.resolve, paths):
         print(f"{path.stem:<24}", end="", flush=True)
+        info = machine() | {"threads": int(os.environ["OMP_NUM_THREADS"])}
         costs = {mode: run(path, fast=mode == "fast") for mode in ("full", "fast")}
-        record(path, {**machine(), **counts(path), **costs})
+        record(path, {**info, **counts(path), **costs})
         hosting.update(path.parents[1])
 
 
@@ -72,23 +72,7 @@ def record(path: Path, cost: dict[str, object]) -> None:
     """Write the costs of a lesson into results/lessons.json, beside those of the others."""
     results = path.parents[1] / "results" / "lessons.json"
     costs = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
-    text = json.dumps({**costs, path.stem: cost}, indent=2, sort_keys=True) + "\n"
-    results.parent.mkdir(exist_ok=True)
-    replace_file(results, lambda partial: partial.write_text(text, encoding="utf-8"))
-
-
-def machine() -> dict[str, object]:
-    """What a figure must come with to mean something."""
-    info = Path("/proc/cpuinfo")  # on Linux, where platform.processor() is empty
-    names = re.findall(r"model name\s*: (.*)", info.read_text()) if info.exists() else [platform.processor()]
-    return {
-        "date": date.today().isoformat(),
-        "cpu": names[0] if names else platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": int(os.environ["OMP_NUM_THREADS"]),
-        "python": platform.python_version(),
-        "torch": version("torch"),
-    }
+    write(dict(sorted({**costs, path.stem: cost}.items())), results)
 
 
 if __name__ == "__main__":

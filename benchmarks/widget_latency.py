@@ -8,20 +8,14 @@ figures are upper bounds.
 """
 
 import argparse
-import json
-import os
 import statistics
 import sys
 import tempfile
-from datetime import date
 from pathlib import Path
 
 import nbformat
-import torch
+from machine import command, machine, write
 from playwright.sync_api import sync_playwright
-from pretrain_step import machine
-
-from simmim_lab.common import replace_file
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -84,8 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--moves", type=int, default=60, help="moves of each widget (default: 60)")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "widget_latency.json")
     args = parser.parse_args(arguments)
-    results = {"command": "python benchmarks/widget_latency.py", "date": date.today().isoformat()}
-    results |= {**machine(torch.device("cpu")), "load": os.getloadavg()[0], "widgets": {}}
+    results = {"command": command(__file__, arguments), **machine(), "widgets": {}}
 
     cells = [nbformat.v4.new_code_cell(source) for source in (SETUP, *(code for code, *_ in WIDGETS.values()))]
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
@@ -106,8 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
                 results["widgets"][name] = {"moves": args.moves, "p50_ms": round(p50, 1), "p95_ms": round(p95, 1)}
                 print(f"{name:36} p50 {p50:5.0f} ms   p95 {p95:5.0f} ms")
         browser.close()
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(args.out, lambda path: path.write_text(json.dumps(results, indent=2) + "\n"))
+    write(results, args.out)
 
 
 if __name__ == "__main__":

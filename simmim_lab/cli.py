@@ -264,7 +264,7 @@ def _parser() -> argparse.ArgumentParser:
         "train a model of your choice",
         "Pre-train SimMIM. The run lives in one folder; after an interruption of any kind the same command goes "
         "on where it was. What you do not set comes from the recipe of the preset. On several GPUs: torchrun "
-        "--nproc-per-node N -m simmim_lab pretrain ...",
+        "--nproc-per-node N -m simmim_lab -- pretrain ...",
         "pretrain --preset vit_nano --data photos --seconds 300 --run runs/nano",
     )
     sub.add_argument("--run", type=Path, required=True, metavar="DIR", help="the folder of the run")

@@ -1,6 +1,6 @@
 """Several processes train one model together: what `torchrun` starts (lesson 06).
 
-    torchrun --nproc-per-node 4 -m simmim_lab pretrain --preset vit_base --steps 10000 --run runs/base
+    torchrun --nproc-per-node 4 -m simmim_lab -- pretrain --preset vit_base --steps 10000 --run runs/base
 
 Every process draws the whole batch and works on its share of the images. Gradients are averaged over all, so that
 N processes take the same steps as one. Alone, nothing of this costs anything.

@@ -86,6 +86,15 @@ def test_when_one_dies_the_job_stops_with_its_error_and_the_run_goes_on(alone, t
     assert_same_run(tmp_path / "run", alone)
 
 
+def test_the_command_of_the_readme_trains_with_two_processes(tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
+    command += ["simmim_lab", "--", "pretrain", "--steps", "2", "--batch-size", "8", "--run", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Done: 2 steps") == 1  # one of them speaks
+    assert (tmp_path / "model.safetensors").exists()
+
+
 def test_seconds_and_odd_batches_are_refused(monkeypatch):
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
     with pytest.raises(ValueError, match="need a length in steps"):
