@@ -22,8 +22,10 @@ demo: .venv/.installed  ## train SimMIM on photographs for two minutes; pictures
 notebooks: .venv/.installed  ## execute the lessons in place
 	.venv/bin/python tests/execute_lessons.py
 
+BENCHMARKS = pretrain_step data_pipeline speed lessons exercises widget_latency  # cifar10_race wants a GPU
+
 bench: .venv/.installed  ## run the side-by-side measurements
-	set -e; for script in benchmarks/*.py; do .venv/bin/python $$script; done
+	set -e; for name in $(BENCHMARKS); do .venv/bin/python benchmarks/$$name.py; done
 
 # The first Python on the path that the course runs on.
 PYTHON = $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c \

@@ -10,17 +10,14 @@ go into results/lessons.json, and from there into the heads of the lessons. Peak
 import argparse
 import json
 import os
-import sys
 import time
 from pathlib import Path
 
 import nbformat
+from machine import machine, write
 from nbclient import NotebookClient
 
 from simmim_lab import hosting
-
-sys.path.insert(0, str(Path(__file__).parent))  # it is not there when a test runs this file
-from machine import machine, write
 
 ROOT = Path(__file__).parents[1]
 # The last cell of a copy prints the CPU seconds of the kernel and its children, and its peak memory in bytes.

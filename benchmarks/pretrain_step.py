@@ -30,13 +30,14 @@ import contextlib
 import gc
 import math
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import torch
+from machine import command, machine, synchronize, write
+from peers import PEERS, LightlySimMIM, Sizes, TimmSimMIM, hugging_face, installed
 from torch import Tensor, nn
 from torchvision.transforms.functional import normalize
 
@@ -46,10 +47,6 @@ from simmim_lab.encoders import ViTEncoder
 from simmim_lab.images import load
 from simmim_lab.masking import Mask, random_mask
 from simmim_lab.simmim import IMAGENET_MEAN, IMAGENET_STD, Images, SimMIM
-
-sys.path.insert(0, str(Path(__file__).parent))  # it is not there when a test runs this file
-from machine import command, machine, synchronize, write
-from peers import PEERS, LightlySimMIM, Sizes, TimmSimMIM, hugging_face, installed
 
 Step = Callable[[], object]
 

@@ -18,7 +18,7 @@ import torch
 from machine import command, machine, write
 from torch import nn
 
-from simmim_lab.budget import activation_bytes, matmul_rate, memory_rate, state_bytes, time_shares
+from simmim_lab.budget import activation_bytes, matmul_rate, memory_rate, state_bytes, time_shares, trace
 from simmim_lab.engine import autocast, precision
 from simmim_lab.images import load
 from simmim_lab.masking import random_mask
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     measured = {"command": command(__file__, arguments), **machine(device)}
     measured |= {"preset": args.preset, "batch": batch_size, "precision": str(precision(device))}
     measured["images_per_second"] = climb(args.preset, load("photos"), batch_size, device, steps=steps, top=top)
-    measured["time_shares"] = time_shares(stepper(args.preset, batch_size, device), device)
+    measured["time_shares"] = time_shares(trace(stepper(args.preset, batch_size, device), device))
     measured["memory"] = memory(args.preset, batch_size, device)
     measured["roofline"] = roofline(device)
     results = json.loads(args.out.read_text()) if args.out.exists() else {}

@@ -5,15 +5,17 @@ per second, memory in bytes, and a GB is 10⁹ bytes. By hand we count matrix pr
 of the work of a Transformer.
 """
 
+import os
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import DeviceType
+from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile
 
 
@@ -176,29 +178,63 @@ def memory_rate(device: str | torch.device, *, size: int = 2**26, trials: int = 
     return 2 * size / min(trial() for _ in range(trials))
 
 
-def time_shares(step: Callable[[], object], device: str | torch.device) -> dict[str, float]:
-    """Measured: where the time of a training step goes, as shares that add up to 1, the largest first.
+@dataclass(frozen=True)
+class Piece:
+    """A piece of work in a training step: its kind, one of `KINDS`, and when it began and ended, in ms."""
 
-    On a GPU these are its kernels, by their names, and "idle" is the time in which it does nothing. On a CPU they
-    are PyTorch's operations. The step is taken once before, so that it is warm.
+    kind: str
+    begin: float
+    end: float
+
+
+def trace(step: Callable[[], object], device: str | torch.device) -> list[Piece]:
+    """Measured: what a training step does when, as PyTorch's profiler sees it.
+
+    On a GPU these are its kernels, on a CPU PyTorch's operations; their kind is guessed from their names. The step
+    is taken once before, so that it is warm.
     """
     on_gpu = torch.device(device).type == "cuda"
-    wait = torch.cuda.synchronize if on_gpu else lambda: None
-    activities = [ProfilerActivity.CPU, ProfilerActivity.CUDA] if on_gpu else [ProfilerActivity.CPU]
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler writes about itself
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     step()
-    wait()
-    with profile(activities=activities) as trace:
-        start = time.perf_counter()
+    with profile(activities=activities) as recorded:
         step()
-        wait()
-        wall = 1e6 * (time.perf_counter() - start)  # the profiler counts microseconds
+        if on_gpu:
+            torch.cuda.synchronize(device)
 
-    spent: dict[str, float] = defaultdict(float)
-    for event in trace.key_averages():
-        if (event.device_type == DeviceType.CUDA) == on_gpu:
-            kind = next(kind for kind, names in KINDS.items() if re.search(names, event.key, re.IGNORECASE))
-            spent[kind] += event.self_device_time_total if on_gpu else event.self_cpu_time_total
+    events = recorded.events()
     if on_gpu:
-        spent["idle"] = max(0.0, wall - sum(spent.values()))
-    total = sum(spent.values())
-    return dict(sorted(((kind, time / total) for kind, time in spent.items()), key=lambda item: -item[1]))
+        events = [event for event in events if event.device_type == DeviceType.CUDA]
+    else:
+        events = [named for event in events if event.cpu_parent is None for named in _named(event)]
+    zero = min(event.time_range.start for event in events)
+    return [
+        Piece(_kind(event), (event.time_range.start - zero) / 1000, (event.time_range.end - zero) / 1000)
+        for event in events
+    ]
+
+
+def _named(event: FunctionEvent) -> Iterator[FunctionEvent]:
+    """The operations below this one whose names say what they do, or that call no others."""
+    if _kind(event) != "the rest" or not event.cpu_children:
+        yield event
+    else:
+        for child in event.cpu_children:
+            yield from _named(child)
+
+
+def _kind(event: FunctionEvent) -> str:
+    return next(kind for kind, names in KINDS.items() if re.search(names, event.name, re.IGNORECASE))
+
+
+def time_shares(pieces: list[Piece]) -> dict[str, float]:
+    """The shares of the time between the first and the last piece, the largest first; they add up to 1.
+
+    "waiting" is the time in between, in which the device does nothing: Python prepares what comes next.
+    """
+    whole = max(piece.end for piece in pieces) - min(piece.begin for piece in pieces)
+    shares: dict[str, float] = defaultdict(float)
+    for piece in pieces:
+        shares[piece.kind] += (piece.end - piece.begin) / whole
+    shares["waiting"] = max(0.0, 1 - sum(shares.values()))
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))

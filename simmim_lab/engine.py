@@ -4,6 +4,7 @@ Device, precision, compiling, and what to do when the memory is short. Nothing h
 how long it takes: so a run that was interrupted on one machine may go on with another engine on another machine.
 """
 
+import logging
 import shutil
 import warnings
 from contextlib import AbstractContextManager, nullcontext
@@ -81,6 +82,7 @@ def compiled(model: nn.Module, batch: tuple[Tensor, ...]) -> nn.Module:
 
     `model(*batch)` returns (loss, output). Compiling happens here, forward and backward, and trains nothing.
     """
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
     fast = torch.compile(model, dynamic=False)
     try:
         with autocast(batch[0].device):

@@ -381,7 +381,7 @@ def parameter_groups(
     Source: SimMIM's `optimizer.py`, where positions are listed by name too.
     """
     levels = ("positions", "table", "pos_embed", "mask_token", "cls_token", "query")
-    groups = defaultdict(list)
+    groups = defaultdict(list, {(1.0, weight_decay): [], (1.0, 0.0): []})
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             decays = parameter.ndim >= 2 and not name.endswith(levels)

@@ -26,6 +26,52 @@ def test_the_data_pipelines_are_compared(tmp_path):
         assert row["ours"] > 0 and row["one_by_one"] > 0 and row["ratio"] > 0
 
 
+def test_where_time_goes_is_measured_and_other_machines_are_kept(tmp_path):
+    (tmp_path / "speed.json").write_text('{"another machine": {}}')
+    run("speed", "--quick", "--out", str(tmp_path / "speed.json"))
+    results = json.loads((tmp_path / "speed.json").read_text())
+    other, [measured] = results.pop("another machine"), results.values()
+    assert other == {}
+    assert list(measured["images_per_second"]) == [
+        "one by one",
+        "in batches",
+        "no waiting",
+        "attention",
+        "fused AdamW",
+    ]
+    assert all(rate > 0 for rate in measured["images_per_second"].values())
+    assert sum(measured["time_shares"].values()) == pytest.approx(1)
+    assert measured["memory"]["state"] == 16 * measured["memory"]["parameters"]
+    assert measured["roofline"]["flops"]["1024"] > measured["roofline"]["flops"]["16"] > 0
+
+
+def test_the_race_is_run_once_and_goes_on_where_it_was_cut(tmp_path):
+    out = tmp_path / "race.json"
+    words = ("--quick", "--labels", "10", "--out", str(out))
+    run("cifar10_race", *words, "--ways", "simmim", "scratch", "linear", "attention")
+    rows = json.loads(out.read_text())["rows"]
+    assert [row["way"] for row in rows] == ["simmim", "scratch", "linear", "attention"]
+    assert all(0 <= row["accuracy"] <= 1 and row["steps"] > 0 for row in rows)
+    assert rows[0]["pretrain_s"] > rows[0]["finetune_s"] > 0
+    out.write_text(json.dumps({"rows": rows[1:3]}))
+    run("cifar10_race", *words, "--ways", "simmim", "scratch", "linear", "attention")
+    again = json.loads(out.read_text())["rows"]
+    assert again[:2] == rows[1:3] and {row["way"] for row in again} == {row["way"] for row in rows}
+
+
+def test_the_race_reads_cifar10_and_takes_the_same_share_of_each_class():
+    folder = ROOT.parent / "shared" / "data" / "cifar10_5bit"
+    if not folder.exists():
+        pytest.skip("5-bit CIFAR-10 is not beside the project")
+    race = runpy.run_path(ROOT / "benchmarks" / "cifar10_race.py")
+    train, test = race["data"](str(folder))
+    assert len(train) == 50_000 and len(test) == 10_000 and train.size == (32, 32)
+    few = race["some"](train, 0.01, seed=0)
+    assert few.labels.bincount().tolist() == [50] * 10
+    nearest = torch.cdist(few.images[:20].flatten(1).float(), train.images.flatten(1).float()).argmin(1)
+    assert torch.equal(train.labels[nearest], few.labels[:20])  # images and labels stayed together
+
+
 def test_the_exercises_are_measured(tmp_path):
     pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[grading]'")
     run("exercises", "--seeds", "1", "--students", "1", "--out", str(tmp_path / "exercises.json"))

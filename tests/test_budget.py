@@ -11,10 +11,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from simmim_lab.budget import (
     GPUS,
+    Piece,
     activation_bytes,
     matmul_rate,
+    memory_rate,
     seconds_per_epoch,
     state_bytes,
+    time_shares,
+    trace,
     training_flops,
     vit_flops,
     vit_parameters,
@@ -149,3 +153,34 @@ def test_the_rate_of_matrix_products():
     small, large = (matmul_rate("cpu", torch.float32, size=size, seconds=0.1) for size in (8, 256))
     assert 1e6 < small < large < 1e14
     assert matmul_rate("cpu", torch.bfloat16, size=64, seconds=0) > 0
+
+
+def test_the_rate_of_memory():
+    assert 1e8 < memory_rate("cpu", size=2**20, trials=2) < 1e13
+
+
+def test_a_trace_knows_the_work_of_a_step_and_its_shares_add_up():
+    model = SimMIM.preset("vit_nano")
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    images, mask = torch.rand(8, 3, 32, 32), torch.ones(8, 8, 8, dtype=torch.bool)
+
+    def step():
+        optimizer.zero_grad()
+        model(images, mask)[0].backward()
+        optimizer.step()
+
+    pieces = trace(step, "cpu")
+    assert min(piece.begin for piece in pieces) == 0
+    assert all(piece.begin <= piece.end for piece in pieces)
+    ends = {kind: max(piece.end for piece in pieces if piece.kind == kind) for kind in ("optimizer", "GELU")}
+    assert ends["optimizer"] > ends["GELU"]
+    shares = time_shares(pieces)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert list(shares.values()) == sorted(shares.values(), reverse=True)
+    assert shares["matrix products"] > shares["GELU"] > 0
+    assert {"attention", "norms and softmax", "waiting"} < set(shares)
+
+
+def test_shares_of_pieces_by_hand():
+    pieces = [Piece("GELU", 0, 1), Piece("copies", 2, 4), Piece("GELU", 4, 8)]
+    assert time_shares(pieces) == {"GELU": 5 / 8, "copies": 2 / 8, "waiting": 1 / 8}
