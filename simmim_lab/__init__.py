@@ -5,8 +5,15 @@ encoders     from an image with hidden parts to features      lesson 02
 decoders     from features back to pixels                     lesson 03
 losses       the error on hidden pixels                       lesson 04
 simmim       the model: encoder, decoder and loss             lessons 02 to 04
-training     the recipe, the loop, checkpoints                lessons 05 and 06
+training     the recipe, and what SimMIM trains on            lesson 05
+loop         the steps of any training, and how it goes on    lesson 05
 evaluation   scores on hidden pixels, and what to beat        lesson 05
+engine       how a training runs on the machine at hand       lesson 06
+budget       work, memory and time: by hand, and measured     lesson 06
+speedups     the same step, faster by one change at a time    lesson 06
+distributed  several processes train together                 lesson 06
+finetuning   a classifier on top of an encoder                lesson 07
+augment      images changed at random, a batch at once        lesson 07
 images       photographs, drawn scenes, data sets, folders
 plots        figures
 widgets      interactive figures

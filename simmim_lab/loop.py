@@ -156,7 +156,6 @@ class Run:
     ):
         self.model, self.recipe, self.engine = model, recipe, engine
         self.device = model.mean.device
-        self.facts = {"model": model.config, "recipe": dataclasses.asdict(recipe), "images": images}
         if hasattr(model.encoder, "set_recompute"):
             model.encoder.set_recompute(engine.recompute)
         elif engine.recompute:
@@ -173,6 +172,7 @@ class Run:
         self.history = History()
         self.folder = Path(folder) if folder is not None else None
         if self.folder is not None:
+            self.facts = {"model": model.config, "recipe": dataclasses.asdict(recipe), "images": images}
             self._start()
 
     def _start(self) -> None:
