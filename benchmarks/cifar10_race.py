@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=OUT, help=f"file to write (default: results/{OUT.name})")
     args = parser.parse_args(arguments)
     if args.quick:
-        args.data, args.preset, args.minutes = "scenes", "vit_nano", 0.2
+        args.data, args.preset, args.minutes = "scenes", "vit_nano", 0.1
     seconds = plan(60 * args.minutes * RESERVE, len(args.seeds), len(args.labels), args.ways)
     race = Race(args.preset, *data(args.data), *seconds, best_device())
     print(

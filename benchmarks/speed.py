@@ -102,7 +102,7 @@ def roofline(device: torch.device) -> dict[str, object]:
 def report(measured: dict) -> None:
     start = next(iter(measured["images_per_second"].values()))
     for rung, rate in measured["images_per_second"].items():
-        print(f"{rung:14}{rate:>12,.0f} images/s{rate / start:>8.2f} x")
+        print(f"{rung:14}{rate:>12,.0f} images/s{rate / start:>8.2f} x, 50,000 images in{50_000 / rate:>8.1f} s")
     print()
     for kind, share in measured["time_shares"].items():
         print(f"{kind:24}{share:>6.1%}")

@@ -36,6 +36,7 @@ WIDGETS = {  # name: (code, what is moved, how)
     "MaskBrush, vit_nano": ("MaskBrush(model, pictures[0])", "button", "invert"),
     "ReceptiveFieldExplorer, article_cnn": ("ReceptiveFieldExplorer(cnn.encoder, 32)", "keys", ""),
     "LossPlayground": ("LossPlayground()", "slider", "prediction"),
+    "BudgetExplorer": ("BudgetExplorer()", "slider", "minutes"),
     "Scrubber": ("Scrubber(frames, list('abcd'))", "slider", "frame"),
 }
 MEASURE = """async ([index, kind, name, moves]) => {
