@@ -41,6 +41,7 @@ from peers import PEERS, LightlySimMIM, Sizes, TimmSimMIM, hugging_face, install
 from torch import Tensor, nn
 from torchvision.transforms.functional import normalize
 
+from simmim_lab import engine
 from simmim_lab.budget import matmul_rate, training_flops, vit_flops
 from simmim_lab.decoders import LinearDecoder
 from simmim_lab.encoders import ViTEncoder
@@ -57,7 +58,7 @@ MODELS = {  # sizes; images in a batch
     "vit_small": ((224, 16, 384, 12, 6), 4),
 }
 GPU_MODELS = {"vit_tiny": ((32, 4, 192, 12, 3), 512), "vit_base": ((224, 16, 768, 12, 12), 128)}
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 TURN = 0.33  # seconds, on a GPU
 
 
@@ -110,8 +111,10 @@ def cases(models: dict, compile: bool, quick: bool) -> list[tuple[str, str, bool
     """Model, precision, compiled or not. A CPU that only emulates bf16 takes ten times longer: one row says it.
     On a GPU the rows that matter most come first, and fp32 is not compiled, to stay within ten minutes."""
     if models is GPU_MODELS:
-        bf16 = [(name, "bf16", compiled) for name in models for compiled in (False, True)]
-        return bf16 + [(name, "fp32", False) for name in models]
+        bits16 = "bf16" if engine.precision(torch.device("cuda")) == torch.bfloat16 else "fp16"
+        return [(name, bits16, compiled) for name in models for compiled in (False, True)] + [
+            (name, "fp32", False) for name in models
+        ]
     eager = [("vit_nano", "fp32", False)]
     if not quick:
         eager += [("vit_tiny", "fp32", False), ("vit_small", "fp32", False), ("vit_nano", "bf16", False)]
@@ -233,7 +236,7 @@ def stepper(model: nn.Module, inputs: Sequence[Tensor], precision: str, compiled
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.05, fused=True)
 
     def step() -> None:
-        with torch.autocast(inputs[0].device.type, torch.bfloat16, enabled=precision == "bf16"):
+        with torch.autocast(inputs[0].device.type, DTYPES[precision], enabled=precision != "fp32"):
             loss = model(*inputs)[0]
         optimizer.zero_grad()
         loss.backward()

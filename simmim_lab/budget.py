@@ -161,9 +161,13 @@ def matmul_rate(
     return 2 * size**3 / best
 
 
-def memory_rate(device: str | torch.device, *, size: int = 2**26, trials: int = 5) -> float:
-    """Measured: bytes per second that a copy of `size` bytes reads and writes, at the best of a few trials."""
+def memory_rate(device: str | torch.device, *, size: int | None = None, trials: int = 5) -> float:
+    """Measured: bytes per second that a copy of `size` bytes reads and writes, at the best of a few trials.
+
+    `size` is 1 GiB on a GPU and 64 MiB elsewhere, if not given: in a short copy its start would count.
+    """
     device = torch.device(device)
+    size = size or (2**30 if device.type == "cuda" else 2**26)
     source = torch.ones(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
 
@@ -195,18 +199,21 @@ def trace(step: Callable[[], object], device: str | torch.device) -> list[Piece]
     """
     on_gpu = torch.device(device).type == "cuda"
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler writes about itself
-    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     step()
-    with profile(activities=activities) as recorded:
+    with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]) as recorded:
         step()
         if on_gpu:
             torch.cuda.synchronize(device)
 
     events = recorded.events()
     if on_gpu:
-        events = [event for event in events if event.device_type == DeviceType.CUDA]
+        events = [
+            event for event in events if event.device_type == DeviceType.CUDA and not event.is_user_annotation
+        ]
     else:
         events = [named for event in events if event.cpu_parent is None for named in _named(event)]
+    if not events:
+        raise RuntimeError("the profiler saw no work of the GPU: this user may not read its counters")
     zero = min(event.time_range.start for event in events)
     return [
         Piece(_kind(event), (event.time_range.start - zero) / 1000, (event.time_range.end - zero) / 1000)

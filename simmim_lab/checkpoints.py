@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -113,7 +114,11 @@ def restore(
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in parts["optimizer"].items():
         index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = distributed.cut(tensor, parameters[int(index)])
+        parameter = parameters[int(index)]
+        tensor = distributed.cut(tensor, parameter)
+        if tensor.shape == parameter.shape:  # fused AdamW wants the layout of the weight, such as channels last
+            tensor = torch.empty_like(parameter).copy_(tensor)
+        state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

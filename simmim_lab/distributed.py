@@ -53,7 +53,7 @@ def divide(model: nn.Module, *, shard: bool = False) -> nn.Module:
     if world_size() == 1:
         return model
     if not shard:
-        return DistributedDataParallel(model)
+        return DistributedDataParallel(model, broadcast_buffers=False)  # buffers never change
     from torch.distributed.fsdp import fully_shard  # takes a second to import
 
     for module in model.modules():

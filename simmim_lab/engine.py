@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from simmim_lab import distributed
 from simmim_lab.budget import activation_bytes, state_bytes
 
 USABLE = 0.9  # of a GPU's memory: the rest goes to fragments and to what layers need for a moment
@@ -45,7 +46,7 @@ def best_device() -> torch.device:
     Warns and takes the CPU if there is an NVIDIA GPU but its driver is too old for this PyTorch, or this PyTorch
     was built without CUDA or for other GPUs.
     """
-    if torch.backends.mps.is_available():
+    if torch.backends.mps.is_available() and distributed.world_size() == 1:  # gloo knows no mps
         return torch.device("mps")
     try:
         torch.zeros(1, device="cuda").add_(1).item()  # what is_available() promises may still fail
@@ -83,6 +84,7 @@ def compiled(model: nn.Module, batch: tuple[Tensor, ...]) -> nn.Module:
     `model(*batch)` returns (loss, output). Compiling happens here, forward and backward, and trains nothing.
     """
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
+    torch._dynamo.config.cache_size_limit = 64  # else the ninth shape of a batch silently stays uncompiled
     fast = torch.compile(model, dynamic=False)
     try:
         with autocast(batch[0].device):
@@ -92,7 +94,8 @@ def compiled(model: nn.Module, batch: tuple[Tensor, ...]) -> nn.Module:
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # compilers fail in many ways, such as a missing C++ compiler
-        reason = str(error).strip().splitlines()[0]
+        error = getattr(error, "inner_exception", error)
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
         warnings.warn(f"trains without compiling, which failed: {reason}", stacklevel=2)
         return model
     finally:
@@ -101,20 +104,24 @@ def compiled(model: nn.Module, batch: tuple[Tensor, ...]) -> nn.Module:
 
 def memory_advice(model: nn.Module, batch: tuple[Tensor, ...], engine: Engine, *, ema: bool) -> str:
     """What to do if `batch` was too much for the GPU: how many images fit, measured on a few of them."""
+    images, device = len(batch[0]), batch[0].device
+    if engine.shard or images < 2:  # a sharded model computes only in all processes at once
+        return f"out of memory with {images} images: take more parts, recompute, or a smaller model"
     model.zero_grad()
     torch.cuda.empty_cache()
-    images, device = len(batch[0]), batch[0].device
-    _, total = torch.cuda.mem_get_info(device)
+    free, total = torch.cuda.mem_get_info(device)  # others may be at work on this GPU
+    few = min(4, images)
 
     def keeps(count: int) -> int:
         with autocast(device):
             return activation_bytes(model, *(tensor[:count] for tensor in batch))
 
-    each = (keeps(4) - keeps(2)) // 2
+    each = max(1, (keeps(few) - keeps(few // 2)) // (few - few // 2))
     state = state_bytes(sum(parameter.numel() for parameter in model.parameters()), ema=ema)
-    fitting = max(0, int((USABLE * total - state) / each))
+    fitting = max(0, int((USABLE * free - state) / each))
     need = f"the training state takes {state / 1e9:.1f} GB and each image {each / 1e6:.1f} MB, as measured"
-    told = f"out of memory: {images // engine.parts} images at a time do not fit into {total / 1e9:.1f} GB; {need}"
+    told = f"out of memory: {images // engine.parts} images at a time do not fit into {total / 1e9:.1f} GB "
+    told += f"({free / 1e9:.1f} GB free); {need}"
     recompute = "" if engine.recompute else ", or recompute"
     parts = next((p for p in range(engine.parts + 1, images + 1) if images % p == 0 and images / p <= fitting), 0)
     if not parts:

@@ -182,7 +182,7 @@ def finetune(
     images = images.to(device)
 
     def batches(first: int, share: slice) -> Iterator[tuple[Batch, Tensor]]:
-        generators = (step_generator(recipe.seed, step, 0, device) for step in count(first))
+        generators = (step_generator(recipe.seed, step, 0, images.draws_on) for step in count(first))
         options = {"crop_scale": recipe.crop_scale, "flip": recipe.flip}
         for step, batch in enumerate(images.labelled_batches(recipe.batch_size, generators, **options), first):
             generator = step_generator(recipe.seed, step, 1, device)

@@ -128,6 +128,11 @@ class ImageSet(_Batches):
         """(height, width) in pixels."""
         return tuple(self.images.shape[-2:])
 
+    @property
+    def draws_on(self) -> torch.device:
+        """Where the generators of batches should be: with the images."""
+        return self.images.device
+
     def to(self, device: torch.device | str) -> "ImageSet":
         """The same set on another device, where its batches are then made."""
         return dataclasses.replace(self, images=self.images.to(device), labels=self.labels.to(device))
@@ -161,6 +166,11 @@ class ImageStream(_Batches):
     def size(self) -> tuple[int, int]:
         """(height, width) in pixels."""
         return self.side, self.side
+
+    @property
+    def draws_on(self) -> torch.device:
+        """Where the generators of batches should be: on the CPU, which opens the files."""
+        return torch.device("cpu")
 
     def to(self, device: torch.device | str) -> "ImageStream":
         """The same stream, with its batches and labels on another device."""
@@ -246,8 +256,11 @@ def _view(
     row, col = ((2 * torch.arange(n, device=images.device) + 1) / n - 1 for n in images.shape[-2:])
     # built here since torch's affine_grid is slow
     places = torch.broadcast_tensors((x + width * col)[:, None, :], (y + height * row)[:, :, None])
-    images = F.grid_sample(images, torch.stack(places, -1), padding_mode="border", align_corners=False)
-    return images.clamp_(0, 1)
+    places, padding = torch.stack(places, -1), "border"
+    if images.device.type == "mps":  # before PyTorch 2.13 it has no such padding
+        edge = 1 - 1 / torch.tensor([images.shape[-1], images.shape[-2]], device=images.device)
+        places, padding = torch.minimum(torch.maximum(places, -edge), edge), "zeros"
+    return F.grid_sample(images, places, padding_mode=padding, align_corners=False).clamp_(0, 1)
 
 
 # Pictures to tensors

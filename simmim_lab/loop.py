@@ -16,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,7 @@ class Run:
             model.encoder.set_recompute(engine.recompute)
         elif engine.recompute:
             raise ValueError(f"{type(model.encoder).__name__} is too small to recompute: leave it out")
-        if self.device.type == "cuda":
+        if self.device.type == "cuda" and not engine.shard:  # FSDP takes no other layout than the usual one
             model.to(memory_format=torch.channels_last)  # as convolutions on a GPU like it best
 
         self.share = _share(recipe, engine)
@@ -285,15 +286,13 @@ def fit(
     run.model.train()
     readings: list[Tensor] = []
     first, began, started = history.steps, history.seconds, time.monotonic()
-    compiling = 0.0
     with _deferred_interrupt() as interrupted, _progress_bar(run, title, progress) as bar:
         for step, (batch, weight) in enumerate(batches(first, run.share), start=first):
             history.lr.append(recipe.lr_at(recipe.done(step + 1, history.seconds)))
-            with _advised(run, batch):
-                if run.engine.compile and step == first:
-                    run.compile(batch)
-                    compiling = time.monotonic() - started
-                readings.append(run.step(batch, weight))
+            if run.engine.compile and step == first:
+                _advised(run, batch, partial(run.compile, batch))
+                started = time.monotonic()  # compiling is no training
+            readings.append(_advised(run, batch, partial(run.step, batch, weight)))
 
             history.seconds = began + time.monotonic() - started
             last = recipe.done(step + 1, history.seconds) == 1
@@ -302,8 +301,9 @@ def fit(
             stop, save = _agree(interrupted.is_set(), run.is_due(), due, run.device)
             if due or stop or save:
                 run.read(readings)
+                history.seconds = began + time.monotonic() - started  # a GPU has caught up only now
                 trained = (history.steps - first) * recipe.batch_size
-                history.images_per_second = trained / (history.seconds - began - compiling)
+                history.images_per_second = trained / (history.seconds - began)
                 _advance(bar, recipe, history)
             if val and (last or (step + 1) % recipe.val_every == 0):
                 history.val_step.append(step + 1)
@@ -433,16 +433,13 @@ def _agree(stop: bool, save: bool, due: bool, device: torch.device) -> tuple[boo
     return due and distributed.any_process(stop, device), due and distributed.any_process(save, device)
 
 
-@contextmanager
-def _advised(run: Run, batch: Batch) -> Iterator[None]:
-    """If the memory of the GPU is too small, say how much would fit."""
-    full = False
+def _advised(run: Run, batch: Batch, work: Callable[[], Any]) -> Any:
+    """Do this work; if the memory of the GPU is too small for it, say how much would fit."""
     try:
-        yield
+        return work()
     except torch.OutOfMemoryError:
-        full = True
-    if full:  # only out here is the memory of the failed step free again
-        raise MemoryError(memory_advice(run.model, batch, run.engine, ema=bool(run.recipe.ema)))
+        pass  # only behind this line is the memory of the failed step free again
+    raise MemoryError(memory_advice(run.model, batch, run.engine, ema=bool(run.recipe.ema)))
 
 
 def _progress_bar(run: Run, title: str, progress: bool) -> tqdm:

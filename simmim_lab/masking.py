@@ -126,10 +126,10 @@ def stroke_mask(
     Source: the idea of free-form masks in DeepFill v2 (§3.3), drawn here as distances to line segments.
     """
     rows, cols = _cells(grid, ratio, cell)
-    scale = torch.tensor([rows, cols], device=_device(generator))
     start = _rand(batch, 3, 1, 2, generator=generator)
     turns = (_rand(batch, 3, 4, 2, generator=generator) - 0.5) * 0.6
-    corners = torch.cat([start, start + turns.cumsum(2)], dim=2).clamp(0, 1) * scale
+    corners = torch.cat([start, start + turns.cumsum(2)], dim=2).clamp(0, 1)
+    corners = torch.stack([corners[..., 0] * rows, corners[..., 1] * cols], dim=-1)
     row, col = (torch.arange(n, device=_device(generator)) + 0.5 for n in (rows, cols))
     centers = torch.stack(torch.meshgrid(row, col, indexing="ij"), dim=-1)
     a, b = (rearrange(ends, "n s p yx -> n (s p) 1 1 yx") for ends in (corners[:, :, :-1], corners[:, :, 1:]))

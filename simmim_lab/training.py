@@ -64,7 +64,13 @@ class Recipe(Schedule):
         return cls(**{**choose(name, RECIPES, "preset"), **changes})
 
 
-_PAPER = {"lr": 2e-4, "batch_size": 512, "betas": (0.9, 0.999), "mask_size": 32}  # official 100-epoch runs
+_PAPER = {
+    "save_every": 300.0,
+    "lr": 2e-4,
+    "batch_size": 512,
+    "betas": (0.9, 0.999),
+    "mask_size": 32,
+}  # official 100-epoch runs
 
 RECIPES = {
     "article_cnn": {"lr": 1e-3, "betas": (0.9, 0.999), "weight_decay": 0.0},  # PyTorch's Adam, as in the article
@@ -104,7 +110,7 @@ def pretrain(
         raise ValueError(f"drop_path needs a ViTEncoder, not {type(model.encoder).__name__}: set it to 0")
 
     def batches(first: int, share: slice) -> Iterator[tuple[Batch, Tensor]]:
-        generators = (step_generator(recipe.seed, step, 0, device) for step in count(first))
+        generators = (step_generator(recipe.seed, step, 0, images.draws_on) for step in count(first))
         augmentation = {"crop_scale": recipe.crop_scale, "flip": recipe.flip, "share": share}
         drawn = images.batches(recipe.batch_size, generators, **augmentation)
         for step, batch in enumerate(drawn, first):

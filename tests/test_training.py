@@ -94,7 +94,8 @@ def test_step_generators_differ_by_seed_step_and_purpose_only():
 
 WORKER = """
 import sys, torch
-from tests.test_training import tiny, Recipe, pretrain, ImageSet
+from tests.test_training import tiny, Recipe, pretrain
+from simmim_lab.images import ImageSet
 torch.set_num_threads(int(sys.argv[3]))
 images = torch.randint(256, (100, 3, 16, 16), generator=torch.Generator().manual_seed(0)).byte()
 images = ImageSet("noise", "train", images, torch.zeros(100).long(), ("noise",))
