@@ -112,9 +112,8 @@ def cases(models: dict, compile: bool, quick: bool) -> list[tuple[str, str, bool
     On a GPU the rows that matter most come first, and fp32 is not compiled, to stay within ten minutes."""
     if models is GPU_MODELS:
         bits16 = "bf16" if engine.precision(torch.device("cuda")) == torch.bfloat16 else "fp16"
-        return [(name, bits16, compiled) for name in models for compiled in (False, True)] + [
-            (name, "fp32", False) for name in models
-        ]
+        fast = [(name, bits16, compiled) for name in models for compiled in (False, True)]
+        return fast + [(name, "fp32", False) for name in models]
     eager = [("vit_nano", "fp32", False)]
     if not quick:
         eager += [("vit_tiny", "fp32", False), ("vit_small", "fp32", False), ("vit_nano", "bf16", False)]
