@@ -24,9 +24,10 @@ class Engine:
     """How to run a training on the machine at hand.
 
     `compile` lets PyTorch merge small operations into fewer and faster ones: after a minute or two at the start,
-    a GPU takes faster steps. A batch that does not fit into memory is worked off in `parts`, one after the other,
-    or with `recompute`, which keeps less for the backward pass and computes it again. With `shard` the processes
-    of a `torchrun` share the weights among them, instead of holding all of them each.
+    which `seconds` of a recipe do not count, a GPU takes faster steps. A batch that does not fit into memory is
+    worked off in `parts`, one after the other, or with `recompute`, which keeps less for the backward pass and
+    computes it again. With `shard` the processes of a `torchrun` share the weights among them, instead of holding
+    all of them each.
     Raises ValueError for parts below 1.
     """
 
