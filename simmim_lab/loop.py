@@ -380,7 +380,7 @@ def parameter_groups(
     `lr_scale` maps the name of a parameter to its share of the learning rate; each share has its own groups.
     Source: SimMIM's `optimizer.py`, where positions are listed by name too.
     """
-    levels = ("positions", "table", "pos_embed", "mask_token", "cls_token", "query")
+    levels = ("positions", "table", "pos_embed", "mask_token", "cls_token")
     groups = defaultdict(list, {(1.0, weight_decay): [], (1.0, 0.0): []})
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:

@@ -284,7 +284,7 @@ class Named:
     """A model that consists of its names and shapes."""
 
     def __init__(self, shapes):
-        self.parameters = [(name, torch.empty(shape)) for name, shape in shapes.items()]
+        self.parameters = [(name, torch.nn.Parameter(torch.empty(shape))) for name, shape in shapes.items()]
 
     def named_parameters(self):
         return self.parameters
