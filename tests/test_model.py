@@ -555,7 +555,7 @@ def test_a_save_that_fails_leaves_the_old_model(saved, monkeypatch):
         path.write_bytes(b"half")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("simmim_lab.simmim.save_file", full_disk)
+    monkeypatch.setattr("simmim_lab.checkpoints.save_file", full_disk)
     with pytest.raises(OSError, match="No space left"):
         SimMIM.preset("article_cnn").save(saved)
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
