@@ -17,8 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from machine import command, machine, synchronize, write
+from machine import command, machine, write
 
+from simmim_lab.budget import synchronize
 from simmim_lab.images import ImageSet, load
 from simmim_lab.loop import step_generator
 from simmim_lab.masking import random_mask

@@ -51,12 +51,6 @@ def versions(packages: tuple[str, ...]) -> dict[str, str]:
     return installed
 
 
-def synchronize() -> None:
-    """Wait until the GPU, if there is one, has done what it was told: only then may a clock be read."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
 def write(results: dict[str, object], path: Path) -> None:
     """Write `results` as JSON, the whole file or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)

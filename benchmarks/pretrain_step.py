@@ -36,13 +36,13 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from machine import command, machine, synchronize, write
+from machine import command, machine, write
 from peers import PEERS, LightlySimMIM, Sizes, TimmSimMIM, hugging_face, installed
 from torch import Tensor, nn
 from torchvision.transforms.functional import normalize
 
 from simmim_lab import engine
-from simmim_lab.budget import matmul_rate, training_flops, vit_flops
+from simmim_lab.budget import matmul_rate, synchronize, training_flops, vit_flops
 from simmim_lab.decoders import LinearDecoder
 from simmim_lab.encoders import ViTEncoder
 from simmim_lab.images import load

@@ -12,15 +12,16 @@ that a step takes, by hand and measured. What other machines measured stays in t
 import argparse
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from machine import command, machine, write
-from torch import nn
 
 from simmim_lab.budget import activation_bytes, matmul_rate, memory_rate, state_bytes, time_shares, trace
 from simmim_lab.engine import autocast, precision
 from simmim_lab.images import load
+from simmim_lab.loop import train_step
 from simmim_lab.masking import random_mask
 from simmim_lab.simmim import SimMIM
 from simmim_lab.speedups import RUNGS, climb
@@ -53,21 +54,13 @@ def main(arguments: list[str] | None = None) -> None:
     report(measured)
 
 
-def stepper(preset: str, batch_size: int, device: torch.device) -> Callable[[], None]:
+def stepper(preset: str, batch_size: int, device: torch.device) -> Callable[[], object]:
     """A function that takes one step, as fast as it goes without compiling."""
     model = SimMIM.preset(preset).to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     images, mask = example(model, batch_size, device)
 
-    def step() -> None:
-        with autocast(device):
-            loss, _ = model(images, mask)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
-
-    return step
+    return partial(train_step, model, optimizer, (images, mask), lr=1e-3, clip=5.0)
 
 
 def example(model: SimMIM, batch_size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

@@ -129,6 +129,12 @@ def activation_bytes(model: nn.Module, *batch: Tensor) -> int:
     return sum(storage.nbytes() for address, storage in kept.items() if address not in there)
 
 
+def synchronize() -> None:
+    """Wait until the GPU, if there is one, has done what it was told: only then may a clock be read."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
 def matmul_rate(
     device: str | torch.device, dtype: torch.dtype, *, size: int | None = None, seconds: float = 0.5
 ) -> float:
@@ -149,8 +155,7 @@ def matmul_rate(
         start = time.perf_counter()
         for _ in range(products):
             torch.mm(a, b, out=product)
-        if on_gpu:
-            torch.cuda.synchronize(device)
+        synchronize()
         return (time.perf_counter() - start) / products
 
     trial()
@@ -174,8 +179,7 @@ def memory_rate(device: str | torch.device, *, size: int | None = None, trials: 
     def trial() -> float:
         start = time.perf_counter()
         target.copy_(source)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        synchronize()
         return time.perf_counter() - start
 
     trial()
@@ -202,8 +206,7 @@ def trace(step: Callable[[], object], device: str | torch.device) -> list[Piece]
     step()
     with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]) as recorded:
         step()
-        if on_gpu:
-            torch.cuda.synchronize(device)
+        synchronize()
 
     events = recorded.events()
     if on_gpu:

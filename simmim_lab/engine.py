@@ -120,9 +120,11 @@ def memory_advice(model: nn.Module, batch: tuple[Tensor, ...], engine: Engine, *
     each = max(1, (keeps(few) - keeps(few // 2)) // (few - few // 2))
     state = state_bytes(sum(parameter.numel() for parameter in model.parameters()), ema=ema)
     fitting = max(0, int((USABLE * free - state) / each))
-    need = f"the training state takes {state / 1e9:.1f} GB and each image {each / 1e6:.1f} MB, as measured"
-    told = f"out of memory: {images // engine.parts} images at a time do not fit into {total / 1e9:.1f} GB "
-    told += f"({free / 1e9:.1f} GB free); {need}"
+    told = (
+        f"out of memory: {images // engine.parts} images at a time do not fit into {total / 1e9:.1f} GB "
+        f"({free / 1e9:.1f} GB free); the training state takes {state / 1e9:.1f} GB and each image "
+        f"{each / 1e6:.1f} MB, as measured"
+    )
     recompute = "" if engine.recompute else ", or recompute"
     parts = next((p for p in range(engine.parts + 1, images + 1) if images % p == 0 and images / p <= fitting), 0)
     if not parts:

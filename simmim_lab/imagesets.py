@@ -28,6 +28,7 @@ WORKERS = min(8, os.cpu_count() or 1)
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow hands some others to outside programs
 
 CropScale = tuple[float, float] | None
+Draw = tuple[Int64[Tensor, " batch"], Float[Tensor, "4 batch"] | None, Bool[Tensor, " batch"]]  # see `_draw`
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,15 @@ class _Batches:
         share: slice = slice(None),
     ) -> Iterator[tuple[Float[Tensor, "batch 3 height width"], Int64[Tensor, " batch"]]]:
         """The same images with their labels."""
-        for generator in generators:
-            index, boxes, mirrored = _draw(len(self), batch_size, generator, crop_scale, flip, share)
-            yield _view(self._read(index), boxes, mirrored), self._labels(index)
+        draws = (_draw(len(self), batch_size, generator, crop_scale, flip, share) for generator in generators)
+        for images, (index, boxes, mirrored) in self._read_all(draws):
+            labels = self.labels.index_select(0, index.to(self.labels.device))
+            yield _view(images, boxes, mirrored), labels
 
-    def _labels(self, index: Int64[Tensor, " batch"]) -> Int64[Tensor, " batch"]:
-        return self.labels.index_select(0, index.to(self.labels.device))
+    def _read_all(self, draws: Iterable[Draw]) -> Iterator[tuple[UInt8[Tensor, "batch 3 height width"], Draw]]:
+        """The images of each draw."""
+        for draw in draws:
+            yield self._read(draw[0]), draw
 
     def fingerprint(self) -> str:
         """The number of images and a digest of up to 64 of them, to tell whether two sets are the same."""
@@ -176,27 +180,17 @@ class ImageStream(_Batches):
         """The same stream, with its batches and labels on another device."""
         return dataclasses.replace(self, device=device, labels=self.labels.to(device))
 
-    def labelled_batches(
-        self,
-        batch_size: int,
-        generators: Iterable[Generator],
-        *,
-        crop_scale: CropScale = CROP_SCALE,
-        flip: bool = True,
-        share: slice = slice(None),
-    ) -> Iterator[tuple[Float[Tensor, "batch 3 height width"], Int64[Tensor, " batch"]]]:
-        """One batch for each generator, in order, while the two after it are being decoded."""
+    def _read_all(self, draws: Iterable[Draw]) -> Iterator[tuple[UInt8[Tensor, "batch 3 height width"], Draw]]:
+        """The images of each draw, while those of the two after it are being decoded."""
 
-        def finish(decoded, index, boxes, mirrored):
-            images = torch.stack(list(decoded)).to(self.device)
-            return _view(images, boxes, mirrored), self._labels(index)
+        def finish(decoded: Iterable[Tensor], draw: Draw):
+            return torch.stack(list(decoded)).to(self.device), draw
 
         ahead = deque()
         pool = ThreadPoolExecutor(self.workers)
         try:
-            for generator in generators:  # everything random is drawn here, before the threads start
-                index, *views = _draw(len(self), batch_size, generator, crop_scale, flip, share)
-                ahead.append((pool.map(self._decode, index.tolist()), index, *views))
+            for draw in draws:  # everything random is drawn here, before the threads start
+                ahead.append((pool.map(self._decode, draw[0].tolist()), draw))
                 if len(ahead) > 2:
                     yield finish(*ahead.popleft())
             while ahead:
@@ -223,7 +217,7 @@ class ImageStream(_Batches):
 
 def _draw(
     count: int, batch_size: int, generator: Generator, crop_scale: CropScale, flip: bool, share: slice
-) -> tuple[Int64[Tensor, " batch"], Float[Tensor, "4 batch"] | None, Bool[Tensor, " batch"]]:
+) -> Draw:
     """All that is random about a share of a batch: which images, which box of each, and which are mirrored."""
     index = torch.randint(count, (batch_size,), generator=generator, device=generator.device)
     boxes = _boxes(batch_size, crop_scale, generator) if crop_scale else None

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader, Dataset
 
+from simmim_lab.budget import synchronize
 from simmim_lab.engine import autocast, compiled
 from simmim_lab.images import ImageSet
 from simmim_lab.loop import READ_EVERY, step_generator
@@ -104,7 +105,7 @@ def images_per_second(
             optimizer.step()
             if "no waiting" not in changes or step % READ_EVERY == 0:
                 loss.item()
-        synchronize(device)
+        synchronize()
         return time.perf_counter() - start
 
     train(WARM_UP)
@@ -134,9 +135,3 @@ def one_by_one(images: ImageSet, batch_size: int, grid: Grid) -> DataLoader:
     """The usual loader: a process for each core, which makes pictures and masks one by one."""
     workers = {"num_workers": os.cpu_count(), "persistent_workers": True}
     return DataLoader(OneByOne(images, grid), batch_size, shuffle=True, drop_last=True, **workers)
-
-
-def synchronize(device: torch.device) -> None:
-    """Wait until a GPU has done what it was told: only then may a clock be read."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

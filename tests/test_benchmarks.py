@@ -63,7 +63,7 @@ def test_the_race_reads_cifar10_and_takes_the_same_share_of_each_class():
     folder = ROOT.parent / "shared" / "data" / "cifar10_5bit"
     if not folder.exists():
         pytest.skip("5-bit CIFAR-10 is not beside the project")
-    race = runpy.run_path(ROOT / "benchmarks" / "cifar10_race.py")
+    race = runpy.run_path(str(ROOT / "benchmarks" / "cifar10_race.py"))
     train, test = race["data"](str(folder))
     assert len(train) == 50_000 and len(test) == 10_000 and train.size == (32, 32)
     few = race["some"](train, 0.01, seed=0)
@@ -96,7 +96,7 @@ def test_the_steps_of_all_models_that_are_installed_are_timed(tmp_path):
 @pytest.fixture
 def pretrain_step():
     threads = torch.get_num_threads()
-    yield runpy.run_path(ROOT / "benchmarks" / "pretrain_step.py")
+    yield runpy.run_path(str(ROOT / "benchmarks" / "pretrain_step.py"))
     torch.set_num_threads(threads)
 
 

@@ -263,7 +263,7 @@ def test_the_benchmark_measures_and_fills_in_the_head(tmp_path, capsys):
     other = {"date": "2026-01-01"}
     (tmp_path / "results" / "lessons.json").write_text(json.dumps({"06_other": other}))
 
-    benchmark = runpy.run_path(ROOT / "benchmarks" / "lessons.py")
+    benchmark = runpy.run_path(str(ROOT / "benchmarks" / "lessons.py"))
     benchmark["main"]([str(path)])
     costs = json.loads((tmp_path / "results" / "lessons.json").read_text())
     assert costs["06_other"] == other

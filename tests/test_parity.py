@@ -131,7 +131,7 @@ def test_predictions_and_losses_are_those_of_transformers(pair, weights):
 
 
 def test_the_benchmark_compares_equal_models_and_writes_what_it_measured(tmp_path, capsys):
-    script = runpy.run_path(Path(__file__).parents[1] / "benchmarks" / "pretrain_step.py")
+    script = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "pretrain_step.py"))
     sizes, _ = script["MODELS"]["vit_nano"]
     models = script["hugging_face"](sizes), script["course"](sizes, positions="absolute", cls_token=True)
     theirs, ours = (sum(parameter.numel() for parameter in model.parameters()) for model in models)

@@ -179,17 +179,17 @@ def test_a_place_is_chosen_with_mouse_and_keyboard(page):
     assert page.state()["place"] == [0, 1]
 
 
+def drag(page, name, end):
+    """Press in the middle of a chart and let go at `end`, a share of its width."""
+    box = widget(page, name).locator("svg").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * end, box["y"] + 100, steps=4)
+    page.mouse.up()
+
+
 def test_the_prediction_is_dragged_and_typed(page):
-    chart = widget(page, "loss").locator("svg")
-    box = chart.bounding_box()
-
-    def drag():
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60)
-        page.mouse.down()
-        page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 60, steps=4)
-        page.mouse.up()
-
-    changes(page, "loss", drag, lambda state: state["mse"])
+    changes(page, "loss", lambda: drag(page, "loss", 0.8), lambda state: state["mse"])
     widget(page, "loss").get_by_role("slider").focus()
     changes(page, "loss", lambda: page.keyboard.press("ArrowLeft"), lambda state: state["prediction"])
 
@@ -207,16 +207,8 @@ def test_targets_are_typed_and_checked(page):
 
 def test_a_training_is_planned_with_mouse_and_keyboard(page):
     budget = widget(page, "budget")
-    box = budget.locator("svg").bounding_box()
     assert budget.locator("polyline").count() == 4
-
-    def drag():
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 100)
-        page.mouse.down()
-        page.mouse.move(box["x"] + box["width"] * 0.99, box["y"] + 100, steps=4)
-        page.mouse.up()
-
-    changes(page, "budget", drag, lambda state: state["epochs"])
+    changes(page, "budget", lambda: drag(page, "budget", 0.99), lambda state: state["epochs"])
     wait_for(lambda: page.state()["minutes"] == 720, seconds=10)
     budget.get_by_role("slider", name="minutes").focus()
     changes(page, "budget", lambda: page.keyboard.press("ArrowLeft"), lambda state: state["minutes"])
