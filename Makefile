@@ -20,7 +20,7 @@ demo: .venv/.installed  ## train SimMIM on photographs for two minutes; pictures
 	.venv/bin/simmim-lab demo --out demo
 
 notebooks: .venv/.installed  ## execute the lessons in place
-	.venv/bin/python tests/execute_lessons.py
+	.venv/bin/python -m simmim_lab.teaching.lessons
 
 BENCHMARKS = pretrain_step data_pipeline speed lessons exercises widget_latency  # cifar10_race wants a GPU
 

@@ -23,16 +23,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from einops import rearrange
-from machine import command, machine, write
 from PIL import Image
 from torch import nn
 
 from simmim_lab.decoders import LinearDecoder
-from simmim_lab.engine import Engine, best_device
 from simmim_lab.finetuning import Classifier, FinetuneRecipe, accuracy, finetune, freeze
+from simmim_lab.hardware import Execution, best_device
 from simmim_lab.images import ImageSet, load
 from simmim_lab.loop import History
 from simmim_lab.simmim import SimMIM
+from simmim_lab.teaching.results import command, machine, write
 from simmim_lab.training import Recipe, pretrain
 
 OUT = Path(__file__).parents[1] / "results" / "cifar10_race.json"
@@ -96,7 +96,7 @@ class Race:
     def __init__(self, preset, train, test, first: float, second: float, device: torch.device):
         self.preset, self.train, self.test, self.device = preset, train, test, device
         self.first, self.second = first, second
-        self.engine = Engine(compile=device.type == "cuda")
+        self.engine = Execution(compile=device.type == "cuda")
         name = torch.cuda.get_device_name() if device.type == "cuda" else device.type
         self.facts = {"data": train.name, "preset": preset, "device": name}
         self.facts |= {"pretrain_s": round(first, 1), "finetune_s": round(second, 1)}

@@ -17,13 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from machine import command, machine, write
 
 from simmim_lab.budget import synchronize
 from simmim_lab.images import ImageSet, load
 from simmim_lab.loop import step_generator
 from simmim_lab.masking import random_mask
 from simmim_lab.speedups import CELL, RATIO, one_by_one, one_mask
+from simmim_lab.teaching.results import command, machine, write
 
 OUT = Path(__file__).parents[1] / "results" / "data_pipeline.json"
 BATCH = 64

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import nbformat
 import torch
-from machine import command, machine, write
 
 from simmim_lab import checks
 from simmim_lab.checks.core import Failed
+from simmim_lab.teaching.results import command, machine, write
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -78,8 +78,8 @@ def judge(name: str, seeds: range) -> dict:
 
 def grade_class(name: str, students: int) -> dict:
     """Seconds that each step takes for a class whose answers are drawn from the catalogue."""
-    from simmim_lab.grading import grade
-    from simmim_lab.grading.collect import collect
+    from simmim_lab.teaching import grading
+    from simmim_lab.teaching.collect import collect
 
     with tempfile.TemporaryDirectory() as folder:
         root, inbox = Path(folder) / "course", Path(folder) / "inbox"
@@ -93,9 +93,9 @@ def grade_class(name: str, students: int) -> dict:
             nbformat.write(answered(notebook, random.Random(student)), path)
         steps = {
             "collect": lambda: collect(root, inbox),
-            "grade": lambda: grade.grade(root, [name]),
-            "feedback": lambda: grade.feedback(root, [name]),
-            "export": lambda: grade.export(root, [name]),
+            "grade": lambda: grading.grade(root, [name]),
+            "feedback": lambda: grading.feedback(root, [name]),
+            "export": lambda: grading.export(root, [name]),
         }
         seconds = {}
         for step, run in steps.items():

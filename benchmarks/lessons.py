@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 import nbformat
-from machine import machine, write
 from nbclient import NotebookClient
 
-from simmim_lab import hosting
+from simmim_lab.teaching import hosting
+from simmim_lab.teaching.results import machine, write
 
 ROOT = Path(__file__).parents[1]
 # The last cell of a copy prints the CPU seconds of the kernel and its children, and its peak memory in bytes.

@@ -36,18 +36,18 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from machine import command, machine, write
 from peers import PEERS, LightlySimMIM, Sizes, TimmSimMIM, hugging_face, installed
 from torch import Tensor, nn
 from torchvision.transforms.functional import normalize
 
-from simmim_lab import engine
+from simmim_lab import hardware
 from simmim_lab.budget import matmul_rate, synchronize, training_flops, vit_flops
 from simmim_lab.decoders import LinearDecoder
 from simmim_lab.encoders import ViTEncoder
 from simmim_lab.images import load
 from simmim_lab.masking import Mask, random_mask
 from simmim_lab.simmim import IMAGENET_MEAN, IMAGENET_STD, Images, SimMIM
+from simmim_lab.teaching.results import command, machine, write
 
 Step = Callable[[], object]
 
@@ -111,7 +111,7 @@ def cases(models: dict, compile: bool, quick: bool) -> list[tuple[str, str, bool
     """Model, precision, compiled or not. A CPU that only emulates bf16 takes ten times longer: one row says it.
     On a GPU the rows that matter most come first, and fp32 is not compiled, to stay within ten minutes."""
     if models is GPU_MODELS:
-        bits16 = "bf16" if engine.precision(torch.device("cuda")) == torch.bfloat16 else "fp16"
+        bits16 = "bf16" if hardware.precision(torch.device("cuda")) == torch.bfloat16 else "fp16"
         fast = [(name, bits16, compiled) for name in models for compiled in (False, True)]
         return fast + [(name, "fp32", False) for name in models]
     eager = [("vit_nano", "fp32", False)]

@@ -16,15 +16,15 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from machine import command, machine, write
 
 from simmim_lab.budget import activation_bytes, matmul_rate, memory_rate, state_bytes, time_shares, trace
-from simmim_lab.engine import autocast, precision
+from simmim_lab.hardware import autocast, precision
 from simmim_lab.images import load
 from simmim_lab.loop import train_step
 from simmim_lab.masking import random_mask
 from simmim_lab.simmim import SimMIM
 from simmim_lab.speedups import RUNGS, climb
+from simmim_lab.teaching.results import command, machine, write
 
 OUT = Path(__file__).parents[1] / "results" / "speed.json"
 SIZES = {"cpu": (16, 64, 256, 1024), "cuda": (64, 128, 256, 512, 1024, 2048, 4096, 8192)}

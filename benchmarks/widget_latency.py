@@ -14,8 +14,9 @@ import tempfile
 from pathlib import Path
 
 import nbformat
-from machine import command, machine, write
 from playwright.sync_api import sync_playwright
+
+from simmim_lab.teaching.results import command, machine, write
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))

@@ -48,14 +48,14 @@ def pretrain(args: argparse.Namespace) -> None:
     import torch
 
     from simmim_lab import distributed, images, training
-    from simmim_lab.engine import Engine, best_device
+    from simmim_lab.hardware import Execution, best_device
     from simmim_lab.loop import CHECKPOINT
     from simmim_lab.simmim import SimMIM
 
     names = ("steps", "seconds", "batch_size", "lr", "mask", "mask_ratio", "mask_size", "seed")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     recipe = training.Recipe.preset(args.preset, **given)
-    engine = Engine(compile=args.compile, parts=args.parts, recompute=args.recompute, shard=args.shard)
+    engine = Execution(compile=args.compile, parts=args.parts, recompute=args.recompute, shard=args.shard)
     with distributed.joined():
         torch.manual_seed(recipe.seed)
         model = SimMIM.preset(args.preset, args.size).to(best_device())
@@ -80,7 +80,7 @@ def reconstruct(args: argparse.Namespace) -> None:
 
     from simmim_lab import plots
     from simmim_lab.common import replace_file
-    from simmim_lab.imagesets import square
+    from simmim_lab.data.imagesets import square
     from simmim_lab.masking import to_pixels
     from simmim_lab.simmim import SimMIM
 
@@ -121,7 +121,7 @@ def lab(args: argparse.Namespace) -> None:
 
 
 def host(args: argparse.Namespace) -> int:
-    from simmim_lab import hosting
+    from simmim_lab.teaching import hosting
 
     root = _course()
     if args.check:
@@ -133,7 +133,7 @@ def host(args: argparse.Namespace) -> int:
 
 
 def release(args: argparse.Namespace) -> None:
-    from simmim_lab.grading import course
+    from simmim_lab.teaching import course
 
     root = _course()
     for name in course.chosen_sets(root, args.sets):
@@ -142,8 +142,8 @@ def release(args: argparse.Namespace) -> None:
 
 
 def collect(args: argparse.Namespace) -> None:
-    from simmim_lab.grading.collect import collect
-    from simmim_lab.grading.course import submissions
+    from simmim_lab.teaching.collect import collect
+    from simmim_lab.teaching.course import submissions
 
     root = _course()
     print(*collect(root, args.inbox), sep="\n")
@@ -153,26 +153,26 @@ def collect(args: argparse.Namespace) -> None:
 
 
 def grade(args: argparse.Namespace) -> int:
-    from simmim_lab.grading import grade
+    from simmim_lab.teaching import grading
 
-    count, failed = grade.grade(_course(), args.sets, again=args.all)
+    count, failed = grading.grade(_course(), args.sets, again=args.all)
     print(*failed, f"Graded {count} notebooks. Next: simmim-lab feedback, simmim-lab export", sep="\n")
     return int(bool(failed))
 
 
 def feedback(args: argparse.Namespace) -> int:
-    from simmim_lab.grading import grade
+    from simmim_lab.teaching import grading
 
-    failed = grade.feedback(_course(), args.sets)
+    failed = grading.feedback(_course(), args.sets)
     print(*failed, "Wrote grading/feedback: a page for each student and set.", sep="\n")
     return int(bool(failed))
 
 
 def export(args: argparse.Namespace) -> None:
-    from simmim_lab.grading import grade
+    from simmim_lab.teaching import grading
 
     root = _course()
-    for path in grade.export(root, args.sets):
+    for path in grading.export(root, args.sets):
         print(f"Wrote {path.relative_to(root)}")
 
 
@@ -194,7 +194,7 @@ def _side(model: "SimMIM") -> int:
 
 
 def _open(path: Path, size: int) -> "Image":
-    from simmim_lab.imagesets import open_picture
+    from simmim_lab.data.imagesets import open_picture
 
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from simmim_lab import evaluation, images, masking, plots, training
 from simmim_lab.common import replace_file
-from simmim_lab.engine import best_device
+from simmim_lab.hardware import best_device
 from simmim_lab.loop import CHECKPOINT, History
 from simmim_lab.simmim import SimMIM
 

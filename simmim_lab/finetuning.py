@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from simmim_lab.augment import mix, rand_augment, shift
 from simmim_lab.checkpoints import load_model, save_model
 from simmim_lab.encoders import Keep
-from simmim_lab.engine import Engine, autocast
+from simmim_lab.hardware import Execution, autocast
 from simmim_lab.images import ImageSet, ImageStream
 from simmim_lab.loop import (
     Batch,
@@ -164,7 +164,7 @@ def finetune(
     model: Classifier,
     images: ImageSet | ImageStream,
     recipe: FinetuneRecipe,
-    engine: Engine = Engine(),
+    engine: Execution = Execution(),
     *,
     val: ImageSet | None = None,
     run_dir: str | Path | None = None,

@@ -26,9 +26,9 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from simmim_lab.common import choose
-from simmim_lab.imagesets import SPLITS, ImageSet, ImageStream, Source, open_picture, square, stack_pictures
-from simmim_lab.photographs import load_photos
-from simmim_lab.torchvision_sets import DOWNLOADS, load_download
+from simmim_lab.data.imagesets import SPLITS, ImageSet, ImageStream, Source, open_picture, square, stack_pictures
+from simmim_lab.data.photographs import load_photos
+from simmim_lab.data.torchvision_sets import DOWNLOADS, load_download
 
 __all__ = ["SPLITS", "ImageSet", "ImageStream", "Source", "load", "load_picture"]
 
@@ -77,7 +77,7 @@ def load_picture(path: str | Path, size: int = 32) -> Float[Tensor, "3 size size
 
 
 def _load_scenes(split: str, size: int) -> ImageSet:
-    from simmim_lab.scenes import draw_scenes
+    from simmim_lab.data.scenes import draw_scenes
 
     generator = Generator().manual_seed(SPLITS.index(split))
     scenes = draw_scenes(SCENES[split], size, generator=generator)

@@ -39,7 +39,7 @@ from simmim_lab.checkpoints import (
 )
 from simmim_lab.common import replace_file
 from simmim_lab.encoders import drop_path
-from simmim_lab.engine import Engine, autocast, compiled, memory_advice, precision
+from simmim_lab.hardware import Execution, autocast, compiled, memory_advice, precision
 
 Batch = tuple[Tensor, ...]  # what a model is called with; it returns (loss, output)
 
@@ -150,7 +150,7 @@ class Run:
         self,
         model: nn.Module,
         recipe: Schedule,
-        engine: Engine,
+        engine: Execution,
         groups: Callable[[nn.Module, float], list[dict[str, Any]]],
         images: str,
         folder: str | Path | None,
@@ -405,7 +405,7 @@ def step_generator(seed: int, step: int, purpose: int, device: torch.device | st
     return Generator(device).manual_seed(int(state))
 
 
-def _share(recipe: Schedule, engine: Engine) -> slice:
+def _share(recipe: Schedule, engine: Execution) -> slice:
     """Which images of a batch this process works on."""
     processes = distributed.world_size()
     if processes > 1 and recipe.steps is None:
@@ -417,7 +417,7 @@ def _share(recipe: Schedule, engine: Engine) -> slice:
     return slice(distributed.rank(), None, processes)
 
 
-def _average(model: nn.Module, recipe: Schedule, engine: Engine) -> Average | None:
+def _average(model: nn.Module, recipe: Schedule, engine: Execution) -> Average | None:
     """The running average of the weights, if the recipe has one."""
     if not recipe.ema:
         return None

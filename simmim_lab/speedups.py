@@ -23,7 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader, Dataset
 
 from simmim_lab.budget import synchronize
-from simmim_lab.engine import autocast, compiled
+from simmim_lab.hardware import autocast, compiled
 from simmim_lab.images import ImageSet
 from simmim_lab.loop import READ_EVERY, step_generator
 from simmim_lab.masking import Grid, Mask, random_mask

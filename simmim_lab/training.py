@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 
 from simmim_lab.common import choose
 from simmim_lab.encoders import ViTEncoder
-from simmim_lab.engine import Engine
+from simmim_lab.hardware import Execution
 from simmim_lab.images import ImageSet, ImageStream
 from simmim_lab.loop import (
     Batch,
@@ -81,7 +81,7 @@ def pretrain(
     model: SimMIM,
     images: ImageSet | ImageStream,
     recipe: Recipe,
-    engine: Engine = Engine(),
+    engine: Execution = Execution(),
     *,
     val: ImageSet | ImageStream | None = None,
     run_dir: str | Path | None = None,

@@ -12,7 +12,7 @@ from test_training import tiny
 
 from simmim_lab import distributed
 from simmim_lab.checkpoints import load_checkpoint
-from simmim_lab.engine import Engine
+from simmim_lab.hardware import Execution
 from simmim_lab.images import ImageSet
 from simmim_lab.loop import CHECKPOINT
 from simmim_lab.training import Recipe, pretrain
@@ -25,7 +25,7 @@ import json, os, sys, torch
 sys.path.insert(0, "tests")
 from test_distributed import noise, tiny
 from simmim_lab import distributed
-from simmim_lab.engine import Engine
+from simmim_lab.hardware import Execution
 from simmim_lab.training import Recipe, pretrain
 def die(step, model, history):
     if distributed.rank() == 1 and step >= 50:
@@ -34,7 +34,7 @@ with distributed.joined():
     recipe = Recipe(**json.loads(sys.argv[2]))
     callbacks = [die] if "die" in sys.argv else []
     options = {"val": noise(), "run_dir": sys.argv[1], "callbacks": callbacks, "progress": False}
-    pretrain(tiny(), noise(), recipe, Engine(shard="shard" in sys.argv), **options)
+    pretrain(tiny(), noise(), recipe, Execution(shard="shard" in sys.argv), **options)
 """
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="PyTorch on Windows lacks what torchrun needs")
@@ -104,5 +104,5 @@ def test_seconds_and_odd_batches_are_refused(monkeypatch):
 
 
 def test_parts_add_up_to_the_whole(alone, tmp_path):
-    pretrain(tiny(), noise(), Recipe(**RECIPE), Engine(parts=4), val=noise(), run_dir=tmp_path, progress=False)
+    pretrain(tiny(), noise(), Recipe(**RECIPE), Execution(parts=4), val=noise(), run_dir=tmp_path, progress=False)
     assert_same_run(tmp_path, alone)

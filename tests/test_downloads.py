@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from simmim_lab.downloads import fetch, unpack
+from simmim_lab.data.downloads import fetch, unpack
 
 PAYLOAD = bytes(range(256)) * 4000
 CHECKSUM = "sha256:" + hashlib.sha256(PAYLOAD).hexdigest()

@@ -10,7 +10,7 @@ import pytest
 from nbclient import NotebookClient
 
 from simmim_lab import checks
-from simmim_lab.grading.course import exercise_sets
+from simmim_lab.teaching.course import exercise_sets
 
 ROOT = Path(__file__).parents[1]
 SETS = exercise_sets(ROOT)
@@ -112,7 +112,7 @@ def test_hidden_tests_use_no_comparison_that_an_empty_tensor_passes():
 
 def test_the_exercises_are_what_is_made_of_the_solutions(tmp_path):
     pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[grading]'")
-    from simmim_lab.grading.course import release
+    from simmim_lab.teaching.course import release
 
     shutil.copytree(ROOT / "solutions", tmp_path / "solutions")
     shutil.copy(ROOT / "nbgrader_config.py", tmp_path)

@@ -4,10 +4,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from lab import notebook, server
 from test_lessons_browser import violations
 
-from simmim_lab import hosting
+from simmim_lab.teaching import hosting
+from simmim_lab.teaching.jupyterlab import notebook, server
 
 ROOT = Path(__file__).parents[1]
 STUDENTS = [path for path in hosting.exercises(ROOT) if path.parts[-3] == "exercises"]

@@ -14,8 +14,8 @@ import pytest
 from answers import RIGHT, WRONG, source
 
 from simmim_lab import cli
-from simmim_lab.grading.collect import collect, graft, set_of, student_of
-from simmim_lab.grading.course import read_records
+from simmim_lab.teaching.collect import collect, graft, set_of, student_of
+from simmim_lab.teaching.course import read_records
 
 ROOT = Path(__file__).parents[1]
 SET = "01_masking"
@@ -225,7 +225,7 @@ def test_nothing_outside_the_inbox_is_read_and_nothing_outside_the_course_writte
 
 
 def test_an_archive_that_unpacks_to_too_much_is_left_alone(course, tmp_path, monkeypatch):
-    monkeypatch.setattr("simmim_lab.grading.collect.UNPACKED", 100_000)
+    monkeypatch.setattr("simmim_lab.teaching.collect.UNPACKED", 100_000)
     inbox = tmp_path / "inbox"
     put(inbox / "honest" / "01_masking.ipynb", data(submission()))
     bomb = io.BytesIO()
@@ -296,22 +296,22 @@ def retitle(notebook):
 
 def test_only_what_is_new_is_graded(course, tmp_path, monkeypatch):
     pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[grading]'")
-    from simmim_lab.grading import grade
+    from simmim_lab.teaching import grading
 
     put(tmp_path / "inbox" / "ann" / "a.ipynb", data(submission(BAD)), when=1_000_000_000)
     put(tmp_path / "inbox" / "bob" / "a.ipynb", data(submission(BAD)), when=1_000_000_000)
     collect(course, tmp_path / "inbox")
-    assert grade.grade(course, [])[0] == 2
+    assert grading.grade(course, [])[0] == 2
     collect(course, tmp_path / "inbox")
-    assert grade.grade(course, [])[0] == 0
+    assert grading.grade(course, [])[0] == 0
     shutil.rmtree(course / "grading" / "submitted" / "bob")  # as INSTRUCTORS.md removes a student
     collect(course, tmp_path / "inbox")
     assert (course / "grading" / "submitted" / "bob" / SET).is_dir(), "and the next collect takes him in again"
-    assert grade.grade(course, [])[0] == 1
+    assert grading.grade(course, [])[0] == 1
     put(tmp_path / "inbox" / "ann" / "b.ipynb", data(submission()), when=1_700_000_000)
     collect(course, tmp_path / "inbox")
-    assert grade.feedback(course, []) == ["ann, 01_masking: not graded yet"]
-    assert grade.grade(course, []) == (1, [])
+    assert grading.feedback(course, []) == ["ann, 01_masking: not graded yet"]
+    assert grading.grade(course, []) == (1, [])
 
 
 @pytest.mark.parametrize("content, why", [(b"{", "unreadable"), (None, "older")])
@@ -346,7 +346,7 @@ def test_a_download_of_one_or_many_is_filed_under_the_right_names(course, tmp_pa
 
 
 def test_a_formula_in_a_name_stays_text(tmp_path):
-    from simmim_lab.grading.grade import _write_csv
+    from simmim_lab.teaching.grading import _write_csv
 
     path = _write_csv(tmp_path / "a.csv", [{"student": "=cmd()", "score": -1.0}])
     assert "'=cmd()" in path.read_text()

@@ -15,8 +15,8 @@ import tiny_lesson
 from bs4 import BeautifulSoup
 from nbconvert.filters import markdown2html
 
-from simmim_lab import hosting
 from simmim_lab.cli import main
+from simmim_lab.teaching import hosting
 
 COST = {
     "cpu": "Some CPU (2 GHz)",

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from torch import Generator
 
+from simmim_lab.data.imagesets import _view, pixels
+from simmim_lab.data.photographs import PHOTOS, _packaged
 from simmim_lab.images import SPLITS, ImageSet, ImageStream, load
-from simmim_lab.imagesets import _view, pixels
-from simmim_lab.photographs import PHOTOS, _packaged
 
 
 def seeded(seed: int) -> Generator:

@@ -6,7 +6,8 @@ import sys
 import urllib.request
 
 import pytest
-from lab import wait_for
+
+from simmim_lab.teaching.jupyterlab import wait_for
 
 
 @pytest.fixture(scope="module")

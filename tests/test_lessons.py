@@ -4,18 +4,17 @@ import json
 import runpy
 from pathlib import Path
 
-import execute_lessons
 import nbformat
 import papermill
 import pytest
 import tiny_lesson
 import torch
-from execute_lessons import PROGRESS, VIEW
-from lesson_rules import EXEMPT, output_text, problems
 from nbformat import NotebookNode
 from nbval.plugin import IPyNbFile, coalesce_streams
 
-from simmim_lab import hosting
+from simmim_lab.teaching import hosting, lessons
+from simmim_lab.teaching.lessons import PROGRESS, VIEW
+from simmim_lab.teaching.rules import EXEMPT, output_text, problems
 
 ROOT = Path(__file__).parents[1]
 COSTS = json.loads((ROOT / "results" / "lessons.json").read_text(encoding="utf-8"))
@@ -83,7 +82,7 @@ def compare(path: Path, executed: NotebookNode, session: pytest.Session) -> tupl
 
     Returns the differences, the cells that were compared, and the cells that are exempt.
     """
-    execute_lessons.tidy(executed)
+    lessons.tidy(executed)
     outputs = {cell.id: cell.get("outputs") for cell in executed.cells}
     differences, compared, exempt = [], [], []
     for item in IPyNbFile.from_parent(session, path=path).collect():
@@ -232,7 +231,7 @@ Widget()"""
 def test_execution_stores_what_a_reader_needs(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SIMMIM_LAB_FAST", "1")  # stored outputs are those of the full lesson all the same
     path = tiny_lesson.write(tmp_path, f'PNG = "{tiny_lesson.PNG}"', NOISY, WIDGET)
-    assert execute_lessons.main([str(path)]) == 0
+    assert lessons.main([str(path)]) == 0
     assert problems(path) == []
     cells = nbformat.read(path, as_version=4).cells
     assert output_text(cells[4]) == "1 2 3 and 12.34 dB\n"
@@ -241,7 +240,7 @@ def test_execution_stores_what_a_reader_needs(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.startswith("07_tiny.ipynb ")
 
     first = path.read_bytes()
-    execute_lessons.main([str(path)])
+    lessons.main([str(path)])
     assert path.read_bytes() == first
 
 
@@ -251,7 +250,7 @@ def test_a_lesson_that_fails_is_left_as_it_was(tmp_path, capsys):
         folder.mkdir()
     broken, whole = tiny_lesson.write(folders[0], "1 / 0"), tiny_lesson.write(folders[1], "1 / 1")
     before = broken.read_bytes()
-    assert execute_lessons.main([str(broken), str(whole)]) == 1
+    assert lessons.main([str(broken), str(whole)]) == 1
     assert broken.read_bytes() == before
     assert problems(whole) == []
     assert "ZeroDivisionError" in capsys.readouterr().out
@@ -259,7 +258,7 @@ def test_a_lesson_that_fails_is_left_as_it_was(tmp_path, capsys):
 
 def test_the_benchmark_measures_and_fills_in_the_head(tmp_path, capsys):
     path = tiny_lesson.write(tmp_path, "hog = bytearray(0 if FAST else 600_000_000)")
-    execute_lessons.main([str(path)])
+    lessons.main([str(path)])
     other = {"date": "2026-01-01"}
     (tmp_path / "results" / "lessons.json").write_text(json.dumps({"06_other": other}))
 

@@ -6,11 +6,11 @@ import nbformat
 import pytest
 import tiny_lesson
 from axe_playwright_python.sync_playwright import Axe
-from execute_lessons import METADATA
-from lab import notebook, server
 from nbconvert import HTMLExporter
 
-from simmim_lab import hosting
+from simmim_lab.teaching import hosting
+from simmim_lab.teaching.jupyterlab import notebook, server
+from simmim_lab.teaching.lessons import METADATA
 
 ROOT = Path(__file__).parents[1]
 each_lesson = pytest.mark.parametrize("path", hosting.lessons(ROOT), ids=lambda path: path.stem)

@@ -4,7 +4,7 @@ import nbformat
 from nbclient import NotebookClient
 
 from simmim_lab import notebook
-from simmim_lab.hosting import SETUP
+from simmim_lab.teaching.hosting import SETUP
 
 
 def test_a_missing_name_is_explained_behind_its_traceback():

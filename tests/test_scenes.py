@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from simmim_lab.scenes import COLORS, PLACES, SUBJECTS, TIMES, Scenes, draw_scenes
+from simmim_lab.data.scenes import COLORS, PLACES, SUBJECTS, TIMES, Scenes, draw_scenes
 
 
 def draw(n: int, size: int = 32, seed: int = 0) -> Scenes:

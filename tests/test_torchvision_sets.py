@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
+from simmim_lab.data.torchvision_sets import DOWNLOADS
 from simmim_lab.images import SPLITS, load
-from simmim_lab.torchvision_sets import DOWNLOADS
 
 
 @pytest.fixture

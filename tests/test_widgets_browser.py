@@ -6,7 +6,8 @@ import json
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from lab import notebook, server, wait_for
+
+from simmim_lab.teaching.jupyterlab import notebook, server, wait_for
 
 SETUP = """
 import json, torch

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import nbformat
-from execute_lessons import METADATA
-from lesson_rules import PARAMETERS
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from simmim_lab.hosting import SETUP
+from simmim_lab.teaching.hosting import SETUP
+from simmim_lab.teaching.lessons import METADATA
+from simmim_lab.teaching.rules import PARAMETERS
 
 HEAD = """\
 # 07 · A tiny lesson

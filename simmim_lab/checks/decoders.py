@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from simmim_lab.checks.core import Answer, Verdict, check, compare, describe, form
-from simmim_lab.scenes import draw_scenes
+from simmim_lab.data.scenes import draw_scenes
 
 
 @check(

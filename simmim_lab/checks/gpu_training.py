@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from simmim_lab.checks.core import Answer, Verdict, check, compare, form
-from simmim_lab.scenes import draw_scenes
+from simmim_lab.data.scenes import draw_scenes
 
 
 @check(

@@ -17,10 +17,10 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from simmim_lab import hosting
 from simmim_lab.common import replace_file
+from simmim_lab.teaching import hosting
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 VIEW = "application/vnd.jupyter.widget-view+json"
 PROGRESS = re.compile(r"^.*\[\d\d:\d\d[<,:].*\](\n|\Z)", re.MULTILINE)  # 60%|██ | 3/5 [00:02<00:01, 1.5it/s]
 METADATA = {

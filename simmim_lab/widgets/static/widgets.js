@@ -1,4 +1,4 @@
-// The front end of simmim_lab/widgets.py: labelled controls, panels of pixels, a chart, and a line of text.
+// The front end of simmim_lab/widgets: labelled controls, panels of pixels, a chart, and a line of text.
 // Python says what to show; this file draws it and reports what the learner does.
 
 const SIDE = 224; // width of a panel on the screen, at least, in CSS pixels

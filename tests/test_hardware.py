@@ -8,19 +8,19 @@ import pytest
 import torch
 from test_training import assert_same, tiny, weights
 
-from simmim_lab import engine, loop
+from simmim_lab import hardware, loop
 from simmim_lab.budget import activation_bytes
 from simmim_lab.checkpoints import restore, training_state
 from simmim_lab.decoders import DeconvDecoder
 from simmim_lab.encoders import ConvEncoder, ViTEncoder, drop_path
-from simmim_lab.engine import Engine, best_device, precision
+from simmim_lab.hardware import Execution, best_device, precision
 from simmim_lab.simmim import SimMIM
 from simmim_lab.training import Recipe, draw_mask, pretrain
 
 RECIPE = {"steps": 30, "batch_size": 16, "drop_path": 0.3, "ema": 0.9}
 
 
-def run(images, how: Engine = Engine(), **changes):
+def run(images, how: Execution = Execution(), **changes):
     model = tiny()
     history = pretrain(model, images, Recipe(**{**RECIPE, **changes}), how, progress=False)
     return model, history
@@ -61,7 +61,7 @@ def test_without_a_gpu_nothing_is_said(monkeypatch, recwarn):
 def test_a_compiled_model_is_one_graph_and_takes_the_same_steps(images, plain, monkeypatch):
     quick = functools.partial(torch.compile, backend="aot_eager", fullgraph=True)
     monkeypatch.setattr(torch, "compile", quick)
-    model, history = run(images, Engine(compile=True))
+    model, history = run(images, Execution(compile=True))
     torch.testing.assert_close(history.loss, plain[1].loss, rtol=1e-4, atol=1e-5)
     for name, tensor in weights(model).items():
         torch.testing.assert_close(tensor, weights(plain[0])[name], rtol=1e-2, atol=1e-3)
@@ -73,12 +73,12 @@ def test_a_compiler_that_fails_is_named_and_training_goes_on_without(images, pla
 
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=broken))
     with pytest.warns(UserWarning, match="which failed: RuntimeError: Failed to find C compiler"):
-        model, _ = run(images, Engine(compile=True))
+        model, _ = run(images, Execution(compile=True))
     assert_same(weights(model), weights(plain[0]))
 
 
 def test_recomputing_trains_the_same_with_less_memory(images, plain):
-    model, history = run(images, Engine(recompute=True))
+    model, history = run(images, Execution(recompute=True))
     assert history.loss == plain[1].loss
     assert_same(weights(model), weights(plain[0]))
     pictures = images.take(8)
@@ -91,13 +91,13 @@ def test_recomputing_trains_the_same_with_less_memory(images, plain):
 def test_a_network_that_cannot_recompute_or_drop_paths_is_named(images):
     model = SimMIM(ConvEncoder(), DeconvDecoder(32, 4))
     with pytest.raises(ValueError, match="ConvEncoder is too small to recompute"):
-        pretrain(model, images, Recipe(steps=1, mask_size=4), Engine(recompute=True))
+        pretrain(model, images, Recipe(steps=1, mask_size=4), Execution(recompute=True))
     with pytest.raises(ValueError, match="drop_path needs a ViTEncoder, not ConvEncoder"):
         pretrain(model, images, Recipe(steps=1, mask_size=4, drop_path=0.1))
     with pytest.raises(ValueError, match="parts must be at least 1, but is 0"):
-        Engine(parts=0)
+        Execution(parts=0)
     with pytest.raises(ValueError, match="batch_size 16 is not a multiple of 1 processes x 3 parts"):
-        run(images, Engine(parts=3))
+        run(images, Execution(parts=3))
 
 
 def test_the_average_follows_the_weights(images, monkeypatch):
@@ -128,7 +128,7 @@ def test_an_interrupted_run_goes_on_with_another_engine_and_ends_the_same(images
         pretrain(tiny(), images, recipe, run_dir=tmp_path, callbacks=[unplug], progress=False)
     model, seen = tiny(), []
     options = {"run_dir": tmp_path, "callbacks": [lambda step, *_: seen.append(step)], "progress": False}
-    pretrain(model, images, recipe, Engine(recompute=True), **options)
+    pretrain(model, images, recipe, Execution(recompute=True), **options)
     assert seen[0] == 10
     assert_same(weights(model), weights(plain[0]))
     assert_same(weights(SimMIM.load(tmp_path)), weights(plain[0]))
@@ -144,7 +144,7 @@ def test_too_little_memory_says_how_many_images_fit(images, monkeypatch):
     mask = draw_mask(model, pictures, Recipe(steps=1), torch.Generator().manual_seed(0))
     each = activation_bytes(model, pictures, mask) // 2
     state = 16 * sum(p.numel() for p in model.parameters())
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: ((state + 20.5 * each) / engine.USABLE, 8e9))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: ((state + 20.5 * each) / hardware.USABLE, 8e9))
     with pytest.raises(
         MemoryError, match=r"64 images at a time do not fit .* about (19|20|21) fit\. .* in 4 parts"
     ):
@@ -160,7 +160,7 @@ def test_a_batch_of_few_images_gets_advice_too(images, monkeypatch, count):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (0, 8e9))
     model, pictures = tiny(), images.take(count)
     mask = draw_mask(model, pictures, Recipe(steps=1), torch.Generator().manual_seed(0))
-    advice = engine.memory_advice(model, (pictures, mask), Engine(), ema=False)
+    advice = hardware.memory_advice(model, (pictures, mask), Execution(), ema=False)
     assert "out of memory" in advice and "smaller model" in advice
 
 
@@ -202,7 +202,7 @@ def test_moments_come_back_in_the_layout_of_their_weights(images):
 
 def test_compiling_is_no_training(images, monkeypatch):
     monkeypatch.setattr(loop, "compiled", lambda model, batch: time.sleep(2) or model)
-    history = pretrain(tiny(), images, Recipe(seconds=1, batch_size=8), Engine(compile=True), progress=False)
+    history = pretrain(tiny(), images, Recipe(seconds=1, batch_size=8), Execution(compile=True), progress=False)
     assert 0.9 < history.seconds < 2 and max(history.lr) > 2.5e-3  # the warm-up was not slept through
 
 

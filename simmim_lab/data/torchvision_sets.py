@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from simmim_lab.common import replace_file
-from simmim_lab.downloads import fetch, unpack
-from simmim_lab.imagesets import SPLITS, ImageSet, Source, stack_pictures
+from simmim_lab.data.downloads import fetch, unpack
+from simmim_lab.data.imagesets import SPLITS, ImageSet, Source, stack_pictures
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ USABLE = 0.9  # of a GPU's memory: the rest goes to fragments and to what layers
 
 
 @dataclass(frozen=True)
-class Engine:
+class Execution:
     """How to run a training on the machine at hand.
 
     `compile` lets PyTorch merge small operations into fewer and faster ones: after a minute or two at the start,
@@ -103,7 +103,7 @@ def compiled(model: nn.Module, batch: tuple[Tensor, ...]) -> nn.Module:
         model.zero_grad()
 
 
-def memory_advice(model: nn.Module, batch: tuple[Tensor, ...], engine: Engine, *, ema: bool) -> str:
+def memory_advice(model: nn.Module, batch: tuple[Tensor, ...], engine: Execution, *, ema: bool) -> str:
     """What to do if `batch` was too much for the GPU: how many images fit, measured on a few of them."""
     images, device = len(batch[0]), batch[0].device
     if engine.shard or images < 2:  # a sharded model computes only in all processes at once

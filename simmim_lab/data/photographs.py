@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from simmim_lab.imagesets import ImageSet, Source, pixels
+from simmim_lab.data.imagesets import ImageSet, Source, pixels
 
 LOWEST_PHOTO = 300  # rows
 CROPS_PER_SCALE = 250

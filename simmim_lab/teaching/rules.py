@@ -8,8 +8,9 @@ from types import ModuleType
 
 import nbformat
 from bs4 import BeautifulSoup
-from execute_lessons import METADATA, VIEW
 from nbconvert.filters import markdown2html
+
+from simmim_lab.teaching.lessons import METADATA, VIEW
 
 PARAMETERS = """\
 import os

@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from simmim_lab.common import replace_file
-from simmim_lab.grading.course import (
+from simmim_lab.teaching.course import (
     nbgrader,
     read_records,
     reason,

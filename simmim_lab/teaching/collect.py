@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from tqdm.auto import tqdm
 
 from simmim_lab.common import replace_file
-from simmim_lab.grading.course import exercise_sets, read_records, write_records
+from simmim_lab.teaching.course import exercise_sets, read_records, write_records
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
