@@ -163,8 +163,8 @@ def five_bit(folder: Path, split: str) -> ImageSet:
 
 
 def joined(first: ImageSet, second: ImageSet) -> ImageSet:
-    images, labels = torch.cat([first.images, second.images]), torch.cat([first.labels, second.labels])
-    return replace(first, images=images, labels=labels)
+    pixels, labels = torch.cat([first.pixels, second.pixels]), torch.cat([first.labels, second.labels])
+    return replace(first, pixels=pixels, labels=labels)
 
 
 def some(images: ImageSet, share: float, seed: int) -> ImageSet:
@@ -172,7 +172,7 @@ def some(images: ImageSet, share: float, seed: int) -> ImageSet:
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
     of_class = [order[images.labels[order] == label] for label in range(len(images.classes))]
     chosen = torch.cat([members[: max(1, round(share * len(members)))] for members in of_class])
-    return replace(images, images=images.images[chosen], labels=images.labels[chosen])
+    return replace(images, pixels=images.pixels[chosen], labels=images.labels[chosen])
 
 
 def table(rows: list[dict]) -> str:

@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
 def epochs(images: ImageSet, count: int, device: torch.device) -> tuple[Callable, Callable]:
     """Both ways through `count` images, with their masks, to the device."""
     resident = images.to(device)
-    few = ImageSet(images.name, images.split, images.images[:count], images.labels[:count], images.classes)
+    few = ImageSet(images.name, images.split, images.pixels[:count], images.labels[:count], images.classes)
     loader = one_by_one(few, BATCH, GRID)
 
     def ours() -> None:

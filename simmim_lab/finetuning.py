@@ -231,7 +231,7 @@ def layer_groups(model: Classifier, weight_decay: float, *, layer_decay: float) 
 
 def labelled(images: ImageSet, device: torch.device) -> Iterator[Batch]:
     """All images of a set in order, as they are, in batches with their labels."""
-    for pixels, labels in zip(images.images.split(VAL_BATCH), images.labels.split(VAL_BATCH), strict=True):
+    for pixels, labels in zip(images.pixels.split(VAL_BATCH), images.labels.split(VAL_BATCH), strict=True):
         yield pixels.to(device).float() / 255, F.one_hot(labels.to(device), len(images.classes)).float()
 
 

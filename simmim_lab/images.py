@@ -81,7 +81,7 @@ def _load_scenes(split: str, size: int) -> ImageSet:
 
     generator = Generator().manual_seed(SPLITS.index(split))
     scenes = draw_scenes(SCENES[split], size, generator=generator)
-    return ImageSet("scenes", split, scenes.images, scenes.labels, scenes.classes)
+    return ImageSet("scenes", split, scenes.pixels, scenes.labels, scenes.classes)
 
 
 def _load_folder(split: str, size: int, root: str | Path | None) -> ImageSet | ImageStream:

@@ -44,7 +44,7 @@ class OneByOne(Dataset):
         from torchvision import transforms
         from torchvision.transforms.functional import to_pil_image
 
-        self.pictures = [to_pil_image(image) for image in images.images]
+        self.pictures = [to_pil_image(image) for image in images.pixels]
         self.grid = grid
         self.transform = transforms.Compose(
             [

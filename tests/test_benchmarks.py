@@ -68,7 +68,7 @@ def test_the_race_reads_cifar10_and_takes_the_same_share_of_each_class():
     assert len(train) == 50_000 and len(test) == 10_000 and train.size == (32, 32)
     few = race["some"](train, 0.01, seed=0)
     assert few.labels.bincount().tolist() == [50] * 10
-    nearest = torch.cdist(few.images[:20].flatten(1).float(), train.images.flatten(1).float()).argmin(1)
+    nearest = torch.cdist(few.pixels[:20].flatten(1).float(), train.pixels.flatten(1).float()).argmin(1)
     assert torch.equal(train.labels[nearest], few.labels[:20])  # images and labels stayed together
 
 

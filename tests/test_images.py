@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Generator
 
-from simmim_lab.data.imagesets import _view, pixels
+from simmim_lab.data.imagesets import _view, to_tensor
 from simmim_lab.data.photographs import PHOTOS, _packaged
 from simmim_lab.images import SPLITS, ImageSet, ImageStream, load
 
@@ -42,7 +42,7 @@ def test_photos_are_what_they_say(photos):
     assert 8_000 < len(photos["train"]) < 20_000
     for split, images in photos.items():
         assert (images.name, images.split, images.size) == ("photos", split, (32, 32))
-        assert images.images.dtype == torch.uint8 and images.images.shape == (len(images), 3, 32, 32)
+        assert images.pixels.dtype == torch.uint8 and images.pixels.shape == (len(images), 3, 32, 32)
         assert images.labels.dtype == torch.int64 and images.labels.shape == (len(images),)
         assert images.labels.unique().tolist() == list(range(len(images.classes)))
         assert len(images.sources) == len(images.classes)
@@ -53,22 +53,22 @@ def test_photos_splits_share_no_photograph_and_no_crop(photos):
     files = [file for split in PHOTOS.values() for file in split]
     assert len(set(files)) == len(files)
     assert {"motorcycle_left", "motorcycle_right"} <= set(photos["train"].classes)  # two views of one scene
-    train, val, test = (bytes_of(photos[split].images) for split in SPLITS)
+    train, val, test = (bytes_of(photos[split].pixels) for split in SPLITS)
     assert not train & test and not train & val and not val & test
 
 
 def test_photos_have_something_to_see(photos):
     for images in photos.values():
-        assert images.images.float().mean(1).std((1, 2)).min() > 6
+        assert images.pixels.float().mean(1).std((1, 2)).min() > 6
 
 
 def test_held_out_photos_are_shrunk_until_crops_show_things(photos):
     """Chelsea is 300 rows high: she is seen whole in a crop of 32 rows, and never in her own size."""
-    crops = bytes_of(photos["test"].images)
+    crops = bytes_of(photos["test"].pixels)
     photo = _packaged("skimage/data/chelsea.png")
-    whole = pixels(photo.resize((48, 32), Image.Resampling.BICUBIC))
+    whole = to_tensor(photo.resize((48, 32), Image.Resampling.BICUBIC))
     assert whole[:, :, 8:40].contiguous().numpy().tobytes() in crops
-    places = [pixels(photo)[:, y : y + 32, x : x + 32] for y in range(0, 268, 7) for x in range(0, 419, 7)]
+    places = [to_tensor(photo)[:, y : y + 32, x : x + 32] for y in range(0, 268, 7) for x in range(0, 419, 7)]
     assert not crops & bytes_of(torch.stack(places))
 
 
@@ -80,7 +80,7 @@ def test_photos_at_other_sizes(size):
 
 
 def test_scenes_splits_differ():
-    train, val, test = (bytes_of(load("scenes", split).images) for split in SPLITS)
+    train, val, test = (bytes_of(load("scenes", split).pixels) for split in SPLITS)
     assert not train & test and not train & val and not val & test
 
 
@@ -119,13 +119,13 @@ def test_batch_depends_on_its_generator_alone(photos):
 def test_batch_without_augmentation_has_the_stored_pixels(photos):
     images = photos["test"]
     batch = images.batch(32, seeded(0), crop_scale=None, flip=False)
-    assert bytes_of((batch * 255).round().byte()) <= bytes_of(images.images)
+    assert bytes_of((batch * 255).round().byte()) <= bytes_of(images.pixels)
     assert torch.equal(batch, (batch * 255).round() / 255)
 
 
 def test_flip_mirrors_half_of_the_images(ramps):
     batch = ramps.batch(400, seeded(0), crop_scale=None)
-    original = ramps.images[0] / 255
+    original = ramps.pixels[0] / 255
     mirrored = torch.tensor([torch.equal(image, original.flip(-1)) for image in batch])
     kept = torch.tensor([torch.equal(image, original) for image in batch])
     assert (kept | mirrored).all()
@@ -147,10 +147,10 @@ def test_crops_have_the_area_and_the_aspect_ratio_of_the_paper(ramps):
 def test_whole_image_as_crop_changes_nothing(ramps):
     batch = ramps.batch(4, seeded(0), crop_scale=(1, 1), flip=False)
     torch.testing.assert_close(batch[:, 2], torch.zeros(4, 64, 64))
-    square = _view(ramps.images[:1], torch.tensor([[1.0], [1], [0], [0]]), torch.tensor([False]))
-    torch.testing.assert_close(square, ramps.images[:1] / 255)
-    mirrored = _view(ramps.images[:1], torch.tensor([[1.0], [1], [0], [0]]), torch.tensor([True]))
-    torch.testing.assert_close(mirrored, ramps.images[:1].flip(-1) / 255)
+    square = _view(ramps.pixels[:1], torch.tensor([[1.0], [1], [0], [0]]), torch.tensor([False]))
+    torch.testing.assert_close(square, ramps.pixels[:1] / 255)
+    mirrored = _view(ramps.pixels[:1], torch.tensor([[1.0], [1], [0], [0]]), torch.tensor([True]))
+    torch.testing.assert_close(mirrored, ramps.pixels[:1].flip(-1) / 255)
 
 
 @pytest.mark.parametrize("crop_scale", [(0, 1), (0.9, 0.5), (0.5, 1.5)])
@@ -162,22 +162,22 @@ def test_impossible_crops_are_refused(ramps, crop_scale):
 def test_take_spreads_over_the_set(photos):
     images = photos["train"]
     sample = images.take(16)
-    assert bytes_of((sample * 255).round().byte()) <= bytes_of(images.images)
+    assert bytes_of((sample * 255).round().byte()) <= bytes_of(images.pixels)
     assert torch.equal(sample, images.take(16))
     index = ImageSet("", "", torch.arange(100, dtype=torch.uint8).view(100, 1, 1, 1), torch.zeros(100), ())
     assert (index.take(4).flatten() * 255).round().tolist() == [12, 37, 62, 87]
-    assert torch.equal(index.take(100), index.images / 255)
+    assert torch.equal(index.take(100), index.pixels / 255)
     with pytest.raises(ValueError, match="from 1 to 100"):
         index.take(101)
 
 
 def test_fingerprint_tells_sets_apart(photos):
     test = photos["test"]
-    same, changed = test.images.clone(), test.images.clone()
+    same, changed = test.pixels.clone(), test.pixels.clone()
     changed[:] = changed.flip(-1)
-    assert test.fingerprint() == dataclasses.replace(test, images=same).fingerprint()
-    assert test.fingerprint() != dataclasses.replace(test, images=changed).fingerprint()
-    assert test.fingerprint() != dataclasses.replace(test, images=same[:-1]).fingerprint()
+    assert test.fingerprint() == dataclasses.replace(test, pixels=same).fingerprint()
+    assert test.fingerprint() != dataclasses.replace(test, pixels=changed).fingerprint()
+    assert test.fingerprint() != dataclasses.replace(test, pixels=same[:-1]).fingerprint()
 
 
 # folder
@@ -202,23 +202,23 @@ def all_splits(root, size=16):
 def one_picture(image: Image.Image, tmp_path, name: str, size: int = 16, **options) -> np.ndarray:
     """What `load` makes of a picture, height x width x 3."""
     image.save(tmp_path / name, **options)
-    return load("folder", "train", size, root=tmp_path).images[0].permute(1, 2, 0).numpy()
+    return load("folder", "train", size, root=tmp_path).pixels[0].permute(1, 2, 0).numpy()
 
 
 def test_folder_has_classes_and_disjoint_splits(noise):
     train, val, test = all_splits(noise)
     assert len(train) + len(val) + len(test) == 40
     assert len(train) > 24 and len(val) and len(test)
-    assert len(bytes_of(torch.cat([train.images, val.images, test.images]))) == 40
+    assert len(bytes_of(torch.cat([train.pixels, val.pixels, test.pixels]))) == 40
     assert train.classes == val.classes == test.classes == ("cats", "dogs")
     assert load("folder", "train", 16, root=noise / "cats").classes == ("cats",)
 
 
 def test_new_pictures_do_not_move_the_others(noise):
-    before = [bytes_of(images.images) for images in all_splits(noise)]
+    before = [bytes_of(images.pixels) for images in all_splits(noise)]
     for i in range(20):
         Image.effect_noise((30, 30), 50).save(noise / "cats" / f"new{i}.png")
-    after = [bytes_of(images.images) for images in all_splits(noise)]
+    after = [bytes_of(images.pixels) for images in all_splits(noise)]
     assert all(old <= new for old, new in zip(before, after, strict=True))
     assert sum(map(len, after)) == 60
 

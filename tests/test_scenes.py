@@ -14,19 +14,19 @@ def scenes() -> Scenes:
 
 
 def brightness(scenes: Scenes) -> torch.Tensor:
-    return scenes.images.float().mean((1, 2, 3)) / 255
+    return scenes.pixels.float().mean((1, 2, 3)) / 255
 
 
 def test_what_is_returned(scenes):
-    assert scenes.images.shape == (600, 3, 32, 32) and scenes.images.dtype == torch.uint8
+    assert scenes.pixels.shape == (600, 3, 32, 32) and scenes.pixels.dtype == torch.uint8
     assert scenes.labels.shape == (600,) and scenes.labels.dtype == torch.int64
     assert len(scenes.attributes) == len(scenes.captions) == 600
 
 
 def test_the_seed_decides_the_scenes(scenes):
     again, other = draw(600), draw(600, seed=1)
-    assert torch.equal(scenes.images, again.images) and scenes.captions == again.captions
-    assert not torch.equal(scenes.images, other.images)
+    assert torch.equal(scenes.pixels, again.pixels) and scenes.captions == again.captions
+    assert not torch.equal(scenes.pixels, other.pixels)
 
 
 def test_drawing_leaves_the_global_generator_alone():
@@ -74,7 +74,7 @@ def test_the_colour_is_seen():
 
     def mean_color(color: str) -> torch.Tensor:
         kind = {"subject": "house", "time": "day", "color": color}.items()
-        return scenes.images[[kind <= words.items() for words in scenes.attributes]].float().mean((0, 2, 3))
+        return scenes.pixels[[kind <= words.items() for words in scenes.attributes]].float().mean((0, 2, 3))
 
     red, green, blue = (mean_color(color) for color in ("red", "green", "blue"))
     assert red[0] - red[2] > blue[0] - blue[2] + 5
@@ -84,7 +84,7 @@ def test_the_colour_is_seen():
 def test_a_lake_mirrors_what_stands_above_it():
     """About its shore, each lake is like its mirror image along the rows; the other scenes have no such line."""
     scenes = draw(300, 64, seed=3)
-    detail = scenes.images.float()
+    detail = scenes.pixels.float()
     detail = detail - detail.mean(3, keepdim=True)
 
     def likeness(shore: int) -> torch.Tensor:
@@ -101,19 +101,19 @@ def test_a_lake_mirrors_what_stands_above_it():
 def test_a_larger_size_shows_the_same_scenes(size):
     small, large = draw(60), draw(60, size)
     assert small.captions == large.captions
-    shrunk = torch.nn.functional.avg_pool2d(large.images.float(), size // 32)
-    error = (shrunk - small.images.float()).abs()
+    shrunk = torch.nn.functional.avg_pool2d(large.pixels.float(), size // 32)
+    error = (shrunk - small.pixels.float()).abs()
     assert error.mean() < 2 and error.mean((1, 2, 3)).max() < 4  # of 255
 
 
 def test_odd_sizes_and_single_scenes():
-    assert draw(1, 45).images.shape == (1, 3, 45, 45)
+    assert draw(1, 45).pixels.shape == (1, 3, 45, 45)
 
 
 def test_chunks_are_joined_in_order():
     many, few = draw(700, 8), draw(500, 8)
-    assert torch.equal(many.images[:500], few.images) and many.captions[:500] == few.captions
-    assert len(many.images) == len(many.captions) == 700
+    assert torch.equal(many.pixels[:500], few.pixels) and many.captions[:500] == few.captions
+    assert len(many.pixels) == len(many.captions) == 700
 
 
 @pytest.mark.parametrize(("n", "size"), [(0, 32), (3, 0), (-1, 32)])

@@ -36,10 +36,10 @@ def test_downloaded_set_lends_a_tenth_of_train_to_val(tiny_imagenette):
     assert (len(train), len(val), len(test)) == (18, 2, 4)
     assert train.classes == ("tench", "English springer")
     reds = [
-        sorted((images.images[:, 0].float().mean((1, 2)) / 10).round().tolist()) for images in (train, val, test)
+        sorted((images.pixels[:, 0].float().mean((1, 2)) / 10).round().tolist()) for images in (train, val, test)
     ]
     assert sorted(reds[0] + reds[1]) == list(range(20)) and reds[2] == [20, 21, 22, 23]
-    assert torch.equal((test.images[:, 0].float().mean((1, 2)) / 10).round() % 2, 1 - test.labels)
+    assert torch.equal((test.pixels[:, 0].float().mean((1, 2)) / 10).round() % 2, 1 - test.labels)
     assert test.sources[0].url
 
 
@@ -47,7 +47,7 @@ def test_prepared_set_needs_no_archive(tiny_imagenette, monkeypatch):
     monkeypatch.setenv("SIMMIM_LAB_DATA", str(tiny_imagenette))
     first = load("imagenette", "test", 16)
     (tiny_imagenette / "imagenette" / "imagenette2-320.tgz").unlink()
-    assert torch.equal(load("imagenette", "test", 16).images, first.images)
+    assert torch.equal(load("imagenette", "test", 16).pixels, first.pixels)
     [kept] = (tiny_imagenette / "imagenette").glob("*.safetensors")
     kept.write_bytes(kept.read_bytes()[:100])
     with pytest.raises(ValueError, match=r"test-16px\.safetensors is damaged .*delete it"):

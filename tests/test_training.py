@@ -198,7 +198,7 @@ def test_another_recipe_model_or_data_set_is_refused(images, checkpoint):
         encoder = ViTEncoder(image_size=16, patch=4, dim=32, depth=3, heads=2)
         model = SimMIM(encoder, LinearDecoder(32, 4))
         pretrain(model, images, Recipe(steps=5, batch_size=8), run_dir=checkpoint.parent)
-    other = dataclasses.replace(images, images=255 - images.images)
+    other = dataclasses.replace(images, pixels=255 - images.pixels)
     with pytest.raises(ValueError, match="its images is"):
         again(other, checkpoint)
 

@@ -60,7 +60,7 @@ def pixel_shuffle(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     if form(got, want.shape, want.dtype):
         return
 
-    scenes = draw_scenes(2, 64, generator=rng).images[:, :, 16:56] / 255
+    scenes = draw_scenes(2, 64, generator=rng).pixels[:, :, 16:56] / 255
     squares = F.pixel_unshuffle(scenes, 8)
     verdict = compare(answer(squares, 8), scenes, _wrong_layouts(squares, 8), picture=True)
     yield "puts each square of two pictures of 40 × 64 pixels in its place", verdict
@@ -207,7 +207,7 @@ def transposed_convolution(answer: Answer, rng: Generator) -> Iterator[tuple[str
 )
 def repaired_output(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`repaired_output(values, mean, std)` is what the loss gets, and the picture to show."""
-    scene = draw_scenes(2, 32, generator=rng).images[:, :, :24] / 255
+    scene = draw_scenes(2, 32, generator=rng).pixels[:, :, :24] / 255
     scene += 0.02 * torch.randn(scene.shape, generator=rng)
     colours = 1.4 * (scene - scene.min()) / (scene.max() - scene.min()) - 0.2  # some below 0 and above 1
     mean, std = (low + 0.2 * torch.rand(3, generator=rng) for low in (0.4, 0.2))

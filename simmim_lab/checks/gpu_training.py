@@ -284,7 +284,7 @@ def crop_batch(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     if form(got, want.shape, want.dtype):
         return
 
-    scenes = draw_scenes(2, 64, generator=rng).images[:, :, 16:] / 255  # 48 x 64 pixels
+    scenes = draw_scenes(2, 64, generator=rng).pixels[:, :, 16:] / 255  # 48 x 64 pixels
     tops, lefts = 1 + torch.randperm(15, generator=rng)[:4].view(2, 2)
     want = _crops(scenes, tops, lefts, 32)
     wrong = {text: crops[0] for text, crops in _wrong_crops(scenes, tops, lefts, 32).items()}

@@ -20,7 +20,7 @@ from simmim_lab.images import load
 def compose(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`compose(image, prediction, mask)` fills what is hidden with the prediction."""
     # As many images as channels: a mask without its channel axis broadcasts, and only its values are wrong.
-    photographs = load("photos", "test").images[[5, 1130, 1500], :, 4:28] / 255
+    photographs = load("photos", "test").pixels[[5, 1130, 1500], :, 4:28] / 255
     image, prediction = 0.5 + 0.5 * photographs, 0.5 * torch.rand(3, 3, 24, 32, generator=rng)  # light, dark
     mask = masking.to_pixels(masking.random_mask(3, (6, 8), 0.3, generator=rng), 4)
     hidden = mask[:, None]

@@ -119,30 +119,30 @@ class ImageSet(_Batches):
 
     name: str
     split: str
-    images: UInt8[Tensor, "n 3 height width"]
+    pixels: UInt8[Tensor, "n 3 height width"]
     labels: Int64[Tensor, " n"]
     classes: tuple[str, ...]
     sources: tuple[Source, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.pixels)
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) in pixels."""
-        return tuple(self.images.shape[-2:])
+        return tuple(self.pixels.shape[-2:])
 
     @property
     def draws_on(self) -> torch.device:
         """Where the generators of batches should be: with the images."""
-        return self.images.device
+        return self.pixels.device
 
     def to(self, device: torch.device | str) -> "ImageSet":
         """The same set on another device, where its batches are then made."""
-        return dataclasses.replace(self, images=self.images.to(device), labels=self.labels.to(device))
+        return dataclasses.replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
 
     def _read(self, index: Int64[Tensor, " batch"]) -> UInt8[Tensor, "batch 3 height width"]:
-        return self.images.index_select(0, index.to(self.images.device))
+        return self.pixels.index_select(0, index.to(self.pixels.device))
 
 
 @dataclass
@@ -276,10 +276,10 @@ def square(image: Image.Image, size: int) -> UInt8[Tensor, "3 size size"]:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return pixels(ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BICUBIC))
+    return to_tensor(ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BICUBIC))
 
 
-def pixels(image: Image.Image) -> UInt8[Tensor, "3 height width"]:
+def to_tensor(image: Image.Image) -> UInt8[Tensor, "3 height width"]:
     """The bytes of an RGB picture."""
     return rearrange(torch.from_numpy(np.array(image)), "h w c -> c h w")
 

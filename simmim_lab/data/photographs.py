@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from simmim_lab.data.imagesets import ImageSet, Source, pixels
+from simmim_lab.data.imagesets import ImageSet, Source, to_tensor
 
 LOWEST_PHOTO = 300  # rows
 CROPS_PER_SCALE = 250
@@ -109,7 +109,7 @@ def _crops(photo: Image.Image, size: int, sizes: int) -> UInt8[Tensor, "n 3 size
         width, height = (round(side / shrink) for side in photo.size)
         places = (height - size + 1) * (width - size + 1)
         stride = math.ceil(math.sqrt(places / CROPS_PER_SCALE))
-        shrunk = pixels(photo.resize((width, height), Image.Resampling.BICUBIC))
+        shrunk = to_tensor(photo.resize((width, height), Image.Resampling.BICUBIC))
         lattice = shrunk.unfold(1, size, stride).unfold(2, size, stride)
         lattice = rearrange(lattice, "c rows cols h w -> (rows cols) c h w")
         brightness = lattice.numpy().mean(1)

@@ -46,7 +46,7 @@ class Scenes:
     picture; `captions` say the same in words, such as "a red house by a lake at dusk".
     """
 
-    images: UInt8[Tensor, "n 3 size size"]
+    pixels: UInt8[Tensor, "n 3 size size"]
     labels: Int64[Tensor, " n"]
     classes: tuple[str, ...]
     attributes: list[dict[str, object]]
@@ -62,7 +62,7 @@ def draw_scenes(n: int, size: int = 32, *, generator: Generator) -> Scenes:
     if n < 1 or size < 1:
         raise ValueError(f"n and size must be at least 1, but are {n} and {size}")
     options = {"subject": [*SUBJECTS], "color": [*COLORS], "place": [*PLACES], "time": [*TIMES]}
-    choices, images = [], []
+    choices, pixels = [], []
     for start in range(0, n, CHUNK):
         count = min(CHUNK, n - start)
         choice = [
@@ -71,14 +71,14 @@ def draw_scenes(n: int, size: int = 32, *, generator: Generator) -> Scenes:
         ]
         subject, _, place, _ = choice
         place[subject == options["subject"].index("boat")] = options["place"].index("lake")
-        images.append(_draw(*choice, size, generator))
+        pixels.append(_draw(*choice, size, generator))
         choices.append(torch.stack(choice, dim=1))
     choices = torch.cat(choices)
     attributes = [
         {key: names[i] for (key, names), i in zip(options.items(), row, strict=True)} for row in choices.tolist()
     ]
     captions = [_caption(**words) for words in attributes]
-    return Scenes(torch.cat(images), choices[:, 0].contiguous(), tuple(SUBJECTS), attributes, captions)
+    return Scenes(torch.cat(pixels), choices[:, 0].contiguous(), tuple(SUBJECTS), attributes, captions)
 
 
 @dataclass(frozen=True)
