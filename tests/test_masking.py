@@ -1,4 +1,5 @@
 import math
+import random
 
 import numpy as np
 import pytest
@@ -100,6 +101,48 @@ def test_bernoulli_masks_hide_the_ratio_on_average_and_differ_in_count():
 def test_block_masks_clump_where_random_masks_scatter():
     block, scattered = (avg_dist(draw(name, 14, 14, 0.4, batch=50)).mean() for name in ("block", "random"))
     assert block > 1.4 * scattered
+
+
+def beit_mask(rows: int, cols: int, ratio: float, rng: random.Random) -> torch.Tensor:
+    """One block mask as BEiT's algorithm 1 draws it: one rectangle after the other."""
+    count, mask = math.ceil(ratio * rows * cols), torch.zeros(rows, cols, dtype=torch.bool)
+    for _ in range(100):
+        left = count - int(mask.sum())
+        area = rng.uniform(min(16, left), left)
+        aspect = math.exp(rng.uniform(math.log(0.3), math.log(1 / 0.3)))
+        height, width = max(1, round((area * aspect) ** 0.5)), max(1, round((area / aspect) ** 0.5))
+        if height <= rows and width <= cols:
+            grown = mask.clone()
+            top, first = rng.randint(0, rows - height), rng.randint(0, cols - width)
+            grown[top : top + height, first : first + width] = True
+            mask = grown if grown.sum() <= count else mask
+    return mask
+
+
+def borders(masks: torch.Tensor) -> float:
+    """How many neighbours differ, on average over the masks: few where what is hidden lies together."""
+    return sum(masks.diff(dim=axis).float().sum().item() for axis in (1, 2)) / len(masks)
+
+
+@pytest.mark.parametrize(("rows", "cols", "ratio"), [(8, 8, 0.6), (14, 14, 0.4), (14, 14, 0.6), (8, 12, 0.5)])
+def test_block_masks_look_like_those_of_beit(rows, cols, ratio):
+    """Drawn at once, they come close to its distribution; masks of another kind differ by a third and more."""
+    rng = random.Random(0)
+    theirs = torch.stack([beit_mask(rows, cols, ratio, rng) for _ in range(400)])
+    ours = draw("block", rows, cols, ratio, batch=400)
+    assert borders(ours) == pytest.approx(borders(theirs), rel=0.15)
+    assert avg_dist(ours).mean().item() == pytest.approx(avg_dist(theirs).mean().item(), rel=0.08)
+    torch.testing.assert_close(ours.float().mean(0), theirs.float().mean(0), atol=0.22, rtol=0)
+    assert borders(draw("random", rows, cols, ratio, batch=400)) > 1.5 * borders(theirs)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_masks_are_drawn_in_few_kernels(name):
+    """A GPU starts each operation on its own: hundreds of small ones take longer than a training step."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        draw(name, 8, 8, 0.6, batch=8)
+    started = [event for event in profile.events() if event.name.startswith("aten::") and not event.cpu_children]
+    assert len(started) < (300 if name == "mixture" else 130)
 
 
 @pytest.mark.parametrize(("ratio", "every"), [(0.75, 2), (0.9, 3)])
