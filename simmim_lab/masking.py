@@ -26,7 +26,7 @@ from torch import Generator, Tensor
 
 from simmim_lab.shapes import Grid, Mask
 
-RECTANGLES = 12  # that block_mask draws for each image: enough to hide all but a few cells
+RECTANGLES = 24  # that block_mask draws for each image: enough to reach the number of cells to hide
 
 
 def random_mask(
@@ -66,7 +66,7 @@ def block_mask(
     count = math.ceil(ratio * (rows * cols))
     area, shape, y, x = _rand(4, batch, RECTANGLES, generator=generator)
     left = count * F.pad((1 - area).cumprod(1), (1, -1), value=1.0)  # before each rectangle
-    area = torch.lerp(left.clamp(max=16), left, area).clamp(min=2)
+    area = torch.lerp(left.clamp(max=16), left, area).clamp(min=rows * cols / RECTANGLES)
     aspect = 0.3 ** (1 - 2 * shape)
     height = (area * aspect).sqrt().round().clamp(1, rows)
     width = (area / aspect).sqrt().round().clamp(1, cols)
