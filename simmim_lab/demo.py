@@ -5,26 +5,21 @@ best that can be done without learning (`biharmonic`) and with a linear model (`
 """
 
 import json
-import platform
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
 
 from simmim_lab import evaluation, images, masking, plots, training
 from simmim_lab.common import replace_file
-from simmim_lab.hardware import best_device
+from simmim_lab.hardware import best_device, machine
 from simmim_lab.loop import CHECKPOINT, History
+from simmim_lab.shapes import Hidden, Images, Mask
 from simmim_lab.simmim import SimMIM
 
-Images = Float[Tensor, "batch 3 height width"]
-Hidden = Bool[Tensor, "batch height width"]
-
 PRESET, SIZE = "vit_nano", 32
-RATIO, CELL = 0.6, 8  # the share that is hidden, in squares of so many pixels
+MASK_RATIO, MASK_SIZE = 0.6, 8  # the share that is hidden, in squares of so many pixels
 TEST_IMAGES, TRAIN_IMAGES, SHOWN = 300, 10_000, 8  # to score on, to fit the LMMSE to, to draw
 
 METHODS = {
@@ -54,7 +49,7 @@ def run(out: Path, *, seconds: float = 120, data: str = "photos", root: Path | N
     elif (out / "metrics.json").exists():
         print(f"{out} holds a finished demo: this one starts anew and replaces it.")
 
-    recipe = training.Recipe.preset(PRESET, seconds=seconds, seed=seed, mask_ratio=RATIO, mask_size=CELL)
+    recipe = training.Recipe.preset(PRESET, seconds=seconds, seed=seed, mask_ratio=MASK_RATIO, mask_size=MASK_SIZE)
     train, val, test = (images.load(data, split, SIZE, root=root) for split in images.SPLITS)
     torch.manual_seed(seed)
     model = SimMIM.preset(PRESET, SIZE).to(best_device())
@@ -75,18 +70,19 @@ def run(out: Path, *, seconds: float = 120, data: str = "photos", root: Path | N
         "seconds": history.seconds,
         "images_per_second": history.images_per_second,
         **scores,
-        "test": {"images": len(originals), "mask_ratio": RATIO, "mask_size": CELL},
-        "machine": _machine(),
+        "test": {"images": len(originals), "mask_ratio": MASK_RATIO, "mask_size": MASK_SIZE},
+        "machine": machine(best_device()),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    replace_file(out / "metrics.json", lambda path: path.write_text(json.dumps(metrics, indent=2) + "\n"))
+    text = json.dumps(metrics, indent=2) + "\n"
+    replace_file(out / "metrics.json", lambda path: path.write_text(text, encoding="utf-8"))
     checkpoint.unlink()  # from here on the demo is finished
 
     print(_table(scores), _findings(scores), sep="\n\n", end="\n\n")
     print(f"In {out}: reconstructions.png, loss.png, metrics.json and the trained model in model/")
 
 
-def _scores(model: SimMIM, originals: Images, mask: masking.Mask, lmmse: evaluation.LMMSE) -> dict:
+def _scores(model: SimMIM, originals: Images, mask: Mask, lmmse: evaluation.LMMSE) -> dict:
     """The scores of the model and the baselines, as `metrics.json` has them."""
     hidden = masking.to_pixels(mask, model.patch)
     fills = {"model": model.reconstruct(originals, mask)}
@@ -99,7 +95,7 @@ def _scores(model: SimMIM, originals: Images, mask: masking.Mask, lmmse: evaluat
     }
 
 
-def _draw(out: Path, model: SimMIM, originals: Images, mask: masking.Mask, history: History) -> None:
+def _draw(out: Path, model: SimMIM, originals: Images, mask: Mask, history: History) -> None:
     """Write `reconstructions.png`, of images spread over the test, and `loss.png`."""
     shown = min(SHOWN, len(originals))
     few = (2 * torch.arange(shown) + 1) * len(originals) // (2 * shown)
@@ -107,8 +103,8 @@ def _draw(out: Path, model: SimMIM, originals: Images, mask: masking.Mask, histo
     plots.save(
         plots.reconstructions(originals[few], hidden[few], model.predict(originals[few], mask[few])),
         out / "reconstructions.png",
-        f"{shown} test images in four columns: original; with {RATIO:.0%} hidden in squares of {CELL} pixels; "
-        "reconstructed by SimMIM; and the reconstruction where it was hidden with the original elsewhere.",
+        f"{shown} test images in four columns: original; with {MASK_RATIO:.0%} hidden in squares of {MASK_SIZE} "
+        "pixels; reconstructed by SimMIM; and the reconstruction where it was hidden with the original elsewhere.",
     )
     plots.save(
         plots.loss_curve(history),
@@ -163,17 +159,3 @@ def _check_writable(folder: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise OSError(f"cannot write into {folder} ({error.strerror}): choose another --out") from error
-
-
-def _machine() -> dict[str, str | int]:
-    """What a speed depends on."""
-    facts = Path("/proc/cpuinfo")
-    models = [line for line in facts.read_text().splitlines() if "model name" in line] if facts.exists() else []
-    return {
-        "cpu": models[0].split(":")[1].strip() if models else platform.processor(),
-        "device": str(best_device()),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "system": platform.platform(),
-    }

@@ -42,7 +42,7 @@ def submissions(root: Path, names: list[str]) -> list[tuple[str, str]]:
         if (student / name / f"{name}.ipynb").exists()
     ]
     if not found:
-        raise FileNotFoundError("nothing was collected yet: run simmim-lab collect INBOX first")
+        raise FileNotFoundError("nothing was collected yet: run simmim-course collect INBOX first")
     return found
 
 
@@ -51,7 +51,7 @@ def nbgrader(root: Path) -> "NbGraderAPI":
     try:
         from nbgrader.apps import NbGraderAPI
     except ImportError as error:
-        raise ImportError("nbgrader is missing: install it with pip install 'simmim-lab[grading]'") from error
+        raise ImportError("nbgrader is missing: install it with pip install 'simmim-lab[teaching]'") from error
     from traitlets.config.loader import PyFileConfigLoader
 
     folder = os.path.dirname(sys.executable)

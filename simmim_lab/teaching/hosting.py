@@ -1,7 +1,7 @@
 """What the tools write into the notebooks: where the course is hosted, and what a lesson costs.
 
 Where the course is hosted is written in one place: `Repository` under [project.urls] in pyproject.toml. The badges
-and setup cells of lessons and exercises follow from it, and `simmim-lab host OWNER/REPO` changes them together.
+and setup cells of lessons and exercises follow from it, and `simmim-course host OWNER/REPO` changes them together.
 Until it is set, no notebook has a badge. What a lesson costs is measured by benchmarks/lessons.py, into
 results/lessons.json.
 """
@@ -27,7 +27,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-REPOSITORY = ""  # where the course is hosted; `simmim-lab host OWNER/REPO` fills this in
+REPOSITORY = ""  # where the course is hosted; `simmim-course host OWNER/REPO` fills this in
 
 found = importlib.util.find_spec("simmim_lab")
 if not (found and found.origin):  # without an origin it is a mere folder of this name
@@ -164,7 +164,7 @@ def _split(url: str) -> tuple[str, str]:
     """("OWNER/REPO", branch) of an address."""
     repository, tree, branch = url.removeprefix(GITHUB).partition("/tree/")
     if not tree or url != _address(repository, branch):
-        raise ValueError(f"Repository in pyproject.toml is {url!r}: write it with `simmim-lab host OWNER/REPO`")
+        raise ValueError(f"Repository in pyproject.toml is {url!r}: write it with `simmim-course host OWNER/REPO`")
     return repository, branch
 
 
