@@ -1,0 +1,148 @@
+"""The command line of course staff: `simmim-course host`, `release`, `collect`, `grade`, `feedback`, `export` and
+`execute` (see INSTRUCTORS.md).
+
+Each command stands behind its arguments.
+"""
+
+import argparse
+
+from simmim_lab.commandline import Program, course_folder, user_path
+
+program = Program(
+    "simmim-course",
+    "Give the course: host your own copy, hand out its exercises, and grade what comes back.",
+    start="collect ~/Downloads/submissions.zip",
+)
+main = program.main
+
+
+def _host_arguments(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("repository", nargs="?", metavar="OWNER/REPO", help="the repository on GitHub")
+    what.add_argument("--check", action="store_true", help="only list what disagrees; returns 1 if anything does")
+    what.add_argument("--unset", action="store_true", help="hosted nowhere: no badges")
+    parser.add_argument("--branch", default="main", metavar="B", help="branch to open (default: %(default)s)")
+
+
+@program.command("jane/simmim-course --branch main", _host_arguments)
+def host(args: argparse.Namespace) -> int:
+    """Say where your copy of the course is hosted.
+
+    Write into all lessons where your copy of the course is hosted on GitHub: their badges open it on Colab, and
+    their setup cells install it from there. Then commit and push.
+    """
+    from simmim_lab.teaching import hosting
+
+    root = course_folder()
+    if args.check:
+        lines = hosting.differences(root)
+    else:
+        lines = [f"Wrote {path}" for path in hosting.host(root, args.repository or "", args.branch)]
+    print(*(lines or ["Nothing to change."]), sep="\n")
+    return int(args.check and bool(lines))
+
+
+def _set_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sets", nargs="*", metavar="SET", help="like 01_masking (default: all)")
+
+
+@program.command("01_masking", _set_arguments)
+def release(args: argparse.Namespace) -> None:
+    """Make the students' exercises from solutions/.
+
+    Make the students' version of exercise sets: without solutions, outputs and hidden tests.
+    """
+    from simmim_lab.teaching import course
+
+    root = course_folder()
+    for name in course.chosen_sets(root, args.sets):
+        course.release(root, name)
+        print(f"Wrote exercises/{name}/{name}.ipynb")
+
+
+def _collect_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("inbox", type=user_path, metavar="INBOX", help="a folder or a zip file")
+
+
+@program.command("~/Downloads/submissions.zip", _collect_arguments)
+def collect(args: argparse.Namespace) -> None:
+    """Take in the students' notebooks.
+
+    Find the students' notebooks in a folder or zip file, such as the download of a learning platform, whatever
+    their names, and put them into grading/submitted. The original files stay as they are.
+    """
+    from simmim_lab.teaching.collect import collect
+    from simmim_lab.teaching.course import submissions
+
+    root = course_folder()
+    print(*collect(root, args.inbox), sep="\n")
+    found = submissions(root, [])
+    students = len({student for _, student in found})
+    print(f"Now {len(found)} notebooks of {students} students are in grading/submitted. Next: simmim-course grade")
+
+
+def _grade_arguments(parser: argparse.ArgumentParser) -> None:
+    _set_arguments(parser)
+    parser.add_argument("--all", action="store_true", help="grade again what was graded")
+
+
+@program.command("01_masking", _grade_arguments)
+def grade(args: argparse.Namespace) -> int:
+    """Grade what was collected.
+
+    Run the checks and hidden tests on what was collected and not yet graded. None stops the others. It runs the
+    students' code on this computer, as nbgrader does: use a machine without secrets.
+    """
+    from simmim_lab.teaching import grading
+
+    count, failed = grading.grade(course_folder(), args.sets, again=args.all)
+    print(*failed, f"Graded {count} notebooks. Next: simmim-course feedback, simmim-course export", sep="\n")
+    return int(bool(failed))
+
+
+@program.command("01_masking", _set_arguments)
+def feedback(args: argparse.Namespace) -> int:
+    """Write a page of feedback for each student.
+
+    Write grading/feedback/STUDENT/SET/SET.html for all that was graded, without the hidden tests.
+    """
+    from simmim_lab.teaching import grading
+
+    failed = grading.feedback(course_folder(), args.sets)
+    print(*failed, "Wrote grading/feedback: a page for each student and set.", sep="\n")
+    return int(bool(failed))
+
+
+@program.command("01_masking", _set_arguments)
+def export(args: argparse.Namespace) -> None:
+    """Write the points as CSV.
+
+    Write grading/grades/SET.csv: a row for each student, a column for each question, and a status.
+    """
+    from simmim_lab.teaching import grading
+
+    root = course_folder()
+    for path in grading.export(root, args.sets):
+        print(f"Wrote {path.relative_to(root)}")
+
+
+def _execute_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "lessons",
+        nargs="*",
+        type=user_path,
+        metavar="LESSON",
+        help="like notebooks/01_masking.ipynb (default: all)",
+    )
+
+
+@program.command("notebooks/01_masking.ipynb", _execute_arguments)
+def execute(args: argparse.Namespace) -> int:
+    """Execute the lessons in place.
+
+    Run lessons from top to bottom and write their outputs into them. One that fails is left as it was; then the
+    command returns 1.
+    """
+    from simmim_lab.teaching import lessons
+
+    return lessons.main([str(lesson) for lesson in args.lessons])
