@@ -111,7 +111,7 @@ def test_hidden_tests_use_no_comparison_that_an_empty_tensor_passes():
 
 
 def test_the_exercises_are_what_is_made_of_the_solutions(tmp_path):
-    pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[grading]'")
+    pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[teaching]'")
     from simmim_lab.teaching.course import release
 
     shutil.copytree(ROOT / "solutions", tmp_path / "solutions")
@@ -119,5 +119,5 @@ def test_the_exercises_are_what_is_made_of_the_solutions(tmp_path):
     for name in SETS:
         release(tmp_path, name)
         made = nbformat.read(tmp_path / "exercises" / name / f"{name}.ipynb", as_version=4)
-        assert made == exercise(name), f"run simmim-lab release {name}"
+        assert made == exercise(name), f"run simmim-course release {name}"
     assert {path.name for path in (ROOT / "exercises").iterdir()} == set(SETS)

@@ -63,7 +63,7 @@ def test_colab_has_all_that_the_base_install_needs_but_jaxtyping():
 
 
 def test_everything_the_package_imports_is_declared():
-    declared = {IMPORT_NAMES.get(r.name, r.name) for r in base() + extra("lab") + extra("hub") + extra("grading")}
+    declared = {IMPORT_NAMES.get(r.name, r.name) for r in base() + extra("lab") + extra("hub") + extra("teaching")}
     declared |= {"IPython", "nbformat"}  # both come with ipywidgets and jupyterlab
     for path in (ROOT / "simmim_lab").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
