@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simmim_lab.commandline import SEED, Program, course_folder, number, user_path
+from simmim_lab.commandline import Program, course_folder, number, user_path
+from simmim_lab.recipe import HIGHEST, LONGEST
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,8 +24,9 @@ MASKS = "random, bernoulli, block, grid, half, center, stroke or mixture"
 PRESETS = "article_cnn, vit_nano, vit_tiny, vit_small, vit_base or swin_base"
 
 COUNT = number(int, 1)
-POSITIVE = number(float, 0, above=True)
+SECONDS = number(float, 0, LONGEST, above=True)
 SHARE = number(float, 0, 1)
+SEED = number(int, 0, 2**63 - 1)
 
 program = Program(
     "simmim-lab",
@@ -47,7 +49,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=user_path, required=True, metavar="DIR", help="the folder to write into")
     parser.add_argument(
-        "--seconds", type=POSITIVE, default=120, metavar="N", help="training time (default: %(default)s)"
+        "--seconds", type=SECONDS, default=120, metavar="N", help="training time (default: %(default)s)"
     )
     _add_data(parser)
     parser.add_argument("--seed", type=SEED, default=0, metavar="S", help="another seed, another run (default: 0)")
@@ -74,9 +76,11 @@ def _pretrain_arguments(parser: argparse.ArgumentParser) -> None:
     )
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--steps", type=COUNT, metavar="N", help="length of the training in steps, or ...")
-    length.add_argument("--seconds", type=POSITIVE, metavar="N", help="... in seconds")
+    length.add_argument("--seconds", type=SECONDS, metavar="N", help="... in seconds")
     parser.add_argument("--batch-size", type=COUNT, metavar="N", help="images per step")
-    parser.add_argument("--lr", type=POSITIVE, metavar="RATE", help="peak learning rate")
+    parser.add_argument(
+        "--lr", type=number(float, 0, HIGHEST, above=True), metavar="RATE", help="peak learning rate"
+    )
     parser.add_argument("--mask", metavar="NAME", help=f"how to hide: {MASKS}")
     parser.add_argument("--mask-ratio", type=SHARE, metavar="R", help="share of an image to hide, from 0 to 1")
     parser.add_argument("--mask-size", type=COUNT, metavar="PIXELS", help="side of the squares to hide")
@@ -103,8 +107,8 @@ def pretrain(args: argparse.Namespace) -> None:
     import torch
 
     from simmim_lab import distributed, images, training
+    from simmim_lab.checkpoints import CHECKPOINT
     from simmim_lab.hardware import Execution, best_device
-    from simmim_lab.loop import CHECKPOINT
     from simmim_lab.simmim import SimMIM
 
     names = ("steps", "seconds", "batch_size", "lr", "mask", "mask_ratio", "mask_size", "seed")
@@ -116,7 +120,7 @@ def pretrain(args: argparse.Namespace) -> None:
         activation_checkpointing=args.activation_checkpointing,
         shard=args.shard,
     )
-    with distributed.joined():
+    with distributed.process_group():
         torch.manual_seed(recipe.seed)
         model = SimMIM.preset(args.preset, args.size).to(best_device())
         side = args.size or _side(model)
@@ -172,7 +176,7 @@ def reconstruct(args: argparse.Namespace) -> None:
 
     from simmim_lab import plots
     from simmim_lab.common import replace_file
-    from simmim_lab.data.imagesets import square
+    from simmim_lab.data.pictures import square
     from simmim_lab.masking import to_pixels
     from simmim_lab.simmim import SimMIM
 
@@ -235,14 +239,9 @@ def _side(model: "SimMIM") -> int:
 
 
 def _open(path: Path, size: int) -> "Image":
-    from simmim_lab.data.imagesets import open_picture
+    from simmim_lab.data.pictures import open_picture
 
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        return open_picture(path, size)
-    except Exception as error:  # Pillow raises errors of many kinds for a damaged file
-        raise ValueError(f"{path} is not a readable image ({error}): give a JPEG or PNG file") from error
+    return open_picture(path, size)
 
 
 def _mask(args: argparse.Namespace, model: "SimMIM", image: "Tensor", size: tuple[int, int]) -> "Mask":
@@ -261,10 +260,7 @@ def _mask(args: argparse.Namespace, model: "SimMIM", image: "Tensor", size: tupl
         return choose(args.mask, STRATEGIES, "mask")(1, grid, cell=cell, generator=generator, **ratio)
     if args.mask_ratio is not None:
         raise ValueError(f"--mask-ratio has no meaning with the picture {file}: leave it out")
-    try:
-        return _painted(_open(file, max(size)), image.shape[2:], size, grid)
-    except ValueError as error:  # kinds of pixels that Pillow does not convert
-        raise ValueError(f"{file} is no mask ({error}): save it as a PNG file") from error
+    return _painted(_open(file, max(size)), image.shape[2:], size, grid)
 
 
 def _painted(drawn: "Image", side: tuple[int, int], size: tuple[int, int], grid: tuple[int, int]) -> "Mask":

@@ -8,6 +8,7 @@ import argparse
 import errno
 import inspect
 import io
+import math
 import os
 import sys
 import textwrap
@@ -16,6 +17,8 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+from simmim_lab.common import check_number
 
 PACKAGE = Path(__file__).parent
 FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -136,30 +139,26 @@ def user_path(text: str) -> Path:
 
 
 def number(
-    kind: type[int] | type[float], low: float, high: float = sys.float_info.max, *, above: bool = False
+    kind: type[int] | type[float], low: float, high: float = math.inf, *, above: bool = False
 ) -> Callable[[str], float]:
-    """The type of an argument that is a finite number from `low` to `high`, or above `low`."""
-    noun = "whole number" if kind is int else "number"
-    limits = f"above {low}" if above else f"of at least {low}"
-    if high < sys.float_info.max:
-        limits = f"from {low} to {high}"
+    """The type of an argument that is a number from `low` to `high`, or with `above` one above `low`."""
 
     def parse(text: str) -> float:
+        value = text
         with suppress(ValueError):
             value = kind(text)
-            if low <= value <= high and not (above and value == low):
-                return value
-        raise argparse.ArgumentTypeError(f"expected a {noun} {limits}, but got {text!r}")
+        try:
+            check_number("it", value, low, high, integer=kind is int, above=above)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+        return value
 
     return parse
 
 
-SEED = number(int, 0, 2**32 - 1)  # as numpy has it
-
-
 def course_folder() -> Path:
     """The folder of the course: the one this package lies in, else the current one."""
-    roots = PACKAGE.parent, Path.cwd()
+    roots = Path(__file__).parents[1], Path.cwd()
     root = next((root for root in roots if (root / "notebooks").is_dir()), None)
     if root is None:
         raise FileNotFoundError(

@@ -12,9 +12,10 @@ from pathlib import Path
 import torch
 
 from simmim_lab import evaluation, images, masking, plots, training
+from simmim_lab.checkpoints import CHECKPOINT
 from simmim_lab.common import replace_file
 from simmim_lab.hardware import best_device, machine
-from simmim_lab.loop import CHECKPOINT, History
+from simmim_lab.recipe import History
 from simmim_lab.shapes import Hidden, Images, Mask
 from simmim_lab.simmim import SimMIM
 

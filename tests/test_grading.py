@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from answers import RIGHT, WRONG, source
 
-from simmim_lab import cli
+from simmim_lab.teaching import cli
 from simmim_lab.teaching.collect import collect, graft, set_of, student_of
 from simmim_lab.teaching.course import read_records
 
@@ -248,7 +248,7 @@ HOSTILE = 'raise ValueError("<script>alert(1)</script>")\n'
 
 
 def test_a_class_is_graded_whatever_one_of_them_does(course, tmp_path, monkeypatch, capsys):
-    pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[grading]'")
+    pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[teaching]'")
     inbox = tmp_path / "inbox"
     warns = GOOD.replace("    rows", "    import warnings; warnings.warn('')\n    rows", 1)
     put(inbox / "right" / "a.ipynb", data(submission(warns)))
@@ -256,11 +256,11 @@ def test_a_class_is_graded_whatever_one_of_them_does(course, tmp_path, monkeypat
     put(inbox / "dies" / "a.ipynb", data(submission("import os\nos._exit(1)\n" + GOOD)))
     put(inbox / "hostile" / "a.ipynb", data(submission(HOSTILE + GOOD, retitle)))
     put(inbox / "broken" / f"{SET}.ipynb", b"{")
-    monkeypatch.setattr(cli, "_course", lambda: course)
+    monkeypatch.setattr(cli, "course_folder", lambda: course)
 
     assert cli.main(["collect", str(inbox)]) == 0
     assert cli.main(["export"]) == 0  # points come with the grading
-    assert "right,collected," in (course / "grading" / "grades" / f"{SET}.csv").read_text()
+    assert "right,collected," in (course / "grading" / "grades" / f"{SET}.csv").read_text(encoding="utf-8")
     assert cli.main(["grade"]) == 1  # one of them died
     assert "dies, 01_masking: DeadKernelError" in capsys.readouterr().out
     assert cli.main(["feedback", SET]) == 1
@@ -295,7 +295,7 @@ def retitle(notebook):
 
 
 def test_only_what_is_new_is_graded(course, tmp_path, monkeypatch):
-    pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[grading]'")
+    pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[teaching]'")
     from simmim_lab.teaching import grading
 
     put(tmp_path / "inbox" / "ann" / "a.ipynb", data(submission(BAD)), when=1_000_000_000)
@@ -349,13 +349,13 @@ def test_a_formula_in_a_name_stays_text(tmp_path):
     from simmim_lab.teaching.grading import _write_csv
 
     path = _write_csv(tmp_path / "a.csv", [{"student": "=cmd()", "score": -1.0}])
-    assert "'=cmd()" in path.read_text()
-    assert path.read_text().splitlines()[1].endswith("-1.0")
+    assert "'=cmd()" in path.read_text(encoding="utf-8")
+    assert path.read_text(encoding="utf-8").splitlines()[1].endswith("-1.0")
 
 
 def test_grading_without_submissions_says_what_to_do(course, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "_course", lambda: course)
+    monkeypatch.setattr(cli, "course_folder", lambda: course)
     assert cli.main(["grade"]) == 2
-    assert "simmim-lab collect" in capsys.readouterr().err
+    assert "simmim-course collect" in capsys.readouterr().err
     assert cli.main(["grade", "01_maskin"]) == 2
     assert "did you mean '01_masking'" in capsys.readouterr().err

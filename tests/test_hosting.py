@@ -1,4 +1,4 @@
-"""`simmim-lab host` and the setup cell."""
+"""`simmim-course host` and the setup cell."""
 
 import importlib.util
 import json
@@ -15,8 +15,8 @@ import tiny_lesson
 from bs4 import BeautifulSoup
 from nbconvert.filters import markdown2html
 
-from simmim_lab.cli import main
 from simmim_lab.teaching import hosting
+from simmim_lab.teaching.cli import main
 
 COST = {
     "cpu": "Some CPU (2 GHz)",
@@ -47,7 +47,7 @@ def setup(root, name="07_tiny") -> str:
 
 def test_host_writes_address_badges_and_setup_cells(course):
     assert len(hosting.host(course, "jane/mim-course", "spring/2027")) == 3
-    project = tomllib.loads((course / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((course / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["urls"]["Repository"] == "https://github.com/jane/mim-course/tree/spring/2027"
     for name in ("07_tiny", "08_tiny"):
         link = BeautifulSoup(markdown2html(head(course, name)), "html.parser").find("a", href=re.compile("colab"))
@@ -92,14 +92,14 @@ def test_unset_brings_back_what_was_there(course):
 
 def test_check_lists_what_disagrees(course, monkeypatch, capsys):
     monkeypatch.chdir(course)
-    monkeypatch.setattr("simmim_lab.cli.__file__", str(course / "simmim_lab" / "cli.py"))
+    monkeypatch.setattr("simmim_lab.commandline.__file__", str(course / "simmim_lab" / "commandline.py"))
     assert main(["host", "--check"]) == 0
     assert main(["host", "jane/mim-course"]) == 0
     assert main(["host", "--check"]) == 0
     capsys.readouterr()
 
     path = course / "notebooks" / "08_tiny.ipynb"
-    path.write_text(path.read_text().replace("jane/mim-course", "someone/else"))
+    path.write_text(path.read_text(encoding="utf-8").replace("jane/mim-course", "someone/else"))
     assert main(["host", "--check"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
@@ -141,7 +141,7 @@ def test_odd_names_are_refused_and_change_nothing(course, repository, branch):
 
 def test_a_lesson_without_a_place_is_named_and_nothing_changes(course):
     path = course / "notebooks" / "08_tiny.ipynb"
-    before = path.read_text()
+    before = path.read_text(encoding="utf-8")
     for text, complaint in ("<!-- badge -->", "08_tiny.*badge"), ("<!-- cost -->", "cost"), ("setup", "0 cells"):
         path.write_text(before.replace(text, ""))
         spoiled = files(course)
@@ -156,9 +156,11 @@ def test_a_lesson_without_a_place_is_named_and_nothing_changes(course):
 def test_a_home_written_by_hand_must_be_one_that_host_writes(course):
     project = course / "pyproject.toml"
     project.write_text(
-        project.read_text().replace("urls]\n", 'urls]\nRepository = "https://github.com/jane/course"\n')
+        project.read_text(encoding="utf-8").replace(
+            "urls]\n", 'urls]\nRepository = "https://github.com/jane/course"\n'
+        )
     )
-    with pytest.raises(ValueError, match="simmim-lab host"):
+    with pytest.raises(ValueError, match="simmim-course host"):
         hosting.differences(course)
 
 

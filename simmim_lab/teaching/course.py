@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from simmim_lab.common import choose, replace_file
 
 if TYPE_CHECKING:
+    from nbformat import NotebookNode
     from nbgrader.apps import NbGraderAPI
 
 
@@ -54,6 +55,8 @@ def nbgrader(root: Path) -> "NbGraderAPI":
         raise ImportError("nbgrader is missing: install it with pip install 'simmim-lab[teaching]'") from error
     from traitlets.config.loader import PyFileConfigLoader
 
+    if not (root / "nbgrader_config.py").is_file():
+        raise FileNotFoundError(f"there is no nbgrader_config.py in {root}: run this in a copy of the course")
     folder = os.path.dirname(sys.executable)
     if folder not in os.environ["PATH"].split(os.pathsep):  # nbgrader starts its `alembic` by name
         os.environ["PATH"] = folder + os.pathsep + os.environ["PATH"]
@@ -79,10 +82,26 @@ def reason(outcome: dict) -> str:
     return next((line for line in reversed(errors) if "NbGraderException" not in line), "no reason given")
 
 
+def read_notebook(path: Path) -> "NotebookNode":
+    """The notebook in a file of the course; ValueError that names the file if it is damaged."""
+    import nbformat
+
+    try:
+        return nbformat.read(path, as_version=4)
+    except OSError:
+        raise
+    except Exception as error:  # a damaged notebook can raise anything
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        raise ValueError(f"{path} is no readable notebook ({reason}): restore it from your copy") from error
+
+
 def read_records(root: Path) -> dict[str, dict[str, dict]]:
     """What is known of each set and student besides the grades: `{set: {student: {...}}}`."""
     path = root / "grading" / "collected.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): delete it, then collect and grade again") from error
 
 
 def write_records(root: Path, records: dict[str, dict[str, dict]]) -> None:

@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 from simmim_lab.common import replace_file
 from simmim_lab.teaching.course import (
     nbgrader,
+    read_notebook,
     read_records,
     reason,
     release,
@@ -95,9 +96,7 @@ def _each(
 
 def _questions(root: Path, name: str) -> list[str]:
     """The graded cells of a set, in the order of its notebook."""
-    import nbformat
-
-    notebook = nbformat.read(root / "exercises" / name / f"{name}.ipynb", as_version=4)
+    notebook = read_notebook(root / "exercises" / name / f"{name}.ipynb")
     marks = [cell.metadata.get("nbgrader", {}) for cell in notebook.cells]
     return [mark["grade_id"] for mark in marks if mark.get("grade")]
 

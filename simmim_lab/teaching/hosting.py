@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simmim_lab.common import replace_file
+from simmim_lab.teaching.course import read_notebook
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -58,7 +59,7 @@ def host(root: Path, repository: str, branch: str = "main") -> list[Path]:
     new, places = re.subn(r"(?m)^(\[project\.urls\].*\n)(?:Repository = .*\n)?", rf"\g<1>{line}", old)
     if places != 1:
         raise ValueError(f"{project} has no table [project.urls]: add this line")
-    tomllib.loads(new)  # a second Repository in the table is an error, and must not be written
+    _parse(project, new)  # a second Repository in the table is an error, and must not be written
     changed = _changes(root, url)
     if new != old:
         replace_file(project, lambda path: path.write_text(new, encoding="utf-8"))
@@ -87,7 +88,8 @@ def home(root: Path) -> str:
     project = root / "pyproject.toml"
     if not project.exists():
         return ""
-    return tomllib.loads(project.read_text(encoding="utf-8"))["project"].get("urls", {}).get("Repository", "")
+    table = _parse(project, project.read_text(encoding="utf-8"))
+    return table.get("project", {}).get("urls", {}).get("Repository", "")
 
 
 def lessons(root: Path) -> list[Path]:
@@ -127,6 +129,14 @@ def setup_cell(url: str) -> str:
     return SETUP.replace('REPOSITORY = ""', f'REPOSITORY = "git+{GITHUB}{repository}@{branch}"')
 
 
+def _parse(path: Path, text: str) -> dict:
+    """The TOML in a text that belongs to `path`."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is no TOML ({error}): correct it") from error
+
+
 def _is_lesson(path: Path) -> bool:
     return path.parent.name == "notebooks"
 
@@ -141,7 +151,10 @@ def _badge(path: Path, url: str) -> str:
 
 def _cost(path: Path) -> str:
     results = path.parents[1] / "results" / "lessons.json"
-    costs = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
+    try:
+        costs = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
+    except ValueError as error:
+        raise ValueError(f"{results} is no JSON ({error}): restore it from your copy") from error
     if path.stem not in costs:
         return ""
     cost = costs[path.stem]
@@ -170,11 +183,9 @@ def _split(url: str) -> tuple[str, str]:
 
 def _changes(root: Path, url: str) -> dict[Path, tuple["NotebookNode", "NotebookNode"]]:
     """For every lesson that `fill` would change: what it is, and what it should be."""
-    import nbformat
-
     changes = {}
     for path in lessons(root) + exercises(root):
-        old = nbformat.read(path, as_version=4)
+        old = read_notebook(path)
         new = copy.deepcopy(old)
         fill(new, path, url)
         if new != old:
