@@ -11,24 +11,28 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from jaxtyping import Bool, Float, Int64, UInt8
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Generator, Tensor
 from tqdm.auto import tqdm
+
+from simmim_lab.common import check_number
+from simmim_lab.data.pictures import named, open_picture, reason_of, square
 
 SPLITS = ("train", "val", "test")
 CROP_SCALE = (0.67, 1.0)
 WORKERS = min(8, os.cpu_count() or 1)
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow hands some others to outside programs
 
 CropScale = tuple[float, float] | None
-Draw = tuple[Int64[Tensor, " batch"], Float[Tensor, "4 batch"] | None, Bool[Tensor, " batch"]]  # see `_draw`
+Index = Int64[Tensor, " batch"]  # which images of the set
+Bytes = UInt8[Tensor, "batch 3 height width"]
+Decoded = tuple[UInt8[Tensor, "3 size size"], int, list[tuple[int, Path, str]]]  # see `ImageStream._decode`
+Draw = tuple[Index, Float[Tensor, "4 batch"] | None, Bool[Tensor, " batch"]]  # see `_draw`
 
 
 @dataclass(frozen=True)
@@ -42,16 +46,25 @@ class Source:
 
 
 class _Batches:
-    """What `ImageSet` and `ImageStream` have in common: all that needs no more than `_read` and the length."""
+    """What `ImageSet` and `ImageStream` have in common: all that needs no more than `_read` and `_labels`."""
 
     def take(self, n: int) -> Float[Tensor, "n 3 height width"]:
         """`n` images spread evenly over the set, always the same, in [0, 1].
 
         Raises ValueError if the set has fewer.
         """
-        if not 1 <= n <= len(self):
-            raise ValueError(f"take(n) needs n from 1 to {len(self)}, the number of images, but got {n}")
-        return self._read((2 * torch.arange(n) + 1) * len(self) // (2 * n)).float().div_(255)
+        check_number("n", n, 1, len(self), integer=True)
+        [pixels] = self._read([(2 * torch.arange(n) + 1) * len(self) // (2 * n)])
+        return pixels.float().div_(255)
+
+    def in_order(
+        self, batch_size: int = 500
+    ) -> Iterator[tuple[Float[Tensor, "batch 3 height width"], Int64[Tensor, " batch"]]]:
+        """All images once, in order, as they are, in [0, 1], with their labels. The last batch may be smaller."""
+        check_number("batch_size", batch_size, 1, integer=True)
+        parts = torch.arange(len(self)).split(batch_size)
+        for pixels, index in zip(self._read(parts), parts, strict=True):
+            yield pixels.float().div_(255), self._labels(index)
 
     def batch(
         self, batch_size: int, generator: Generator, *, crop_scale: CropScale = CROP_SCALE, flip: bool = True
@@ -93,15 +106,12 @@ class _Batches:
         share: slice = slice(None),
     ) -> Iterator[tuple[Float[Tensor, "batch 3 height width"], Int64[Tensor, " batch"]]]:
         """The same images with their labels."""
+        check_number("batch_size", batch_size, 1, integer=True)
+        _check_crop_scale(crop_scale)
         draws = (_draw(len(self), batch_size, generator, crop_scale, flip, share) for generator in generators)
-        for images, (index, boxes, mirrored) in self._read_all(draws):
-            labels = self.labels.index_select(0, index.to(self.labels.device))
-            yield _view(images, boxes, mirrored), labels
-
-    def _read_all(self, draws: Iterable[Draw]) -> Iterator[tuple[UInt8[Tensor, "batch 3 height width"], Draw]]:
-        """The images of each draw."""
-        for draw in draws:
-            yield self._read(draw[0]), draw
+        ahead, draws = tee(draws)  # a stream reads ahead
+        for pixels, (index, boxes, mirrored) in zip(self._read(index for index, *_ in ahead), draws, strict=True):
+            yield _view(pixels, boxes, mirrored), self._labels(index)
 
     def fingerprint(self) -> str:
         """The number of images and a digest of up to 64 of them, to tell whether two sets are the same."""
@@ -114,7 +124,8 @@ class _Batches:
 class ImageSet(_Batches):
     """Images in memory, with labels that index `classes`, and with their sources.
 
-    In the set `photos` each photograph is a class, and has one entry in `sources`.
+    In the set `photos` each photograph is a class, and has one entry in `sources`. Without labels `classes` is ()
+    and all labels are 0. Raises ValueError for pixels that are no bytes, and for labels that do not fit.
     """
 
     name: str
@@ -123,6 +134,16 @@ class ImageSet(_Batches):
     labels: Int64[Tensor, " n"]
     classes: tuple[str, ...]
     sources: tuple[Source, ...] = ()
+
+    def __post_init__(self):
+        if self.pixels.dtype != torch.uint8:
+            raise ValueError(
+                f"pixels must be bytes (torch.uint8), but are {self.pixels.dtype}: "
+                "for images in [0, 1] give (255 * images).round().byte()"
+            )
+        if self.pixels.ndim != 4 or self.pixels.shape[1] != 3 or not self.pixels.numel():
+            raise ValueError(f"pixels must have shape (n, 3, height, width), but have {tuple(self.pixels.shape)}")
+        _check_labels(self.labels, len(self), self.classes)
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -141,8 +162,11 @@ class ImageSet(_Batches):
         """The same set on another device, where its batches are then made."""
         return dataclasses.replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
 
-    def _read(self, index: Int64[Tensor, " batch"]) -> UInt8[Tensor, "batch 3 height width"]:
-        return self.pixels.index_select(0, index.to(self.pixels.device))
+    def _read(self, indices: Iterable[Index]) -> Iterator[Bytes]:
+        return (self.pixels.index_select(0, index.to(self.pixels.device)) for index in indices)
+
+    def _labels(self, index: Index) -> Index:
+        return self.labels.index_select(0, index.to(self.labels.device))
 
 
 @dataclass
@@ -150,18 +174,23 @@ class ImageStream(_Batches):
     """Images on the disk, with the interface and the batches of an `ImageSet`.
 
     `workers` threads decode ahead; their number does not change what comes out. A file that cannot be read is
-    reported, and the next one takes its place.
+    reported once, and the next one takes its place for good: in `paths`, and with its label in `labels`.
     """
 
     name: str
     split: str
-    paths: Sequence[Path]
+    paths: list[Path]
     labels: Int64[Tensor, " n"]
     classes: tuple[str, ...]
     side: int
     sources: tuple[Source, ...] = ()
     device: torch.device | str = "cpu"
     workers: int = WORKERS
+
+    def __post_init__(self):
+        check_number("side", self.side, 1, integer=True)
+        check_number("workers", self.workers, 1, integer=True)
+        _check_labels(self.labels, len(self), self.classes)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -177,39 +206,62 @@ class ImageStream(_Batches):
         return torch.device("cpu")
 
     def to(self, device: torch.device | str) -> "ImageStream":
-        """The same stream, with its batches and labels on another device."""
-        return dataclasses.replace(self, device=device, labels=self.labels.to(device))
+        """The same stream, with its batches on another device; `paths` and `labels` are those of this one."""
+        return dataclasses.replace(self, device=device)
 
-    def _read_all(self, draws: Iterable[Draw]) -> Iterator[tuple[UInt8[Tensor, "batch 3 height width"], Draw]]:
-        """The images of each draw, while those of the two after it are being decoded."""
-
-        def finish(decoded: Iterable[Tensor], draw: Draw):
-            return torch.stack(list(decoded)).to(self.device), draw
-
+    def _read(self, indices: Iterable[Index]) -> Iterator[Bytes]:
+        """The images of each index, while those of the two after it are being decoded."""
         ahead = deque()
         pool = ThreadPoolExecutor(self.workers)
         try:
-            for draw in draws:  # everything random is drawn here, before the threads start
-                ahead.append((pool.map(self._decode, draw[0].tolist()), draw))
+            for index in indices:  # everything random is drawn here, before the threads start
+                ahead.append(pool.map(self._decode, index.tolist()))
                 if len(ahead) > 2:
-                    yield finish(*ahead.popleft())
+                    yield self._finish(ahead.popleft())
             while ahead:
-                yield finish(*ahead.popleft())
+                yield self._finish(ahead.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _read(self, index: Int64[Tensor, " batch"]) -> UInt8[Tensor, "batch 3 height width"]:
-        with ThreadPoolExecutor(self.workers) as pool:
-            return torch.stack(list(pool.map(self._decode, index.tolist()))).to(self.device)
+    def _labels(self, index: Index) -> Index:
+        return self.labels[index].to(self.device)
 
-    def _decode(self, index: int) -> UInt8[Tensor, "3 height width"]:
+    def _decode(self, index: int) -> Decoded:
+        """The image at `index`, or the first one after it that can be read; where that is; what failed before."""
+        failed = []
         for i in range(index, index + len(self)):
-            path = self.paths[i % len(self)]
+            place = i % len(self)
+            path = self.paths[place]
             try:
-                return square(open_picture(path, self.side), self.side)
-            except Exception as error:  # Pillow raises errors of many kinds for a damaged file
-                warnings.warn(f"skipped {path}, which is not a readable image: {error}", stacklevel=2)
-        raise ValueError(f"none of the {len(self)} files is a readable image: convert them to JPEG or PNG")
+                return square(open_picture(path, self.side), self.side), place, failed
+            except (ValueError, OSError) as error:
+                failed.append((place, path, reason_of(error)))
+        raise ValueError(f"none of the {len(self)} pictures can be read: {failed[0][1]} ({failed[0][2]})")
+
+    def _finish(self, decoded: Iterable[Decoded]) -> Bytes:
+        """A batch. This runs in one thread alone, so here broken files are replaced and reported."""
+        images, reasons = [], {}
+        for image, place, failed in decoded:
+            images.append(image)
+            for broken, path, reason in failed:
+                if self.paths[broken] == path:  # no other image of this batch, or of one before, has met it
+                    self.paths[broken], self.labels[broken] = self.paths[place], self.labels[place]
+                    reasons[str(path)] = reason
+        if reasons:
+            warnings.warn(f"others take the place of pictures that cannot be read: {named(reasons)}", stacklevel=2)
+        return torch.stack(images).to(self.device)
+
+
+def _check_labels(labels: Tensor, count: int, classes: Sequence[str]) -> None:
+    """Raise ValueError unless there is a label for each image that indexes `classes`, or is 0 without classes."""
+    if labels.dtype != torch.int64 or labels.shape != (count,):
+        raise ValueError(
+            f"labels must be {count} whole numbers (torch.int64), one for each image, but are "
+            f"{labels.dtype} of shape {tuple(labels.shape)}"
+        )
+    low, high = (bound.item() for bound in labels.aminmax())
+    if low < 0 or high >= max(1, len(classes)):
+        raise ValueError(f"labels must index the {len(classes)} classes, but reach from {low} to {high}")
 
 
 # Batches
@@ -219,16 +271,28 @@ def _draw(
     count: int, batch_size: int, generator: Generator, crop_scale: CropScale, flip: bool, share: slice
 ) -> Draw:
     """All that is random about a share of a batch: which images, which box of each, and which are mirrored."""
+    if not isinstance(generator, Generator):
+        raise TypeError(
+            f"generator must be a torch.Generator, as from Generator().manual_seed(0), but is {generator!r}"
+        )
     index = torch.randint(count, (batch_size,), generator=generator, device=generator.device)
-    boxes = _boxes(batch_size, crop_scale, generator) if crop_scale else None
+    boxes = None if crop_scale is None else _boxes(batch_size, crop_scale, generator)
     mirrored = torch.rand(batch_size, generator=generator, device=generator.device) < (0.5 if flip else 0)
-    return index[share], boxes[:, share] if crop_scale else None, mirrored[share]
+    return index[share], None if boxes is None else boxes[:, share], mirrored[share]
+
+
+def _check_crop_scale(scale: CropScale) -> None:
+    try:
+        low, high = (1, 1) if scale is None else scale
+        possible = 0 < low <= high <= 1
+    except (TypeError, ValueError):
+        possible = False
+    if not possible:
+        raise ValueError(f"crop_scale must be (from, to) with 0 < from <= to <= 1, or None, but is {scale!r}")
 
 
 def _boxes(batch: int, scale: tuple[float, float], generator: Generator) -> Float[Tensor, "4 batch"]:
     """Height, width and centre (y, x) of random boxes, in coordinates where the image reaches from -1 to 1."""
-    if not 0 < scale[0] <= scale[1] <= 1:
-        raise ValueError(f"crop_scale must be (from, to) with 0 < from <= to <= 1, or None, but is {scale}")
     area, shape, y, x = torch.rand(4, batch, generator=generator, device=generator.device)
     area = scale[0] + area * (scale[1] - scale[0])
     aspect = (4 / 3) ** (2 * shape - 1)
@@ -260,50 +324,27 @@ def _view(
 # Pictures to tensors
 
 
-def open_picture(path: Path, size: int) -> Image.Image:
-    """Open a picture that anybody may have made, and turn it upright."""
-    with Image.open(path, formats=FORMATS) as image:
-        image.draft("RGB", (2 * size, 2 * size))  # a large JPEG need not be decoded in full
-        return ImageOps.exif_transpose(image)
-
-
-def square(image: Image.Image, size: int) -> UInt8[Tensor, "3 size size"]:
-    """Make a picture RGB, on white where it is transparent, resize it to `size` and cut off what is too long."""
-    if image.mode in ("I", "F"):
-        raise ValueError("pixels of 32 bits have no fixed range")
-    if image.mode.startswith("I;16"):  # Pillow's own conversion cuts all values at 255
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return to_tensor(ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BICUBIC))
-
-
-def to_tensor(image: Image.Image) -> UInt8[Tensor, "3 height width"]:
-    """The bytes of an RGB picture."""
-    return rearrange(torch.from_numpy(np.array(image)), "h w c -> c h w")
-
-
 def stack_pictures(
     read: Callable[[int], tuple[Image.Image, int]], count: int, size: int, title: str
-) -> tuple[UInt8[Tensor, "n 3 size size"], Int64[Tensor, " n"], list[int]]:
+) -> tuple[UInt8[Tensor, "n 3 size size"], Int64[Tensor, " n"], dict[int, Exception]]:
     """Read `count` pictures with their labels, while a progress bar shows `title`.
 
-    `read(i)` gives picture i and its label. The list says which ones could not be read and are left out.
+    `read(i)` gives picture i and its label. Those that cannot be read are left out; the errors say which and why.
     """
-    images = torch.empty(count, 3, size, size, dtype=torch.uint8)
+    pixels = torch.empty(count, 3, size, size, dtype=torch.uint8)
     labels = torch.empty(count, dtype=torch.int64)
+    broken = {}
 
-    def fill(i: int) -> bool:
+    def fill(i: int) -> None:
         try:
             image, labels[i] = read(i)
-            images[i] = square(image, size)
-        except Exception:  # Pillow raises errors of many kinds for a damaged file
-            return False
-        return True
+            pixels[i] = square(image, size)
+        except Exception as error:  # Pillow raises errors of many kinds for a damaged file
+            broken[i] = error
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        done = torch.tensor(list(tqdm(pool.map(fill, range(count)), title, count, unit=" images", delay=1)))
-    if done.all():
-        return images, labels, []
-    return images[done], labels[done], (~done).nonzero().flatten().tolist()
+        deque(tqdm(pool.map(fill, range(count)), title, count, unit=" images", delay=1), maxlen=0)
+    if broken:
+        done = [i for i in range(count) if i not in broken]
+        pixels, labels = pixels[done], labels[done]
+    return pixels, labels, dict(sorted(broken.items()))

@@ -10,7 +10,8 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from simmim_lab.data.imagesets import ImageSet, Source, to_tensor
+from simmim_lab.data.imagesets import ImageSet, Source
+from simmim_lab.data.pictures import to_tensor
 
 LOWEST_PHOTO = 300  # rows
 CROPS_PER_SCALE = 250

@@ -1,0 +1,129 @@
+"""One picture that anybody may have made: opened safely, upright, as a tensor; or the reason why it cannot be."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import UInt8
+from PIL import Image, ImageOps
+from torch import Tensor
+
+# All of these are decoded in this process: Pillow hands some others to outside programs. HEIF needs pillow-heif.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM")
+UNKNOWN = "not a picture in a format that Pillow knows"
+NAMED = 20  # a longer list of names is no help
+
+
+class Unreadable(ValueError):
+    """A picture that cannot be read. `reason` says why, in the same words for all files of the kind."""
+
+    def __init__(self, path: Path, reason: str):
+        super().__init__(f"{path} cannot be read: {reason}")
+        self.reason = reason
+
+
+def open_picture(path: str | Path, size: int) -> Image.Image:
+    """Open a picture that will be shrunk to about `size` pixels, and turn it upright; ~ is the home folder.
+
+    Its format is seen in its content, whatever its name. Of several frames it is the first.
+    Raises FileNotFoundError if it is missing, `Unreadable` (a ValueError) if it cannot be read.
+    """
+    path = Path(os.path.expanduser(path))
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}: give the path of a picture")
+    with _opened(path) as image:
+        image.draft("RGB", (2 * size, 2 * size))  # a large JPEG need not be decoded in full
+        image.load()
+        with suppress(Exception):  # what a camera noted may be damaged where the picture is not
+            return ImageOps.exif_transpose(image)
+        return image
+
+
+def check_header(path: Path) -> None:
+    """Raise `Unreadable` unless the file starts as a picture does. Nothing is decoded, so it is cheap."""
+    with _opened(path):
+        pass
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """A picture whose header is read. Whatever fails then or later raises `Unreadable`."""
+    try:
+        Image.init()
+        with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+            if image.mode in ("I", "F", "LAB"):
+                raise Unreadable(path, f"its pixels of mode {image.mode} have no fixed range: convert it to RGB")
+            yield image
+    except Unreadable:
+        raise
+    except Exception as error:  # Pillow raises errors of many kinds for a damaged file
+        raise Unreadable(path, _reason(path, error)) from error
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it has more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels: make it smaller"
+    if isinstance(error, MemoryError):
+        return "it is too large for the memory: make it smaller"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    with path.open("rb") as file:
+        head = file.read(16)
+    if not head:
+        return "it is empty"
+    name = _format(head.ljust(16, b"\0"))
+    if name is None:
+        return UNKNOWN
+    if name in FORMATS:
+        return f"it is a damaged or incomplete {name} file"
+    return f"it is {name}, which is not read here: convert it to JPEG or PNG"
+
+
+def _format(head: bytes) -> str | None:
+    """The format whose files start with these bytes."""
+    if head[4:8] == b"ftyp" and head[8:10] in (b"he", b"mi", b"ms"):  # brands such as heic, heix, hevc, mif1
+        return "HEIF" if "HEIF" in Image.OPEN else "HEIC"
+    if head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+        return "JPEG XL"
+    for name, (_, accept) in Image.OPEN.items():
+        answer = accept and accept(head)
+        if answer:  # Pillow answers with a sentence where it was built without this format
+            return f"{name} without support in this Pillow" if isinstance(answer, str) else name
+    return None
+
+
+def reason_of(error: Exception) -> str:
+    """Why a picture is left out, in the same words for all of a kind."""
+    return error.reason if isinstance(error, Unreadable) else " ".join(str(error).split())
+
+
+def named(reasons: Mapping[str, str]) -> str:
+    """Names with their reasons in one line, those with the same reason together."""
+    groups: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        groups.setdefault(reason, []).append(name)
+    return "; ".join(f"{_some(names)} ({reason})" for reason, names in groups.items())
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def square(image: Image.Image, size: int) -> UInt8[Tensor, "3 size size"]:
+    """Make a picture RGB, on white where it is transparent, resize it to `size` and cut off what is too long."""
+    if image.mode.startswith("I;16"):  # Pillow's own conversion cuts all values at 255
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return to_tensor(ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BICUBIC))
+
+
+def to_tensor(image: Image.Image) -> UInt8[Tensor, "3 height width"]:
+    """The bytes of an RGB picture."""
+    return rearrange(torch.from_numpy(np.array(image)), "h w c -> c h w")
