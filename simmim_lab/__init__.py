@@ -1,22 +1,31 @@
 """SimMIM Lab: the code that the lessons of the course import, a module per idea.
 
-masking      which parts of an image are hidden               lesson 01
-encoders     from an image with hidden parts to features      lesson 02
-decoders     from features back to pixels                     lesson 03
-losses       the error on hidden pixels                       lesson 04
-simmim       the model: encoder, decoder and loss             lessons 02 to 04
-training     the recipe, and what SimMIM trains on            lesson 05
-loop         the steps of any training, and how it goes on    lesson 05
-evaluation   scores on hidden pixels, and what to beat        lesson 05
-engine       how a training runs on the machine at hand       lesson 06
-budget       work, memory and time: by hand, and measured     lesson 06
-speedups     the same step, faster by one change at a time    lesson 06
-distributed  several processes train together                 lesson 06
-finetuning   a classifier on top of an encoder                lesson 07
-augment      images changed at random, a batch at once        lesson 07
-images       photographs, drawn scenes, data sets, folders
-plots        figures
-widgets      interactive figures
+shapes        the tensors of the course, and what their axes mean
+masking       which parts of an image are hidden               lesson 01
+encoders      from an image with hidden parts to features      lesson 02
+backbones     the encoders of timm                             lesson 02
+decoders      from features back to pixels                     lesson 03
+losses        the error on hidden pixels                       lesson 04
+simmim        the model: encoder, decoder and loss             lessons 02 to 04
+files         the weights of a model, in and out               lessons 04 and 05
+recipe        how long a training is, and how fast it learns   lesson 05
+training      what SimMIM trains on                            lesson 05
+loop          the steps of any training, and how it goes on    lesson 05
+evaluation    scores on hidden pixels, and what to beat        lesson 05
+hardware      how a training runs on the machine at hand       lesson 06
+checkpoints   the state of a training, kept                    lessons 05 and 06
+distributed   several processes train together                 lesson 06
+budget        work, memory and time: by hand, and measured     lesson 06
+speedups      the same step, faster by one change at a time    lesson 06
+finetuning    a classifier on top of an encoder                lesson 07
+augment       images changed at random, a batch at once        lesson 07
+drop_path     residual branches left out at random             lesson 07
+
+images, data  photographs, drawn scenes, data sets, folders
+plots         figures
+widgets       interactive figures
+checks        what the exercises ask for
+teaching      what only course staff run; nothing else imports it
 """
 
 from importlib.metadata import version

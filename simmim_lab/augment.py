@@ -2,7 +2,7 @@
 
     rand_augment  random operations: images are turned, moved, made brighter or less colourful, ...
     shift         images move by a few pixels
-    mix           mixup and CutMix: two images become one, and so do their labels
+    mixup_cutmix  mixup and CutMix: two images become one, and so do their labels
 
 Each image draws for itself. All randomness comes from a `Generator` on the device of the images, and the host
 never waits for the device. The input is left as it is.
@@ -17,12 +17,11 @@ from einops import rearrange
 from jaxtyping import Float, Int64
 from torch import Generator, Tensor
 
+from simmim_lab.shapes import Images, Labels, check_images
+
 WARPS = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
 COLOURS = ("brightness", "contrast", "saturation", "sharpness", "autocontrast", "solarize")
 OPERATIONS = (*WARPS, *COLOURS, "identity")
-
-Images = Float[Tensor, "batch 3 height width"]
-Labels = Float[Tensor, "batch classes"]
 
 
 def rand_augment(images: Images, generator: Generator, *, operations: int = 2, magnitude: float = 9.0) -> Images:
@@ -45,7 +44,7 @@ def rand_augment(images: Images, generator: Generator, *, operations: int = 2, m
     whose range differs from code to code. The ranges are those of timm's `rand-m9-mstd0.5-inc1`, SimMIM's choice.
     timm skips each operation in half of the cases and varies the magnitude; the paper and this function do not.
     """
-    _check_images(images)
+    check_images(images)
     if not 0 <= magnitude <= 10:
         raise ValueError(f"the magnitude must lie between 0 and 10, but is {magnitude}")
     draw = partial(torch.randint, size=(len(images),), generator=generator, device=images.device)
@@ -64,7 +63,7 @@ def shift(images: Images, generator: Generator, pixels: int = 4) -> Images:
     and hide more of it. Raises ValueError unless `pixels` is at least 0 and less than the sides of the image.
     Source: the crop with padding 4 of CIFAR recipes (He et al. 2016), mirrored as in airbench (Jordan 2024).
     """
-    _check_images(images)
+    check_images(images)
     batch, _, height, width = images.shape
     if not 0 <= pixels < min(height, width):
         raise ValueError(f"images of {height} x {width} pixels cannot be shifted by up to {pixels}, only by fewer")
@@ -74,7 +73,9 @@ def shift(images: Images, generator: Generator, pixels: int = 4) -> Images:
     return images.gather(3, rearrange(cols, "b w -> b 1 1 w").expand_as(images))
 
 
-def mix(images: Images, labels: Labels, generator: Generator, *, share: float = 1.0) -> tuple[Images, Labels]:
+def mixup_cutmix(
+    images: Images, labels: Labels, generator: Generator, *, share: float = 1.0
+) -> tuple[Images, Labels]:
     """Mix each image with the one before it in the batch, by mixup or by CutMix as a coin decides.
 
     Mixup blends all pixels in a proportion drawn from U(0, 1). CutMix puts a box of the other image in the same
@@ -84,7 +85,7 @@ def mix(images: Images, labels: Labels, generator: Generator, *, share: float = 
     Raises ValueError for another share, or for labels that are not floats of shape (batch, classes).
     Source: mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019), both with alpha = 1.
     """
-    _check_images(images)
+    check_images(images)
     batch, _, height, width = images.shape
     if not 0 <= share <= 1:
         raise ValueError(f"the share of mixed images must lie between 0 and 1, but is {share}")
@@ -139,11 +140,3 @@ def _mirror(side: int, moved: Int64[Tensor, " batch"]) -> Int64[Tensor, "batch s
     last = side - 1
     place = torch.arange(side, device=moved.device) - moved[:, None]
     return last - (last - place.abs()).abs()
-
-
-def _check_images(images: Tensor) -> None:
-    if not images.is_floating_point() or images.ndim != 4 or images.shape[1] != 3:
-        raise ValueError(
-            f"images must be floats in [0, 1] of shape (batch, 3, height, width), but are {images.dtype} of shape "
-            f"{tuple(images.shape)}"
-        )

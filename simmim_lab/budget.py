@@ -90,15 +90,15 @@ def training_flops(forward: int) -> int:
     return 3 * forward
 
 
-def seconds_per_epoch(forward: float, images: int, gpu: GPU, utilisation: float = 0.3) -> float:
-    """How long a GPU trains on each of `images` once, when an image takes `forward` FLOP in the forward pass.
+def seconds_per_epoch(forward: float, image_count: int, gpu: GPU, utilisation: float = 0.3) -> float:
+    """How long a GPU trains on each of `image_count` images once, if its forward pass takes `forward` FLOP.
 
     `utilisation` is the share of the peak `gpu.flops` that is reached, above 0 and at most 1; 0.3 is a guess.
     Raises ValueError for a share outside these bounds.
     """
     if not 0 < utilisation <= 1:
         raise ValueError(f"utilisation must be above 0 and at most 1, but is {utilisation}")
-    return training_flops(forward) * images / (gpu.flops * utilisation)
+    return training_flops(forward) * image_count / (gpu.flops * utilisation)
 
 
 def state_bytes(parameters: int, *, ema: bool = False) -> int:

@@ -1,59 +1,28 @@
-"""Files: the weights of a model, and checkpoints that can tell when they were damaged (lesson 05).
+"""Checkpoints: the state of a training in one file that can tell when it was damaged (lessons 05 and 06).
 
-A model is two files, its weights and a JSON text that says how it was built. A checkpoint is one file: the
-tensors of a training, and in its header the facts of the run as JSON with a SHA-256 over everything. All tensors
-are kept as safetensors: nothing in these files is ever executed.
+The file holds the tensors of the training, and in its header the facts of the run as JSON, with a SHA-256 over
+everything. It is a safetensors file: nothing in it is ever executed.
 """
 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from simmim_lab import distributed
-from simmim_lab.common import replace_file
+from simmim_lab.distributed import distribute, gather
+from simmim_lab.files import write_tensors
 
-FORMAT = "simmim_lab checkpoint 2"
-Model = TypeVar("Model", bound=nn.Module)
-
-
-def save_model(folder: Path, config: dict[str, Any], weights: dict[str, Tensor]) -> None:
-    """Write `model.safetensors` and `model.json` into `folder`, each whole or not at all."""
-    weights = {name: tensor.contiguous() for name, tensor in weights.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / "model.safetensors", lambda path: save_file(weights, path))
-    replace_file(folder / "model.json", lambda path: path.write_text(json.dumps(config, indent=2) + "\n"))
-
-
-def load_model(folder: Path, build: Callable[[dict[str, Any]], Model]) -> Model:
-    """Build the model that `save_model` described in `folder`, and give it its weights.
-
-    Raises FileNotFoundError or ValueError that names the file at fault.
-    """
-    config, weights = folder / "model.json", folder / "model.safetensors"
-    for path in (config, weights):
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing; expected a folder with a saved model or a finished run")
-    try:
-        model = build(json.loads(config.read_text()))
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"{config} does not describe a model ({error!r}); save the model again") from error
-    try:
-        model.load_state_dict(load_file(weights))
-    except (SafetensorError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(
-            f"{weights} does not hold the weights of {config} ({reason}); save the model again"
-        ) from error
-    return model
+CHECKPOINT = "checkpoint.safetensors"  # in the folder of a run
+FORMAT = "simmim_lab checkpoint 3"
 
 
 def training_state(model: nn.Module, optimizer: Optimizer, average: nn.Module | None = None) -> dict[str, Tensor]:
@@ -63,14 +32,13 @@ def training_state(model: nn.Module, optimizer: Optimizer, average: nn.Module | 
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
     if average is not None:
         tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
-    return {name: distributed.whole(tensor).detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return {name: gather(tensor).detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     """Write tensors of `training_state` and the JSON-ready `facts` to `path`, whole or not at all."""
     text = json.dumps(facts)
-    header = {"format": FORMAT, "facts": text, "sha256": _digest(text, tensors)}
-    replace_file(path, lambda partial: save_file(tensors, partial, header))
+    write_tensors(path, tensors, {"format": FORMAT, "facts": text, "sha256": _digest(text, tensors)})
 
 
 def load_checkpoint(path: Path, expected: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -83,11 +51,12 @@ def load_checkpoint(path: Path, expected: dict[str, Any]) -> tuple[dict[str, Any
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Copied out of the mapped file: Windows lets nobody replace a file that is still mapped.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is damaged or is no checkpoint ({error}); {remedy}") from error
     if header.get("format") != FORMAT:
-        raise ValueError(f"{path} was not written by simmim_lab's pretrain; {remedy}")
+        raise ValueError(f"{path} was not written by this version of simmim_lab's training; {remedy}")
     if header.get("sha256") != _digest(header.get("facts", ""), tensors):
         raise ValueError(f"{path} was changed after it was written: its checksum does not fit; {remedy}")
     facts = json.loads(header["facts"])
@@ -106,7 +75,7 @@ def restore(
         part, rest = name.split(".", 1)
         parts[part][rest] = tensor
     places = model.state_dict()
-    model.load_state_dict({name: distributed.cut(t, places[name]) for name, t in parts["model"].items()})
+    model.load_state_dict({name: distribute(t, places[name]) for name, t in parts["model"].items()})
     if average is not None:
         average.load_state_dict(parts["average"])
 
@@ -115,11 +84,33 @@ def restore(
     for name, tensor in parts["optimizer"].items():
         index, key = name.split(".", 1)
         parameter = parameters[int(index)]
-        tensor = distributed.cut(tensor, parameter)
+        tensor = distribute(tensor, parameter)
         if tensor.shape == parameter.shape:  # fused AdamW wants the layout of the weight, such as channels last
             tensor = torch.empty_like(parameter).copy_(tensor)
         state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other trainings out of `folder`; the lock dies with its process.
+
+    Raises BlockingIOError if another training holds it. A file system that knows no locks has none.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BlockingIOError(
+            f"another training is at work in {folder}: wait until it has ended, or choose another folder"
+        ) from None
+    except (OSError, NotImplementedError):  # such as a network drive
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
+        (folder / ".lock").unlink(missing_ok=True)
 
 
 def check_room(folder: Path, model: nn.Module) -> None:
@@ -128,7 +119,7 @@ def check_room(folder: Path, model: nn.Module) -> None:
     need, free = 2 * 3 * weights, shutil.disk_usage(folder).free  # Adam keeps two more numbers per weight
     if free < need:
         raise OSError(
-            f"{folder} has {free / 1e6:.0f} MB free, but checkpoints need {need / 1e6:.0f} MB; make room"
+            f"{folder} has {free / 1e6:.0f} MB free, but checkpoints need {need / 1e6:.0f} MB: make room"
         )
 
 

@@ -1,8 +1,10 @@
-"""Two things that several modules need: picking by name, and writing a file whole or not at all."""
+"""What several modules need: picking by name, checking a number, and writing a file whole or not at all."""
 
 import difflib
+import math
 import os
 from collections.abc import Callable, Mapping
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,22 @@ def choose(name: str, options: Mapping[str, Any], kind: str) -> Any:
         listed = f" There are: {', '.join(options)}" if len(options) <= LISTED else ""
         raise ValueError(f"unknown {kind} {name!r}; did you mean {nearest!r}?{listed}")
     return options[name]
+
+
+def check_number(
+    name: str, value: Any, low: float, high: float = math.inf, *, integer: bool = False, above: bool = False
+) -> None:
+    """Raise ValueError unless `value` is a number from `low` to `high`, or with `above` one above `low`.
+
+    With `integer` it must be a whole number. True and False are no numbers, and neither is NaN.
+    """
+    kind = Integral if integer else Real
+    number = isinstance(value, kind) and not isinstance(value, bool)
+    if number and low <= value <= high and not (above and value == low):
+        return
+    least = f"above {low:g}" if above else f"at least {low:g}"
+    most = f" and at most {high:g}" if high < math.inf else ""
+    raise ValueError(f"{name} must be a {'whole ' if integer else ''}number {least}{most}, but is {value!r}")
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:

@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
-from simmim_lab.encoders import Block, Features, Images
+from simmim_lab.encoders import Block
+from simmim_lab.shapes import Features, Grid, Images, Tokens
 
 
 class LinearDecoder(nn.Module):
@@ -61,9 +61,7 @@ class TransformerDecoder(nn.Module):
     better without better features.
     """
 
-    def __init__(
-        self, dim: int, stride: int, grid: tuple[int, int], width: int = 128, depth: int = 2, heads: int = 4
-    ):
+    def __init__(self, dim: int, stride: int, grid: Grid, width: int = 128, depth: int = 2, heads: int = 4):
         super().__init__()
         self.config = {"grid": tuple(grid), "width": width, "depth": depth, "heads": heads}
         self.embed = nn.Conv2d(dim, width, kernel_size=1)
@@ -77,8 +75,11 @@ class TransformerDecoder(nn.Module):
         if (rows, cols) != self.positions.shape[1:]:
             expected = tuple(self.positions.shape[1:])
             raise ValueError(f"this decoder was built for {expected} features, not {(rows, cols)}")
-        tokens: Float[Tensor, "batch tokens width"] = rearrange(
+        tokens: Tokens = rearrange(
             self.embed(features) + self.positions, "batch width rows cols -> batch (rows cols) width"
         )
         tokens = self.norm(self.blocks(tokens))
         return self.head(rearrange(tokens, "batch (rows cols) width -> batch width rows cols", rows=rows))
+
+
+DECODERS = {"linear": LinearDecoder, "deconv": DeconvDecoder, "transformer": TransformerDecoder}

@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from simmim_lab.encoders import Block
+from simmim_lab.backbones import blocks
 
 
 def rank() -> int:
@@ -29,7 +29,7 @@ def world_size() -> int:
 
 
 @contextmanager
-def joined() -> Iterator[None]:
+def process_group() -> Iterator[None]:
     """Join the processes that `torchrun` started, each with a GPU of its own if there are any."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
@@ -43,7 +43,7 @@ def joined() -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def divide(model: nn.Module, *, shard: bool = False) -> nn.Module:
+def parallelize(model: nn.Module, *, shard: bool = False) -> nn.Module:
     """The model as several processes train it; `model` itself if this process is alone.
 
     Either each process holds the whole model, and gradients are averaged over all (DDP). Or, with `shard`, each
@@ -56,18 +56,17 @@ def divide(model: nn.Module, *, shard: bool = False) -> nn.Module:
         return DistributedDataParallel(model, broadcast_buffers=False)  # buffers never change
     from torch.distributed.fsdp import fully_shard  # takes a second to import
 
-    for module in model.modules():
-        if isinstance(module, Block):
-            fully_shard(module)
+    for block in blocks(model):
+        fully_shard(block)
     return fully_shard(model)
 
 
-def whole(tensor: Tensor) -> Tensor:
+def gather(tensor: Tensor) -> Tensor:
     """The whole of a tensor of which each process holds a part; other tensors as they are."""
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
-def cut(tensor: Tensor, like: Tensor) -> Tensor:
+def distribute(tensor: Tensor, like: Tensor) -> Tensor:
     """The tensor divided among processes as `like` is, where both have the same shape."""
     if not hasattr(like, "placements") or tensor.shape != like.shape:
         return tensor
@@ -76,7 +75,7 @@ def cut(tensor: Tensor, like: Tensor) -> Tensor:
     return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements)
 
 
-def total(values: Tensor) -> Tensor:
+def all_reduce_sum(values: Tensor) -> Tensor:
     """The sum of the values over all processes."""
     if dist.is_initialized():
         dist.all_reduce(values)
@@ -85,4 +84,4 @@ def total(values: Tensor) -> Tensor:
 
 def any_process(flag: bool, device: torch.device) -> bool:
     """Whether the flag is set in at least one process."""
-    return bool(total(torch.tensor(float(flag), device=device)) > 0)
+    return bool(all_reduce_sum(torch.tensor(float(flag), device=device)) > 0)

@@ -7,28 +7,20 @@ Every encoder is called as `encoder(images, mask=None) -> features` and has four
     dim     channels of the feature map
     config  the arguments it was built with
 
-`mask=None` hides nothing: that is how an encoder is used after pre-training.
-
-Two things that only training on a GPU needs (lesson 06) are part of the ViT: `keep`, the residual branches that
-`drop_path` leaves in, and `set_recompute`, which trades time for memory.
+`mask=None` hides nothing: that is how an encoder is used after pre-training. More encoders, of the timm library,
+are in `backbones`.
 """
 
-import difflib
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
 from jaxtyping import Float
-from torch import Generator, Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch import Tensor, nn
 
-from simmim_lab.masking import Grid, Mask, check_mask
-
-Images = Float[Tensor, "batch 3 height width"]
-Features = Float[Tensor, "batch dim rows cols"]
-Tokens = Float[Tensor, "batch tokens dim"]
-Keep = Float[Tensor, "batch depth 2"]  # a factor for each residual branch of each block
+from simmim_lab.masking import check_mask
+from simmim_lab.shapes import Features, Grid, Images, Mask, Tokens
 
 
 class ConvEncoder(nn.Module):
@@ -108,15 +100,7 @@ class ViTEncoder(nn.Module):
         self.relative = RelativePositionBias(self.grid, heads, cls_token) if positions != "absolute" else None
         self.blocks = nn.ModuleList(Block(dim, heads, layer_scale) for _ in range(depth))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
-        self.recompute = False
         self._init_weights()
-
-    def set_recompute(self, on: bool) -> None:
-        """Compute each block again in the backward pass, instead of keeping what it computed.
-
-        A third more work, for a fraction of the memory. Source: Chen et al. 2016, "sublinear memory cost".
-        """
-        self.recompute = on
 
     def _init_weights(self) -> None:
         """Weights from N(0, 1 / fan-in), which keeps the size of a signal at any width; tokens near 0."""
@@ -128,33 +112,44 @@ class ViTEncoder(nn.Module):
             if token is not None:
                 nn.init.trunc_normal_(token, std=0.02)
 
-    def forward(self, images: Images, mask: Mask | None = None, keep: Keep | None = None) -> Features:
+    def forward(self, images: Images, mask: Mask | None = None) -> Features:
+        tokens = self.embed(images, mask)
+        bias = self.relative() if self.relative is not None else None
+        for block in self.blocks:
+            tokens = block(tokens, bias)
+        return self.to_map(self.norm(tokens))
+
+    def embed(self, images: Images, mask: Mask | None = None) -> Tokens:
+        """From pixels to the tokens that enter the first block."""
         if images.shape[-2:] != self.image_size:
             raise ValueError(
                 f"this encoder was built for {self.image_size} pixels, not {tuple(images.shape[-2:])}"
             )
-
+        # 1. Each patch becomes a token (SimMIM §3.2: "patch embedding").
         tokens = rearrange(self.patch_embed(images), "batch dim rows cols -> batch rows cols dim")
         tokens = tokens.contiguous()  # one copy here saves one in every layer
+
+        # 2. The tokens of hidden patches are replaced by the mask token (§3.1).
         if mask is not None:
             check_mask(mask, len(images), self.grid)
             tokens = torch.where(mask[..., None], self.mask_token.to(tokens.dtype), tokens)
+
+        # 3. Every token, hidden or not, is told its place.
         if self.positions is not None:
             tokens = tokens + self.positions
+
+        # 4. The grid becomes a sequence; a class token may come first.
         tokens = rearrange(tokens, "batch rows cols dim -> batch (rows cols) dim")
         if self.cls_token is not None:
             tokens = torch.cat([repeat(self.cls_token, "dim -> batch 1 dim", batch=len(images)), tokens], dim=1)
+        return tokens
 
-        bias = self.relative() if self.relative is not None else None
-        kept = keep.unbind(1) if keep is not None else [None] * len(self.blocks)
-        for block, branches in zip(self.blocks, kept, strict=True):
-            if self.recompute and torch.is_grad_enabled():
-                tokens = checkpoint(block, tokens, bias, branches, use_reentrant=False, preserve_rng_state=False)
-            else:
-                tokens = block(tokens, bias, branches)
+    def to_map(self, tokens: Tokens) -> Features:
+        """The tokens of the patches in their places again; a class token is dropped."""
         rows, cols = self.grid
-        tokens = self.norm(tokens)[:, -rows * cols :]
-        return rearrange(tokens, "batch (rows cols) dim -> batch dim rows cols", rows=rows)
+        return rearrange(
+            tokens[:, -rows * cols :], "batch (rows cols) dim -> batch dim rows cols", rows=rows, cols=cols
+        )
 
 
 class RelativePositionBias(nn.Module):
@@ -201,27 +196,9 @@ class Block(nn.Module):
         self.scale1 = LayerScale(dim, layer_scale) if layer_scale else nn.Identity()
         self.scale2 = LayerScale(dim, layer_scale) if layer_scale else nn.Identity()
 
-    def forward(
-        self,
-        x: Tokens,
-        bias: Float[Tensor, "heads tokens tokens"] | None = None,
-        keep: Float[Tensor, "batch 2"] | None = None,
-    ) -> Tokens:
-        attended = self.scale1(self.attention(self.norm1(x), bias))
-        x = x + (attended if keep is None else attended * keep[:, 0, None, None])
-        worked = self.scale2(self.mlp(self.norm2(x)))
-        return x + (worked if keep is None else worked * keep[:, 1, None, None])
-
-
-def drop_path(batch: int, depth: int, rate: float, generator: Generator) -> Keep:
-    """Draw which residual branches an image skips in this step: a factor 0, or else 1 / (1 - rate).
-
-    The rate grows linearly from 0 in the first block to `rate` in the last. Random numbers come from outside the
-    network, so that a step can be repeated exactly. Source: Huang et al. 2016, "stochastic depth", §3; timm.
-    """
-    rates = torch.linspace(0, rate, depth, device=generator.device)[:, None]
-    drawn = torch.rand(batch, depth, 2, generator=generator, device=generator.device)
-    return (drawn >= rates) / (1 - rates)
+    def forward(self, x: Tokens, bias: Float[Tensor, "heads tokens tokens"] | None = None) -> Tokens:
+        x = x + self.scale1(self.attention(self.norm1(x), bias))
+        return x + self.scale2(self.mlp(self.norm2(x)))
 
 
 class LayerScale(nn.Module):
@@ -253,73 +230,3 @@ class Attention(nn.Module):
         bias = bias.to(query.dtype)[None] if bias is not None else None
         x = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         return self.project(rearrange(x, "b h n d -> b n (h d)"))
-
-
-class TimmEncoder(nn.Module):
-    """A Swin, ConvNeXt or ViT backbone of the timm library, masked after its patch embedding.
-
-    `name` is timm's, `options` go to `timm.create_model`. Hidden patch embeddings are replaced by a learned mask
-    token behind the embedding's own LayerNorm, as in the official Swin. Needs the `hub` extra.
-    Raises ValueError for a name that timm does not know, for an image size that the features do not tile, and
-    for a backbone whose first convolution overlaps: its visible patches would see hidden ones.
-    Source: SimMIM's `simmim.py` (`SwinTransformerForSimMIM`).
-    """
-
-    def __init__(self, name: str, image_size: int | Grid = 224, **options):
-        super().__init__()
-        try:
-            import timm
-        except ImportError as error:
-            raise ImportError("TimmEncoder needs timm; install it with: pip install 'simmim-lab[hub]'") from error
-        if not name.startswith(("swin", "convnext", "vit", "deit", "beit")):
-            raise ValueError(
-                f"TimmEncoder takes a Swin, ConvNeXt or ViT of timm, whose patches can be hidden, not {name!r}"
-            )
-        if not timm.is_model(name):
-            [nearest] = difflib.get_close_matches(name, timm.list_models(), n=1, cutoff=0)
-            raise ValueError(f"timm has no model {name!r}; did you mean {nearest!r}?")
-        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        self.config = {"name": name, "image_size": (height, width), **options}
-        size = {} if name.startswith("convnext") else {"img_size": (height, width)}
-        self.backbone = timm.create_model(
-            name, pretrained=False, checkpoint_path=None, num_classes=0, **size, **options
-        )  # options can name no file to read: they may come from a model.json
-
-        self.dim, self.stride = (self.backbone.feature_info[-1][key] for key in ("num_chs", "reduction"))
-        if height % self.stride or width % self.stride:
-            raise ValueError(f"{name} takes images in multiples of {self.stride} pixels, not {height} x {width}")
-        embedding = self.backbone.stem if hasattr(self.backbone, "stem") else self.backbone.patch_embed
-        convolution = next(module for module in embedding.modules() if isinstance(module, nn.Conv2d))
-        if convolution.kernel_size != convolution.stride:
-            raise ValueError(f"the patches of {name} overlap, so hidden pixels would leak into visible patches")
-        self.patch = convolution.stride[0]
-        self.image_size, self.grid = (height, width), (height // self.patch, width // self.patch)
-        self.mask_token = nn.Parameter(torch.empty(convolution.out_channels))
-        nn.init.trunc_normal_(self.mask_token, std=0.02)
-        self.mask: Mask | None = None
-        embedding.register_forward_hook(self._hide)
-
-    def set_recompute(self, on: bool) -> None:
-        """Compute each block again in the backward pass, instead of keeping what it computed."""
-        self.backbone.set_grad_checkpointing(on)
-
-    def _hide(self, embedding: nn.Module, images: tuple[Images], embedded: Tensor) -> Tensor:
-        """Put the mask token where the mask is; `embedded` is batch-tokens-dim, or with rows and cols."""
-        if self.mask is None:
-            return embedded
-        token = self.mask_token.to(embedded.dtype)
-        if hasattr(self.backbone, "stem"):  # ConvNeXt keeps channels first
-            return torch.where(self.mask[:, None], token[:, None, None], embedded)
-        return torch.where(self.mask.reshape(*embedded.shape[:-1], 1), token, embedded)
-
-    def forward(self, images: Images, mask: Mask | None = None) -> Features:
-        if images.shape[-2:] != self.image_size:
-            raise ValueError(
-                f"this encoder was built for {self.image_size} pixels, not {tuple(images.shape[-2:])}"
-            )
-        if mask is not None:
-            check_mask(mask, len(images), self.grid)
-        self.mask = mask
-        [features] = self.backbone.forward_intermediates(images, indices=1, norm=True, intermediates_only=True)
-        self.mask = None
-        return features

@@ -24,8 +24,7 @@ from jaxtyping import Bool, Float
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-Images = Float[Tensor, "batch 3 height width"]
-Hidden = Bool[Tensor, "batch height width"] | Bool[Tensor, "batch 3 height width"]
+from simmim_lab.shapes import Hidden, Images, check_images
 
 GREY = 0.5  # the fill where an image shows nothing at all
 RIDGE = 0.01  # of LMMSE, relative to the mean variance
@@ -159,10 +158,7 @@ class LMMSE:
 
 def _hidden_values(images: Images, hidden: Hidden) -> Bool[Tensor, "batch 3 height width"]:
     """The mask per value, after a check of the arguments."""
-    if not images.is_floating_point():
-        raise TypeError(f"images must be floats in [0, 1], but their dtype is {images.dtype}: divide by 255")
-    if images.ndim != 4 or images.shape[1] != 3:
-        raise ValueError(f"images must have shape (batch, 3, height, width), but have {tuple(images.shape)}")
+    check_images(images, values=False)  # what is hidden may be anything
     if hidden.dtype != torch.bool:
         raise TypeError(f"the mask must be boolean with True = hidden, but its dtype is {hidden.dtype}")
     batch, _, height, width = images.shape

@@ -9,7 +9,6 @@ A probe trains the head alone, on features as they are: `freeze(model)`, and the
 """
 
 import dataclasses
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import count
@@ -22,26 +21,16 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from simmim_lab.augment import mix, rand_augment, shift
-from simmim_lab.checkpoints import load_model, save_model
-from simmim_lab.encoders import Keep
+from simmim_lab.augment import mixup_cutmix, rand_augment, shift
+from simmim_lab.backbones import ENCODERS, blocks, build, describe
+from simmim_lab.common import check_number
+from simmim_lab.files import load_model, save_model
 from simmim_lab.hardware import Execution, autocast
 from simmim_lab.images import ImageSet, ImageStream
-from simmim_lab.loop import (
-    Batch,
-    Callback,
-    History,
-    Run,
-    Schedule,
-    draw_keep,
-    fit,
-    parameter_groups,
-    step_generator,
-)
-from simmim_lab.simmim import ENCODERS, IMAGENET_MEAN, IMAGENET_STD, describe
-
-Images = Float[Tensor, "batch 3 height width"]
-Labels = Float[Tensor, "batch classes"]  # of each image, one share per class; they add up to 1
+from simmim_lab.loop import Batch, Callback, Run, fit, parameter_groups, step_generator
+from simmim_lab.recipe import History, Schedule
+from simmim_lab.shapes import Images, Labels, Scalar, Tokens, check_images
+from simmim_lab.simmim import IMAGENET_MEAN, IMAGENET_STD
 
 VAL_BATCH = 500
 
@@ -50,7 +39,7 @@ class Classifier(nn.Module):
     """An encoder that sees whole images, its features pooled to one vector, and a linear head.
 
     `pool` says how: "mean" over all features, or "attention", where a learned query decides how much each
-    counts. Images come in with values in [0, 1].
+    counts. Images come in with values in [0, 1]. Raises ValueError for fewer than two classes.
     Source: mean pooling and the norm behind it are SimMIM's (`vision_transformer.py`, `fc_norm`).
     """
 
@@ -58,6 +47,11 @@ class Classifier(nn.Module):
         super().__init__()
         if pool not in ("mean", "attention"):
             raise ValueError(f'pool must be "mean" or "attention", but is {pool!r}')
+        if len(classes) < 2:
+            raise ValueError(
+                f"a classifier needs at least two classes, but got {list(classes)}: put the pictures of each "
+                "class into a folder of its own"
+            )
         self.encoder, self.classes = encoder, tuple(classes)
         self.pool = AttentionPool(encoder.dim) if pool == "attention" else MeanPool()
         self.norm = nn.LayerNorm(encoder.dim, eps=1e-6)
@@ -69,15 +63,15 @@ class Classifier(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
-    def forward(self, images: Images, labels: Labels, keep: Keep | None = None) -> tuple[Tensor, Labels]:
+    def forward(self, images: Images, labels: Labels) -> tuple[Scalar, Labels]:
         """Return the cross-entropy, averaged over the images, and the logits."""
-        logits = self.logits(images, keep)
+        logits = self.logits(images)
         return F.cross_entropy(logits, labels), logits
 
-    def logits(self, images: Images, keep: Keep | None = None) -> Labels:
+    def logits(self, images: Images) -> Labels:
         """One score for each class: the higher, the likelier."""
-        images = (images - self.mean) / self.std
-        features = self.encoder(images) if keep is None else self.encoder(images, None, keep)
+        check_images(images)
+        features = self.encoder((images - self.mean) / self.std)
         tokens = rearrange(features, "batch dim rows cols -> batch (rows cols) dim")
         return self.head(self.norm(self.pool(tokens))).float()
 
@@ -89,23 +83,22 @@ class Classifier(nn.Module):
 
     def save(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `model.json` into `folder`, each whole or not at all."""
-        save_model(Path(folder), self.config, self.state_dict())
+        save_model(folder, self.config, self.state_dict())
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
         """Read a classifier that `save` wrote; FileNotFoundError or ValueError names the file at fault."""
 
-        def build(config: dict[str, Any]) -> Self:
-            encoder = dict(config["encoder"])
-            return cls(ENCODERS[encoder.pop("kind")](**encoder), config["classes"], pool=config["pool"])
+        def built(config: dict[str, Any]) -> Self:
+            return cls(build(ENCODERS, config["encoder"]), config["classes"], pool=config["pool"])
 
-        return load_model(Path(folder), build)
+        return load_model(folder, built)
 
 
 class MeanPool(nn.Module):
     """The mean of all tokens."""
 
-    def forward(self, tokens: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch dim"]:
+    def forward(self, tokens: Tokens) -> Float[Tensor, "batch dim"]:
         return tokens.mean(1)
 
 
@@ -120,7 +113,7 @@ class AttentionPool(nn.Module):
         self.query = nn.Parameter(nn.init.trunc_normal_(torch.empty(dim), std=0.02))
         self.attention = nn.MultiheadAttention(dim, num_heads=max(1, dim // 64), batch_first=True)
 
-    def forward(self, tokens: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch dim"]:
+    def forward(self, tokens: Tokens) -> Float[Tensor, "batch dim"]:
         query = repeat(self.query, "dim -> batch 1 dim", batch=len(tokens))
         return self.attention(query, tokens, tokens, need_weights=False)[0][:, 0]
 
@@ -136,8 +129,9 @@ class FinetuneRecipe(Schedule):
     """How to train a classifier; the defaults suit 32-pixel images.
 
     Each layer learns `layer_decay` times as fast as the one above it. `shift` is how far images are moved, in
-    pixels, `magnitude` how strongly `rand_augment` changes them, from 0 to 10, and `mixed` the share of images
-    that `mix` blends with another one. `smoothing` is the share of each label that goes to all classes alike.
+    pixels, `magnitude` how strongly `rand_augment` changes them, from 0 to 10, and `mixup` the share of images
+    that `mixup_cutmix` blends with another one. `smoothing` is the share of each label that goes to all classes
+    alike.
     Source: SimMIM's fine-tuning configurations, with augmentation as is usual for small images.
     """
 
@@ -150,23 +144,31 @@ class FinetuneRecipe(Schedule):
     layer_decay: float = 0.75
     shift: int = 4
     magnitude: float = 5.0
-    mixed: float = 1.0
+    mixup: float = 1.0
     smoothing: float = 0.1
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_number("layer_decay", self.layer_decay, 0, 1, above=True)
+        check_number("shift", self.shift, 0, integer=True)
+        check_number("magnitude", self.magnitude, 0, 10)
+        check_number("mixup", self.mixup, 0, 1)
+        check_number("smoothing", self.smoothing, 0, 1)
 
     @classmethod
     def probe(cls, **changes) -> Self:
         """For a model whose encoder is frozen: only the head learns, and images are only shifted and mirrored."""
-        plain = {"layer_decay": 1.0, "magnitude": 0.0, "mixed": 0.0, "smoothing": 0.0}
+        plain = {"layer_decay": 1.0, "magnitude": 0.0, "mixup": 0.0, "smoothing": 0.0}
         return cls(**{**plain, "drop_path": 0.0, "ema": 0.0, "weight_decay": 0.0, **changes})
 
 
 def finetune(
     model: Classifier,
-    images: ImageSet | ImageStream,
+    dataset: ImageSet | ImageStream,
     recipe: FinetuneRecipe,
-    engine: Execution = Execution(),
+    execution: Execution = Execution(),
     *,
-    val: ImageSet | None = None,
+    val: ImageSet | ImageStream | None = None,
     run_dir: str | Path | None = None,
     callbacks: Iterable[Callback] = (),
     progress: bool = True,
@@ -176,22 +178,22 @@ def finetune(
     The validation loss is the cross-entropy on the images of `val`, which are not changed in any way.
     Raises ValueError if the images have other classes than the model.
     """
-    if images.classes != model.classes:
-        raise ValueError(f"the model tells {model.classes} apart, but the images have {images.classes}")
+    for images in (dataset, val) if val is not None else (dataset,):
+        if images.classes != model.classes:
+            raise ValueError(f"the model tells {model.classes} apart, but the images have {images.classes}")
     device = model.mean.device
-    images = images.to(device)
+    dataset = dataset.to(device)
 
     def batches(first: int, share: slice) -> Iterator[tuple[Batch, Tensor]]:
-        generators = (step_generator(recipe.seed, step, 0, images.draws_on) for step in count(first))
+        generators = (step_generator(recipe.seed, step, 0, dataset.draws_on) for step in count(first))
         options = {"crop_scale": recipe.crop_scale, "flip": recipe.flip}
-        for step, batch in enumerate(images.labelled_batches(recipe.batch_size, generators, **options), first):
+        for step, batch in enumerate(dataset.labelled_batches(recipe.batch_size, generators, **options), first):
             generator = step_generator(recipe.seed, step, 1, device)
-            pictures, labels = augmented(*batch, recipe, generator, classes=len(model.classes))
-            keep = draw_keep(model.encoder, recipe, generator, share)
-            yield (pictures[share], labels[share], *keep), labels.sum()
+            images, labels = augmented(*batch, recipe, generator, classes=len(model.classes))
+            yield (images[share], labels[share]), labels.sum()
 
     groups = partial(layer_groups, layer_decay=recipe.layer_decay)
-    run = Run(model, recipe, engine, groups, images.fingerprint(), run_dir)
+    run = Run(model, recipe, execution, groups, dataset.fingerprint(), run_dir)
     validation = list(labelled(val, device)) if val is not None else []
     return fit(run, batches, validation, callbacks=callbacks, title="fine-tuning", progress=progress)
 
@@ -205,38 +207,42 @@ def augmented(
         images = shift(images, generator, recipe.shift)
     if recipe.magnitude:
         images = rand_augment(images, generator, magnitude=recipe.magnitude)
-    if recipe.mixed:
-        images, shares = mix(images, shares, generator, share=recipe.mixed)
+    if recipe.mixup:
+        images, shares = mixup_cutmix(images, shares, generator, share=recipe.mixup)
     return images, shares
 
 
 def layer_groups(model: Classifier, weight_decay: float, *, layer_decay: float) -> list[dict[str, Any]]:
     """Groups for the optimizer in which the lower layers of the encoder learn more slowly.
 
-    The embedding is layer 0, block i is layer i + 1, and all that comes after the blocks is one more; the biases
-    that all blocks share belong to the last. Layer l learns layer_decay ** (last - l) times as fast as the last.
+    What comes before the first block is layer 0, block i with all between it and the next is layer i + 1, and what
+    comes after the blocks is one more; the biases that all blocks share belong to the last. Layer l learns
+    layer_decay ** (last - l) times as fast as the last.
     Source: BEiT's `optim_factory.py`, which SimMIM's fine-tuning follows.
     """
-    last = len(getattr(model.encoder, "blocks", ())) + 1
+    found = {id(block): number for number, block in enumerate(blocks(model.encoder), 1)}
+    last = len(found) + 1
+    layers, layer = {}, 0
+    for name, module in model.encoder.named_modules():  # in the order in which they were made
+        layer = found.get(id(module), layer)
+        prefix = f"encoder.{name}." if name else "encoder."
+        layers |= {prefix + own: layer for own, _ in module.named_parameters(recurse=False)}
+    above = ("encoder.norm.", "encoder.backbone.norm.", "encoder.relative.")
 
     def lr_scale(name: str) -> float:
-        block = re.match(r"encoder\.blocks\.(\d+)\.", name)
-        if block:
-            return layer_decay ** (last - 1 - int(block[1]))
-        above = not name.startswith("encoder.") or name.startswith(("encoder.norm", "encoder.relative"))
-        return 1.0 if above else layer_decay**last
+        return 1.0 if name.startswith(above) else layer_decay ** (last - layers.get(name, last))
 
     return parameter_groups(model, weight_decay, lr_scale)
 
 
-def labelled(images: ImageSet, device: torch.device) -> Iterator[Batch]:
+def labelled(images: ImageSet | ImageStream, device: torch.device) -> Iterator[Batch]:
     """All images of a set in order, as they are, in batches with their labels."""
-    for pixels, labels in zip(images.pixels.split(VAL_BATCH), images.labels.split(VAL_BATCH), strict=True):
-        yield pixels.to(device).float() / 255, F.one_hot(labels.to(device), len(images.classes)).float()
+    for batch, labels in images.in_order(VAL_BATCH):
+        yield batch.to(device), F.one_hot(labels.to(device), len(images.classes)).float()
 
 
 @torch.no_grad()
-def accuracy(model: Classifier, images: ImageSet) -> float:
+def accuracy(model: Classifier, images: ImageSet | ImageStream) -> float:
     """The share of the images that the model assigns to the right class, from 0 to 1."""
     device = model.mean.device
     training = model.training

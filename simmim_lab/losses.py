@@ -6,13 +6,9 @@ batch. The small constant is the official code's: it makes the loss of an empty 
 
 import torch.nn.functional as F
 from einops import rearrange, repeat
-from jaxtyping import Float
-from torch import Tensor
 
-from simmim_lab.masking import Mask, to_pixels
-
-Images = Float[Tensor, "batch channels height width"]
-Scalar = Float[Tensor, ""]
+from simmim_lab.masking import to_pixels
+from simmim_lab.shapes import Images, Mask, Scalar
 
 
 def masked_mse(prediction: Images, target: Images, mask: Mask) -> Scalar:

@@ -1,4 +1,4 @@
-"""The tensors that the course passes around: what their axes mean, and a check where images enter (all lessons)."""
+"""The tensors of the course: what their axes mean, and a check where images enter (all lessons)."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,21 +16,22 @@ Scalar = Float[Tensor, ""]
 SLACK = 1e-3  # interpolation may leave [0, 1] by a rounding
 
 
-def check_images(images: Tensor) -> None:
+def check_images(images: Tensor, *, values: bool = True) -> None:
     """Raise TypeError or ValueError unless `images` are floats in [0, 1] of shape (batch, 3, height, width).
 
-    The values are only looked at on the CPU: on a GPU the host would have to wait for them, in every step.
+    With `values=False` only the form counts. Values are only looked at on the CPU: on a GPU the host would have to
+    wait for them, in every step.
     """
     if not isinstance(images, Tensor) or not images.is_floating_point():
         found = f"their dtype is {images.dtype}" if isinstance(images, Tensor) else f"got {type(images).__name__}"
-        raise TypeError(f"images must be a float tensor with values in [0, 1], but {found}: divide bytes by 255")
+        raise TypeError(f"images must be a float tensor with values in [0, 1], but {found}: divide by 255")
     if images.ndim != 4 or images.shape[1] != 3:
         raise ValueError(f"images must have shape (batch, 3, height, width), but have {tuple(images.shape)}")
-    if images.device.type != "cpu" or torch.compiler.is_compiling() or not images.numel():
+    if not values or images.device.type != "cpu" or torch.compiler.is_compiling() or not images.numel():
         return
     low, high = (bound.item() for bound in images.detach().aminmax())
-    if not (-SLACK <= low and high <= 1 + SLACK):  # also if they are not a number
+    if not (low >= -SLACK and high <= 1 + SLACK):  # also if they are not a number
         raise ValueError(
-            f"images must lie in [0, 1], but reach from {low:.3g} to {high:.3g}: divide bytes by 255, and leave "
+            f"images must lie in [0, 1], but reach from {low:.3g} to {high:.3g}: divide by 255, and leave "
             "the normalisation to the model"
         )

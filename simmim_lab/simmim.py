@@ -1,25 +1,19 @@
 """SimMIM: hide patches, encode, decode, and compare on what was hidden (lessons 02 to 04)."""
 
-import copy
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
-from simmim_lab.checkpoints import load_model, save_model
+from simmim_lab.backbones import ENCODERS, build, describe
 from simmim_lab.common import choose
-from simmim_lab.decoders import DeconvDecoder, LinearDecoder, TransformerDecoder
-from simmim_lab.encoders import ConvEncoder, Keep, TimmEncoder, ViTEncoder
+from simmim_lab.decoders import DECODERS
+from simmim_lab.files import load_model, save_model
 from simmim_lab.losses import LOSSES, normalize_patches
-from simmim_lab.masking import Grid, Mask, to_pixels
+from simmim_lab.masking import to_pixels
+from simmim_lab.shapes import Grid, Images, Mask, Scalar, check_images
 
-Images = Float[Tensor, "batch 3 height width"]
-
-ENCODERS = {"conv": ConvEncoder, "vit": ViTEncoder, "timm": TimmEncoder}
-DECODERS = {"linear": LinearDecoder, "deconv": DeconvDecoder, "transformer": TransformerDecoder}
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -80,11 +74,9 @@ class SimMIM(nn.Module):
 
     @classmethod
     def _build(cls, config: dict[str, Any]) -> Self:
-        config = copy.deepcopy(config)
-        encoder, decoder = config.pop("encoder"), config.pop("decoder")
-        encoder = ENCODERS[encoder.pop("kind")](**encoder)
-        decoder = DECODERS[decoder.pop("kind")](encoder.dim, encoder.stride, **decoder)
-        return cls(encoder, decoder, **config)
+        encoder = build(ENCODERS, config["encoder"])
+        decoder = build(DECODERS, config["decoder"], encoder.dim, encoder.stride)
+        return cls(encoder, decoder, **{key: config[key] for key in config.keys() - {"encoder", "decoder"}})
 
     @property
     def patch(self) -> int:
@@ -98,19 +90,11 @@ class SimMIM(nn.Module):
             raise ValueError(f"patches of {self.patch} pixels do not tile images of {height} x {width} pixels")
         return height // self.patch, width // self.patch
 
-    def forward(self, images: Images, mask: Mask, keep: Keep | None = None) -> tuple[Float[Tensor, ""], Images]:
-        """Return the loss on the hidden pixels and the prediction for all pixels, in normalised colours.
-
-        `keep` is for encoders with `drop_path`.
-        """
-        if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
-            raise ValueError(
-                "images must be float in [0, 1] with shape (batch, 3, height, width), "
-                f"but are {images.dtype} with shape {tuple(images.shape)}"
-            )
+    def forward(self, images: Images, mask: Mask) -> tuple[Scalar, Images]:
+        """Return the loss on the hidden pixels and the prediction for all pixels, in normalised colours."""
+        check_images(images)
         images = (images - self.mean) / self.std
-        features = self.encoder(images, mask) if keep is None else self.encoder(images, mask, keep)
-        prediction = self.decoder(features).float()
+        prediction = self.decoder(self.encoder(images, mask)).float()
         target = images if self.normalize_patch is None else normalize_patches(images, self.normalize_patch)[0]
         return LOSSES[self.loss](prediction, target, mask), prediction
 
@@ -143,7 +127,7 @@ class SimMIM(nn.Module):
 
     def save(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `model.json` into `folder`, each whole or not at all."""
-        save_model(Path(folder), self.config, self.state_dict())
+        save_model(folder, self.config, self.state_dict())
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -151,15 +135,4 @@ class SimMIM(nn.Module):
 
         Raises FileNotFoundError or ValueError that names the file at fault.
         """
-        return load_model(Path(folder), cls._build)
-
-
-def describe(part: nn.Module, kinds: Mapping[str, type[nn.Module]]) -> dict[str, Any]:
-    """The kind of an encoder or decoder and how it was built; TypeError if it is not one of `kinds`."""
-    kind = next((kind for kind, cls in kinds.items() if type(part) is cls), None)
-    if kind is None:
-        raise TypeError(
-            f"cannot describe {type(part).__name__}, which is not one of the course's {', '.join(kinds)}; "
-            "keep its weights with safetensors.torch.save_model"
-        )
-    return {"kind": kind, **part.config}
+        return load_model(folder, cls._build)

@@ -26,11 +26,12 @@ from simmim_lab.budget import synchronize
 from simmim_lab.hardware import autocast, compiled
 from simmim_lab.images import ImageSet
 from simmim_lab.loop import READ_EVERY, step_generator
-from simmim_lab.masking import Grid, Mask, random_mask
-from simmim_lab.simmim import Images, SimMIM
+from simmim_lab.masking import random_mask
+from simmim_lab.shapes import Grid, Images, Mask
+from simmim_lab.simmim import SimMIM
 
 RUNGS = ("one by one", "in batches", "no waiting", "attention", "16 bits", "fused AdamW", "compiled")
-RATIO, CELL = 0.6, 2  # of the masks: the share that is hidden, and patches along a cell
+RATIO, CELL_PATCHES = 0.6, 2  # of the masks: the share that is hidden, and patches along a cell
 WARM_UP, TURNS = 3, 3  # steps that do not count; how often the others are timed
 
 
@@ -63,10 +64,10 @@ class OneByOne(Dataset):
 
 def one_mask(grid: Grid) -> np.ndarray:
     """A random mask for one image, from a permutation of its cells."""
-    rows, cols = (side // CELL for side in grid)
+    rows, cols = (side // CELL_PATCHES for side in grid)
     mask = np.zeros(rows * cols, dtype=bool)
     mask[np.random.permutation(rows * cols)[: int(np.ceil(rows * cols * RATIO))]] = True
-    return mask.reshape(rows, cols).repeat(CELL, axis=0).repeat(CELL, axis=1)
+    return mask.reshape(rows, cols).repeat(CELL_PATCHES, axis=0).repeat(CELL_PATCHES, axis=1)
 
 
 def climb(
@@ -119,7 +120,7 @@ def resident(images: ImageSet, batch_size: int, grid: Grid, device: torch.device
     while True:
         generator = step_generator(0, step, 0, device)
         batch = images.batch(batch_size, generator)
-        yield batch, random_mask(batch_size, grid, RATIO, CELL, generator=generator)
+        yield batch, random_mask(batch_size, grid, RATIO, CELL_PATCHES, generator=generator)
         step += 1
 
 

@@ -11,29 +11,16 @@ from pathlib import Path
 from typing import Self
 
 import torch
-from jaxtyping import Float
 from torch import Generator, Tensor
 
-from simmim_lab.common import choose
-from simmim_lab.encoders import ViTEncoder
+from simmim_lab.common import check_number, choose
 from simmim_lab.hardware import Execution
 from simmim_lab.images import ImageSet, ImageStream
-from simmim_lab.loop import (
-    Batch,
-    Callback,
-    History,
-    Run,
-    Schedule,
-    draw_keep,
-    fit,
-    parameter_groups,
-    step_generator,
-    train_step,
-)
-from simmim_lab.masking import STRATEGIES, Mask
+from simmim_lab.loop import Batch, Callback, Run, fit, parameter_groups, step_generator, train_step
+from simmim_lab.masking import STRATEGIES
+from simmim_lab.recipe import History, Schedule
+from simmim_lab.shapes import Images, Mask
 from simmim_lab.simmim import SimMIM
-
-Images = Float[Tensor, "batch 3 height width"]
 
 VAL_IMAGES = 256
 
@@ -52,10 +39,8 @@ class Recipe(Schedule):
 
     def __post_init__(self):
         super().__post_init__()
-        if not self.mask_size > 0:
-            raise ValueError(f"mask_size must be above 0, but is {self.mask_size}")
-        if not 0 <= self.mask_ratio <= 1:
-            raise ValueError(f"mask_ratio must lie between 0 and 1, but is {self.mask_ratio}")
+        check_number("mask_size", self.mask_size, 1, integer=True)
+        check_number("mask_ratio", self.mask_ratio, 0, 1)
         choose(self.mask, STRATEGIES, "mask")
 
     @classmethod
@@ -79,9 +64,9 @@ RECIPES = {
 
 def pretrain(
     model: SimMIM,
-    images: ImageSet | ImageStream,
+    dataset: ImageSet | ImageStream,
     recipe: Recipe,
-    engine: Execution = Execution(),
+    execution: Execution = Execution(),
     *,
     val: ImageSet | ImageStream | None = None,
     run_dir: str | Path | None = None,
@@ -100,19 +85,16 @@ def pretrain(
     when a GPU's memory is too small, and KeyboardInterrupt after saving.
     """
     device = model.mean.device
-    images = images.to(device)
-    if recipe.drop_path and not isinstance(model.encoder, ViTEncoder):
-        raise ValueError(f"drop_path needs a ViTEncoder, not {type(model.encoder).__name__}: set it to 0")
+    dataset = dataset.to(device)
 
     def batches(first: int, share: slice) -> Iterator[tuple[Batch, Tensor]]:
-        generators = (step_generator(recipe.seed, step, 0, images.draws_on) for step in count(first))
+        generators = (step_generator(recipe.seed, step, 0, dataset.draws_on) for step in count(first))
         augmentation = {"crop_scale": recipe.crop_scale, "flip": recipe.flip, "share": share}
-        drawn = images.batches(recipe.batch_size, generators, **augmentation)
-        for step, batch in enumerate(drawn, first):
+        drawn = dataset.batches(recipe.batch_size, generators, **augmentation)
+        for step, images in enumerate(drawn, first):
             generator = step_generator(recipe.seed, step, 1, device)
-            mask = draw_mask(model, batch, recipe, generator, batch_size=recipe.batch_size)
-            keep = draw_keep(model.encoder, recipe, generator, share)
-            yield (batch, mask[share], *keep), mask.sum()
+            mask = draw_mask(model, images, recipe, generator, batch_size=recipe.batch_size)
+            yield (images, mask[share]), mask.sum()
 
     validation = []
     if val is not None:
@@ -120,7 +102,7 @@ def pretrain(
         mask = draw_mask(model, shown, recipe, step_generator(recipe.seed, 0, 2, device))  # the same each time
         validation = list(zip(shown.split(recipe.batch_size), mask.split(recipe.batch_size), strict=True))
 
-    run = Run(model, recipe, engine, parameter_groups, images.fingerprint(), run_dir)
+    run = Run(model, recipe, execution, parameter_groups, dataset.fingerprint(), run_dir)
     return fit(run, batches, validation, callbacks=callbacks, title="pre-training", progress=progress)
 
 
@@ -138,7 +120,7 @@ def draw_mask(
     return strategy(batch_size or len(images), model.grid(images), recipe.mask_ratio, cell, generator=generator)
 
 
-def pick_threads(model: SimMIM, images: ImageSet | ImageStream, recipe: Recipe, steps: int = 5) -> int:
+def pick_threads(model: SimMIM, dataset: ImageSet | ImageStream, recipe: Recipe, steps: int = 5) -> int:
     """Time a few steps of a copy of `model` with one CPU thread and with all; keep the faster and return it.
 
     Two threads on two busy cores can be ten times slower than one.
@@ -147,15 +129,15 @@ def pick_threads(model: SimMIM, images: ImageSet | ImageStream, recipe: Recipe, 
         return torch.get_num_threads()
     copied = copy.deepcopy(model)
     optimizer = torch.optim.AdamW(copied.parameters(), fused=True)
-    batch = images.batch(recipe.batch_size, step_generator(0, 0, 0))
-    mask = draw_mask(copied, batch, recipe, step_generator(0, 0, 1))
+    images = dataset.batch(recipe.batch_size, step_generator(0, 0, 0))
+    mask = draw_mask(copied, images, recipe, step_generator(0, 0, 1))
     fastest, best = math.inf, 1
     for threads in sorted({1, os.cpu_count() or 1}):
         torch.set_num_threads(threads)
         seconds = 0.0
         for step in range(steps + 1):
             start = time.perf_counter()
-            train_step(copied, optimizer, (batch, mask), lr=recipe.lr, clip=recipe.clip)
+            train_step(copied, optimizer, (images, mask), lr=recipe.lr, clip=recipe.clip)
             seconds += time.perf_counter() - start if step else 0  # the first step also warms up
             if seconds > fastest:
                 break

@@ -11,10 +11,9 @@ from safetensors.torch import load_file
 from test_training import tiny
 
 from simmim_lab import distributed
-from simmim_lab.checkpoints import load_checkpoint
+from simmim_lab.checkpoints import CHECKPOINT, load_checkpoint
 from simmim_lab.hardware import Execution
 from simmim_lab.images import ImageSet
-from simmim_lab.loop import CHECKPOINT
 from simmim_lab.training import Recipe, pretrain
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +29,7 @@ from simmim_lab.training import Recipe, pretrain
 def die(step, model, history):
     if distributed.rank() == 1 and step >= 50:
         raise RuntimeError("a GPU fell off the bus")
-with distributed.joined():
+with distributed.process_group():
     recipe = Recipe(**json.loads(sys.argv[2]))
     callbacks = [die] if "die" in sys.argv else []
     options = {"val": noise(), "run_dir": sys.argv[1], "callbacks": callbacks, "progress": False}
@@ -99,10 +98,18 @@ def test_seconds_and_odd_batches_are_refused(monkeypatch):
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
     with pytest.raises(ValueError, match="need a length in steps"):
         pretrain(tiny(), noise(), Recipe(seconds=1))
-    with pytest.raises(ValueError, match="batch_size 15 is not a multiple of 2 processes x 1 parts"):
+    with pytest.raises(ValueError, match="batch_size 15 is not a multiple of 2 processes x 1 accumulation_steps"):
         pretrain(tiny(), noise(), Recipe(steps=1, batch_size=15))
 
 
 def test_parts_add_up_to_the_whole(alone, tmp_path):
-    pretrain(tiny(), noise(), Recipe(**RECIPE), Execution(parts=4), val=noise(), run_dir=tmp_path, progress=False)
+    pretrain(
+        tiny(),
+        noise(),
+        Recipe(**RECIPE),
+        Execution(accumulation_steps=4),
+        val=noise(),
+        run_dir=tmp_path,
+        progress=False,
+    )
     assert_same_run(tmp_path, alone)

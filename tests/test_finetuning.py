@@ -16,7 +16,7 @@ from simmim_lab.finetuning import (
 from simmim_lab.images import ImageSet
 
 CLASSES = ("red", "green", "blue")
-PLAIN = {"batch_size": 32, "magnitude": 0.0, "mixed": 0.0, "lr": 3e-3, "ema": 0.9}
+PLAIN = {"batch_size": 32, "magnitude": 0.0, "mixup": 0.0, "lr": 3e-3, "ema": 0.9}
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_layer_decay_reaches_the_optimizer(colours):
 
 def test_labels_are_smoothed_and_add_up_to_1():
     images, labels = torch.rand(64, 3, 16, 16), torch.arange(64) % 3
-    recipe = FinetuneRecipe(steps=1, smoothing=0.3, mixed=0.0, magnitude=0.0, shift=0)
+    recipe = FinetuneRecipe(steps=1, smoothing=0.3, mixup=0.0, magnitude=0.0, shift=0)
     pictures, shares = augmented(images, labels, recipe, torch.Generator().manual_seed(0), classes=3)
     assert torch.equal(pictures, images)
     torch.testing.assert_close(shares[0], torch.tensor([0.8, 0.1, 0.1]))
@@ -115,7 +115,10 @@ def test_labels_are_smoothed_and_add_up_to_1():
 
 
 def test_what_does_not_fit_together_is_refused(colours):
-    with pytest.raises(ValueError, match=r"tells \('cat',\) apart, but the images have \('red'"):
-        finetune(Classifier(ConvEncoder(), ["cat"]), colours, FinetuneRecipe(steps=1))
+    with pytest.raises(ValueError, match=r"tells \('cat', 'dog'\) apart, but the images have \('red'"):
+        finetune(Classifier(ConvEncoder(), ["cat", "dog"]), colours, FinetuneRecipe(steps=1))
+    for classes in ((), ["cat"]):
+        with pytest.raises(ValueError, match="at least two classes"):
+            Classifier(ConvEncoder(), classes)
     with pytest.raises(ValueError, match='pool must be "mean" or "attention", but is \'max\''):
         Classifier(ConvEncoder(), CLASSES, pool="max")

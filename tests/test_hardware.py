@@ -1,19 +1,24 @@
-"""The engine: it finds the right device and precision, and it changes speed and memory but not what is learned."""
+"""How a training runs: on the right device, in the right precision, and whatever the setting to the same result."""
 
+import dataclasses
 import functools
+import math
 import time
 import weakref
+from functools import partial
 
 import pytest
 import torch
 from test_training import assert_same, tiny, weights
 
 from simmim_lab import hardware, loop
+from simmim_lab.backbones import TimmEncoder
 from simmim_lab.budget import activation_bytes
 from simmim_lab.checkpoints import restore, training_state
-from simmim_lab.decoders import DeconvDecoder
-from simmim_lab.encoders import ConvEncoder, ViTEncoder, drop_path
-from simmim_lab.hardware import Execution, best_device, precision
+from simmim_lab.decoders import DeconvDecoder, LinearDecoder
+from simmim_lab.drop_path import DropPath
+from simmim_lab.encoders import ConvEncoder, ViTEncoder
+from simmim_lab.hardware import Execution, activation_checkpointing, best_device, precision
 from simmim_lab.simmim import SimMIM
 from simmim_lab.training import Recipe, draw_mask, pretrain
 
@@ -78,26 +83,24 @@ def test_a_compiler_that_fails_is_named_and_training_goes_on_without(images, pla
 
 
 def test_recomputing_trains_the_same_with_less_memory(images, plain):
-    model, history = run(images, Execution(recompute=True))
+    model, history = run(images, Execution(activation_checkpointing=True))
     assert history.loss == plain[1].loss
     assert_same(weights(model), weights(plain[0]))
     pictures = images.take(8)
     mask = draw_mask(model, pictures, Recipe(steps=1), torch.Generator().manual_seed(0))
-    less = activation_bytes(model, pictures, mask)
-    model.encoder.set_recompute(False)
+    with activation_checkpointing(model):
+        less = activation_bytes(model, pictures, mask)
     assert less < 0.6 * activation_bytes(model, pictures, mask)
 
 
-def test_a_network_that_cannot_recompute_or_drop_paths_is_named(images):
+def test_settings_that_do_not_fit_are_named(images):
     model = SimMIM(ConvEncoder(), DeconvDecoder(32, 4))
-    with pytest.raises(ValueError, match="ConvEncoder is too small to recompute"):
-        pretrain(model, images, Recipe(steps=1, mask_size=4), Execution(recompute=True))
-    with pytest.raises(ValueError, match="drop_path needs a ViTEncoder, not ConvEncoder"):
-        pretrain(model, images, Recipe(steps=1, mask_size=4, drop_path=0.1))
-    with pytest.raises(ValueError, match="parts must be at least 1, but is 0"):
-        Execution(parts=0)
-    with pytest.raises(ValueError, match="batch_size 16 is not a multiple of 1 processes x 3 parts"):
-        run(images, Execution(parts=3))
+    with pytest.raises(ValueError, match="activation_checkpointing needs a model with blocks"):
+        pretrain(model, images, Recipe(steps=1, mask_size=4), Execution(activation_checkpointing=True))
+    with pytest.raises(ValueError, match="accumulation_steps must be a whole number at least 1, but is 0"):
+        Execution(accumulation_steps=0)
+    with pytest.raises(ValueError, match="batch_size 16 is not a multiple of 1 processes x 3 accumulation_steps"):
+        run(images, Execution(accumulation_steps=3))
 
 
 def test_the_average_follows_the_weights(images, monkeypatch):
@@ -112,13 +115,13 @@ def test_the_average_follows_the_weights(images, monkeypatch):
     monkeypatch.setattr(loop, "train_step", watched)
     model, _ = run(images, steps=5, ema=0.25)
     average = weights(tiny())
-    for kept, after in zip((0.1, 2 / 11, 0.25, 0.25, 0.25), steps, strict=True):  # it soon forgets the start
+    for kept, after in zip((0, 2 / 11, 0.25, 0.25, 0.25), steps, strict=True):  # it soon forgets the start
         average = {name: kept * average[name] + (1 - kept) * after[name] for name in average}
     for name, tensor in weights(model).items():
         torch.testing.assert_close(tensor, average[name])
 
 
-def test_an_interrupted_run_goes_on_with_another_engine_and_ends_the_same(images, plain, tmp_path):
+def test_an_interrupted_run_goes_on_with_another_execution_and_ends_the_same(images, plain, tmp_path):
     def unplug(step, model, history):
         if step == 10:
             raise OSError("no power")
@@ -128,7 +131,7 @@ def test_an_interrupted_run_goes_on_with_another_engine_and_ends_the_same(images
         pretrain(tiny(), images, recipe, run_dir=tmp_path, callbacks=[unplug], progress=False)
     model, seen = tiny(), []
     options = {"run_dir": tmp_path, "callbacks": [lambda step, *_: seen.append(step)], "progress": False}
-    pretrain(model, images, recipe, Execution(recompute=True), **options)
+    pretrain(model, images, recipe, Execution(activation_checkpointing=True), **options)
     assert seen[0] == 10
     assert_same(weights(model), weights(plain[0]))
     assert_same(weights(SimMIM.load(tmp_path)), weights(plain[0]))
@@ -146,11 +149,11 @@ def test_too_little_memory_says_how_many_images_fit(images, monkeypatch):
     state = 16 * sum(p.numel() for p in model.parameters())
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: ((state + 20.5 * each) / hardware.USABLE, 8e9))
     with pytest.raises(
-        MemoryError, match=r"64 images at a time do not fit .* about (19|20|21) fit\. .* in 4 parts"
+        MemoryError, match=r"64 images at a time do not fit .* about (19|20|21) fit\. .*accumulation_steps=4"
     ):
         pretrain(tiny(), images, Recipe(steps=1, batch_size=64), progress=False)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (state, 8e9))
-    with pytest.raises(MemoryError, match=r"not even one image fits\. Take a smaller model, or recompute"):
+    with pytest.raises(MemoryError, match=r"not even one image fits\. .*, or activation_checkpointing"):
         pretrain(tiny(), images, Recipe(steps=1, batch_size=64), progress=False)
 
 
@@ -207,16 +210,44 @@ def test_compiling_is_no_training(images, monkeypatch):
 
 
 def test_a_dropped_branch_is_left_out_and_the_mean_stays(images):
-    keep = drop_path(20_000, 5, 0.4, torch.Generator().manual_seed(0))
-    assert keep.shape == (20_000, 5, 2)
-    torch.testing.assert_close(keep.mean(0), torch.ones(5, 2), rtol=0, atol=0.03)
-    assert (keep[:, 0] == 1).all()
-    torch.testing.assert_close(keep[:, 4].unique(), torch.tensor([0, 1 / 0.6]))
-    shares = (keep == 0).float().mean((0, 2))
-    torch.testing.assert_close(shares, torch.tensor([0, 0.1, 0.2, 0.3, 0.4]), rtol=0, atol=0.02)
+    keep = DropPath(ViTEncoder(16, 4, 32, depth=5, heads=2), 0.4).draw(20_000, torch.Generator().manual_seed(0))
+    assert keep.shape == (20_000, 10)  # two branches in each block
+    torch.testing.assert_close(keep.mean(0), torch.ones(10), rtol=0, atol=0.03)
+    assert (keep[:, :2] == 1).all()
+    torch.testing.assert_close(keep[:, 9].unique(), torch.tensor([0, 1 / 0.6]))
+    shares = (keep == 0).float().mean(0)
+    torch.testing.assert_close(shares, torch.arange(10) // 2 / 10, rtol=0, atol=0.02)
 
     encoder, pictures = ViTEncoder(16, 4, 32, depth=2, heads=2), images.take(3)
-    whole, half = encoder(pictures), encoder(pictures, None, torch.tensor([[[1.0, 1], [0, 0]]] * 3))
+    whole, drop_path = encoder(pictures), DropPath(encoder, 0.5)
+    drop_path.keep = torch.tensor([[1.0, 1, 0, 0]] * 3)
+    half = encoder(pictures)
+    drop_path.remove()
+    torch.testing.assert_close(encoder(pictures), whole)
     encoder.blocks = encoder.blocks[:1]
     torch.testing.assert_close(half, encoder(pictures))
     assert not torch.allclose(whole, half)
+
+
+@pytest.mark.parametrize(
+    ("make", "branches"),
+    [
+        (ConvEncoder, 0),
+        (partial(TimmEncoder, "swin_tiny_patch4_window7_224", 32, window_size=4), 24),
+        (partial(TimmEncoder, "convnext_atto", 32), 12),
+        (partial(TimmEncoder, "vit_tiny_patch16_224", 32), 24),
+    ],
+)
+def test_every_encoder_trains_with_all_settings_and_is_left_as_it_was(images, make, branches):
+    encoder = make()
+    names = list(encoder.state_dict())
+    assert len(DropPath(encoder, 0.1).rates) == branches
+    model = SimMIM(encoder, LinearDecoder(encoder.dim, encoder.stride))
+    how = Execution(accumulation_steps=2, activation_checkpointing=branches > 0)
+    pixels = images.pixels[:8].repeat_interleave(2, 2).repeat_interleave(2, 3)
+    small = dataclasses.replace(images, pixels=pixels, labels=images.labels[:8])
+    recipe = Recipe(steps=1, batch_size=4, mask_size=16, drop_path=0.1, ema=0.9)
+    history = pretrain(model, small, recipe, how, progress=False)
+    assert math.isfinite(history.loss[0])
+    assert list(encoder.state_dict()) == names
+    assert not any("Checkpoint" in type(module).__name__ for module in encoder.modules())

@@ -124,7 +124,9 @@ def borders(masks: torch.Tensor) -> float:
     return sum(masks.diff(dim=axis).float().sum().item() for axis in (1, 2)) / len(masks)
 
 
-@pytest.mark.parametrize(("rows", "cols", "ratio"), [(8, 8, 0.6), (14, 14, 0.4), (14, 14, 0.6), (14, 14, 0.75), (8, 12, 0.5)])
+@pytest.mark.parametrize(
+    ("rows", "cols", "ratio"), [(8, 8, 0.6), (14, 14, 0.4), (14, 14, 0.6), (14, 14, 0.75), (8, 12, 0.5)]
+)
 def test_block_masks_look_like_those_of_beit(rows, cols, ratio):
     """Drawn at once, they come close to its distribution; masks of another kind differ by a third and more."""
     rng = random.Random(0)

@@ -2,6 +2,7 @@ import json
 import math
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from simmim_lab.backbones import TimmEncoder
 from simmim_lab.decoders import DeconvDecoder, LinearDecoder, TransformerDecoder
-from simmim_lab.encoders import ConvEncoder, RelativePositionBias, TimmEncoder, ViTEncoder
+from simmim_lab.encoders import ConvEncoder, RelativePositionBias, ViTEncoder
 from simmim_lab.losses import LOSSES, masked_l1, masked_mse, normalize_patches
 from simmim_lab.masking import random_mask, to_pixels
 from simmim_lab.simmim import PRESETS, SimMIM
@@ -415,7 +417,14 @@ def test_an_unknown_preset_suggests_the_nearest(name):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (torch.zeros(2, 3, 32, 32, dtype=torch.uint8), r"float in \[0, 1\].*torch.uint8"),
+        (
+            torch.zeros(2, 3, 32, 32, dtype=torch.uint8),
+            r"a float tensor .*torch.uint8: divide by 255$",
+        ),
+        (torch.rand(2, 3, 32, 32) * 255, r"lie in \[0, 1\], but reach from .* to 25"),
+        (torch.randn(2, 3, 32, 32), "leave the normalisation to the model"),
+        (torch.full((2, 3, 32, 32), math.nan), "lie in .* from nan to nan"),
+        (np.zeros((2, 3, 32, 32)), "ndarray"),
         (torch.zeros(3, 32, 32), r"\(batch, 3, height, width\).*\(3, 32, 32\)$"),
         (torch.zeros(2, 1, 32, 32), r"\(2, 1, 32, 32\)$"),
         (torch.zeros(2, 3, 32, 48), r"built for \(32, 32\) pixels, not \(32, 48\)$"),
@@ -423,7 +432,7 @@ def test_an_unknown_preset_suggests_the_nearest(name):
     ],
 )
 def test_wrong_images_are_refused(images, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         SimMIM.preset("vit_nano")(images, random_mask(2, (8, 8)))
 
 
@@ -551,11 +560,11 @@ def test_load_reads_no_other_file(saved, option):
 def test_a_save_that_fails_leaves_the_old_model(saved, monkeypatch):
     before = {path.name: path.read_bytes() for path in saved.iterdir()}
 
-    def full_disk(tensors, path):
+    def full_disk(tensors, path, header):
         path.write_bytes(b"half")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("simmim_lab.checkpoints.save_file", full_disk)
+    monkeypatch.setattr("simmim_lab.files.save_file", full_disk)
     with pytest.raises(OSError, match="No space left"):
         SimMIM.preset("article_cnn").save(saved)
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before

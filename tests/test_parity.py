@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from simmim_lab.backbones import TimmEncoder, ViTEncoder
 from simmim_lab.decoders import LinearDecoder
-from simmim_lab.encoders import TimmEncoder, ViTEncoder
 from simmim_lab.masking import random_mask
 from simmim_lab.simmim import SimMIM
 

@@ -18,7 +18,8 @@ from torch.amp import GradScaler
 from simmim_lab import training
 from simmim_lab.decoders import LinearDecoder
 from simmim_lab.encoders import ViTEncoder
-from simmim_lab.loop import History, parameter_groups, step_generator, train_step
+from simmim_lab.loop import parameter_groups, step_generator, train_step
+from simmim_lab.recipe import History
 from simmim_lab.simmim import SimMIM
 from simmim_lab.training import Recipe, draw_mask, pretrain
 
@@ -230,14 +231,71 @@ def test_a_folder_that_cannot_be_written_is_reported_before_training(images, tmp
     [
         ({}, "either steps or seconds"),
         ({"steps": 3, "seconds": 3}, "either steps or seconds"),
-        ({"steps": 0}, "steps must be above 0"),
-        ({"steps": 3, "mask_ratio": 1.5}, "mask_ratio must lie between 0 and 1, but is 1.5"),
+        ({"steps": 0}, "steps must be a whole number at least 1, but is 0"),
+        ({"steps": 3, "mask_ratio": 1.5}, "mask_ratio must be a number at least 0 and at most 1, but is 1.5"),
         ({"steps": 3, "mask": "ramdom"}, "did you mean 'random'"),
     ],
 )
 def test_a_recipe_refuses_nonsense(changes, message):
     with pytest.raises(ValueError, match=message):
         Recipe(**changes)
+
+
+NO_NUMBERS = (math.nan, math.inf, -math.inf, -1, "1", None, True)
+
+
+@pytest.mark.parametrize("wrong", NO_NUMBERS, ids=repr)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "steps",
+            "seconds",
+            "batch_size",
+            "lr",
+            "min_lr",
+            "warmup",
+            "weight_decay",
+            "ema",
+            "drop_path",
+            "val_every",
+        ),
+        *("seed", "mask_ratio", "mask_size"),
+    ],
+)
+def test_every_number_of_a_recipe_is_checked_where_it_enters(name, wrong):
+    if (name, wrong) in (("steps", None), ("seconds", None)):
+        pytest.skip("None means: the other one")
+    length = {} if name in ("steps", "seconds") else {"steps": 1}
+    with pytest.raises(ValueError, match=name):
+        Recipe(**length, **{name: wrong})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lr": 1e-6},  # below min_lr
+        {"min_lr": 5.0},
+        {"betas": (0.9, 1.0)},
+        {"betas": 0.9},
+        {"betas": (0.9, math.nan)},
+        {"clip": 0},
+        {"clip": math.nan},
+        {"crop_scale": (0.5, 1.5)},
+        {"crop_scale": (0.8, 0.5)},
+        {"crop_scale": 0.5},
+        {"warmup": 1.5},
+        {"ema": 1.0},
+        {"drop_path": 1},
+        {"batch_size": 2.5},
+        {"mask_size": 0},
+        {"seed": 1.0},
+        {"save_every": -1.0},
+    ],
+)
+def test_numbers_that_do_not_go_together_are_refused(changes):
+    with pytest.raises(ValueError, match="|".join(changes)):
+        Recipe(steps=1, **changes)
 
 
 def test_a_mask_size_of_half_patches_is_refused(images):
