@@ -79,7 +79,7 @@ def _load_scenes(split: str, size: int) -> ImageSet:
 
 def _load_folder(split: str, size: int, root: str | Path | None) -> ImageSet | ImageStream:
     """The pictures in a folder and below it; see `simmim_lab.data.folders`."""
-    if root is None:
+    if root in (None, ""):
         raise ValueError("load('folder') needs root=, the folder with your pictures")
     root = Path(os.path.expanduser(root)).resolve()
     if not root.is_dir():
@@ -92,6 +92,7 @@ def _load_folder(split: str, size: int, root: str | Path | None) -> ImageSet | I
     if not chosen:
         raise FileNotFoundError(
             f"{root} has {len(folder.files)} pictures, none of them for {split!r}: put at least 3 there"
+            + (f"; left out are {named(reasons)}" if reasons else "")
         )
     paths = [root / folder.files[i] for i in chosen]
     labels = torch.tensor([folder.labels[i] for i in chosen])

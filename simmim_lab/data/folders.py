@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from PIL import Image
@@ -30,18 +30,16 @@ SPLIT_FOLDER = re.compile(
 )
 OTHER_FOLDERS = {"__MACOSX", "@eaDir"}  # archives and network drives keep what belongs to a picture there
 OTHER_FILES = {"thumbs.db", "desktop.ini"}
-BESIDE_SPLITS, BESIDE_CLASSES = (f"it lies beside the folders of the {what}" for what in ("splits", "classes"))
-PHONE_SUFFIXES = {".heic", ".heif", ".hif", ".jxl"}  # pictures that Pillow may not know
+BESIDE_SPLITS, BESIDE_CLASSES = (f"beside the folders of the {what}" for what in ("splits", "classes"))
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The readable pictures of a folder, by their paths relative to `root`, and the splits, which index them.
+    """The readable pictures of a folder, by their paths relative to it, and the splits, which index them.
 
     `left_out` tells for all other pictures, by name, why they are not among them.
     """
 
-    root: Path
     files: list[Path]
     labels: list[int]
     classes: tuple[str, ...]
@@ -113,26 +111,28 @@ def _pictures(root: Path) -> tuple[list[Path], dict[str, str]]:
 def _walk(root: Path) -> tuple[list[Path], dict[str, str]]:
     """All files in a folder and below it. Links come last, so that they do not take what is there without them."""
     files, left_out, seen = [], {}, set()
-    found, links = [Path()], []
+    found, links = [(Path(), root)], []
     while found or links:
-        path = (found or links).pop()
-        real = os.path.realpath(root / path)
+        path, real = (found or links).pop()
+        if os.path.islink(real) or os.path.isdir(real):  # a folder may be a junction of Windows
+            real = Path(os.path.realpath(real))
         if real in seen:
-            left_out[_shown(path)] = "it is a link to what is read already"
+            left_out[_shown(path)] = "a link to what is read already"
         elif os.path.isdir(real):
             try:
-                names = os.listdir(real)
+                names = sorted(os.listdir(real), reverse=True)
             except OSError as error:
-                left_out[_shown(path)] = error.strerror.lower()
-                continue
-            children = [path / name for name in names if not name.startswith(".") and name not in OTHER_FOLDERS]
-            for child in sorted(children, reverse=True):
-                (links if os.path.islink(root / child) else found).append(child)
+                left_out[_shown(path)] = reason_of(error)
+                names = []
+            for name in names:
+                if not name.startswith(".") and name not in OTHER_FOLDERS:
+                    (links if os.path.islink(real / name) else found).append((path / name, real / name))
         elif os.path.isfile(real):
             files.append(path)
         else:
+            nowhere = os.path.islink(root / path)
             left_out[_shown(path)] = (
-                "it is a link that leads nowhere" if os.path.islink(root / path) else "no file"
+                "a link that leads nowhere" if nowhere else _failure(os.stat, real) or "not a file"
             )
         seen.add(real)
     return sorted(files), left_out
@@ -149,17 +149,28 @@ def _failure(read: Callable[[Path], object], path: Path) -> str | None:
 
 def _is_other(path: Path) -> bool:
     """Whether nobody expects a picture in this file, by its name or since it is text."""
-    suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS}
-    if path.suffix.lower() in suffixes | PHONE_SUFFIXES:
+    if path.suffix.lower() in _picture_suffixes():
         return False
-    kind, _ = mimetypes.MimeTypes().guess_type(path.name)
-    if kind or path.name.lower() in OTHER_FILES:
-        return not (kind or "").startswith("image/")
+    if path.name.lower() in OTHER_FILES or path.suffix.lower() in _other_suffixes():
+        return True
     try:
         with path.open("rb") as file:
             return b"\0" not in file.read(1000)
     except OSError:
         return False
+
+
+@cache
+def _picture_suffixes() -> set[str]:
+    known = {suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS}
+    return known | {".heic", ".heif", ".hif", ".jxl", ".svg"}
+
+
+@cache
+def _other_suffixes() -> set[str]:
+    """Of films, archives, documents ... as Python lists them, and not the machine."""
+    kinds = mimetypes.MimeTypes().types_map[True]
+    return {suffix for suffix, kind in kinds.items() if not kind.startswith("image/")}
 
 
 # What the names of folders mean
@@ -187,7 +198,6 @@ def _arranged(root: Path, files: list[Path], left_out: dict[str, str]) -> Folder
         placed = [(file, split, folders) for file, split, folders in placed if len(folders) > depth]
     number = {name: i for i, name in enumerate(classes)}
     return Folder(
-        root,
         files=[file for file, *_ in placed],
         labels=[number[folders[depth]] if classes else 0 for *_, folders in placed],
         classes=tuple(classes),
@@ -211,12 +221,17 @@ def _completed(own: list[str], names: list[str]) -> dict[str, list[int]]:
 def _split_level(root: Path, files: list[Path]) -> int | None:
     """How many folders further in those of the splits lie; None if there are none."""
     for level in range(max(map(_depth, files), default=0)):
-        names = sorted({file.parts[level] for file in files if _depth(file) > level})
+        nested = [file for file in files if _depth(file) > level]
+        names = sorted({file.parts[level] for file in nested})
         splits = {_split_of(name) for name in names}
-        if "train" in splits and None not in splits:
+        if (
+            "train" in splits
+            and None not in splits
+            and (level == 0 or len(splits) > 1 or len(nested) == len(files))
+        ):
             return level
-        inside = any(_depth(file) > level + 1 for file in files if _split_of(file.parts[level]))
-        outermost = len({file.parts[:level] for file in files}) == 1
+        outermost = len({file.parts[:level] for file in nested}) == 1
+        inside = any(_depth(file) > level + 1 for file in nested if _split_of(file.parts[level]))
         if outermost and (len(splits - {None}) > 1 or (len(splits) > 1 and inside)):
             raise ValueError(
                 f"{root} has folders with the names of splits beside others, or without train: "

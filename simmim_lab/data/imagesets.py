@@ -136,9 +136,9 @@ class ImageSet(_Batches):
     sources: tuple[Source, ...] = ()
 
     def __post_init__(self):
-        if self.pixels.dtype != torch.uint8:
+        if _kind(self.pixels) != "torch.uint8":
             raise ValueError(
-                f"pixels must be bytes (torch.uint8), but are {self.pixels.dtype}: "
+                f"pixels must be bytes (torch.uint8), but are {_kind(self.pixels)}: "
                 "for images in [0, 1] give (255 * images).round().byte()"
             )
         if self.pixels.ndim != 4 or self.pixels.shape[1] != 3 or not self.pixels.numel():
@@ -254,14 +254,18 @@ class ImageStream(_Batches):
 
 def _check_labels(labels: Tensor, count: int, classes: Sequence[str]) -> None:
     """Raise ValueError unless there is a label for each image that indexes `classes`, or is 0 without classes."""
-    if labels.dtype != torch.int64 or labels.shape != (count,):
+    if _kind(labels) != "torch.int64" or labels.shape != (count,):
+        shape = f" of shape {tuple(labels.shape)}" if isinstance(labels, Tensor) else ""
         raise ValueError(
-            f"labels must be {count} whole numbers (torch.int64), one for each image, but are "
-            f"{labels.dtype} of shape {tuple(labels.shape)}"
+            f"labels must be torch.int64 of shape ({count},), one for each image, but are {_kind(labels)}{shape}"
         )
     low, high = (bound.item() for bound in labels.aminmax())
     if low < 0 or high >= max(1, len(classes)):
         raise ValueError(f"labels must index the {len(classes)} classes, but reach from {low} to {high}")
+
+
+def _kind(value: object) -> str:
+    return str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
 
 
 # Batches
@@ -277,8 +281,8 @@ def _draw(
         )
     index = torch.randint(count, (batch_size,), generator=generator, device=generator.device)
     boxes = None if crop_scale is None else _boxes(batch_size, crop_scale, generator)
-    mirrored = torch.rand(batch_size, generator=generator, device=generator.device) < (0.5 if flip else 0)
-    return index[share], None if boxes is None else boxes[:, share], mirrored[share]
+    mirrored = torch.rand(batch_size, generator=generator, device=generator.device, dtype=torch.float32)
+    return index[share], None if boxes is None else boxes[:, share], mirrored[share] < (0.5 if flip else 0)
 
 
 def _check_crop_scale(scale: CropScale) -> None:
@@ -293,7 +297,7 @@ def _check_crop_scale(scale: CropScale) -> None:
 
 def _boxes(batch: int, scale: tuple[float, float], generator: Generator) -> Float[Tensor, "4 batch"]:
     """Height, width and centre (y, x) of random boxes, in coordinates where the image reaches from -1 to 1."""
-    area, shape, y, x = torch.rand(4, batch, generator=generator, device=generator.device)
+    area, shape, y, x = torch.rand(4, batch, generator=generator, device=generator.device, dtype=torch.float32)
     area = scale[0] + area * (scale[1] - scale[0])
     aspect = (4 / 3) ** (2 * shape - 1)
     height, width = (area / aspect).sqrt().clamp(max=1), (area * aspect).sqrt().clamp(max=1)
@@ -311,7 +315,9 @@ def _view(
         return torch.where(mirrored[:, None, None, None], images.flip(-1), images)
     height, width, y, x = boxes.to(images.device)[..., None]
     width = torch.where(mirrored[:, None], -width, width)
-    row, col = ((2 * torch.arange(n, device=images.device) + 1) / n - 1 for n in images.shape[-2:])
+    row, col = (
+        (2 * torch.arange(n, device=images.device, dtype=torch.float32) + 1) / n - 1 for n in images.shape[-2:]
+    )
     # built here since torch's affine_grid is slow
     places = torch.broadcast_tensors((x + width * col)[:, None, :], (y + height * row)[:, :, None])
     places, padding = torch.stack(places, -1), "border"

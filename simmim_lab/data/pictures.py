@@ -22,7 +22,7 @@ class Unreadable(ValueError):
     """A picture that cannot be read. `reason` says why, in the same words for all files of the kind."""
 
     def __init__(self, path: Path, reason: str):
-        super().__init__(f"{path} cannot be read: {reason}")
+        super().__init__(f"{path} cannot be read ({reason})")
         self.reason = reason
 
 
@@ -55,8 +55,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         Image.init()
         with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
-            if image.mode in ("I", "F", "LAB"):
-                raise Unreadable(path, f"its pixels of mode {image.mode} have no fixed range: convert it to RGB")
+            if image.mode in ("I", "F"):
+                raise Unreadable(path, f"pixels of mode {image.mode}, which have no fixed range: convert to RGB")
             yield image
     except Unreadable:
         raise
@@ -66,21 +66,21 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
-        return f"it has more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels: make it smaller"
+        return f"more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels: make it smaller"
     if isinstance(error, MemoryError):
-        return "it is too large for the memory: make it smaller"
+        return "too large for the memory: make it smaller"
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
+        return reason_of(error)
     with path.open("rb") as file:
         head = file.read(16)
     if not head:
-        return "it is empty"
+        return "empty"
     name = _format(head.ljust(16, b"\0"))
     if name is None:
         return UNKNOWN
     if name in FORMATS:
-        return f"it is a damaged or incomplete {name} file"
-    return f"it is {name}, which is not read here: convert it to JPEG or PNG"
+        return f"damaged or incomplete {name}"
+    return f"{name}, which is not read here: convert to JPEG or PNG"
 
 
 def _format(head: bytes) -> str | None:
@@ -98,7 +98,11 @@ def _format(head: bytes) -> str | None:
 
 def reason_of(error: Exception) -> str:
     """Why a picture is left out, in the same words for all of a kind."""
-    return error.reason if isinstance(error, Unreadable) else " ".join(str(error).split())
+    if isinstance(error, Unreadable):
+        return error.reason
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error)
 
 
 def named(reasons: Mapping[str, str]) -> str:

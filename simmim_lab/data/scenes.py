@@ -17,6 +17,8 @@ from einops import rearrange
 from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor
 
+from simmim_lab.common import check_number
+
 Field = Float[Tensor, "n height width"]  # a number for every pixel
 Each = float | Float[Tensor, "n 1 1"]  # a number for every picture
 Color = str | Float[Tensor, "n 3"]  # rrggbb, or a colour for every picture
@@ -57,10 +59,10 @@ def draw_scenes(n: int, size: int = 32, *, generator: Generator) -> Scenes:
     """Draw `n` scenes of `size` x `size` pixels on the generator's device.
 
     The same seed gives the same scenes at every size, only sharper at a larger one.
-    Raises ValueError unless `n` and `size` are positive.
+    Raises ValueError unless `n` and `size` are whole numbers above 0.
     """
-    if n < 1 or size < 1:
-        raise ValueError(f"n and size must be at least 1, but are {n} and {size}")
+    check_number("n", n, 1, integer=True)
+    check_number("size", size, 1, integer=True)
     options = {"subject": [*SUBJECTS], "color": [*COLORS], "place": [*PLACES], "time": [*TIMES]}
     choices, pixels = [], []
     for start in range(0, n, CHUNK):
@@ -95,9 +97,7 @@ class Brush:
 
     def random(self, low: float, high: float) -> Each:
         """A number between `low` and `high` for every picture."""
-        return torch.empty(len(self.canvas), 1, 1, device=self.canvas.device).uniform_(
-            low, high, generator=self.generator
-        )
+        return self.canvas.new_empty(len(self.canvas), 1, 1).uniform_(low, high, generator=self.generator)
 
     def at(self, u: Each, v: Each, scale: Each) -> "Brush":
         """The same brush with its foot at (u, v) and `scale` as its unit."""
@@ -217,9 +217,9 @@ def _draw(
     generator: Generator,
 ) -> UInt8[Tensor, "n 3 size size"]:
     """Paint from far to near. A picture is 1 wide and 1 high; v is the height above its lower edge."""
-    axis = (torch.arange(size, device=generator.device) + 0.5) / size
+    axis = (torch.arange(size, dtype=torch.float32, device=generator.device) + 0.5) / size
     plain = Brush(
-        canvas=torch.zeros(len(time), 3, size, size, device=generator.device),
+        canvas=axis.new_zeros(len(time), 3, size, size),
         u=axis.expand(len(time), size, size),
         v=(1 - axis)[:, None].expand(len(time), size, size),
         pixel=1 / size,
@@ -339,4 +339,4 @@ def _pick(colors: dict[str, str], index: Int64[Tensor, " n"]) -> Float[Tensor, "
 
 
 def _rgb(*colors: str) -> Float[Tensor, "colors 3"]:
-    return torch.tensor([list(bytes.fromhex(color)) for color in colors]) / 255
+    return torch.tensor([list(bytes.fromhex(color)) for color in colors], dtype=torch.float32) / 255

@@ -106,7 +106,7 @@ def load_download(name: str, split: str, size: int, root: str | Path | None) -> 
     Raises FileNotFoundError if no host provides the files, ValueError if a file in the folder is damaged.
     """
     download = DOWNLOADS[name]
-    root = Path(root or os.environ.get("SIMMIM_LAB_DATA") or "~/.cache/simmim_lab").expanduser()
+    root = Path(os.path.expanduser(root or os.environ.get("SIMMIM_LAB_DATA") or "~/.cache/simmim_lab"))
     part = split if split in download.splits else "train"
     kept = root / name / f"{part}-{size}px.safetensors"
     if not kept.exists():
