@@ -24,6 +24,7 @@ PACKAGE = Path(__file__).parent
 FULL = {errno.ENOSPC, errno.EDQUOT}
 # The same, where a library passes on the words and not the number; 112 is Windows.
 FULL_WORDS = ("os error 28)", "os error 112)", "disk is full")
+AGAIN = "run the same command again"
 MEMORY_WORDS = ("out of memory", "allocate memory", "not enough memory")
 
 Command = Callable[[argparse.Namespace], int | None]
@@ -108,18 +109,16 @@ def explain(error: Exception) -> str:
     """
     text = _one_line(error)
     if _is_full(error):
-        return f"the disk is full ({text}): make room, then run the same command again"
+        return f"the disk is full ({text}): make room, then {AGAIN}"
     if _is_raised_here(error):
         return text
     if isinstance(error, MemoryError) or any(words in text for words in MEMORY_WORDS):
         return f"the memory is too small ({text}): take smaller images, a smaller batch or a smaller model"
     if isinstance(error, BrokenPipeError):
-        return "what reads the output has ended: run the same command again, with its output into a file"
+        return f"what reads the output has ended: {AGAIN}, with its output into a file"
     if isinstance(error, OSError) and error.strerror:
-        remedy = "run the same command again"
-        if error.filename is not None:
-            remedy = f"check the path {error.filename} and your rights there"
-        return f"{error.strerror}: {remedy}"
+        file = error.filename2 or error.filename  # of a renaming, the goal
+        return f"{error.strerror}: {f'check the path {file} and your rights there' if file else AGAIN}"
     if isinstance(error, ModuleNotFoundError):
         return f"{text}: install the course again, as its README says"
     return (

@@ -207,7 +207,8 @@ def test_pretrain_trains_and_then_goes_on(capsys, tmp_path, monkeypatch):
         ([], "one of the arguments --steps --seconds is required"),
     ],
 )
-def test_pretrain_explains_bad_input_in_one_line(capsys, tmp_path, argv, words):
+def test_pretrain_explains_bad_input_in_one_line(capsys, monkeypatch, tmp_path, argv, words):
+    monkeypatch.setattr(training, "pick_threads", lambda *_: 1)
     assert words in fails(capsys, "pretrain", "--run", tmp_path / "run", *argv)
 
 
@@ -378,7 +379,7 @@ def test_reconstruct_explains_bad_input_in_one_line(finished, picture, capsys, t
         (corrupt / file.name).write_bytes(file.read_bytes()[:500])
     before = sorted(tmp_path.rglob("*"))
     assert "there is no file" in error(image=tmp_path / "missing.png")
-    assert "not a readable image" in error(image=tmp_path / "broken.png")
+    assert "damaged or incomplete PNG" in error(image=tmp_path / "broken.png")
     assert "model.json is missing" in error(run=tmp_path)
     assert str(corrupt) in error(run=corrupt)
     assert "did you mean 'half'?" in error(mask="haf")

@@ -129,6 +129,10 @@ def test_a_memory_that_is_too_small_is_named(capsys, error):
     [
         (lambda: Path("no/such/file").read_bytes(), "No such file or directory: check the path no/such/file"),
         (throw(PermissionError(errno.EACCES, "Permission denied", "/x")), "Permission denied: check the path /x"),
+        (
+            throw(IsADirectoryError(errno.EISDIR, "Is a directory", ".a.partial", None, "a")),
+            "check the path a and",
+        ),
         (throw(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")), "run the same command again"),
         (throw(BrokenPipeError(errno.EPIPE, "Broken pipe")), "with its output into a file"),
         (throw(ModuleNotFoundError("No module named 'einops'")), "'einops': install the course again"),
