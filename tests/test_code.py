@@ -1,4 +1,4 @@
-"""Who imports whom: one way, from the tensors to the command line, and nobody the rooms of staff."""
+"""What holds for all code of the package: imports run one way, staff's rooms stay closed, files are UTF-8."""
 
 import ast
 from collections.abc import Iterator
@@ -95,3 +95,22 @@ def test_imports_run_one_way():
         for name in names:
             if None not in (height(module), height(name)):
                 assert height(name) <= height(module), f"{module} imports {name}"
+
+
+def in_an_unknown_encoding(tree: ast.AST) -> Iterator[int]:
+    """The lines that read or write a text in whatever encoding the machine has."""
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and not any(word.arg == "encoding" for word in call.keywords):
+            name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+            opens_text = (
+                isinstance(call.func, ast.Name)
+                and name == "open"
+                and not any("b" in ast.unparse(arg) for arg in call.args[1:])
+            )
+            if name in ("read_text", "write_text") or opens_text:
+                yield call.lineno
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_texts_are_utf_8_on_every_machine(module):
+    assert not [*in_an_unknown_encoding(ast.parse(MODULES[module].read_text(encoding="utf-8")))]
