@@ -1,30 +1,34 @@
-"""What the setup cell of every notebook of the course turns on."""
+"""What every notebook of the course uses: the fast mode, and a word on names that are missing.
 
+In a notebook, to import this module is enough: from then on, every NameError says what to do.
+"""
+
+import os
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
+from IPython import get_ipython
+from IPython.core.interactiveshell import InteractiveShell
 
-
-def explain_missing_names() -> None:
-    """Say behind every NameError what to do: mostly a cell above was left out. Outside of IPython, do nothing."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if shell:
-        shell.set_custom_exc((NameError,), _explain)
+FAST = bool(os.environ.get("SIMMIM_LAB_FAST"))  # True shrinks the work of a lesson, for tests
 
 
-def _explain(
-    shell: "InteractiveShell",
+def explain(
+    shell: InteractiveShell,
     kind: type[NameError],
     error: NameError,
     trace: TracebackType,
     tb_offset: int | None = None,
 ) -> None:
+    """Show the error, and say what to do: mostly a cell above was left out."""
     shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
-    print(
-        f"Is {error.name} made by a cell above that was not run? Choose Run > Run All Above Selected Cell "
-        "(on Colab: Runtime > Run before), then run this cell again.",
-        file=sys.stderr,
-    )
+    if kind is NameError:  # not an UnboundLocalError, which no cell above could mend
+        print(
+            f"Is {error.name} made by a cell above that was not run? Choose Run > Run All Above Selected Cell "
+            "(on Colab: Runtime > Run before), then run this cell again.",
+            file=sys.stderr,
+        )
+
+
+if shell := get_ipython():  # None outside of a notebook
+    shell.set_custom_exc((NameError,), explain)

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 
 from simmim_lab import checks
 from simmim_lab.teaching.course import exercise_sets
 
 ROOT = Path(__file__).parents[1]
+to_python = TransformerManager().transform_cell  # a cell may hold magics
 SETS = exercise_sets(ROOT)
 each_set = pytest.mark.parametrize("name", SETS)
 
@@ -98,7 +100,7 @@ def test_nothing_gives_the_solution_away(name):
             [function] = ast.parse(cell.source).body
             assert ast.get_docstring(function) and isinstance(function.body[-1], ast.Raise)
     for cell in notebook.cells:
-        for node in ast.walk(ast.parse(cell.source)) if cell.cell_type == "code" else ():
+        for node in ast.walk(ast.parse(to_python(cell.source))) if cell.cell_type == "code" else ():
             if isinstance(node, ast.ImportFrom) and node.module == "simmim_lab":
                 assert {alias.name for alias in node.names} <= MAY_IMPORT - {name[3:]}
             elif isinstance(node, ast.ImportFrom):

@@ -1,19 +1,18 @@
 """`simmim-course host` and the setup cell."""
 
-import importlib.util
 import json
 import re
-import subprocess
-import sys
 import tomllib
-from importlib.machinery import ModuleSpec
-from types import SimpleNamespace
+from importlib import metadata
+from pathlib import Path
 
 import nbformat
 import pytest
 import tiny_lesson
 from bs4 import BeautifulSoup
+from IPython.core.interactiveshell import InteractiveShell
 from nbconvert.filters import markdown2html
+from traitlets.config import Config
 
 from simmim_lab.teaching import hosting
 from simmim_lab.teaching.cli import main
@@ -54,7 +53,9 @@ def test_host_writes_address_badges_and_setup_cells(course):
         at = "https://colab.research.google.com/github/jane/mim-course/blob/spring/2027/notebooks/"
         assert link["href"] == f"{at}{name}.ipynb"
         assert link.img["alt"] == "Open In Colab"
-        assert '\nREPOSITORY = "git+https://github.com/jane/mim-course@spring/2027"  #' in setup(course, name)
+        assert "    %pip install --quiet git+https://github.com/jane/mim-course@spring/2027\n" in setup(
+            course, name
+        )
 
 
 def test_the_badges_of_exercises_lead_to_the_students_version(course):
@@ -174,49 +175,41 @@ def test_the_head_states_the_measured_costs(course):
     assert hosting.differences(course) == []
 
 
+LESSON, EXERCISE = Path("notebooks/07_tiny.ipynb"), Path("exercises/07_tiny/07_tiny.ipynb")
+HOSTED = "https://github.com/jane/mim-course/tree/main"
+
+
 @pytest.fixture
 def run_setup(monkeypatch):
-    """A function that runs a setup cell where `simmim_lab` is found as `spec`; it returns the calls of pip."""
+    """A function that runs a setup cell, with the course `installed` or not; it returns what pip was asked."""
+    shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
 
-    def run(text: str, spec: ModuleSpec | None, returncode: int = 0) -> list[list[str]]:
+    def run(text: str, *, installed: bool) -> list[str]:
         calls = []
-
-        def pip(command):
-            calls.append(command)
-            return SimpleNamespace(returncode=returncode)
-
-        monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
-        monkeypatch.setattr(subprocess, "run", pip)
-        exec(compile(text, "setup cell", "exec"), {})
+        shell.register_magic_function(calls.append, magic_name="pip")
+        if not installed:
+            monkeypatch.setattr(
+                "importlib.metadata.version", lambda name: metadata.Distribution.from_name("no-" + name)
+            )
+        shell.run_cell(text).raise_error()
+        assert shell.user_ns["simmim_lab"].notebook
         return calls
 
     return run
 
 
-PIP = [sys.executable, "-m", "pip", "install", "--quiet"]
-HOSTED = "https://github.com/jane/mim-course/tree/main"
+def test_setup_installs_nothing_where_the_course_is_installed(run_setup):
+    assert run_setup(hosting.setup_cell(LESSON, HOSTED), installed=True) == []
 
 
-def test_setup_does_nothing_where_the_course_is_installed(run_setup):
-    assert run_setup(hosting.setup_cell(HOSTED), importlib.util.find_spec("simmim_lab")) == []
-
-
-def test_setup_installs_from_the_clone_around_the_lesson(run_setup, course, monkeypatch):
-    (course / "simmim_lab" / "__init__.py").touch()
-    monkeypatch.chdir(course / "notebooks")
-    assert run_setup(hosting.setup_cell(HOSTED), None) == [[*PIP, str(course)]]
-
-
-@pytest.mark.parametrize("spec", [None, ModuleSpec("simmim_lab", None)], ids=["missing", "a mere folder"])
-def test_setup_installs_from_the_repository_elsewhere(run_setup, tmp_path, monkeypatch, spec):
-    monkeypatch.chdir(tmp_path)
-    source = "git+https://github.com/jane/mim-course@main"
-    assert run_setup(hosting.setup_cell(HOSTED), spec) == [[*PIP, source]]
-
-
-def test_setup_says_what_to_do_when_it_cannot_install(run_setup, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit, match="clone the course"):
-        run_setup(hosting.setup_cell(""), None)
-    with pytest.raises(SystemExit, match="check the connection"):
-        run_setup(hosting.setup_cell(HOSTED), None, returncode=1)
+@pytest.mark.parametrize(
+    ("path", "url", "source"),
+    [
+        (LESSON, "", ".."),
+        (EXERCISE, "", "../.."),
+        (LESSON, HOSTED, "git+https://github.com/jane/mim-course@main"),
+        (EXERCISE, HOSTED, "git+https://github.com/jane/mim-course@main"),
+    ],
+)
+def test_setup_installs_the_course_from_its_home_or_else_from_its_folder(run_setup, path, url, source):
+    assert run_setup(hosting.setup_cell(path, url), installed=False) == [f"install --quiet {source}"]

@@ -1,11 +1,11 @@
-"""The smallest lesson that keeps all rules of tests/lesson_rules.py, for tests of the tools."""
+"""The smallest lesson that keeps all rules of simmim_lab.teaching.rules, for tests of the tools."""
 
 from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from simmim_lab.teaching.hosting import SETUP
+from simmim_lab.teaching.hosting import setup_cell
 from simmim_lab.teaching.lessons import METADATA
 from simmim_lab.teaching.rules import PARAMETERS
 
@@ -61,6 +61,7 @@ def write(folder: Path, *code: str) -> Path:
     (folder / "simmim_lab").mkdir()
     (folder / "simmim_lab" / "masking.py").touch()
     (folder / "pyproject.toml").write_text('[project]\nname = "tiny"\n\n[project.urls]\n\n[project.scripts]\n')
+    path = folder / "notebooks" / "07_tiny.ipynb"
     picture = new_output(
         "display_data",
         data={"image/png": PNG, "text/plain": "<IPython.core.display.Image object>"},
@@ -69,7 +70,7 @@ def write(folder: Path, *code: str) -> Path:
     printed = new_output("stream", name="stdout", text="1 2 3 and 12.34 dB\n")
     cells = [
         new_markdown_cell(HEAD),
-        new_code_cell(SETUP, metadata={"tags": ["setup"]}, execution_count=1),
+        new_code_cell(setup_cell(path, ""), metadata={"tags": ["setup"]}, execution_count=1),
         new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}, execution_count=2),
         new_markdown_cell("## Can you count?\n\nThe noise is 12.3 dB."),
         new_code_cell('print(1, 2, 3, "and 12.34 dB")', execution_count=3, outputs=[printed]),
@@ -79,6 +80,5 @@ def write(folder: Path, *code: str) -> Path:
     ]
     for number, cell in enumerate(cells):
         cell["id"] = f"07-{number:03d}"
-    path = folder / "notebooks" / "07_tiny.ipynb"
     nbformat.write(new_notebook(cells=cells, metadata=METADATA), path)
     return path

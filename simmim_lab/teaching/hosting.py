@@ -22,24 +22,13 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 SETUP = """\
-# Setup: nothing happens where the course is installed. On Colab this installs it.
-import importlib.util
-import subprocess
-import sys
-from pathlib import Path
+from importlib.metadata import version
 
-REPOSITORY = ""  # where the course is hosted; `simmim-course host OWNER/REPO` fills this in
-
-found = importlib.util.find_spec("simmim_lab")
-if not (found and found.origin):  # without an origin it is a mere folder of this name
-    clones = [folder for folder in Path.cwd().parents if (folder / "simmim_lab/__init__.py").exists()]
-    source = str(clones[0]) if clones else REPOSITORY
-    if not source:
-        raise SystemExit("simmim_lab is missing: clone the course and open this notebook in its folder")
-    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source]).returncode:
-        raise SystemExit("pip failed, see above: check the connection, then run this cell again")
-    importlib.invalidate_caches()
-importlib.import_module("simmim_lab.notebook").explain_missing_names()"""
+try:
+    version("simmim-lab")
+except ImportError:  # on Colab, for example
+    %pip install --quiet {source}
+import simmim_lab.notebook  # not found? Then pip failed: check the connection, and restart the kernel"""
 
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 COLAB = "https://colab.research.google.com/github"
@@ -109,7 +98,7 @@ def fill(notebook: "NotebookNode", path: Path, url: str) -> None:
     setup = [cell for cell in notebook.cells if "setup" in cell.metadata.get("tags", [])]
     if len(setup) != 1:
         raise ValueError(f"{path.name} has {len(setup)} cells with the tag `setup`: give it to one")
-    setup[0].source = setup_cell(url)
+    setup[0].source = setup_cell(path, url)
     head = notebook.cells[0]
     texts = {"badge": _badge(path, url)} | ({"cost": _cost(path)} if _is_lesson(path) else {})
     for marker, text in texts.items():
@@ -121,12 +110,12 @@ def fill(notebook: "NotebookNode", path: Path, url: str) -> None:
         head.source = f"{before}{text}<!-- {marker} -->{after}"
 
 
-def setup_cell(url: str) -> str:
-    """The text of the setup cell of a course with this home."""
+def setup_cell(path: Path, url: str) -> str:
+    """The text of the setup cell of the notebook at `path`: without a home, it installs the course around it."""
     if not url:
-        return SETUP
+        return SETUP.format(source=".." if _is_lesson(path) else "../..")
     repository, branch = _split(url)
-    return SETUP.replace('REPOSITORY = ""', f'REPOSITORY = "git+{GITHUB}{repository}@{branch}"')
+    return SETUP.format(source=f"git+{GITHUB}{repository}@{branch}")
 
 
 def _parse(path: Path, text: str) -> dict:
