@@ -1,17 +1,21 @@
-"""The widgets without a browser: their state, their pictures, their posters and their errors."""
+"""The widgets without a browser: their state, their pictures, their posters, their errors and their end."""
 
 import io
 import re
 import threading
+import weakref
+from functools import partial
 
 import pytest
 import torch
 from PIL import Image
 
 from simmim_lab import widgets
-from simmim_lab.loop import History
 from simmim_lab.masking import half_mask, random_mask, to_pixels
+from simmim_lab.recipe import History
 from simmim_lab.simmim import SimMIM
+from simmim_lab.widgets import cells
+from simmim_lab.widgets.panels import POINTS, Panels
 
 IMAGES = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -22,7 +26,7 @@ def model() -> SimMIM:
     return SimMIM.preset("vit_nano")
 
 
-def everything(model) -> list[widgets.Panels]:
+def everything(model) -> list[Panels]:
     frames = (IMAGES * 255).byte().permute(0, 2, 3, 1).numpy()
     live = widgets.LiveTraining(10, images=IMAGES, mask=half_mask(3, (8, 8)))
     live(5, model, History(loss=[1.0] * 5, val_step=[5], val_loss=[0.9]))
@@ -101,8 +105,9 @@ def test_a_strategy_that_returns_nonsense_is_reported(result, message):
     [
         (IMAGES[0, 0], "must have shape"),
         ((IMAGES * 255).byte(), "float tensor"),
-        (IMAGES * 255, "between 0 and 1"),
-        (IMAGES * float("nan"), "between 0 and 1"),
+        (IMAGES * 255, r"must lie in \[0, 1\]"),
+        (IMAGES * float("nan"), r"must lie in \[0, 1\]"),
+        (IMAGES[:0], "at least one image"),
         ("cat.png", "float tensor"),
     ],
 )
@@ -189,7 +194,7 @@ def test_the_losses_of_the_playground():
 def test_the_budget_says_how_many_epochs_there_is_time_for():
     budget = widgets.BudgetExplorer()
     work = 3 * 12 * 64 * (24 * 192**2 + 4 * 64 * 192) * 50_000  # one epoch of vit_tiny
-    assert budget.epochs == pytest.approx(45 * 60 * 0.3 * 65e12 / work)
+    assert budget.image_count == 50_000 and budget.epochs == pytest.approx(45 * 60 * 0.3 * 65e12 / work)
     assert budget.status.startswith("In 45 min one T4 trains vit_tiny for 489 epochs of 50,000 images of 32 x 32")
     assert "fill 0.085 of its 16 GB" in budget.status
     parameters = sum(parameter.numel() for parameter in SimMIM.preset("vit_tiny").parameters())
@@ -251,7 +256,7 @@ def test_a_live_training_thins_long_histories():
     live = widgets.LiveTraining(5000, every=0)
     live(5000, None, History(loss=[1.0] * 5000))
     [training] = live.chart["series"]
-    assert len(training["x"]) <= widgets.POINTS and training["x"][-1] == 5000
+    assert len(training["x"]) <= POINTS and training["x"][-1] == 5000
 
 
 def test_a_live_training_shows_the_model_and_leaves_it_alone(model):
@@ -277,3 +282,100 @@ def test_a_picture_that_fails_does_not_end_the_training(model):
     live = widgets.LiveTraining(10, images=IMAGES, mask=half_mask(3, (4, 4)))
     live(5, model.train(), History(loss=[1.0] * 5))
     assert "must have shape" in live.error and model.training
+
+
+class Notebook:
+    """A notebook whose cells run here: their names, their history of results, and what they display."""
+
+    def __init__(self, monkeypatch, metadata):
+        self.metadata, self.runs, self.results = metadata, 0, {}
+        self.user_ns = {"_oh": self.results}
+        self.displayed = None
+        monkeypatch.setattr(cells, "kernel_shell", lambda: self)
+
+    def get_parent(self):
+        return self.request
+
+    def run(self, cell: str, make, *, type="execute_request"):
+        """Run a cell that makes one widget or several and shows them; the last is its result."""
+        self.runs += 1
+        content = {"code": cell} if type == "execute_request" else {}
+        self.request = {"header": {"msg_id": str(self.runs)}, "metadata": self.metadata(cell), "content": content}
+        made = make()
+        shown = made if isinstance(made, list) else [made]
+        self.displayed = [widget._repr_mimebundle_()[0] for widget in shown]
+        self.results[self.runs] = self.user_ns[f"_{self.runs}"] = shown[-1]
+        return made
+
+
+FRONT_ENDS = {
+    "JupyterLab": lambda cell: {"cellId": f"id of {cell}"},
+    "Colab": lambda cell: {"colab": {"cell_id": f"id of {cell}"}},
+    "nbclient": lambda cell: {},
+}
+
+
+@pytest.fixture(params=FRONT_ENDS.values(), ids=FRONT_ENDS)
+def in_notebook(request, monkeypatch) -> Notebook:
+    return Notebook(monkeypatch, request.param)
+
+
+def test_a_cell_that_runs_again_frees_its_last_widget_and_the_copy_of_the_model(in_notebook, model):
+    made = {
+        "explore": lambda: widgets.ReconstructionExplorer(model, IMAGES),
+        "paint": lambda: widgets.MaskBrush(model, IMAGES[0]),
+        "see": lambda: widgets.ReceptiveFieldExplorer(model.encoder, 32),
+        "play": widgets.LossPlayground,
+        "plan": widgets.BudgetExplorer,
+    }
+    for cell, make in made.items():
+        first = weakref.ref(in_notebook.run(cell, make))
+        second = in_notebook.run(cell, make)
+        assert first() is None, f"{cell} is kept"
+        assert second.comm is not None and second.layout.comm is not None
+    assert len(in_notebook.results) == len(made)
+
+
+def test_two_cells_show_their_widgets_at_the_same_time(in_notebook):
+    make = partial(widgets.MaskExplorer, IMAGES)
+    first, several = in_notebook.run("one", make), in_notebook.run("several", lambda: [make() for _ in range(3)])
+    assert all(widget.comm for widget in (first, *several))
+    again = in_notebook.run("one", make)
+    assert first.comm is None and all(widget.comm for widget in (again, *several))
+    in_notebook.run("several", make)
+    assert not any(widget.comm for widget in several)
+
+
+def test_a_widget_lives_while_a_cell_shows_it(in_notebook):
+    explorer = in_notebook.run("make", partial(widgets.MaskExplorer, IMAGES))
+    in_notebook.run("show", lambda: explorer)
+    in_notebook.run("show", lambda: explorer)
+    model_id = explorer.model_id
+    another = in_notebook.run("make", partial(widgets.MaskExplorer, IMAGES))
+    assert explorer.comm and explorer.model_id == model_id
+    in_notebook.run("show", lambda: another)
+    assert explorer.comm is None and another.comm
+
+
+def test_a_widget_that_was_closed_still_works_and_comes_back_when_it_is_shown(in_notebook):
+    kept = in_notebook.run("cell", partial(widgets.MaskExplorer, IMAGES))
+    in_notebook.run("cell", partial(widgets.MaskExplorer, IMAGES))
+    kept.strategy = "half"
+    assert kept.comm is None and kept.mask[0].all() and kept.error == ""
+    in_notebook.run("other", lambda: kept)
+    [shown] = in_notebook.displayed
+    assert shown["application/vnd.jupyter.widget-view+json"]["model_id"] == kept.model_id and kept.layout.comm
+
+
+def test_what_a_callback_shows_stays(in_notebook):
+    in_notebook.metadata = lambda cell: {}
+    make = partial(widgets.MaskExplorer, IMAGES)
+    assert all(in_notebook.run("click", make, type="comm_msg").comm for _ in range(2))
+
+
+def test_outside_of_a_notebook_a_widget_is_a_picture_and_is_freed(model):
+    explorer = widgets.ReconstructionExplorer(model, IMAGES)
+    data, _ = explorer._repr_mimebundle_()
+    assert set(data) == {"text/plain", "image/png"} and explorer.comm is None
+    copy, explorer = weakref.ref(explorer.model), None
+    assert copy() is None

@@ -388,4 +388,24 @@ function render({ model, el }) {
   el.append(root);
 }
 
-export default { render };
+// What JupyterLab saves: of a widget its picture alone. A stored view finds no model when the notebook is opened
+// again, and JupyterLab would show that error in place of the picture.
+
+const VIEW = "application/vnd.jupyter.widget-view+json";
+
+function withoutViews(notebook) {
+  const content = structuredClone(notebook);
+  const outputs = content.cells.flatMap((cell) => cell.outputs ?? []);
+  for (const { data } of outputs) if (data?.["image/png"]) delete data[VIEW];
+  if (!outputs.some(({ data }) => data?.[VIEW])) delete content.metadata.widgets; // the state of what has no view
+  return content;
+}
+
+function initialize({ model }) {
+  const notebook = model.widget_manager?.context?.model; // other front ends hand out none
+  if (!notebook || Object.hasOwn(notebook, "toJSON")) return;
+  const toJSON = notebook.toJSON;
+  notebook.toJSON = () => withoutViews(toJSON.call(notebook));
+}
+
+export default { initialize, render };

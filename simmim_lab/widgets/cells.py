@@ -1,0 +1,48 @@
+"""What the cells of a notebook show: a cell that runs again closes the widgets it showed before."""
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ipykernel.zmqshell import ZMQInteractiveShell
+    from ipywidgets import Widget
+
+_shown: dict[str, tuple[str, set["Widget"]]] = {}  # by each cell: its last run, and the widgets of that run
+
+
+def kernel_shell() -> "ZMQInteractiveShell | None":
+    """The shell that runs the cells of a notebook; None in a program and in a terminal, which show no widgets."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return shell if hasattr(shell, "get_parent") else None
+
+
+def keep(widget: "Widget", shell: "ZMQInteractiveShell") -> None:
+    """Note that the running cell shows `widget`; close what its last run showed and no other cell shows.
+
+    A callback that shows a widget is no cell: nothing runs again in its place.
+    """
+    request = shell.get_parent()
+    cell = _cell(request)
+    if cell is None:
+        return
+    run = request["header"]["msg_id"]
+    last_run, last = _shown.get(cell, (run, set()))
+    _shown[cell] = run, {widget} | (last if last_run == run else set())
+    for left in last.difference(*(widgets for _, widgets in _shown.values())):
+        left.close()
+        _forget(left, shell)
+
+
+def _cell(request: dict) -> str | None:
+    """What a message runs: the id of the cell in JupyterLab, VS Code or Colab, elsewhere its code."""
+    metadata = request.get("metadata", {})
+    colab = metadata.get("colab", {})
+    return metadata.get("cellId") or colab.get("cell_id") or request.get("content", {}).get("code")
+
+
+def _forget(widget: "Widget", shell: "ZMQInteractiveShell") -> None:
+    """Take a widget out of `Out`, which keeps each result of a cell in memory; the learner's own names stay."""
+    results = shell.user_ns.get("_oh", {})
+    for number in [number for number, result in results.items() if result is widget]:
+        del results[number]
+        shell.user_ns.pop(f"_{number}", None)

@@ -1,0 +1,94 @@
+"""Choose a mask and see what it leaves (lesson 01)."""
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+import traitlets
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from simmim_lab.common import choose
+from simmim_lab.masking import STRATEGIES, avg_dist, check_mask, to_pixels
+from simmim_lab.shapes import Grid, Mask
+from simmim_lab.widgets.panels import Panels, as_batch
+
+
+class MaskExplorer(Panels):
+    """Choose a picture, a strategy, the size of the cells, the ratio and a seed; see the mask and what it leaves.
+
+    `images` lie in [0, 1]; `patch` is the side of a mask entry in pixels. `strategies` maps names to functions
+    that are called like those of `masking`: yours will do too; it starts with the first. In Python: `mask`, the
+    mask that is shown, `image_index`, `strategy`, `cell`, `ratio` and `seed`.
+    Raises TypeError or ValueError for images or starting values that do not fit.
+    """
+
+    mask: Bool[Tensor, "rows cols"]
+
+    image_index = traitlets.Int(0).tag(sync=True)
+    strategy = traitlets.Unicode().tag(sync=True)
+    cell = traitlets.Int().tag(sync=True)
+    ratio = traitlets.Float().tag(sync=True)
+    seed = traitlets.Int().tag(sync=True)
+    alt = "Three panels: a picture, the same with the mask's patches hidden, and the mask alone."
+    titles = ("original", "visible", "mask")
+
+    def __init__(
+        self,
+        images: Float[Tensor, "n 3 height width"],
+        *,
+        patch: int = 4,
+        strategies: Mapping[str, Callable[..., Mask]] = STRATEGIES,
+        strategy: str | None = None,
+        cell: int | None = None,
+        ratio: float = 0.6,
+        seed: int = 0,
+    ):
+        self.images = as_batch(images)
+        height, width = self.images.shape[-2:]
+        if height % patch or width % patch:
+            raise ValueError(f"patches of {patch} pixels do not tile images of {height} x {width} pixels")
+        self.grid: Grid = (height // patch, width // patch)
+        self.patch, self.strategies = patch, dict(strategies)
+        cells = [n for n in range(1, max(self.grid) + 1) if not (self.grid[0] % n or self.grid[1] % n)]
+        controls = [
+            {"kind": "select", "trait": "strategy", "label": "strategy", "options": list(self.strategies)},
+            {"kind": "select", "trait": "cell", "label": "cell (patches)", "options": cells},
+            {"kind": "range", "trait": "ratio", "label": "ratio", "min": 0, "max": 1, "step": 0.05},
+            {"kind": "range", "trait": "seed", "label": "seed", "min": 0, "max": 99, "step": 1},
+        ]
+        if len(self.images) > 1:
+            most = len(self.images) - 1
+            controls.append(
+                {"kind": "range", "trait": "image_index", "label": "picture", "min": 0, "max": most, "step": 1}
+            )
+        panels = [{"title": title, "striped": title == "visible"} for title in self.titles]
+        super().__init__(
+            controls=controls,
+            panels=panels,
+            size=[height, width],
+            strategy=strategy or next(iter(self.strategies)),
+            cell=cell or (2 if 2 in cells else 1),
+            ratio=ratio,
+            seed=seed,
+        )
+        self.start("image_index", "strategy", "cell", "ratio", "seed")
+
+    def update(self) -> None:
+        strategy = choose(self.strategy, self.strategies, "strategy")
+        generator = torch.Generator().manual_seed(self.seed)
+        mask = torch.as_tensor(strategy(1, self.grid, self.ratio, self.cell, generator=generator))
+        check_mask(mask, 1, self.grid)
+        image, hidden = self.images[self.image_index], to_pixels(mask, self.patch)[0]
+        self.show_panels(self.pictures(image, mask[0], hidden))
+        self.mask, self.hidden = mask[0], hidden.numpy().tobytes()
+        distance = avg_dist(hidden[None]).item()
+        reach = f"AvgDist {distance:.1f} pixels" if math.isfinite(distance) else "nothing is visible"
+        self.status = f"{self.mask.float().mean():.0%} hidden, {reach}{self.remark(image, hidden)}"
+
+    def pictures(self, image: Tensor, mask: Tensor, hidden: Tensor) -> list[Tensor]:
+        black_or_white = torch.where(hidden, 0.15, 0.9).expand(3, -1, -1)
+        return [image, image, black_or_white]
+
+    def remark(self, image: Tensor, hidden: Tensor) -> str:
+        return ""
