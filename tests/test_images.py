@@ -183,7 +183,7 @@ def test_fingerprint_tells_sets_apart(photos):
     assert test.fingerprint() != dataclasses.replace(test, pixels=same[:-1], labels=test.labels[:-1]).fingerprint()
 
 
-# folder
+# Streams
 
 
 @pytest.fixture
@@ -196,117 +196,6 @@ def noise(tmp_path):
         pixels = rng.integers(0, 256, (rng.integers(20, 90), rng.integers(20, 90), 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{i}.png")
     return tmp_path
-
-
-def all_splits(root, size=16):
-    return [load("folder", split, size, root=root) for split in SPLITS]
-
-
-def one_picture(image: Image.Image, tmp_path, name: str, size: int = 16, **options) -> np.ndarray:
-    """What `load` makes of a picture, height x width x 3."""
-    image.save(tmp_path / name, **options)
-    return load("folder", "train", size, root=tmp_path).pixels[0].permute(1, 2, 0).numpy()
-
-
-def test_folder_has_classes_and_disjoint_splits(noise):
-    train, val, test = all_splits(noise)
-    assert len(train) + len(val) + len(test) == 40
-    assert len(train) > 24 and len(val) and len(test)
-    assert len(bytes_of(torch.cat([train.pixels, val.pixels, test.pixels]))) == 40
-    assert train.classes == val.classes == test.classes == ("cats", "dogs")
-
-
-def test_new_pictures_do_not_move_the_others(noise):
-    before = [bytes_of(images.pixels) for images in all_splits(noise)]
-    for i in range(20):
-        Image.effect_noise((30, 30), 50).save(noise / "cats" / f"new{i}.png")
-    after = [bytes_of(images.pixels) for images in all_splits(noise)]
-    assert all(old <= new for old, new in zip(before, after, strict=True))
-    assert sum(map(len, after)) == 60
-
-
-@pytest.mark.parametrize("count", [3, 4, 10])
-def test_small_folders_leave_no_split_empty(tmp_path, count):
-    for i in range(count):
-        Image.effect_noise((20, 20), 50).save(tmp_path / f"{i}.png")
-    sizes = [len(images) for images in all_splits(tmp_path)]
-    assert min(sizes) >= 1 and sum(sizes) == count
-
-
-def test_two_pictures_are_for_training(tmp_path):
-    for i in range(2):
-        Image.new("RGB", (20, 20)).save(tmp_path / f"{i}.png")
-    assert len(load("folder", "train", 16, root=tmp_path)) == 2
-    with pytest.raises(FileNotFoundError, match="2 pictures, none of them for 'test'"):
-        load("folder", "test", 16, root=tmp_path)
-
-
-def test_missing_and_empty_folders_are_reported(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
-        load("folder", root=tmp_path / "nowhere")
-    (tmp_path / "notes.txt").write_text("no picture")
-    (tmp_path / ".hidden.png").write_text("no picture either")
-    with pytest.raises(FileNotFoundError, match="0 pictures"):
-        load("folder", root=tmp_path)
-
-
-def test_phone_photos_stand_upright(tmp_path):
-    upright = Image.new("RGB", (64, 64), "blue")
-    upright.paste("red", (0, 0, 64, 32))
-    exif = Image.Exif()
-    exif[0x0112] = 6  # orientation: turn by 90 degrees clockwise to see it upright
-    picture = one_picture(upright.rotate(90), tmp_path, "phone.jpg", exif=exif)
-    assert picture[:6, :, 0].min() > 200 and picture[:6, :, 2].max() < 60
-    assert picture[-6:, :, 2].min() > 200 and picture[-6:, :, 0].max() < 60
-
-
-def test_long_pictures_are_cut_in_the_middle(tmp_path):
-    image = Image.new("RGB", (300, 100), "white")
-    image.paste("red", (100, 0, 200, 100))
-    picture = one_picture(image, tmp_path, "wide.png")
-    assert (picture[:, 2:-2] == [255, 0, 0]).all()
-
-
-def test_every_kind_of_pixel_becomes_rgb(tmp_path):
-    assert (one_picture(Image.new("L", (20, 20), 77), tmp_path, "a.png") == 77).all()
-    assert (one_picture(Image.new("I;16", (20, 20), 77 * 256), tmp_path, "a.png") == 77).all()
-    assert (one_picture(Image.new("1", (20, 20), 1), tmp_path, "a.png") == 255).all()
-    assert (one_picture(Image.new("RGBA", (20, 20), (255, 0, 0, 0)), tmp_path, "a.png") == 255).all()
-    assert (one_picture(Image.new("RGBA", (20, 20), (255, 0, 0, 255)), tmp_path, "a.png") == [255, 0, 0]).all()
-    assert (one_picture(Image.new("LA", (20, 20), (0, 0)), tmp_path, "a.png") == 255).all()
-    palette = Image.new("RGB", (20, 20), (200, 100, 50)).quantize(4)
-    assert (one_picture(palette, tmp_path, "a.png") == [200, 100, 50]).all()
-    transparent = Image.new("P", (20, 20))
-    assert (one_picture(transparent, tmp_path, "a.png", transparency=0) == 255).all()
-
-
-def test_unreadable_pictures_are_named_and_left_out(noise):
-    cut = (noise / "cats" / "0.png").read_bytes()[:200]
-    for i in range(20):
-        (noise / "cats" / f"cut{i}.png").write_bytes(cut)
-    (noise / "dogs" / "text.jpg").write_text("not a picture")
-    with pytest.warns(UserWarning) as caught:
-        sets = all_splits(noise)
-    assert sum(map(len, sets)) == 40
-    messages = " ".join(str(warning.message) for warning in caught)
-    assert all(f"cats/cut{i}.png" in messages for i in range(20)) and "dogs/text.jpg" in messages
-    assert len(caught) <= 3 and "left out" in messages
-
-
-def test_only_the_usual_formats_are_decoded(tmp_path):
-    Image.new("RGB", (20, 20)).save(tmp_path / "disguised.png", format="EPS")
-    with pytest.raises(ValueError, match=r"can be read: disguised\.png \(it is EPS, which is not read here"):
-        load("folder", "train", 16, root=tmp_path)
-
-
-def test_huge_pictures_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    Image.new("RGB", (100, 100)).save(tmp_path / "bomb.png")
-    with pytest.raises(ValueError, match=r"can be read: bomb\.png \(it has more than 200 pixels"):
-        load("folder", "train", 16, root=tmp_path)
-
-
-# Streams
 
 
 @pytest.fixture
@@ -350,5 +239,5 @@ def test_stream_goes_on_without_a_broken_file(stream):
     assert torch.equal(images[0], images[1])
     for path in {*stream.paths}:
         path.unlink()
-    with warnings.catch_warnings(action="ignore"), pytest.raises(ValueError, match="none of the .* can be read"):
+    with warnings.catch_warnings(action="ignore"), pytest.raises(ValueError, match="none of the"):
         stream.take(1)
