@@ -9,7 +9,8 @@
     flowers102     8,189 photographs of flowers (345 MB)
     imagenette     13,394 photographs of ten classes of ImageNet (340 MB)
     oxford_pets    7,349 photographs of cats and dogs (810 MB)
-    folder         your own pictures; an `ImageStream` if they are too many for the memory
+    folder         your own pictures (`simmim_lab.data.folders` says which, and what the names of its folders
+                   mean); an `ImageStream` if they are too many for the memory
 
 The splits "train", "val" and "test" never share a picture, and those of `photos` never share a photograph.
 """
@@ -43,8 +44,9 @@ def load(
 
     `root` is the folder with your pictures for "folder". For a set to download it is the folder that keeps the
     files: by default the one that the environment variable SIMMIM_LAB_DATA names, or ~/.cache/simmim_lab.
-    Raises ValueError for an unknown name or split and an impossible size, FileNotFoundError for a folder that
-    is missing or empty and a file that cannot be downloaded.
+    One warning names the pictures of a folder that are left out, with the reasons.
+    Raises ValueError for an unknown name or split, an impossible size and a folder in which nothing can be read,
+    FileNotFoundError for a folder that is missing or empty and a file that cannot be downloaded.
     """
     choose(name, dict.fromkeys(["photos", "scenes", *DOWNLOADS, "folder"]), "image set")
     choose(split, dict.fromkeys(SPLITS), "split")

@@ -1,18 +1,25 @@
-"""Image sets: what is in them, how batches are drawn, and the learner's own folder."""
+"""Image sets: what is in them, how batches are drawn, in memory and from the disk."""
 
+import copy
 import dataclasses
 import warnings
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from torch import Generator
 
 from simmim_lab.data.imagesets import _view
 from simmim_lab.data.photographs import PHOTOS, _packaged
 from simmim_lab.data.pictures import to_tensor
+from simmim_lab.data.scenes import draw_scenes
+from simmim_lab.finetuning import Classifier, FinetuneRecipe, accuracy, finetune
 from simmim_lab.images import SPLITS, ImageSet, ImageStream, load
+from simmim_lab.simmim import SimMIM
+from simmim_lab.training import Recipe, pretrain
 
 
 def seeded(seed: int) -> Generator:
@@ -154,7 +161,9 @@ def test_whole_image_as_crop_changes_nothing(ramps):
     torch.testing.assert_close(mirrored, ramps.pixels[:1].flip(-1) / 255)
 
 
-@pytest.mark.parametrize("crop_scale", [(0, 1), (0.9, 0.5), (0.5, 1.5)])
+@pytest.mark.parametrize(
+    "crop_scale", [(0, 1), (0.9, 0.5), (0.5, 1.5), (float("nan"), 1), (), (0.5,), 0.5, 0, "ab"]
+)
 def test_impossible_crops_are_refused(ramps, crop_scale):
     with pytest.raises(ValueError, match="crop_scale"):
         ramps.batch(4, seeded(0), crop_scale=crop_scale)
@@ -234,10 +243,138 @@ def test_stream_can_be_left_early(stream):
 
 def test_stream_goes_on_without_a_broken_file(stream):
     stream.paths[0].write_text("not a picture")
-    with pytest.warns(UserWarning, match=r"take the place .*0\.png"):
-        images = stream.take(len(stream))
-    assert torch.equal(images[0], images[1])
+    with pytest.warns(UserWarning, match=r"take the place .*0\.png \(not a picture"):
+        pixels = stream.take(len(stream))
+    assert torch.equal(pixels[0], pixels[1])
     for path in {*stream.paths}:
         path.unlink()
     with warnings.catch_warnings(action="ignore"), pytest.raises(ValueError, match="none of the"):
         stream.take(1)
+
+
+@pytest.mark.parametrize("how", ["set", "stream"])
+def test_in_order_goes_once_through_all(stream, noise, how):
+    memory = load("folder", "train", 16, root=noise)
+    batches = list((stream if how == "stream" else memory).in_order(7))
+    assert [len(images) for images, _ in batches[:-1]] == [7] * (len(memory) // 7)
+    images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    assert images.dtype == torch.float32 and torch.equal(images, memory.pixels / 255)
+    assert torch.equal(labels, memory.labels)
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=12),
+    st.integers(1, 4),
+    st.lists(st.integers(1, 5), min_size=1, max_size=4),
+)
+def test_whatever_is_broken_a_picture_keeps_its_label(tmp_path_factory, files, workers, batch_sizes):
+    """Every picture is as bright as its label says; whatever was read before, batches are the same."""
+    folder = tmp_path_factory.mktemp("stream")
+    paths = [folder / f"{i}.png" for i in range(len(files))]
+    for path, (label, broken) in zip(paths, files, strict=True):
+        Image.new("L", (8, 8), 100 * label).save(path)
+        if broken:
+            path.write_bytes(path.read_bytes()[:45])  # the header is whole
+    labels = [label for label, _ in files]
+
+    def stream() -> ImageStream:
+        classes = ("black", "grey", "white")
+        return ImageStream("", "train", [*paths], torch.tensor(labels), classes, 8, workers=workers)
+
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        if all(broken for _, broken in files):
+            with pytest.raises(ValueError, match="none of the"):
+                stream().take(1)
+            return
+        used = stream()
+        for step, size in enumerate(batch_sizes):
+            options = {"crop_scale": None, "flip": False}
+            [(images, drawn)] = used.labelled_batches(size, [seeded(step)], **options)
+            assert torch.equal((images.mean((1, 2, 3)) * 2.55).round().long(), drawn)
+            assert torch.equal(images, stream().batch(size, seeded(step), **options))
+        caught.clear()
+        whole = stream()
+        for copy in (whole, whole.to("cpu"), whole):
+            images, drawn = (torch.cat(parts) for parts in zip(*copy.in_order(3), strict=True))
+            assert len(images) == len(whole) == len(paths) == len(whole.paths)
+            assert torch.equal((images.mean((1, 2, 3)) * 2.55).round().long(), drawn)
+            assert torch.equal(drawn, whole.labels)
+    said = " ".join(str(warning.message) for warning in caught)
+    for path, (_, broken) in zip(paths, files, strict=True):
+        assert said.count(f"{path} ") + said.count(f"{path},") == broken  # once, however often it was met
+
+
+def test_a_stream_goes_wherever_a_set_goes(stream, noise):
+    memory = load("folder", "train", 16, root=noise)
+    torch.manual_seed(0)
+    model = SimMIM.preset("vit_nano", 16)
+    classifier = Classifier(model.encoder, stream.classes)
+    assert accuracy(classifier, stream) == accuracy(classifier, memory)
+    losses = [
+        pretrain(copy.deepcopy(model), data, Recipe(steps=2, batch_size=4, mask_size=4), val=data, progress=False)
+        for data in (stream, memory)
+    ]
+    assert losses[0].val_loss == losses[1].val_loss and losses[0].loss == losses[1].loss
+    losses = [
+        finetune(copy.deepcopy(classifier), data, FinetuneRecipe(steps=2, batch_size=4), val=data, progress=False)
+        for data in (stream, memory)
+    ]
+    assert losses[0].val_loss == losses[1].val_loss and losses[0].loss == losses[1].loss
+
+
+# What is given by hand
+
+PIXELS, LABELS = torch.zeros(4, 3, 8, 8).byte(), torch.tensor([0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (dict(pixels=PIXELS / 255), r"bytes \(torch.uint8\), but are torch.float32: .*round"),
+        (dict(pixels=PIXELS.numpy()), "but are ndarray"),
+        (dict(pixels=PIXELS[:, :1]), r"shape \(n, 3, height, width\), but have \(4, 1, 8, 8\)"),
+        (dict(pixels=PIXELS[0]), r"\(3, 8, 8\)"),
+        (dict(pixels=PIXELS[:0], labels=LABELS[:0]), r"\(0, 3, 8, 8\)"),
+        (dict(labels=LABELS.float()), "torch.int64 .*torch.float32"),
+        (dict(labels=LABELS[:3]), r"shape \(4,\).* shape \(3,\)"),
+        (dict(labels=[0, 1, 0, 1]), "but are list"),
+        (dict(labels=LABELS + 1), "index the 2 classes, but reach from 1 to 2"),
+        (dict(labels=-LABELS), "from -1 to 0"),
+        (dict(classes=()), "index the 0 classes"),
+    ],
+)
+def test_sets_that_make_no_sense_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        ImageSet(**{"name": "", "split": "", "pixels": PIXELS, "labels": LABELS, "classes": ("a", "b"), **changes})
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2.0, True, None, "4"])
+def test_batches_need_a_whole_number_of_images(ramps, wrong):
+    for read in (lambda: ramps.batch(wrong, seeded(0)), lambda: next(ramps.in_order(wrong))):
+        with pytest.raises(ValueError, match="batch_size must be a whole number at least 1"):
+            read()
+
+
+@pytest.mark.parametrize("wrong", [0, -32, 7, 32.0, True, None, "32"])
+@pytest.mark.parametrize("name", ["photos", "scenes", "folder", "cifar10"])
+def test_sizes_are_checked_for_every_set(tmp_path, name, wrong):
+    with pytest.raises(ValueError, match="size must be a whole number at least 8"):
+        load(name, "train", wrong, root=tmp_path if name in ("folder", "cifar10") else None)
+
+
+@pytest.mark.parametrize("wrong", [0, None, "seed"])
+def test_a_seed_is_no_generator(ramps, wrong):
+    with pytest.raises(TypeError, match=r"torch\.Generator"):
+        ramps.batch(4, wrong)
+
+
+def test_pictures_do_not_depend_on_the_default_dtype(photos):
+    images, scenes = photos["test"], draw_scenes(5, 16, generator=seeded(0))
+    batch = images.batch(4, seeded(0))
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert torch.equal(images.batch(4, seeded(0)), batch)
+        assert torch.equal(draw_scenes(5, 16, generator=seeded(0)).pixels, scenes.pixels)
+    finally:
+        torch.set_default_dtype(torch.float32)
