@@ -55,13 +55,15 @@ def nbgrader(root: Path) -> "NbGraderAPI":
         raise ImportError("nbgrader is missing: install it with pip install 'simmim-lab[teaching]'") from error
     from traitlets.config.loader import PyFileConfigLoader
 
-    if not (root / "nbgrader_config.py").is_file():
-        raise FileNotFoundError(f"there is no nbgrader_config.py in {root}: run this in a copy of the course")
     folder = os.path.dirname(sys.executable)
     if folder not in os.environ["PATH"].split(os.pathsep):  # nbgrader starts its `alembic` by name
         os.environ["PATH"] = folder + os.pathsep + os.environ["PATH"]
     (root / "grading").mkdir(exist_ok=True)
-    return NbGraderAPI(config=PyFileConfigLoader("nbgrader_config.py", str(root)).load_config())
+    try:
+        config = PyFileConfigLoader("nbgrader_config.py", str(root)).load_config()
+    except Exception as error:  # it is a program, and may raise anything
+        raise ValueError(f"nbgrader_config.py in {root} cannot be read ({error}): restore it") from error
+    return NbGraderAPI(config=config)
 
 
 def release(root: Path, name: str) -> None:
@@ -102,6 +104,17 @@ def read_records(root: Path) -> dict[str, dict[str, dict]]:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}): delete it, then collect and grade again") from error
+
+
+def record_of(records: dict[str, dict[str, dict]], name: str, student: str) -> dict:
+    """What is known of one submission; ValueError if it was put into grading/submitted without collecting it."""
+    try:
+        return records[name][student]
+    except KeyError:
+        raise ValueError(
+            f"{name} of {student} is in grading/submitted but was not collected: delete it there, or run "
+            "simmim-course collect INBOX"
+        ) from None
 
 
 def write_records(root: Path, records: dict[str, dict[str, dict]]) -> None:

@@ -17,6 +17,7 @@ from simmim_lab.teaching.course import (
     read_notebook,
     read_records,
     reason,
+    record_of,
     release,
     submissions,
     write_records,
@@ -32,7 +33,7 @@ def grade(root: Path, names: list[str], again: bool = False) -> tuple[int, list[
     work = [
         (name, student)
         for name, student in submissions(root, names)
-        if again or records[name][student]["status"] not in ("graded", "unreadable")
+        if record_of(records, name, student)["status"] not in ("graded", "unreadable") or again
     ]
     for name in dict(work):  # the gradebook learns the hidden tests from solutions/
         release(root, name)
@@ -44,7 +45,7 @@ def grade(root: Path, names: list[str], again: bool = False) -> tuple[int, list[
 def feedback(root: Path, names: list[str]) -> list[str]:
     """Write grading/feedback/STUDENT/SET/SET.html for all that was graded; a line for each failure."""
     records, work = read_records(root), submissions(root, names)
-    graded = [pair for pair in work if records[pair[0]][pair[1]]["status"] in ("graded", "unreadable")]
+    graded = [pair for pair in work if record_of(records, *pair)["status"] in ("graded", "unreadable")]
     failed = _each(root, graded, "feedback", partial(nbgrader(root).generate_feedback, force=True))
     return failed + [
         f"{student}, {name}: not graded yet" for name, student in work if (name, student) not in graded
@@ -66,7 +67,7 @@ def export(root: Path, names: list[str]) -> list[Path]:
             order, rows = _questions(root, name), []
             for student in students:
                 here = (name, student) in collected
-                record = records[name][student] if here else {"status": "missing", "notes": []}
+                record = record_of(records, name, student) if here else {"status": "missing", "notes": []}
                 try:
                     entry = gradebook.find_submission(name, student)
                 except MissingEntry:
