@@ -94,7 +94,7 @@ def _load_folder(split: str, size: int, root: str | Path | None) -> ImageSet | I
     if not chosen:
         raise FileNotFoundError(
             f"{root} has {len(folder.files)} pictures, none of them for {split!r}: put at least 3 there"
-            + (f"; left out are {named(reasons)}" if reasons else "")
+            + (f"; left out: {named(reasons)}" if reasons else "")
         )
     paths = [root / folder.files[i] for i in chosen]
     labels = torch.tensor([folder.labels[i] for i in chosen])
@@ -107,5 +107,5 @@ def _load_folder(split: str, size: int, root: str | Path | None) -> ImageSet | I
         reasons |= {folder.files[chosen[i]].as_posix(): reason_of(error) for i, error in broken.items()}
         images = ImageSet("folder", split, pixels, labels, folder.classes)
     if reasons:
-        warnings.warn(f"left out of {root} are {len(reasons)} files: {named(reasons)}", stacklevel=3)
+        warnings.warn(f"{len(reasons)} left out of {root}: {named(reasons)}", stacklevel=3)
     return images

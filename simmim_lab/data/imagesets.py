@@ -224,7 +224,7 @@ class ImageStream(_Batches):
             pool.shutdown(cancel_futures=True)
 
     def _labels(self, index: Index) -> Index:
-        return self.labels[index].to(self.device)
+        return self.labels[index.cpu()].to(self.device)
 
     def _decode(self, index: int) -> Decoded:
         """The image at `index`, or the first one after it that can be read; where that is; what failed before."""
@@ -254,6 +254,8 @@ class ImageStream(_Batches):
 
 def _check_labels(labels: Tensor, count: int, classes: Sequence[str]) -> None:
     """Raise ValueError unless there is a label for each image that indexes `classes`, or is 0 without classes."""
+    if not count:
+        raise ValueError("a set needs at least one image, but has none")
     if _kind(labels) != "torch.int64" or labels.shape != (count,):
         shape = f" of shape {tuple(labels.shape)}" if isinstance(labels, Tensor) else ""
         raise ValueError(
@@ -322,7 +324,7 @@ def _view(
     places = torch.broadcast_tensors((x + width * col)[:, None, :], (y + height * row)[:, :, None])
     places, padding = torch.stack(places, -1), "border"
     if images.device.type == "mps":  # before PyTorch 2.13 it has no such padding
-        edge = 1 - 1 / torch.tensor([images.shape[-1], images.shape[-2]], device=images.device)
+        edge = 1 - 1 / torch.tensor([*images.shape[:1:-1]], dtype=torch.float32, device=images.device)
         places, padding = torch.minimum(torch.maximum(places, -edge), edge), "zeros"
     return F.grid_sample(images, places, padding_mode=padding, align_corners=False).clamp_(0, 1)
 

@@ -120,12 +120,17 @@ def _some(names: list[str]) -> str:
 
 def square(image: Image.Image, size: int) -> UInt8[Tensor, "3 size size"]:
     """Make a picture RGB, on white where it is transparent, resize it to `size` and cut off what is too long."""
+    return to_tensor(ImageOps.fit(opaque(image, "white"), (size, size), Image.Resampling.BICUBIC))
+
+
+def opaque(image: Image.Image, background: str) -> Image.Image:
+    """The picture in RGB, on a background of this colour where it is transparent."""
     if image.mode.startswith("I;16"):  # Pillow's own conversion cuts all values at 255
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return to_tensor(ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BICUBIC))
+        image = Image.alpha_composite(Image.new("RGBA", image.size, background), image)
+    return image.convert("RGB")
 
 
 def to_tensor(image: Image.Image) -> UInt8[Tensor, "3 height width"]:
