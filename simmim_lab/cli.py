@@ -268,14 +268,12 @@ def _painted(drawn: "Image", side: tuple[int, int], size: tuple[int, int], grid:
 
     White and opaque pixels are hidden, and with any pixel its patch.
     """
-    import numpy as np
     from PIL import Image, ImageOps
     from torch.nn.functional import adaptive_max_pool2d
     from torchvision.transforms.functional import to_tensor
 
-    if drawn.mode.startswith("I;16"):  # Pillow's own conversion cuts all values at 255
-        drawn = Image.fromarray((np.asarray(drawn) >> 8).astype(np.uint8))
-    black = Image.new("RGBA", drawn.size, "black")
-    grey = Image.alpha_composite(black, drawn.convert("RGBA")).convert("L").resize(size, Image.Resampling.NEAREST)
+    from simmim_lab.data.pictures import opaque
+
+    grey = opaque(drawn, "black").convert("L").resize(size, Image.Resampling.NEAREST)
     white = grey.point(lambda value: float(value > 127), "F")
     return adaptive_max_pool2d(to_tensor(ImageOps.fit(white, side, Image.Resampling.BOX)), grid) > 0
