@@ -8,7 +8,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +109,9 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        with suppress(OSError):  # Windows removes it at the release
+            (folder / ".lock").unlink()
         lock.release()
-        (folder / ".lock").unlink(missing_ok=True)
 
 
 def check_room(folder: Path, model: nn.Module) -> None:

@@ -32,8 +32,6 @@ from simmim_lab.recipe import History, Schedule
 from simmim_lab.shapes import Images, Labels, Scalar, Tokens, check_images
 from simmim_lab.simmim import IMAGENET_MEAN, IMAGENET_STD
 
-VAL_BATCH = 500
-
 
 class Classifier(nn.Module):
     """An encoder that sees whole images, its features pooled to one vector, and a linear head.
@@ -194,7 +192,7 @@ def finetune(
 
     groups = partial(layer_groups, layer_decay=recipe.layer_decay)
     run = Run(model, recipe, execution, groups, dataset.fingerprint(), run_dir)
-    validation = list(labelled(val, device)) if val is not None else []
+    validation = partial(labelled, val, device) if val is not None else None
     return fit(run, batches, validation, callbacks=callbacks, title="fine-tuning", progress=progress)
 
 
@@ -235,21 +233,21 @@ def layer_groups(model: Classifier, weight_decay: float, *, layer_decay: float) 
     return parameter_groups(model, weight_decay, lr_scale)
 
 
-def labelled(images: ImageSet | ImageStream, device: torch.device) -> Iterator[Batch]:
+def labelled(dataset: ImageSet | ImageStream, device: torch.device) -> Iterator[Batch]:
     """All images of a set in order, as they are, in batches with their labels."""
-    for batch, labels in images.in_order(VAL_BATCH):
-        yield batch.to(device), F.one_hot(labels.to(device), len(images.classes)).float()
+    for images, labels in dataset.in_order():
+        yield images.to(device), F.one_hot(labels.to(device), len(dataset.classes)).float()
 
 
 @torch.no_grad()
-def accuracy(model: Classifier, images: ImageSet | ImageStream) -> float:
+def accuracy(model: Classifier, dataset: ImageSet | ImageStream) -> float:
     """The share of the images that the model assigns to the right class, from 0 to 1."""
     device = model.mean.device
     training = model.training
     model.eval()
     right = torch.zeros((), device=device)
     with autocast(device):
-        for pictures, labels in labelled(images, device):
-            right += (model.logits(pictures).argmax(1) == labels.argmax(1)).sum()
+        for images, labels in labelled(dataset, device):
+            right += (model.logits(images).argmax(1) == labels.argmax(1)).sum()
     model.train(training)
-    return right.item() / len(images)
+    return right.item() / len(dataset)

@@ -44,7 +44,7 @@ READ_EVERY = 25  # steps between readings of the loss: each makes the host wait 
 def fit(
     run: "Run",
     batches: Callable[[int, slice], Iterator[tuple[Batch, Tensor]]],
-    val: list[Batch],
+    val: Callable[[], Iterable[Batch]] | None,
     *,
     callbacks: Iterable[Callback],
     title: str,
@@ -53,7 +53,7 @@ def fit(
     """Take the steps of a run that are still to take; see `pretrain`, which this is the loop of.
 
     `batches(first, share)` yields the batches from step `first` on, of which this process gets its share, and
-    the weight of each whole batch (see `train_step`). `val` are the batches of the validation.
+    the weight of each whole batch (see `train_step`). `val()` gives the batches of the validation.
     """
     recipe = run.recipe
     with run.opened(), _deferred_interrupt() as interrupted, _progress_bar(run, title, progress) as bar:
@@ -69,7 +69,7 @@ def fit(
                 _advance(bar, recipe, history)
             if val and (last or (step + 1) % recipe.val_every == 0):
                 history.val_step.append(step + 1)
-                history.val_loss.append(mean_loss(run.best(), val))
+                history.val_loss.append(mean_loss(run.best(), val()))
             if read:
                 for callback in callbacks:  # behind the validation, so that they see it
                     callback(history.steps, run.best(), history)
@@ -315,12 +315,13 @@ class Run:
 def mean_loss(model: nn.Module, batches: Iterable[Batch]) -> float:
     """The mean loss over the images of some batches."""
     model.eval()
-    losses = []
+    total, count = 0.0, 0
     for batch in batches:
         with autocast(batch[0].device):
-            losses.append(len(batch[0]) * model(*batch)[0])
+            total += len(batch[0]) * model(*batch)[0]
+        count += len(batch[0])
     model.train()
-    return (torch.stack(losses).sum() / sum(len(batch[0]) for batch in batches)).item()
+    return (total / count).item()
 
 
 def parameter_groups(

@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Self
@@ -96,11 +97,12 @@ def pretrain(
             mask = draw_mask(model, images, recipe, generator, batch_size=recipe.batch_size)
             yield (images, mask[share]), mask.sum()
 
-    validation = []
+    validation = None
     if val is not None:
         shown = val.take(min(VAL_IMAGES, len(val))).to(device)
         mask = draw_mask(model, shown, recipe, step_generator(recipe.seed, 0, 2, device))  # the same each time
-        validation = list(zip(shown.split(recipe.batch_size), mask.split(recipe.batch_size), strict=True))
+        parts = list(zip(shown.split(recipe.batch_size), mask.split(recipe.batch_size), strict=True))
+        validation = partial(iter, parts)
 
     run = Run(model, recipe, execution, parameter_groups, dataset.fingerprint(), run_dir)
     return fit(run, batches, validation, callbacks=callbacks, title="pre-training", progress=progress)

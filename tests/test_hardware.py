@@ -1,4 +1,4 @@
-"""How a training runs: on the right device, in the right precision, and whatever the setting to the same result."""
+"""How a training runs: on the right device, in the right precision, and in all ways to the same result."""
 
 import dataclasses
 import functools
@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 import torch
-from test_training import assert_same, tiny, weights
+from tiny_model import assert_same, tiny, weights
 
 from simmim_lab import hardware, loop
 from simmim_lab.backbones import TimmEncoder

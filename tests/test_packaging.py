@@ -1,6 +1,7 @@
 """The project's own files: what they install, what they promise, and what importing costs."""
 
 import ast
+import importlib.metadata
 import json
 import os
 import re
@@ -55,10 +56,11 @@ def test_environment_yml_installs_what_pyproject_asks_for():
 
 def test_colab_has_all_that_the_base_install_needs_but_jaxtyping():
     """So the base install changes no version there. `tests/colab.txt` lists what Colab ships."""
+    assert any(text.startswith("filelock") for text in importlib.metadata.requires("torch"))
     lines = (ROOT / "tests" / "colab.txt").read_text().splitlines()
     shipped = dict(line.split("==") for line in lines if "==" in line)
     for requirement in base():
-        if requirement.name != "jaxtyping":
+        if requirement.name not in ("jaxtyping", "filelock"):
             assert requirement.specifier.contains(shipped[requirement.name].split("+")[0]), requirement
 
 
@@ -96,7 +98,10 @@ def test_importing_the_package_costs_little_more_than_importing_torch():
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Call it to install as `make` does, with a stand-in for Python; gives what went wrong and Python's calls."""
+    """Call it to install as `make lab` does, or as `make test` if given "all", with a stand-in for Python.
+
+    It gives what went wrong, and the calls of Python.
+    """
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     for name in ("python3", "python3.13", "python3.12", "python3.11"):
@@ -104,10 +109,10 @@ def install(tmp_path, monkeypatch):
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
 
-    def make() -> tuple[str, str]:
+    def make(target: str = "lab") -> tuple[str, str]:
         calls = tmp_path / "calls"
         calls.unlink(missing_ok=True)
-        result = subprocess.run(["make", ".venv/.installed"], cwd=tmp_path, capture_output=True, text=True)
+        result = subprocess.run(["make", f".venv/.{target}"], cwd=tmp_path, capture_output=True, text=True)
         return result.stderr, calls.read_text() if calls.exists() else ""
 
     return make
@@ -117,9 +122,36 @@ def install(tmp_path, monkeypatch):
 def test_the_second_run_installs_nothing_until_pyproject_changes(install, tmp_path):
     assert "pip install" in install()[1]
     assert install() == ("", "")
-    os.utime(tmp_path / ".venv" / ".installed", (0, 0))
+    os.utime(tmp_path / ".venv" / ".lab", (0, 0))
     errors, calls = install()
     assert not errors and "pip install" in calls and "venv" not in calls
+
+
+@needs_make
+def test_a_learner_installs_less_than_the_tests_need(install):
+    [learner] = [call for call in install("lab")[1].splitlines() if "pip" in call]
+    [author] = [call for call in install("all")[1].splitlines() if "pip" in call]
+    assert learner.endswith(".[lab,hub]") and author.endswith(".[lab,hub,teaching,dev]")
+    assert install("all") == install("lab") == ("", "")
+
+
+@needs_make
+def test_an_update_of_pyproject_reaches_both_installs(install, tmp_path):
+    install("all")
+    for stamp in ("lab", "all"):
+        os.utime(tmp_path / ".venv" / f".{stamp}", (0, 0))
+    errors, calls = install("all")
+    assert not errors and calls.count("pip install") == 2 and "venv" not in calls
+
+
+@needs_make
+def test_a_second_install_that_was_cut_off_goes_on(install, tmp_path):
+    install("lab")
+    (tmp_path / "offline").touch()
+    assert "Error" in install("all")[0] and install("lab") == ("", "")
+    (tmp_path / "offline").unlink()
+    errors, calls = install("all")
+    assert not errors and calls.count("pip install") == 1
 
 
 @needs_make
@@ -147,7 +179,7 @@ def test_make_looks_for_the_pythons_that_pyproject_allows():
 def test_the_readme_names_commands_that_exist():
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z]+):.*##", makefile, re.MULTILINE))
-    assert {"lab", "test", "demo", "notebooks", "bench"} <= targets
+    assert {"lab", "test", "verify", "demo", "notebooks", "bench"} <= targets
     assert set(re.findall(r"make ([a-z]+)\b", README)) <= targets
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tiny_model import assert_same, tiny, weights
 from torch.amp import GradScaler
 
-from simmim_lab import training
+from simmim_lab import checkpoints, training
 from simmim_lab.decoders import LinearDecoder
 from simmim_lab.encoders import ViTEncoder
 from simmim_lab.loop import parameter_groups, step_generator, train_step
@@ -24,21 +25,6 @@ from simmim_lab.simmim import SimMIM
 from simmim_lab.training import Recipe, draw_mask, pretrain
 
 ROOT = Path(__file__).parent.parent
-
-
-def tiny() -> SimMIM:
-    torch.manual_seed(0)
-    encoder = ViTEncoder(image_size=16, patch=4, dim=32, depth=2, heads=2)
-    return SimMIM(encoder, LinearDecoder(encoder.dim, encoder.stride))
-
-
-def weights(model: SimMIM) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
-
-
-def assert_same(first: dict, second: dict) -> None:
-    for name, tensor in first.items():
-        assert torch.equal(tensor, second[name]), name
 
 
 def test_the_loss_falls_and_the_history_is_complete(images, tmp_path):
@@ -95,7 +81,8 @@ def test_step_generators_differ_by_seed_step_and_purpose_only():
 
 WORKER = """
 import sys, torch
-from tests.test_training import tiny, Recipe, pretrain
+from tiny_model import tiny
+from simmim_lab.training import Recipe, pretrain
 from simmim_lab.images import ImageSet
 torch.set_num_threads(int(sys.argv[3]))
 images = torch.randint(256, (100, 3, 16, 16), generator=torch.Generator().manual_seed(0)).byte()
@@ -109,7 +96,7 @@ pretrain(tiny(), images, recipe, run_dir=sys.argv[1], callbacks=[report])
 
 def start(folder, threads: int) -> subprocess.Popen:
     command = [sys.executable, "-c", WORKER, str(folder), "worker", str(threads)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT / "tests")
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +205,85 @@ def test_a_full_disk_is_reported_before_training(images, tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r"has 0 MB free, but checkpoints need \d+ MB"):
         pretrain(tiny(), images, Recipe(seconds=60, batch_size=8), run_dir=tmp_path)
     assert time.monotonic() - began < 5
+
+
+def test_a_save_that_fails_is_tried_again(images, tmp_path, monkeypatch):
+    real, calls = checkpoints.write_tensors, []
+
+    def write(path, tensors, header=None):
+        calls.append(path.name)
+        if len(calls) in (2, 3):  # the first is the one before the training
+            raise OSError("no space left")
+        real(path, tensors, header)
+
+    monkeypatch.setattr(checkpoints, "write_tensors", write)
+    with pytest.warns(UserWarning, match=r"no checkpoint was written \(no space left\); the training goes on"):
+        pretrain(tiny(), images, Recipe(steps=100, batch_size=4, save_every=0), run_dir=tmp_path, progress=False)
+    assert len(calls) > 4
+    facts, _ = checkpoints.load_checkpoint(tmp_path / checkpoints.CHECKPOINT, {})
+    assert len(facts["history"]["loss"]) == 100
+
+
+def test_a_last_save_that_fails_is_an_error(images, tmp_path, monkeypatch):
+    real = checkpoints.write_tensors
+
+    def write(path, tensors, header=None):
+        if path.exists():
+            raise OSError("no space left")
+        real(path, tensors, header)
+
+    monkeypatch.setattr(checkpoints, "write_tensors", write)
+    with pytest.raises(OSError, match="no space left"):
+        pretrain(tiny(), images, Recipe(steps=3, batch_size=4), run_dir=tmp_path, progress=False)
+
+
+def test_a_second_training_in_a_folder_is_refused_and_the_lock_is_given_back(images, tmp_path):
+    recipe, seen = Recipe(steps=3, batch_size=4), []
+
+    def second(step, model, history):
+        with pytest.raises(BlockingIOError, match="another training is at work in"):
+            pretrain(tiny(), images, recipe, run_dir=tmp_path, progress=False)
+        seen.append(step)
+        raise RuntimeError("cut")
+
+    with pytest.raises(RuntimeError, match="cut"):
+        pretrain(tiny(), images, recipe, run_dir=tmp_path, callbacks=[second], progress=False)
+    pretrain(tiny(), images, recipe, run_dir=tmp_path, progress=False)
+    assert seen == [3]
+    assert not list(tmp_path.glob(".lock"))
+
+
+def test_the_lock_dies_with_its_process(images, tmp_path):
+    program = (
+        "import os, sys; from pathlib import Path; from simmim_lab.checkpoints import locked\n"
+        "with locked(Path(sys.argv[1])): print('locked', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"locked\n"
+        with pytest.raises(BlockingIOError):
+            pretrain(tiny(), images, Recipe(steps=1, batch_size=4), run_dir=tmp_path, progress=False)
+        process.kill()
+    pretrain(tiny(), images, Recipe(steps=1, batch_size=4), run_dir=tmp_path, progress=False)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks into /proc, which Linux has")
+def test_no_file_is_mapped_when_it_is_replaced(images, tmp_path, monkeypatch):
+    """Windows refuses to replace a file that is mapped into memory."""
+    real, mapped = os.replace, []
+
+    def watched(source, target):
+        maps = Path("/proc/self/maps").read_text()
+        mapped.extend(line for line in maps.splitlines() if line.endswith(str(target)))
+        real(source, target)
+
+    recipe = Recipe(steps=2, batch_size=4)
+    pretrain(tiny(), images, recipe, run_dir=tmp_path, progress=False)
+    model = SimMIM.load(tmp_path)
+    monkeypatch.setattr(os, "replace", watched)
+    pretrain(tiny(), images, recipe, run_dir=tmp_path, progress=False)
+    model.save(tmp_path)
+    assert mapped == []
 
 
 def test_a_folder_that_cannot_be_written_is_reported_before_training(images, tmp_path):
