@@ -35,9 +35,7 @@ def test_phone_photos_stand_upright(tmp_path):
 
 
 def test_damaged_notes_of_a_camera_do_not_cost_the_picture(tmp_path):
-    picture = one_picture(
-        Image.new("RGB", (20, 20), (200, 100, 50)), tmp_path, "a.png", exif=b"Exif\0\0no notes"
-    )
+    picture = one_picture(Image.new("RGB", (20, 20), (200, 100, 50)), tmp_path, "a.png", exif=b"Exif\0\0no notes")
     assert (picture == [200, 100, 50]).all()
 
 

@@ -116,7 +116,7 @@ def test_chunks_are_joined_in_order():
     assert len(many.pixels) == len(many.captions) == 700
 
 
-@pytest.mark.parametrize(("n", "size"), [(0, 32), (3, 0), (-1, 32)])
+@pytest.mark.parametrize(("n", "size"), [(0, 32), (3, 0), (-1, 32), (2.0, 32), (3, 32.5), (True, 32), (3, None)])
 def test_nothing_to_draw_is_an_error(n, size):
     with pytest.raises(ValueError, match="at least 1"):
         draw(n, size)

@@ -206,9 +206,9 @@ def _arranged(root: Path, files: list[Path], left_out: dict[str, str]) -> Folder
     )
 
 
-def _completed(own: list[str], names: list[str]) -> dict[str, list[int]]:
+def _completed(given: list[str], names: list[str]) -> dict[str, list[int]]:
     """The files of each split; a val or a test that has none gets some of train."""
-    splits = {split: [i for i, it in enumerate(own) if it == split] for split in SPLITS}
+    splits = {split: [i for i, its in enumerate(given) if its == split] for split in SPLITS}
     train = splits["train"]
     parts = split_by_name([names[i] for i in train])
     for split in ("val", "test"):
