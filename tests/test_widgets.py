@@ -5,6 +5,7 @@ import re
 import threading
 import weakref
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -289,8 +290,7 @@ class Notebook:
 
     def __init__(self, monkeypatch, metadata):
         self.metadata, self.runs, self.results = metadata, 0, {}
-        self.user_ns = {"_oh": self.results}
-        self.displayed = None
+        self.user_ns, self.user_ns_hidden, self.displayhook = {"_oh": self.results}, {}, SimpleNamespace(_=None)
         monkeypatch.setattr(cells, "kernel_shell", lambda: self)
 
     def get_parent(self):
@@ -304,7 +304,10 @@ class Notebook:
         made = make()
         shown = made if isinstance(made, list) else [made]
         self.displayed = [widget._repr_mimebundle_()[0] for widget in shown]
-        self.results[self.runs] = self.user_ns[f"_{self.runs}"] = shown[-1]
+        self.displayhook._ = self.results[self.runs] = shown[-1]
+        names = {"_": shown[-1], f"_{self.runs}": shown[-1]}
+        self.user_ns.update(names)
+        self.user_ns_hidden.update(names)
         return made
 
 

@@ -1,4 +1,4 @@
-"""The widgets in JupyterLab: the mouse and the keyboard move them, the picture changes, and Python follows."""
+"""The widgets in JupyterLab: mouse and keyboard move them, Python follows, and their pictures are saved."""
 
 import itertools
 import json
@@ -7,14 +7,15 @@ import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from simmim_lab import widgets
 from simmim_lab.teaching.jupyterlab import notebook, server, wait_for
 
 SETUP = """
-import json, torch
+import json, torch, weakref
 from pathlib import Path
 from simmim_lab.masking import half_mask, to_pixels
 from simmim_lab.simmim import SimMIM
-from simmim_lab.loop import History
+from simmim_lab.recipe import History
 from simmim_lab.widgets import *
 torch.manual_seed(0)
 ramp = torch.linspace(0, 1, 32).expand(3, 32, 32)
@@ -29,8 +30,10 @@ budget = BudgetExplorer()
 frames = [(ramp.permute(1, 2, 0) * k * 25).byte().numpy() for k in range(8)]
 scrubber = Scrubber(frames, [f"step {k}" for k in range(8)])
 live = LiveTraining(3, images=pictures, mask=half_mask(3, (8, 8)), every=0)
+runs, made = 0, weakref.WeakSet()
 def report(change=None):
     state = {
+        "run": runs, "alive": len(made), "open": sum(widget.comm is not None for widget in made),
         "mask": explorer.mask.tolist(), "ratio": explorer.ratio, "error": explorer.error,
         "reconstruction": reconstruction.mask.tolist(), "painted": brush.mask.int().sum().item(),
         "place": field.place, "status": field.status, "prediction": loss.prediction,
@@ -44,18 +47,25 @@ report()
 """
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 WIDGETS = ["explorer", "reconstruction", "brush", "field", "loss", "budget", "scrubber", "live"]
+AGAIN = "runs += 1\nmade.add(again := ReconstructionExplorer(model, pictures))\nreport()\nagain"
 TRAIN = "for step in (1, 2, 3): live(step, model, History([1.0] * step, val_step=[step], val_loss=[0.5]))"
+
+
+SAVE_STATE = "settings/@jupyter-widgets/jupyterlab-manager/plugin.jupyterlab-settings"
 
 
 @pytest.fixture(scope="module")
 def page(browser, tmp_path_factory):
     root, home = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("home")
-    cells = [nbformat.v4.new_code_cell(source) for source in [SETUP, *WIDGETS, TRAIN]]
+    cells = [nbformat.v4.new_code_cell(source) for source in [SETUP, *WIDGETS, AGAIN, TRAIN]]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=KERNEL), root / "widgets.ipynb")
+    (home / SAVE_STATE).parent.mkdir(parents=True)
+    (home / SAVE_STATE).write_text('{"saveState": true}')
     with server(root, home) as address, notebook(browser, address, "widgets.ipynb", has_touch=True) as page:
         page.state = lambda: json.loads((root / "state.json").read_text())
+        page.saved = lambda: nbformat.read(root / "widgets.ipynb", as_version=4)
         page.wait_for_function(
-            "n => document.querySelectorAll('.sl-widget').length == n", arg=len(WIDGETS), timeout=30_000
+            "n => document.querySelectorAll('.sl-widget').length == n", arg=len(WIDGETS) + 1, timeout=30_000
         )
         yield page
 
@@ -214,7 +224,7 @@ def test_a_training_is_planned_with_mouse_and_keyboard(page):
     budget.get_by_role("slider", name="minutes").focus()
     changes(page, "budget", lambda: page.keyboard.press("ArrowLeft"), lambda state: state["minutes"])
     assert page.state()["minutes"] == 719
-    for label, option in (("model", "vit_small"), ("GPU", "L4"), ("images", "ImageNet")):
+    for label, option in (("model", "vit_small"), ("GPU", "L4"), ("dataset", "ImageNet")):
         choose = budget.get_by_role("combobox", name=label).select_option
         changes(page, "budget", lambda choose=choose, option=option: choose(option), lambda state: state["epochs"])
     assert "one L4 trains vit_small" in budget.locator(".sl-status").inner_text()
@@ -240,3 +250,49 @@ def test_the_widgets_are_accessible(page):
     found = Axe().run(page, {"include": [[".sl-widget"]]}, {"resultTypes": ["violations"]}).response["violations"]
     serious = [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")]
     assert serious == []
+
+
+def test_a_cell_that_runs_again_closes_its_last_widget(page):
+    cell = page.locator(".jp-CodeCell", has_text="runs +=").locator(".cm-content").first
+    for run in range(2, 5):
+        cell.click()
+        page.keyboard.press("Control+Enter")
+        wait_for(lambda run=run: page.state()["run"] == run, seconds=10)
+        assert (
+            page.state()["open"] == 1 and page.state()["alive"] <= 2
+        )  # until now `again` was the last one
+    shown = page.locator(".sl-widget").nth(len(WIDGETS))
+    shown.get_by_label("ratio").wait_for()
+    assert page.locator(".sl-widget").count() == len(WIDGETS) + 1
+
+
+def save(page):
+    page.click('li.lm-MenuBar-item:has-text("File")')
+    page.click('.lm-Menu-item[data-command="docmanager:save"]')
+
+
+def test_a_saved_notebook_shows_the_pictures_without_a_kernel(page, browser):
+    for text in ("# one", "# two"):  # the second save finds the file as the first one left it
+        page.locator(".jp-CodeCell .cm-content").first.click()
+        page.keyboard.press("Control+Home")
+        page.keyboard.type(f"{text}\n")
+        save(page)
+        wait_for(lambda text=text: page.saved().cells[0].source.startswith(text), seconds=10)
+    assert page.locator(".jp-Dialog").count() == 0 and page.locator(".sl-widget").count() == len(WIDGETS) + 1
+
+    saved = page.saved()
+    outputs = [output for cell in saved.cells for output in cell.outputs if "data" in output]
+    assert len(outputs) == len(WIDGETS) + 1 and "widgets" not in saved.metadata
+    for output in outputs:
+        assert set(output.data) == {"image/png", "text/plain"} and "\n" not in output.data["text/plain"]
+        assert output.data["text/plain"] in vars(widgets) and len(output.metadata["image/png"]["alt"]) > 20
+
+    reader = browser.new_page()
+    reader.route("**/api/sessions*", lambda route: route.abort())  # so no kernel starts
+    reader.goto(page.url)
+    pictures = reader.locator(".jp-OutputArea-output img")
+    wait_for(lambda: pictures.count() == len(outputs), seconds=30)
+    assert all(picture.evaluate("img => img.naturalWidth > 200") for picture in pictures.all())
+    assert "No Kernel" in reader.locator("#jp-main-statusbar").inner_text()
+    assert "Error displaying widget" not in reader.locator(".jp-Notebook").inner_text()
+    reader.close()

@@ -41,8 +41,12 @@ def _cell(request: dict) -> str | None:
 
 
 def _forget(widget: "Widget", shell: "ZMQInteractiveShell") -> None:
-    """Take a widget out of `Out`, which keeps each result of a cell in memory; the learner's own names stay."""
-    results = shell.user_ns.get("_oh", {})
-    for number in [number for number, result in results.items() if result is widget]:
-        del results[number]
-        shell.user_ns.pop(f"_{number}", None)
+    """Take a widget out of IPython's `Out`, `_5` and `_`, which keep results in memory; other names keep it."""
+    out = shell.user_ns["_oh"]
+    numbers = [number for number, result in out.items() if result is widget]
+    for number in numbers:
+        del out[number]
+    for name in ("_", "__", "___", *(f"_{number}" for number in numbers)):
+        for names in (shell.user_ns, shell.user_ns_hidden, vars(shell.displayhook)):
+            if names.get(name) is widget:
+                names[name] = None
