@@ -41,15 +41,15 @@ class OneByOne(Dataset):
     Source: `data_simmim.py` of SimMIM.
     """
 
-    def __init__(self, images: ImageSet, grid: Grid):
+    def __init__(self, dataset: ImageSet, grid: Grid):
         from torchvision import transforms
         from torchvision.transforms.functional import to_pil_image
 
-        self.pictures = [to_pil_image(image) for image in images.pixels]
+        self.pictures = [to_pil_image(image) for image in dataset.pixels]
         self.grid = grid
         self.transform = transforms.Compose(
             [
-                transforms.RandomResizedCrop(images.size, scale=(0.67, 1.0), ratio=(3 / 4, 4 / 3)),
+                transforms.RandomResizedCrop(dataset.size, scale=(0.67, 1.0), ratio=(3 / 4, 4 / 3)),
                 transforms.RandomHorizontalFlip(),
                 transforms.ToTensor(),
             ]
@@ -71,25 +71,25 @@ def one_mask(grid: Grid) -> np.ndarray:
 
 
 def climb(
-    preset: str, images: ImageSet, batch_size: int, device: torch.device, *, steps: int, top: str = RUNGS[-1]
+    preset: str, dataset: ImageSet, batch_size: int, device: torch.device, *, steps: int, top: str = RUNGS[-1]
 ) -> dict[str, float]:
     """Images per second on each rung up to `top`, which has all changes below it too."""
     rungs = [rung for rung in RUNGS[: RUNGS.index(top) + 1] if device.type != "cpu" or rung != "16 bits"]
     return {
-        rung: images_per_second(set(rungs[: count + 1]), preset, images, batch_size, device, steps)
+        rung: images_per_second(set(rungs[: count + 1]), preset, dataset, batch_size, device, steps)
         for count, rung in enumerate(rungs)
     }
 
 
 def images_per_second(
-    changes: set[str], preset: str, images: ImageSet, batch_size: int, device: torch.device, steps: int
+    changes: set[str], preset: str, dataset: ImageSet, batch_size: int, device: torch.device, steps: int
 ) -> float:
     """How many images a training with these changes takes per second: the best of a few turns of `steps` steps."""
     torch.manual_seed(0)
-    model = forward = SimMIM.preset(preset, images.size).to(device).train()
+    model = forward = SimMIM.preset(preset, dataset.size).to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), fused="fused AdamW" in changes)
     make = resident if "in batches" in changes else loaded
-    batches = make(images, batch_size, model.encoder.grid, device)
+    batches = make(dataset, batch_size, model.encoder.grid, device)
     if "compiled" in changes:
         forward = compiled(model, next(batches))
 
@@ -113,26 +113,28 @@ def images_per_second(
     return batch_size * steps / min(train(steps) for _ in range(TURNS))
 
 
-def resident(images: ImageSet, batch_size: int, grid: Grid, device: torch.device) -> Iterator[tuple[Images, Mask]]:
+def resident(
+    dataset: ImageSet, batch_size: int, grid: Grid, device: torch.device
+) -> Iterator[tuple[Images, Mask]]:
     """Batches and masks that are made on the device, where all images lie."""
-    images = images.to(device)
+    dataset = dataset.to(device)
     step = 0
     while True:
         generator = step_generator(0, step, 0, device)
-        batch = images.batch(batch_size, generator)
+        batch = dataset.batch(batch_size, generator)
         yield batch, random_mask(batch_size, grid, RATIO, CELL_PATCHES, generator=generator)
         step += 1
 
 
-def loaded(images: ImageSet, batch_size: int, grid: Grid, device: torch.device) -> Iterator[tuple[Images, Mask]]:
+def loaded(dataset: ImageSet, batch_size: int, grid: Grid, device: torch.device) -> Iterator[tuple[Images, Mask]]:
     """Batches and masks that processes on the CPU put together."""
-    loader = one_by_one(images, batch_size, grid)
+    loader = one_by_one(dataset, batch_size, grid)
     while True:
         for batch, mask in loader:
             yield batch.to(device), mask.to(device)
 
 
-def one_by_one(images: ImageSet, batch_size: int, grid: Grid) -> DataLoader:
+def one_by_one(dataset: ImageSet, batch_size: int, grid: Grid) -> DataLoader:
     """The usual loader: a process for each core, which makes pictures and masks one by one."""
     workers = {"num_workers": os.cpu_count(), "persistent_workers": True}
-    return DataLoader(OneByOne(images, grid), batch_size, shuffle=True, drop_last=True, **workers)
+    return DataLoader(OneByOne(dataset, grid), batch_size, shuffle=True, drop_last=True, **workers)
