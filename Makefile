@@ -5,27 +5,32 @@
 #   make lab PYTHON=/path/python3  another Python (on the first run)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test demo notebooks bench
+.PHONY: help lab test verify demo notebooks bench
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-lab: .venv/.installed  ## open the lessons in JupyterLab
+lab: .venv/.lab  ## open the lessons in JupyterLab
 	.venv/bin/simmim-lab lab $(if $(PORT),--port $(PORT))
 
-test: .venv/.installed  ## run every test
+test: .venv/.all  ## run the tests
 	.venv/bin/python -m pytest
 
-demo: .venv/.installed  ## train SimMIM on photographs for two minutes; pictures and scores go to demo/
+verify: .venv/.all  ## run the long tests, which rarely fail; results/ keeps what they found
+	.venv/bin/python -m pytest -m verify --record results
+	.venv/bin/simmim-course figures
+
+demo: .venv/.lab  ## train SimMIM on photographs for two minutes; pictures and scores go to demo/
 	.venv/bin/simmim-lab demo --out demo
 
-notebooks: .venv/.installed  ## execute the lessons in place
-	.venv/bin/python -m simmim_lab.teaching.lessons
+notebooks: .venv/.all  ## execute the lessons in place
+	.venv/bin/simmim-course execute
 
-BENCHMARKS = pretrain_step data_pipeline speed lessons exercises widget_latency  # cifar10_race wants a GPU
+BENCHMARKS = pretrain_step data_pipeline speed lessons grading widget_latency  # cifar10_race wants a GPU
 
-bench: .venv/.installed  ## run the side-by-side measurements
+bench: .venv/.all  ## run the side-by-side measurements
 	set -e; for name in $(BENCHMARKS); do .venv/bin/python benchmarks/$$name.py; done
+	.venv/bin/simmim-course figures
 
 # The first Python on the path that the course runs on.
 PYTHON = $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c \
@@ -33,10 +38,15 @@ PYTHON = $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(s
 NO_PYTHON = SimMIM Lab needs Python 3.11, 3.12 or 3.13, but found $(or $(shell python3 --version 2>/dev/null),none): \
 	install one from python.org, or name it: make PYTHON=/path/to/python3
 
-# The stamp is written last: an install that was cut off starts anew. A later change of pyproject.toml only updates.
-.venv/.installed: pyproject.toml
+# A stamp is written last: an install that was cut off starts anew. A later change of pyproject.toml only updates.
+.venv/.lab: pyproject.toml
 	$(if $(PYTHON),,$(error $(NO_PYTHON)))
 	@test -f $@ || $(PYTHON) -m venv --clear .venv
 	$(if $(TORCH),.venv/bin/python -m pip install torch torchvision --index-url https://download.pytorch.org/whl/$(TORCH))
+	.venv/bin/python -m pip install --editable ".[lab,hub]"
+	@touch $@
+
+# What a learner does not need: the tools of instructors and authors.
+.venv/.all: .venv/.lab
 	.venv/bin/python -m pip install --editable ".[lab,hub,teaching,dev]"
 	@touch $@

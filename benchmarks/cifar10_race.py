@@ -30,9 +30,9 @@ from simmim_lab.decoders import LinearDecoder
 from simmim_lab.finetuning import Classifier, FinetuneRecipe, accuracy, finetune, freeze
 from simmim_lab.hardware import Execution, best_device
 from simmim_lab.images import ImageSet, load
-from simmim_lab.loop import History
+from simmim_lab.recipe import History
 from simmim_lab.simmim import SimMIM
-from simmim_lab.teaching.results import command, machine, write
+from simmim_lab.teaching.results import command, origin, write
 from simmim_lab.training import Recipe, pretrain
 
 OUT = Path(__file__).parents[1] / "results" / "cifar10_race.json"
@@ -75,8 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
         for run in runs:
             if any({**race.facts, **run}.items() <= row.items() for row in results["rows"]):
                 continue
-            row = {**race.facts, **run, **race.run(**run)}
-            row |= {"command": command(__file__, arguments), "machine": machine(race.device)}
+            row = {**race.facts, **run, **race.run(**run), **origin(command(__file__, arguments), race.device)}
             results["rows"].append(row)
             write(results, args.out)
             print(f"seed {seed}, {run['labels']:g} % of the labels, {run['way']:9}: {row['accuracy']:.2%}")
@@ -96,7 +95,7 @@ class Race:
     def __init__(self, preset, train, test, first: float, second: float, device: torch.device):
         self.preset, self.train, self.test, self.device = preset, train, test, device
         self.first, self.second = first, second
-        self.engine = Execution(compile=device.type == "cuda")
+        self.execution = Execution(compile=device.type == "cuda")
         name = torch.cuda.get_device_name() if device.type == "cuda" else device.type
         self.facts = {"data": train.name, "preset": preset, "device": name}
         self.facts |= {"pretrain_s": round(first, 1), "finetune_s": round(second, 1)}
@@ -114,7 +113,7 @@ class Race:
         model = Classifier(encoder, images.classes, pool="attention" if way == "attention" else "mean")
         if way in ("linear", "attention"):
             freeze(model)
-        history = finetune(model.to(self.device), images, recipe, self.engine)
+        history = finetune(model.to(self.device), images, recipe, self.execution)
         return {"accuracy": accuracy(model, self.test), **speed(history)}
 
     def encoder(self, seed: int) -> nn.Module:
@@ -124,7 +123,7 @@ class Race:
             head = LinearDecoder(encoder.dim, encoder.stride)
             model = SimMIM(encoder, head, loss="l1", normalize_patch=encoder.patch).to(self.device)
             changes = {**PRETRAIN[self.preset], **MASKS, "seconds": self.first, "seed": seed}
-            history = pretrain(model, self.train, Recipe.preset(self.preset, **changes), self.engine)
+            history = pretrain(model, self.train, Recipe.preset(self.preset, **changes), self.execution)
             print(f"seed {seed}: pre-trained,", *(f"{value:,} {name}" for name, value in speed(history).items()))
             self.pretrained = {seed: encoder}
         return self.pretrained[seed]

@@ -22,8 +22,8 @@ from simmim_lab.budget import synchronize
 from simmim_lab.images import ImageSet, load
 from simmim_lab.loop import step_generator
 from simmim_lab.masking import random_mask
-from simmim_lab.speedups import CELL, RATIO, one_by_one, one_mask
-from simmim_lab.teaching.results import command, machine, write
+from simmim_lab.speedups import CELL_PATCHES, RATIO, one_by_one, one_mask
+from simmim_lab.teaching.results import command, origin, write
 
 OUT = Path(__file__).parents[1] / "results" / "data_pipeline.json"
 BATCH = 64
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     images = load("photos", "train")
     count = 640 if args.quick else len(images) // BATCH * BATCH
     rounds = 1 if args.quick else args.rounds
-    results = {"command": command(__file__, arguments), **machine(args.device), "batch": BATCH, "images": count}
+    results = {**origin(command(__file__, arguments), args.device), "batch": BATCH, "images": count}
 
     results["epoch"] = compare(*epochs(images, count, torch.device(args.device)), count, rounds)
     results["masks"] = compare(*masks(count, torch.device(args.device)), count, rounds)
@@ -60,7 +60,7 @@ def epochs(images: ImageSet, count: int, device: torch.device) -> tuple[Callable
     def ours() -> None:
         generators = [step_generator(0, step, 0, device) for step in range(count // BATCH)]
         for generator, _ in zip(generators, resident.batches(BATCH, generators), strict=True):
-            random_mask(BATCH, GRID, RATIO, CELL, generator=generator)
+            random_mask(BATCH, GRID, RATIO, CELL_PATCHES, generator=generator)
 
     def theirs() -> None:
         for batch, mask in loader:
@@ -75,7 +75,7 @@ def masks(count: int, device: torch.device) -> tuple[Callable, Callable]:
 
     def ours() -> None:
         for _ in range(count // BATCH):
-            random_mask(BATCH, GRID, RATIO, CELL, generator=generator)
+            random_mask(BATCH, GRID, RATIO, CELL_PATCHES, generator=generator)
 
     def theirs() -> None:
         for _ in range(count):

@@ -17,7 +17,8 @@ import nbformat
 from nbclient import NotebookClient
 
 from simmim_lab.teaching import hosting
-from simmim_lab.teaching.results import machine, write
+from simmim_lab.teaching.comparison import exempt
+from simmim_lab.teaching.results import command, origin, write
 
 ROOT = Path(__file__).parents[1]
 # The last cell of a copy prints the CPU seconds of the kernel and its children, and its peak memory in bytes.
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     print("seconds, CPU seconds, GB        full                   fast")
     for path in map(Path.resolve, paths):
         print(f"{path.stem:<24}", end="", flush=True)
-        info = machine() | {"threads": int(os.environ["OMP_NUM_THREADS"])}
+        info = origin(command(__file__, arguments)) | {"threads": int(os.environ["OMP_NUM_THREADS"])}
         costs = {mode: run(path, fast=mode == "fast") for mode in ("full", "fast")}
         record(path, {**info, **counts(path), **costs})
         hosting.update(path.parents[1])
@@ -61,8 +62,8 @@ def run(path: Path, fast: bool) -> dict[str, float]:
 def counts(path: Path) -> dict[str, int]:
     """How many code cells the tests compare with their stored outputs, and how many are exempt."""
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    exempt = sum("nbval-ignore-output" in cell.metadata.get("tags", []) for cell in cells)
-    return {"compared_cells": len(cells) - exempt, "exempt_cells": exempt}
+    left_out = sum(map(exempt, cells))
+    return {"compared_cells": len(cells) - left_out, "exempt_cells": left_out}
 
 
 def record(path: Path, cost: dict[str, object]) -> None:

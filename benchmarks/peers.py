@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simmim_lab.losses import masked_l1
-from simmim_lab.masking import Mask
-from simmim_lab.simmim import Images
+from simmim_lab.shapes import Images, Mask
 
 Sizes = tuple[int, int, int, int, int]  # image side, patch, dim, depth, heads
 

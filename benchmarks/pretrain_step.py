@@ -47,7 +47,7 @@ from simmim_lab.encoders import ViTEncoder
 from simmim_lab.images import load
 from simmim_lab.masking import Mask, random_mask
 from simmim_lab.simmim import IMAGENET_MEAN, IMAGENET_STD, Images, SimMIM
-from simmim_lab.teaching.results import command, machine, write
+from simmim_lab.teaching.results import command, origin, write
 
 Step = Callable[[], object]
 
@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
     for peer in missing:
         print(f"{peer} is not installed and left out; to include it: pip install {peer}")
 
-    results = {"command": command(__file__, arguments), **machine(device), "missing": missing, "steps": []}
+    results = {**origin(command(__file__, arguments), device), "missing": missing, "steps": []}
     for name, precision, compiled in cases(models, args.compile, args.quick):
         sizes, batch = models[name]
         row = {"model": name, "precision": precision, "compiled": compiled, "batch": batch, "errors": {}}

@@ -24,7 +24,7 @@ from simmim_lab.loop import train_step
 from simmim_lab.masking import random_mask
 from simmim_lab.simmim import SimMIM
 from simmim_lab.speedups import RUNGS, climb
-from simmim_lab.teaching.results import command, machine, write
+from simmim_lab.teaching.results import command, origin, write
 
 OUT = Path(__file__).parents[1] / "results" / "speed.json"
 SIZES = {"cpu": (16, 64, 256, 1024), "cuda": (64, 128, 256, 512, 1024, 2048, 4096, 8192)}
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
     steps, top = (2, "fused AdamW") if args.quick else (args.steps, RUNGS[-1])
     torch.set_num_threads(1)
 
-    measured = {"command": command(__file__, arguments), **machine(device)}
+    measured = origin(command(__file__, arguments), device)
     measured |= {"preset": args.preset, "batch": batch_size, "precision": str(precision(device))}
     measured["images_per_second"] = climb(args.preset, load("photos"), batch_size, device, steps=steps, top=top)
     measured["time_shares"] = time_shares(trace(stepper(args.preset, batch_size, device), device))

@@ -9,19 +9,17 @@ figures are upper bounds.
 
 import argparse
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 
 import nbformat
 from playwright.sync_api import sync_playwright
 
-from simmim_lab.teaching.results import command, machine, write
+from simmim_lab.teaching.jupyterlab import launch, notebook, server
+from simmim_lab.teaching.lessons import METADATA
+from simmim_lab.teaching.results import command, origin, write
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-import conftest  # noqa: E402
-import lab  # noqa: E402
 
 SETUP = """
 from simmim_lab import images
@@ -80,19 +78,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--moves", type=int, default=60, help="moves of each widget (default: 60)")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "widget_latency.json")
     args = parser.parse_args(arguments)
-    results = {"command": command(__file__, arguments), **machine(), "widgets": {}}
+    results = {**origin(command(__file__, arguments)), "widgets": {}}
 
     cells = [nbformat.v4.new_code_cell(source) for source in (SETUP, *(code for code, *_ in WIDGETS.values()))]
-    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         root, home = Path(folder) / "root", Path(folder) / "home"
         root.mkdir()
-        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), root / "widgets.ipynb")
-        browser = conftest.launch(playwright)
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=METADATA), root / "widgets.ipynb")
+        browser = launch(playwright)
         results["browser"] = browser.version
         with (
-            lab.server(root, home, OMP_NUM_THREADS="1") as address,
-            lab.notebook(browser, address, "widgets.ipynb") as page,
+            server(root, home, OMP_NUM_THREADS="1") as address,
+            notebook(browser, address, "widgets.ipynb") as page,
         ):
             page.wait_for_function(f"() => document.querySelectorAll('.sl-widget').length == {len(WIDGETS)}")
             for index, (name, (_, kind, target)) in enumerate(WIDGETS.items()):

@@ -1,74 +1,63 @@
-"""What all tests share: one thread for torch, and a browser."""
+"""What all tests share: one thread for torch, a browser, a set of images, and a record of a run."""
 
 import os
+import time
+from pathlib import Path
 
 import pytest
 
-# Two threads on two busy cores can be ten times slower than one. Before torch loads; commands inherit it.
+# Before torch loads; commands and kernels inherit both. On busy cores, threads that wait actively for each other
+# are ten times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# Playwright's own browser, then Chrome, then Debian's Chromium.
-BROWSERS = ({}, {"channel": "chrome"}, {"executable_path": "/usr/bin/chromium"})
 NO_BROWSER = "no browser found: run `.venv/bin/python -m playwright install chromium`"
 
 
-def launch(playwright):
-    """The first browser that starts, or None."""
-    for options in BROWSERS:
-        try:
-            return playwright.chromium.launch(**options)
-        except Exception:
-            continue
-    return None
+def pytest_addoption(parser):
+    parser.addoption("--record", type=Path, metavar="DIR", help="write what this run found into DIR/*.json")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "verify: long and rarely broken; runs with `make verify` alone")
+    config.started = time.perf_counter()
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """What `make verify` leaves: how many tests passed, where and when."""
+    folder = config.getoption("--record")
+    if folder is None:
+        return
+    kinds = ("passed", "failed", "error", "skipped")
+    counts = {kind: len(terminalreporter.stats.get(kind, [])) for kind in kinds}
+    write_record(folder / "verify.json", {**counts, "seconds": round(time.perf_counter() - config.started)})
+
+
+@pytest.fixture
+def record(request):
+    """Call it with the name of a file and figures: they are written there, if this run has --record."""
+    folder = request.config.getoption("--record")
+    return lambda name, figures: write_record(folder / name, figures) if folder else None
+
+
+def write_record(path: Path, figures: dict[str, object]) -> None:
+    from simmim_lab.teaching import results  # here, because it loads torch
+
+    results.write({**results.origin("make verify"), **figures}, path)
 
 
 @pytest.fixture(scope="session")
 def browser():
     """A headless Chromium. Where there is none the test skips; on CI it fails."""
     sync_api = pytest.importorskip("playwright.sync_api")
+    from simmim_lab.teaching.jupyterlab import launch
+
     with sync_api.sync_playwright() as playwright:
         browser = launch(playwright)
         if browser is None:
             (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_BROWSER)
         yield browser
         browser.close()
-
-
-class Scoreboard:
-    """Counts what the checks of the exercises caught, for the table at the end of the tests."""
-
-    def __init__(self):
-        self.rows = {}
-
-    def _row(self, task: str) -> dict:
-        return self.rows.setdefault(task, {"caught": 0, "accepted": 0, "seconds": 0.0})
-
-    def right(self, task: str, seconds: float) -> None:
-        self._row(task)["accepted"] += 1
-        self._row(task)["seconds"] = max(self._row(task)["seconds"], seconds)
-
-    def wrong(self, task: str) -> None:
-        self._row(task)["caught"] += 1
-
-
-SCOREBOARD = Scoreboard()
-
-
-@pytest.fixture
-def scoreboard() -> Scoreboard:
-    return SCOREBOARD
-
-
-def pytest_terminal_summary(terminalreporter):
-    if not SCOREBOARD.rows:
-        return
-    from answers import RIGHT, WRONG
-
-    terminalreporter.section("checks of the exercises")
-    terminalreporter.write_line(f"{'task':32}{'mutants caught':>16}{'right accepted':>16}{'seconds':>9}")
-    for task, row in SCOREBOARD.rows.items():
-        caught, accepted = f"{row['caught']}/{len(WRONG[task])}", f"{row['accepted']}/{len(RIGHT[task])}"
-        terminalreporter.write_line(f"{task:32}{caught:>16}{accepted:>16}{row['seconds']:>9.3f}")
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,13 @@
-"""The benchmarks that no other test runs: they run, and write what they measured."""
+"""The benchmarks run, write what they measured, and compare what is comparable."""
 
 import importlib.util
 import json
-import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import cifar10_race
+import pretrain_step
 import pytest
 import torch
 from einops import rearrange
@@ -63,27 +64,24 @@ def test_the_race_reads_cifar10_and_takes_the_same_share_of_each_class():
     folder = ROOT.parent / "shared" / "data" / "cifar10_5bit"
     if not folder.exists():
         pytest.skip("5-bit CIFAR-10 is not beside the project")
-    race = runpy.run_path(str(ROOT / "benchmarks" / "cifar10_race.py"))
-    train, test = race["data"](str(folder))
+    train, test = cifar10_race.data(str(folder))
     assert len(train) == 50_000 and len(test) == 10_000 and train.size == (32, 32)
-    few = race["some"](train, 0.01, seed=0)
+    few = cifar10_race.some(train, 0.01, seed=0)
     assert few.labels.bincount().tolist() == [50] * 10
     nearest = torch.cdist(few.pixels[:20].flatten(1).float(), train.pixels.flatten(1).float()).argmin(1)
     assert torch.equal(train.labels[nearest], few.labels[:20])  # images and labels stayed together
 
 
-def test_the_exercises_are_measured(tmp_path):
-    pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[grading]'")
-    run("exercises", "--seeds", "1", "--students", "1", "--out", str(tmp_path / "exercises.json"))
-    results = json.loads((tmp_path / "exercises.json").read_text())
-    assert results["total"]["caught"] == results["total"]["mutants"] > 0
-    assert results["total"]["accepted"] == results["total"]["right"] > 0
+def test_the_grading_of_a_class_is_timed(tmp_path):
+    pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[teaching]'")
+    run("grading", "--students", "1", "--out", str(tmp_path / "grading.json"))
+    results = json.loads((tmp_path / "grading.json").read_text())
     assert results["class"]["students"] == 1 and results["class"]["grade_seconds"] > 0
 
 
-def test_the_steps_of_all_models_that_are_installed_are_timed(tmp_path):
-    run("pretrain_step", "--quick", "--out", str(tmp_path / "step.json"))
-    results = json.loads((tmp_path / "step.json").read_text())
+def test_the_steps_of_all_models_that_are_installed_are_timed(tmp_path, capsys):
+    pretrain_step.main(["--quick", "--out", str(tmp_path / "results" / "step.json")])
+    results = json.loads((tmp_path / "results" / "step.json").read_text())
     [row] = results["steps"]
     peers = [peer for peer in ("transformers", "timm", "lightly") if importlib.util.find_spec(peer)]
     assert row["errors"] == {} and (row["fastest_peer"] in peers or not peers)
@@ -91,23 +89,26 @@ def test_the_steps_of_all_models_that_are_installed_are_timed(tmp_path):
         assert row[name] > 0 and 0 < row[f"{name}_share"] < 1
         assert not peers or row[f"{name}_ratio"] > 0
     assert all(results["packages"][peer] for peer in peers) and results["load"] >= 0
+    assert results["torch"] == torch.__version__ and results["cpu"]
+    assert row["model"] == "vit_nano" and f"{row['equal']:.1f}" in capsys.readouterr().out
+    assert 0 < results["data"]["share"] < 1
 
 
-@pytest.fixture
-def pretrain_step():
-    threads = torch.get_num_threads()
-    yield runpy.run_path(str(ROOT / "benchmarks" / "pretrain_step.py"))
-    torch.set_num_threads(threads)
+@pytest.fixture(autouse=True)
+def threads():
+    """A benchmark sets the number of threads, which belongs to all tests."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
-def test_a_missing_peer_is_named_and_one_that_fails_stops_no_other(pretrain_step, tmp_path, capsys, monkeypatch):
+def test_a_missing_peer_is_named_and_one_that_fails_stops_no_other(tmp_path, capsys, monkeypatch):
     def fails(sizes):
         raise MemoryError("no room\nfor details")
 
-    names = pretrain_step["main"].__globals__
-    monkeypatch.setitem(names, "installed", lambda peer: peer == "timm")
-    monkeypatch.setitem(names, "TimmSimMIM", fails)
-    pretrain_step["main"](["--quick", "--out", str(tmp_path / "step.json")])
+    monkeypatch.setattr(pretrain_step, "installed", lambda peer: peer == "timm")
+    monkeypatch.setattr(pretrain_step, "TimmSimMIM", fails)
+    pretrain_step.main(["--quick", "--out", str(tmp_path / "step.json")])
     results, printed = json.loads((tmp_path / "step.json").read_text()), capsys.readouterr().out
     assert results["missing"] == ["transformers", "lightly"] and "pip install lightly" in printed
     [row] = results["steps"]
@@ -115,13 +116,21 @@ def test_a_missing_peer_is_named_and_one_that_fails_stops_no_other(pretrain_step
     assert "timm: MemoryError: no room" in printed and row["equal"] > 0 and row["fastest_peer"] is None
 
 
+def test_a_peer_has_as_many_weights_as_the_course():
+    pytest.importorskip("transformers")
+    sizes, _ = pretrain_step.MODELS["vit_nano"]
+    models = pretrain_step.hugging_face(sizes), pretrain_step.course(sizes, positions="absolute", cls_token=True)
+    theirs, ours = (sum(parameter.numel() for parameter in model.parameters()) for model in models)
+    assert theirs - ours == models[1].encoder.dim  # the class token has a position of its own there
+
+
 @pytest.mark.parametrize("peer", ["timm", "lightly"])
-def test_a_peer_with_the_weights_of_the_course_has_its_loss(pretrain_step, peer):
+def test_a_peer_with_the_weights_of_the_course_has_its_loss(peer):
     """So it is the same network, on the same images under the same masks. test_parity.py has transformers."""
     pytest.importorskip(peer)
     torch.manual_seed(0)
-    sizes, _ = pretrain_step["MODELS"]["vit_nano"]
-    contestants = pretrain_step["contestants"](*pretrain_step["example"](sizes, 3, torch.device("cpu")))
+    sizes, _ = pretrain_step.MODELS["vit_nano"]
+    contestants = pretrain_step.contestants(*pretrain_step.example(sizes, 3, torch.device("cpu")))
     (build, *theirs), (build_ours, *ours) = contestants[peer], contestants["equal"]
     model, course = build(sizes), build_ours(sizes)
     with torch.no_grad():

@@ -10,6 +10,7 @@ from simmim_lab import checks
 from simmim_lab.checks.core import Answer, Failed, check, compare, describe, first, form
 
 SECONDS = 1.0
+SEEDS = 5
 
 TASKS = sorted(checks.TASKS)
 
@@ -37,17 +38,17 @@ ODD_VALUES = {
 }
 
 
-def report(task: str, answer) -> str:
+def report(task: str, answer, seed: int | None = None) -> str:
     """What the hidden test says of an answer; "" if it passes."""
     try:
-        checks.TASKS[task].grade(answer)
+        checks.TASKS[task].grade(answer, seed)
     except Failed as failed:
         return str(failed)
     return ""
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_right_answer_passes(task, capsys, scoreboard):
+def test_every_right_answer_passes(task, capsys):
     for answer in RIGHT[task]:
         start = time.perf_counter()
         checks.TASKS[task](answer)
@@ -56,12 +57,11 @@ def test_every_right_answer_passes(task, capsys, scoreboard):
         assert seconds < SECONDS, f"{answer.__name__}: {seconds:.1f} s"
         for _ in range(3):
             assert report(task, answer) == "", answer.__name__
-        scoreboard.right(task, seconds)
     assert len(RIGHT[task]) >= 3
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_wrong_answer_is_told_its_own_mistake(task, capsys, scoreboard):
+def test_every_wrong_answer_is_told_its_own_mistake(task, capsys):
     for answer, says in WRONG[task]:
         checks.TASKS[task](answer)
         printed = capsys.readouterr().out
@@ -69,9 +69,34 @@ def test_every_wrong_answer_is_told_its_own_mistake(task, capsys, scoreboard):
         assert "✗" in printed
         hidden = report(task, answer)
         assert words(says) in words(hidden) and "seed" in hidden, f"{answer.__name__}, hidden: {hidden}"
-        scoreboard.wrong(task)
     assert len(WRONG[task]) >= 6
     assert len({says for _, says in WRONG[task]}) >= 6, "mistakes of different kinds need messages of their own"
+
+
+@pytest.mark.verify
+def test_five_seeds_tell_right_answers_from_wrong_ones(record, capsys):
+    tasks = {task: judge(task, range(SEEDS)) for task in checks.TASKS}
+    total = {key: sum(row[key] for row in tasks.values()) for key in ("caught", "mutants", "accepted", "right")}
+    total["slowest_check_seconds"] = max(row["seconds"] for row in tasks.values())
+    record("exercises.json", {"seeds": SEEDS, "tasks": tasks, "total": total})
+    assert total["caught"] == total["mutants"] > 0 and total["accepted"] == total["right"] > 0
+
+
+def judge(task: str, seeds: range) -> dict[str, float]:
+    """How many wrong answers are told their own mistake on every seed, how many right ones pass, and the time."""
+    start = time.perf_counter()
+    for answer in RIGHT[task]:
+        checks.TASKS[task](answer)
+    seconds = (time.perf_counter() - start) / len(RIGHT[task])
+    return {
+        "caught": sum(
+            all(words(says) in words(report(task, answer, seed)) for seed in seeds) for answer, says in WRONG[task]
+        ),
+        "mutants": len(WRONG[task]),
+        "accepted": sum(all(report(task, answer, seed) == "" for seed in seeds) for answer in RIGHT[task]),
+        "right": len(RIGHT[task]),
+        "seconds": round(seconds, 4),
+    }
 
 
 @pytest.mark.parametrize("task", TASKS)

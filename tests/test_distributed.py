@@ -1,6 +1,7 @@
 """Several processes, started by torchrun on the CPU, train like one; when one of them dies, the run can go on."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,21 +9,20 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_training import tiny
+from tiny_model import noise, tiny
 
 from simmim_lab import distributed
 from simmim_lab.checkpoints import CHECKPOINT, load_checkpoint
 from simmim_lab.hardware import Execution
-from simmim_lab.images import ImageSet
 from simmim_lab.training import Recipe, pretrain
 
 ROOT = Path(__file__).parents[1]
 RECIPE = {"steps": 60, "batch_size": 16, "mask": "bernoulli", "val_every": 30, "save_every": 0.5}
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
 WORKER = """
 import json, os, sys, torch
-sys.path.insert(0, "tests")
-from test_distributed import noise, tiny
+from tiny_model import noise, tiny
 from simmim_lab import distributed
 from simmim_lab.hardware import Execution
 from simmim_lab.training import Recipe, pretrain
@@ -39,17 +39,12 @@ with distributed.process_group():
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="PyTorch on Windows lacks what torchrun needs")
 
 
-def noise() -> ImageSet:
-    pixels = torch.randint(256, (100, 3, 16, 16), generator=torch.Generator().manual_seed(0)).byte()
-    return ImageSet("noise", "train", pixels, torch.zeros(100).long(), ("noise",))
-
-
 def torchrun(folder: Path, *words: str) -> subprocess.CompletedProcess:
     worker = folder.with_suffix(".py")
     worker.write_text(WORKER)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command += [str(worker), str(folder), json.dumps(RECIPE), *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +83,7 @@ def test_when_one_dies_the_job_stops_with_its_error_and_the_run_goes_on(alone, t
 def test_the_command_of_the_readme_trains_with_two_processes(tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
     command += ["simmim_lab", "--", "pretrain", "--steps", "2", "--batch-size", "8", "--run", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Done: 2 steps") == 1  # one of them speaks
     assert (tmp_path / "model.safetensors").exists()

@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_lessons_browser import violations
 
 from simmim_lab.teaching import hosting
+from simmim_lab.teaching.accessibility import violations
 from simmim_lab.teaching.jupyterlab import notebook, server
 
 ROOT = Path(__file__).parents[1]
@@ -54,5 +54,5 @@ def test_a_mistake_is_named_and_a_right_answer_passes(page):
 
 
 @pytest.mark.parametrize("path", STUDENTS, ids=lambda path: path.stem)
-def test_an_exported_exercise_is_accessible(path, browser, tmp_path):
-    assert violations(path, browser, tmp_path) == []
+def test_an_exported_exercise_is_accessible(path, browser):
+    assert violations(path, browser) == []

@@ -18,7 +18,12 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 README = (ROOT / "README.md").read_text()
-IMPORT_NAMES = {"pillow": "PIL", "scikit-image": "skimage", "scikit-learn": "sklearn"}
+IMPORT_NAMES = {
+    "beautifulsoup4": "bs4",
+    "pillow": "PIL",
+    "scikit-image": "skimage",
+    "scikit-learn": "sklearn",
+}
 CONDA_NAMES = {"torch": "pytorch"}
 STAND_IN = """#!/bin/sh
 echo "$*" >> calls
@@ -65,9 +70,11 @@ def test_colab_has_all_that_the_base_install_needs_but_jaxtyping():
 
 
 def test_everything_the_package_imports_is_declared():
-    declared = {IMPORT_NAMES.get(r.name, r.name) for r in base() + extra("lab") + extra("hub") + extra("teaching")}
-    declared |= {"IPython", "nbformat"}  # both come with ipywidgets and jupyterlab
+    """What learners run by the base install and its extras for them; what staff run by all extras."""
+    learners = _import_names(base() + extra("lab") + extra("hub")) | {"IPython", "ipykernel", "nbformat"}  # come with JupyterLab
+    staff = learners | _import_names(extra("teaching") + extra("dev"))
     for path in (ROOT / "simmim_lab").rglob("*.py"):
+        declared = staff if "teaching" in path.parts else learners
         for node in ast.walk(ast.parse(path.read_text())):
             names = []
             if isinstance(node, ast.Import):
@@ -79,6 +86,10 @@ def test_everything_the_package_imports_is_declared():
                 assert top in declared | {"simmim_lab"} | set(sys.stdlib_module_names), (
                     f"{path.name} imports {name}"
                 )
+
+
+def _import_names(requirements: list[Requirement]) -> set[str]:
+    return {IMPORT_NAMES.get(r.name, r.name.replace("-", "_")) for r in requirements}
 
 
 def test_importing_the_package_costs_little_more_than_importing_torch():

@@ -1,9 +1,6 @@
 """The course's models against transformers': the same weights give the same predictions and the same loss."""
 
-import json
 import re
-import runpy
-from pathlib import Path
 
 import pytest
 import torch
@@ -128,21 +125,3 @@ def test_predictions_and_losses_are_those_of_transformers(pair, weights):
     torch.testing.assert_close(prediction, output.reconstruction, rtol=0, atol=1e-5)
     torch.testing.assert_close(loss, output.loss, rtol=0, atol=1e-6)
     assert prediction.std() > 0.1 and (prediction[0] - prediction[1]).abs().mean() > 0.01
-
-
-def test_the_benchmark_compares_equal_models_and_writes_what_it_measured(tmp_path, capsys):
-    script = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "pretrain_step.py"))
-    sizes, _ = script["MODELS"]["vit_nano"]
-    models = script["hugging_face"](sizes), script["course"](sizes, positions="absolute", cls_token=True)
-    theirs, ours = (sum(parameter.numel() for parameter in model.parameters()) for model in models)
-    assert theirs - ours == models[1].encoder.dim  # the class token has a position of its own there
-    threads = torch.get_num_threads()
-    try:
-        script["main"](["--quick", "--out", str(tmp_path / "results" / "step.json")])
-    finally:
-        torch.set_num_threads(threads)
-    results = json.loads((tmp_path / "results" / "step.json").read_text())
-    [row] = results["steps"]
-    assert row["model"] == "vit_nano" and row["equal"] > 0 and row["equal_ratio"] > 0
-    assert 0 < results["data"]["share"] < 1 and results["torch"] == torch.__version__ and results["cpu"]
-    assert f"{row['equal']:.1f}" in capsys.readouterr().out

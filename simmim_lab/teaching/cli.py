@@ -1,5 +1,5 @@
-"""The command line of course staff: `simmim-course host`, `release`, `collect`, `grade`, `feedback`, `export` and
-`execute` (see INSTRUCTORS.md).
+"""The command line of course staff: `simmim-course host`, `release`, `collect`, `grade`, `feedback`, `export`,
+`execute` and `figures` (see INSTRUCTORS.md).
 
 Each command stands behind its arguments.
 """
@@ -143,6 +143,18 @@ def execute(args: argparse.Namespace) -> int:
     Run lessons from top to bottom and write their outputs into them. One that fails is left as it was; then the
     command returns 1.
     """
-    from simmim_lab.teaching import lessons
+    from simmim_lab.teaching import hosting, lessons
 
-    return lessons.main([str(lesson) for lesson in args.lessons])
+    return int(lessons.execute_all(args.lessons or hosting.lessons(course_folder())) > 0)
+
+
+@program.command("")
+def figures(args: argparse.Namespace) -> None:
+    """Write the table of figures into README.md.
+
+    Each row is made from a file in results/, which a benchmark or `make verify` has written.
+    """
+    from simmim_lab.teaching import figures
+
+    changed = figures.update(course_folder())
+    print("Wrote README.md" if changed else "Nothing to change.")

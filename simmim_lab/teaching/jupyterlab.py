@@ -1,4 +1,4 @@
-"""JupyterLab for the tests: a server of its own, and a notebook open in a browser page."""
+"""JupyterLab as a learner meets it, for tests and measurements: a server, a browser, and a notebook open in it."""
 
 import json
 import os
@@ -10,6 +10,8 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+# Playwright's own browser, then Chrome, then Debian's Chromium.
+BROWSERS = ({}, {"channel": "chrome"}, {"executable_path": "/usr/bin/chromium"})
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},  # keep every cell in the page
@@ -18,6 +20,16 @@ READY = "() => /\\) \\| Idle/.test(document.querySelector('#jp-main-statusbar')?
 ALL_RUN = """() => [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')].every(cell =>
     /\\[\\d+\\]/.test(cell.querySelector('.jp-InputPrompt').innerText)
     || !cell.querySelector('.cm-content').innerText.trim())"""
+
+
+def launch(playwright):
+    """The first headless browser that starts, or None; `playwright` is what `sync_playwright()` gives."""
+    for options in BROWSERS:
+        try:
+            return playwright.chromium.launch(**options)
+        except Exception:
+            continue
+    return None
 
 
 @contextmanager
@@ -29,7 +41,7 @@ def server(root: Path, home: Path, **environment: str):
     for name, settings in SETTINGS.items():
         path = home / "settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(settings))
+        path.write_text(json.dumps(settings), encoding="utf-8")
     folders = {
         "JUPYTER_CONFIG_DIR": "config",
         "JUPYTER_DATA_DIR": "data",
@@ -39,17 +51,9 @@ def server(root: Path, home: Path, **environment: str):
         "IPYTHONDIR": "ipython",
     }
     environment = {**os.environ, **environment, **{name: str(home / folder) for name, folder in folders.items()}}
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        "--no-browser",
-        "--allow-root",
-        "--ip=127.0.0.1",
-        f"--port={port}",
-    ]
-    command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}", "--IdentityProvider.token="]
-    command += ["--ServerApp.disable_check_xsrf=True"]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
+    command += [f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"]
+    command += ["--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:

@@ -1,15 +1,7 @@
-"""Execute the lessons in place, outputs included: `make notebooks`.
+"""Execute the lessons in place, outputs included: `simmim-course execute`, or `make notebooks` for all of them."""
 
-    python tests/execute_lessons.py                               all lessons
-    python tests/execute_lessons.py notebooks/01_masking.ipynb    one of them
-
-A lesson that fails is left as it was.
-"""
-
-import argparse
 import os
 import re
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -20,7 +12,6 @@ from nbclient import NotebookClient
 from simmim_lab.common import replace_file
 from simmim_lab.teaching import hosting
 
-ROOT = Path(__file__).parents[2]
 VIEW = "application/vnd.jupyter.widget-view+json"
 PROGRESS = re.compile(r"^.*\[\d\d:\d\d[<,:].*\](\n|\Z)", re.MULTILINE)  # 60%|██ | 3/5 [00:02<00:01, 1.5it/s]
 METADATA = {
@@ -29,12 +20,8 @@ METADATA = {
 }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("lessons", nargs="*", type=Path, metavar="LESSON")
-    paths = parser.parse_args(arguments).lessons or hosting.lessons(ROOT)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the tests, which compare the outputs
-    os.environ.pop("SIMMIM_LAB_FAST", None)
+def execute_all(paths: list[Path]) -> int:
+    """Execute lessons one after the other; return how many failed. One that fails is left as it was."""
     failed = 0
     for path in paths:
         print(path.name, end=" ", flush=True)
@@ -45,11 +32,11 @@ def main(arguments: list[str] | None = None) -> int:
         except Exception as error:
             failed += 1
             print(f"failed and is left as it was:\n\n{error}\n", flush=True)
-    return min(failed, 1)
+    return failed
 
 
 def execute(path: Path) -> None:
-    """Run the lesson from top to bottom and write its outputs back into it."""
+    """Run the lesson from top to bottom, in full and with one thread, and write its outputs back into it."""
     path = path.resolve()
     notebook = nbformat.read(path, as_version=4)
     hosting.fill(notebook, path, hosting.home(path.parents[1]))
@@ -61,7 +48,7 @@ def execute(path: Path) -> None:
         record_timing=False,
         store_widget_state=False,
         coalesce_streams=True,
-    ).execute()
+    ).execute(env={**os.environ, "OMP_NUM_THREADS": "1", "SIMMIM_LAB_FAST": ""})
     tidy(notebook)
     replace_file(path, partial(nbformat.write, notebook))
 
@@ -86,7 +73,3 @@ def _keep(output: nbformat.NotebookNode) -> bool:
     data = output.get("data", {})
     data.pop(VIEW, None)
     return not PROGRESS.fullmatch(data.get("text/plain", ""))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,43 +1,30 @@
-"""What all benchmarks need: a description of the machine and the command, and a file for the results."""
+"""The files in results/: where a figure comes from, and how it is written."""
 
-import importlib.metadata
 import json
-import os
-import platform
-import re
 import shlex
 import sys
 from datetime import date
+from importlib import metadata
 from pathlib import Path
 
 import torch
 
+from simmim_lab import hardware
 from simmim_lab.common import replace_file
 
 PACKAGES = ("torchvision", "timm", "transformers", "lightly")
 
 
 def command(script: str, arguments: list[str] | None) -> str:
-    """How `script` was started; `arguments` are those that its `main` was called with."""
+    """How a benchmark was started: `script` is its `__file__`, `arguments` are what its `main` was called with."""
     arguments = sys.argv[1:] if arguments is None else arguments
     return shlex.join(["python", f"benchmarks/{Path(script).name}", *arguments])
 
 
-def machine(device: str | torch.device = "cpu") -> dict[str, object]:
-    """The date, the machine and its load, and the versions: what a figure must come with to mean something."""
-    info = Path("/proc/cpuinfo")  # on Linux, where platform.processor() is empty
-    names = re.findall(r"model name\s*: (.*)", info.read_text()) if info.exists() else [platform.processor()]
-    return {
-        "date": date.today().isoformat(),
-        "cpu": names[0] if names else platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "load": round(os.getloadavg()[0], 2),
-        "gpu": torch.cuda.get_device_name() if torch.device(device).type == "cuda" else None,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "packages": versions(PACKAGES),
-    }
+def origin(command: str, device: str | torch.device = "cpu") -> dict[str, object]:
+    """What figures must come with to mean something: command, date, machine and versions."""
+    packages = {"packages": versions(PACKAGES)}
+    return {"command": command, "date": date.today().isoformat(), **hardware.machine(device), **packages}
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str]:
@@ -45,8 +32,8 @@ def versions(packages: tuple[str, ...]) -> dict[str, str]:
     installed = {}
     for package in packages:
         try:
-            installed[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
+            installed[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
             continue
     return installed
 

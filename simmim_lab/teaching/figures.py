@@ -1,0 +1,148 @@
+"""The table of figures in README.md: each row is made from a file in results/. `simmim-course figures` writes it.
+
+ROWS, at the end, is the table: what a row is about, its files, and the function that makes its text of them.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+from simmim_lab.common import replace_file
+
+START, END = "<!-- figures -->\n", "<!-- end of figures -->"
+HEAD = "| what | figure | date | run |\n| --- | --- | --- | --- |\n"
+
+
+def table(root: Path) -> str:
+    """The table for the course in folder `root`. Raises FileNotFoundError if a row has no results."""
+    return HEAD + "".join(_line(root / "results", *row) for row in ROWS)
+
+
+def update(root: Path) -> bool:
+    """Write the table into README.md, between its two marks; return whether that changed anything.
+
+    Raises ValueError if README.md does not have the marks, once each and in order.
+    """
+    readme = root / "README.md"
+    old = readme.read_text(encoding="utf-8")
+    new, places = re.subn(f"(?s){START}.*{END}", lambda _: START + table(root) + END, old)
+    if places != 1 or old.count(START) != 1:
+        raise ValueError(
+            f"{readme} needs the lines {START.strip()} and {END}, once each: put them around the table"
+        )
+    if new != old:
+        replace_file(readme, partial(Path.write_text, data=new, encoding="utf-8"))
+    return new != old
+
+
+def _line(results: Path, what: str, files: str, figure: Callable[..., str]) -> str:
+    paths = sorted(results.glob(files))
+    if not paths:
+        raise FileNotFoundError(f"there is no {results / files}: run its benchmark first")
+    texts = [path.read_text(encoding="utf-8") for path in paths]
+    date = max(re.findall(r'"date": "(\d{4}-\d\d-\d\d)', "".join(texts)))
+    source = f"results/{files}".partition("/seed*")[0]
+    return f"| {what} | {figure(*map(json.loads, texts))} | {date} | [`{source}`]({source}) |\n"
+
+
+def _and(texts: Iterable[str]) -> str:
+    *texts, last = texts
+    return f"{', '.join(texts)} and {last}" if texts else last
+
+
+METHODS = {"model": "SimMIM", "biharmonic": "biharmonic", "lmmse": "best linear predictor"}
+
+
+def demo(*runs: dict) -> str:
+    scores = {title: [f"{run['psnr_hidden'][name]:.2f}" for run in runs] for name, title in METHODS.items()}
+    return "; ".join(f"{title} {', '.join(values)}" for title, values in scores.items())
+
+
+def pretrain_step(results: dict) -> str:
+    steps = [step for step in results["steps"] if step["precision"] == "fp32" and not step["compiled"]]
+    equal, preset = (_and(f"{step[name]:.2f}" for step in steps) for name in ("equal_ratio", "preset_ratio"))
+    return f"{equal} times as many images per second; with the course's relative positions {preset}"
+
+
+def data_share(results: dict) -> str:
+    return f"{100 * results['data']['share']:.1f} %"
+
+
+def speed(machines: dict) -> str:
+    first, *_, compiled = next(iter(machines.values()))["images_per_second"].values()
+    return f"{compiled / first:.2f} times as many images per second"
+
+
+def data_pipeline(results: dict) -> str:
+    return f"{results['epoch']['ratio']:.1f} times as many images per second"
+
+
+def race(results: dict) -> str:
+    ways = {"simmim": "pre-trained and fine-tuned", "scratch": "from scratch"}
+    accuracies = {
+        title: [f"{100 * row['accuracy']:.1f} %" for row in results["rows"] if row["way"] == way]
+        for way, title in ways.items()
+    }
+    labels = _and(dict.fromkeys(f"{row['labels']:g} %" for row in results["rows"]))
+    return f"with {labels} of the labels: " + "; ".join(
+        f"{title} {_and(accuracies[title])}" for title in accuracies
+    )
+
+
+def widget_latency(results: dict) -> str:
+    times = {name: widget["p95_ms"] for name, widget in results["widgets"].items()}
+    explorer, slowest = times["MaskExplorer"], max(times.values())
+    return f"mask explorer {explorer:.0f} ms; the slowest of {len(times)} widgets {slowest:.0f} ms"
+
+
+def exercises(results: dict) -> str:
+    return "{caught} of {mutants}; {accepted} of {right}".format(**results["total"])
+
+
+def grading(results: dict) -> str:
+    seconds = sum(value for name, value in results["class"].items() if name.endswith("_seconds"))
+    return f"{seconds:.0f} s for {results['class']['students']} students"
+
+
+def first_start(results: dict) -> str:
+    return f"{results['fresh_clone_install']['seconds']} s"
+
+
+def importing(results: dict) -> str:
+    seconds = results["import_over_torch"]["seconds"]
+    return f"{min(seconds):.2f} to {max(seconds):.2f} s"
+
+
+ROWS: tuple[tuple[str, str, Callable[..., str]], ...] = (
+    ("Demo, two minutes, each seed: dB on hidden pixels of held-out photographs", "demo/seed*/metrics.json", demo),
+    ("The same for ten minutes, one seed", "demo/ten-minutes/metrics.json", demo),
+    (
+        "A pre-training step at equal model, batch and masks, fp32, against the fastest of transformers, timm and "
+        "lightly; three sizes",
+        "pretrain_step.json",
+        pretrain_step,
+    ),
+    ("Share of a step of `vit_nano` spent on its data", "pretrain_step.json", data_share),
+    ("The same step, compiled, against a first version", "speed.json", speed),
+    (
+        "An epoch of crops and masks, against PIL, torchvision's transforms and a DataLoader with two processes",
+        "data_pipeline.json",
+        data_pipeline,
+    ),
+    ("CIFAR-10 (5-bit), `vit_nano`, 350 s each, one seed: accuracy", "cifar10_race.json", race),
+    (
+        "A widget in JupyterLab: from an act to changed pixels, 95th percentile",
+        "widget_latency.json",
+        widget_latency,
+    ),
+    (
+        "Wrong answers to the exercises that are told their own mistake, on five seeds; right ones accepted",
+        "exercises.json",
+        exercises,
+    ),
+    ("A class, one exercise set: collect, grade, feedback, export", "grading.json", grading),
+    ("Fresh clone to installed, packages from a local cache", "first_start.json", first_start),
+    ("Importing the package, over importing PyTorch", "first_start.json", importing),
+)
