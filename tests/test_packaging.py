@@ -71,7 +71,8 @@ def test_colab_has_all_that_the_base_install_needs_but_jaxtyping():
 
 def test_everything_the_package_imports_is_declared():
     """What learners run by the base install and its extras for them; what staff run by all extras."""
-    learners = _import_names(base() + extra("lab") + extra("hub")) | {"IPython", "ipykernel", "nbformat"}  # come with JupyterLab
+    learners = _import_names(base() + extra("lab") + extra("hub"))
+    learners |= {"IPython", "ipykernel", "nbformat"}  # they come with JupyterLab
     staff = learners | _import_names(extra("teaching") + extra("dev"))
     for path in (ROOT / "simmim_lab").rglob("*.py"):
         declared = staff if "teaching" in path.parts else learners
