@@ -2,9 +2,12 @@
 
 import io
 import re
+import subprocess
+import sys
 import threading
 import weakref
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -16,7 +19,7 @@ from simmim_lab.masking import half_mask, random_mask, to_pixels
 from simmim_lab.recipe import History
 from simmim_lab.simmim import SimMIM
 from simmim_lab.widgets import cells
-from simmim_lab.widgets.panels import POINTS, Panels
+from simmim_lab.widgets.panels import POINTS, Chart, Panels
 
 IMAGES = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -291,7 +294,9 @@ class Notebook:
     def __init__(self, monkeypatch, metadata):
         self.metadata, self.runs, self.results = metadata, 0, {}
         self.user_ns, self.user_ns_hidden, self.displayhook = {"_oh": self.results}, {}, SimpleNamespace(_=None)
-        monkeypatch.setattr(cells, "kernel_shell", lambda: self)
+        monkeypatch.setattr(cells, "get_ipython", lambda: self)
+        for kind in (Panels, Chart):
+            monkeypatch.setattr(kind, "poster", lambda widget: bytes(24))  # to draw them takes long
 
     def get_parent(self):
         return self.request
@@ -370,6 +375,15 @@ def test_a_widget_that_was_closed_still_works_and_comes_back_when_it_is_shown(in
     assert shown["application/vnd.jupyter.widget-view+json"]["model_id"] == kept.model_id and kept.layout.comm
 
 
+def test_a_widget_that_the_learner_closes_is_freed(in_notebook, model):
+    make = [partial(widgets.ReconstructionExplorer, model, IMAGES), partial(widgets.MaskExplorer, IMAGES)]
+    explorer, result = in_notebook.run("cell", lambda: [widget() for widget in make])
+    copy = weakref.ref(explorer.model)
+    explorer.close()
+    explorer = None
+    assert copy() is None and result.comm
+
+
 def test_what_a_callback_shows_stays(in_notebook):
     in_notebook.metadata = lambda cell: {}
     make = partial(widgets.MaskExplorer, IMAGES)
@@ -382,3 +396,10 @@ def test_outside_of_a_notebook_a_widget_is_a_picture_and_is_freed(model):
     assert set(data) == {"text/plain", "image/png"} and explorer.comm is None
     copy, explorer = weakref.ref(explorer.model), None
     assert copy() is None
+
+
+def test_an_installed_package_holds_the_front_end(tmp_path):
+    code = "import setuptools; setuptools.setup()"
+    command = [sys.executable, "-c", code, "--quiet", "build_py", "--build-lib", tmp_path]
+    subprocess.run(command, cwd=Path(__file__).parents[1], check=True)
+    assert {path.name for path in tmp_path.glob("simmim_lab/widgets/static/*")} == {"widgets.css", "widgets.js"}

@@ -1,18 +1,20 @@
 """What the cells of a notebook show: a cell that runs again closes the widgets it showed before."""
 
-import sys
 from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from IPython import get_ipython
 
 if TYPE_CHECKING:
     from ipykernel.zmqshell import ZMQInteractiveShell
     from ipywidgets import Widget
 
-_shown: dict[str, tuple[str, set["Widget"]]] = {}  # by each cell: its last run, and the widgets of that run
+_shown: dict[str, tuple[str, WeakSet["Widget"]]] = {}  # by each cell: its last run, and the widgets of that run
 
 
 def kernel_shell() -> "ZMQInteractiveShell | None":
     """The shell that runs the cells of a notebook; None in a program and in a terminal, which show no widgets."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    shell = get_ipython()
     return shell if hasattr(shell, "get_parent") else None
 
 
@@ -26,9 +28,9 @@ def keep(widget: "Widget", shell: "ZMQInteractiveShell") -> None:
     if cell is None:
         return
     run = request["header"]["msg_id"]
-    last_run, last = _shown.get(cell, (run, set()))
-    _shown[cell] = run, {widget} | (last if last_run == run else set())
-    for left in last.difference(*(widgets for _, widgets in _shown.values())):
+    last_run, last = _shown.get(cell, (run, WeakSet()))
+    _shown[cell] = run, WeakSet([widget]) | (last if last_run == run else WeakSet())
+    for left in set(last).difference(*(widgets for _, widgets in _shown.values())):
         left.close()
         _forget(left, shell)
 
