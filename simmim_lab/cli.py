@@ -107,7 +107,7 @@ def pretrain(args: argparse.Namespace) -> None:
     import torch
 
     from simmim_lab import distributed, images, training
-    from simmim_lab.checkpoints import CHECKPOINT
+    from simmim_lab.checkpoints import CHECKPOINT, locked
     from simmim_lab.hardware import Execution, best_device
     from simmim_lab.simmim import SimMIM
 
@@ -121,14 +121,19 @@ def pretrain(args: argparse.Namespace) -> None:
         shard=args.shard,
     )
     with distributed.process_group():
+        first = distributed.rank() == 0
+        if first:
+            start = "Continues the run" if (args.run / CHECKPOINT).exists() else "Starts a run"
+            print(f"{start} in {args.run}: {args.preset} on {args.data}.")
+            if args.run.is_dir():
+                with locked(args.run):  # another training there is named now, and not only behind the images
+                    pass
         torch.manual_seed(recipe.seed)
         model = SimMIM.preset(args.preset, args.size).to(best_device())
         side = args.size or _side(model)
         train, val = (images.load(args.data, split, side, root=args.root) for split in ("train", "val"))
-        first = distributed.rank() == 0
         if first:
-            start = "Continues the run" if (args.run / CHECKPOINT).exists() else "Starts a run"
-            print(f"{start} in {args.run}: {args.preset} on {len(train):,} images of {args.data}.")
+            print(f"Trains on {len(train):,} images and validates on others.")
         if distributed.world_size() == 1:  # torchrun has set the number of threads
             training.pick_threads(model, train, recipe)
         history = training.pretrain(model, train, recipe, execution, val=val, run_dir=args.run)

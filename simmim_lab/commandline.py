@@ -108,10 +108,10 @@ def explain(error: Exception) -> str:
     What this package raises says so itself. The rest is an error of the system, or a fault of the course.
     """
     text = _one_line(error)
-    if _is_full(error):
-        return f"the disk is full ({text}): make room, then {AGAIN}"
     if _is_raised_here(error):
         return text
+    if _is_full(error):
+        return f"the disk is full ({text}): make room, then {AGAIN}"
     if isinstance(error, MemoryError) or any(words in text for words in MEMORY_WORDS):
         return f"the memory is too small ({text}): take smaller images, a smaller batch or a smaller model"
     if isinstance(error, BrokenPipeError):

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from simmim_lab import cli, commandline, demo, evaluation, training
+from simmim_lab.checkpoints import locked
 from simmim_lab.cli import main
 from simmim_lab.masking import STRATEGIES
 from simmim_lab.simmim import PRESETS, SimMIM
@@ -172,7 +173,8 @@ def test_pretrain_trains_and_then_goes_on(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "pick_threads", lambda *_: 1)
     command = ["pretrain", "--steps", "2", "--batch-size", "4", "--run", str(tmp_path / "run")]
     assert main(command) == 0
-    assert "Starts a run" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Starts a run" in said and "images and validates on others" in said
     SimMIM.load(tmp_path / "run")
     assert main(command) == 0
     assert "Continues the run" in capsys.readouterr().out
@@ -210,6 +212,13 @@ def test_pretrain_trains_and_then_goes_on(capsys, tmp_path, monkeypatch):
 def test_pretrain_explains_bad_input_in_one_line(capsys, monkeypatch, tmp_path, argv, words):
     monkeypatch.setattr(training, "pick_threads", lambda *_: 1)
     assert words in fails(capsys, "pretrain", "--run", tmp_path / "run", *argv)
+
+
+def test_pretrain_in_a_folder_where_another_is_at_work_is_refused_at_once(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("simmim_lab.images.load", lambda *_, **__: pytest.fail("it went on"))
+    with locked(tmp_path):
+        assert main(["pretrain", "--steps", "1", "--run", str(tmp_path)]) == 2
+    assert "another training is at work" in capsys.readouterr().err
 
 
 def test_pretrain_explains_an_empty_folder(capsys, tmp_path):
