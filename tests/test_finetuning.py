@@ -1,8 +1,12 @@
 """Fine-tuning: classifiers learn, lower layers more slowly, a frozen encoder not at all."""
 
+import math
+from functools import partial
+
 import pytest
 import torch
 
+from simmim_lab.backbones import TimmEncoder
 from simmim_lab.encoders import ConvEncoder, ViTEncoder
 from simmim_lab.finetuning import (
     Classifier,
@@ -90,6 +94,35 @@ def test_lower_layers_learn_more_slowly():
     assert set(scales) == trained and id(parameters["encoder.mask_token"]) not in trained
     decays = {id(p) for group in groups if group["weight_decay"] for p in group["params"]}
     assert id(parameters["head.weight"]) in decays and id(parameters["encoder.relative.table"]) not in decays
+
+
+ENCODERS = {
+    "conv": ConvEncoder,
+    "vit": partial(ViTEncoder, dim=32, depth=2, heads=2),
+    "swin": partial(TimmEncoder, "swin_tiny_patch4_window7_224", 32, window_size=4),
+    "convnext": partial(TimmEncoder, "convnext_atto", 32),
+    "timm's vit": partial(TimmEncoder, "vit_tiny_patch16_224", 32),
+}
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_every_encoder_is_finetuned_with_the_default_recipe(name):
+    pytest.importorskip("timm")
+    pixels = torch.randint(256, (8, 3, 32, 32), generator=torch.Generator().manual_seed(0)).byte()
+    images = ImageSet("noise", "train", pixels, torch.arange(8) % 2, ("a", "b"))
+    model = Classifier(ENCODERS[name](), images.classes)
+    history = finetune(model, images, FinetuneRecipe(steps=2, batch_size=4), val=images, progress=False)
+    assert all(math.isfinite(loss) for loss in history.loss + history.val_loss)
+
+    scales = {
+        parameter: group["lr_scale"]
+        for group in layer_groups(model, 0.05, layer_decay=0.5)
+        for parameter in group["params"]
+    }
+    in_order = [scales[parameter] for parameter in model.encoder.parameters() if parameter.requires_grad]
+    assert max(scales.values()) == 1 and in_order[0] == min(scales.values()) < 1
+    if name != "vit":  # its relative biases belong to all blocks
+        assert in_order == sorted(in_order)
 
 
 def test_layer_decay_reaches_the_optimizer(colours):
