@@ -60,7 +60,7 @@ def fit(
         history, first = run.history, run.history.steps
         for step, (batch, weight) in enumerate(batches(first, run.share) if run.done() < 1 else (), start=first):
             lr = recipe.lr_at(recipe.done(step + 1, history.seconds))
-            run.take(step, batch, weight, lr)  # a `train_step`
+            run.step(step, batch, weight, lr)  # a `train_step`
 
             last = run.done() == 1
             stop, save, read = run.agree(stop=interrupted.is_set(), last=last)
@@ -197,7 +197,7 @@ class Run:
             self.history = History(**facts["history"])
         self.save(needed=True)
 
-    def take(self, step: int, batch: Batch, weight: Tensor, lr: float) -> None:
+    def step(self, step: int, batch: Batch, weight: Tensor, lr: float) -> None:
         """Train on the batch of this step; its loss and gradient norm stay on the device for now."""
         if self.drop_path:
             generator = step_generator(self.recipe.seed, step, 3, self.device)
