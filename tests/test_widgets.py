@@ -301,11 +301,11 @@ class Notebook:
     def get_parent(self):
         return self.request
 
-    def run(self, cell: str, make, *, type="execute_request"):
+    def run(self, cell: str, make, **content):
         """Run a cell that makes one widget or several and shows them; the last is its result."""
         self.runs += 1
-        content = {"code": cell} if type == "execute_request" else {}
-        self.request = {"header": {"msg_id": str(self.runs)}, "metadata": self.metadata(cell), "content": content}
+        header, content = {"msg_id": str(self.runs)}, content or {"code": cell}
+        self.request = {"header": header, "metadata": self.metadata(cell), "content": content}
         made = make()
         shown = made if isinstance(made, list) else [made]
         self.displayed = [widget._repr_mimebundle_()[0] for widget in shown]
@@ -354,6 +354,15 @@ def test_two_cells_show_their_widgets_at_the_same_time(in_notebook):
     assert not any(widget.comm for widget in several)
 
 
+@pytest.mark.parametrize("front_end", ["JupyterLab", "Colab"])
+def test_a_cell_is_known_by_its_id_not_by_its_code(monkeypatch, front_end):
+    notebook, make = Notebook(monkeypatch, FRONT_ENDS[front_end]), partial(widgets.MaskExplorer, IMAGES)
+    first, second = (notebook.run(cell, make, code="MaskExplorer(images)") for cell in ("one", "two"))
+    assert first.comm and second.comm
+    notebook.run("one", make, code="MaskExplorer(images)  # edited")
+    assert first.comm is None and second.comm
+
+
 def test_a_widget_lives_while_a_cell_shows_it(in_notebook):
     explorer = in_notebook.run("make", partial(widgets.MaskExplorer, IMAGES))
     in_notebook.run("show", lambda: explorer)
@@ -386,8 +395,8 @@ def test_a_widget_that_the_learner_closes_is_freed(in_notebook, model):
 
 def test_what_a_callback_shows_stays(in_notebook):
     in_notebook.metadata = lambda cell: {}
-    make = partial(widgets.MaskExplorer, IMAGES)
-    assert all(in_notebook.run("click", make, type="comm_msg").comm for _ in range(2))
+    first, second = (in_notebook.run("click", partial(widgets.MaskExplorer, IMAGES), data={}) for _ in range(2))
+    assert first.comm and second.comm
 
 
 def test_outside_of_a_notebook_a_widget_is_a_picture_and_is_freed(model):
