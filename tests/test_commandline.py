@@ -366,3 +366,23 @@ def test_an_empty_course_is_one_sentence(course, capsys, argv):
     assert staff.main(argv) == 2
     said = capsys.readouterr().err
     assert said.startswith("simmim-course: error: there ") and said.count("\n") == 1
+
+
+def test_execute_runs_all_lessons_or_those_that_are_named(course, monkeypatch, capsys):
+    pytest.importorskip("nbclient", reason="needs nbclient: pip install 'simmim-lab[teaching]'")
+    from simmim_lab.teaching import lessons
+
+    ran = []
+
+    def execute(path: Path) -> None:
+        ran.append(path.name)
+        if path.name.startswith("02"):
+            raise RuntimeError("cell 3 failed")
+
+    monkeypatch.setattr(lessons, "execute", execute)
+    for name in ("01_a.ipynb", "02_b.ipynb"):
+        (course / "notebooks" / name).touch()
+    assert staff.main(["execute"]) == 1
+    assert "cell 3 failed" in capsys.readouterr().out
+    assert staff.main(["execute", str(course / "notebooks/01_a.ipynb")]) == 0
+    assert ran == ["01_a.ipynb", "02_b.ipynb", "01_a.ipynb"]
