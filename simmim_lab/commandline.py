@@ -24,8 +24,8 @@ PACKAGE = Path(__file__).parent
 FULL = {errno.ENOSPC, errno.EDQUOT}
 # The same, where a library passes on the words and not the number; 112 is Windows.
 FULL_WORDS = ("os error 28)", "os error 112)", "disk is full")
-AGAIN = "run the same command again"
 MEMORY_WORDS = ("out of memory", "allocate memory", "not enough memory")
+AGAIN = "run the same command again"
 
 Command = Callable[[argparse.Namespace], int | None]
 
@@ -119,7 +119,7 @@ def explain(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         file = error.filename2 or error.filename  # of a renaming, the goal
         return f"{error.strerror}: {f'check the path {file} and your rights there' if file else AGAIN}"
-    if isinstance(error, ModuleNotFoundError):
+    if isinstance(error, ImportError):
         return f"{text}: install the course again, as its README says"
     return (
         f"{type(error).__name__}: {text or 'no reason given'}; this is a fault of the course: run again with "

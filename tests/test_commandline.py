@@ -138,6 +138,7 @@ def test_a_memory_that_is_too_small_is_named(capsys, error):
         (throw(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")), "run the same command again"),
         (throw(BrokenPipeError(errno.EPIPE, "Broken pipe")), "with its output into a file"),
         (throw(ModuleNotFoundError("No module named 'einops'")), "'einops': install the course again"),
+        (throw(ImportError("libgomp.so.1: cannot open shared object file")), "file: install the course again"),
     ],
 )
 def test_an_error_of_the_system_says_what_to_check(capsys, action, words):
