@@ -258,9 +258,7 @@ def test_a_cell_that_runs_again_closes_its_last_widget(page):
         cell.click()
         page.keyboard.press("Control+Enter")
         wait_for(lambda run=run: page.state()["run"] == run, seconds=10)
-        assert (
-            page.state()["open"] == 1 and page.state()["alive"] <= 2
-        )  # until now `again` was the last one
+        assert page.state()["open"] == 1 and page.state()["alive"] <= 2  # until now `again` was the last one
     shown = page.locator(".sl-widget").nth(len(WIDGETS))
     shown.get_by_label("ratio").wait_for()
     assert page.locator(".sl-widget").count() == len(WIDGETS) + 1
