@@ -99,6 +99,22 @@ def test_the_loss_does_not_depend_on_the_prediction_of_visible_pixels(case):
     assert (gradient[~hidden] == 0).all() and (gradient[hidden] != 0).all()
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("odd", [math.inf, -math.inf, math.nan, 1e30])
+def test_visible_values_have_no_effect_whatever_they_are(loss, odd):
+    mask = random_mask(2, (4, 4), 0.5, generator=torch.Generator().manual_seed(0))
+    hidden = to_pixels(mask, 2)[:, None].expand(2, 3, 8, 8)
+    prediction, target = torch.rand(2, 2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    expected = LOSSES[loss](prediction, target, mask)
+    for spoilt in (prediction, target):
+        spoilt[~hidden] = odd
+    prediction.requires_grad_()
+    value = LOSSES[loss](prediction, target, mask)
+    value.backward()
+    assert torch.equal(value, expected)
+    assert prediction.grad.isfinite().all() and (prediction.grad[~hidden] == 0).all()
+
+
 def test_the_loss_of_a_model_is_the_official_one(case):
     model, images, mask = case
     loss, prediction = model(images, mask)
