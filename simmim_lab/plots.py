@@ -1,16 +1,19 @@
-"""Static figures: the house picture of a reconstruction, and the loss curve (all lessons).
+"""Static figures: pictures, lines, points, bars and maps, in one style (all lessons).
 
-The functions return a `matplotlib.figure.Figure` of their own and leave pyplot alone, so they work without a
-display and in threads. `show` puts a figure into a notebook and `save` into a file, both with an alt text.
+The functions return a matplotlib `Figure`, or the `Axes` of a plot that may be added to, and leave pyplot alone,
+so they work without a display and in threads. `show` puts either into a notebook and `save` into a file, both with
+an alt text. What differs in colour differs in its marker or line style too.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from io import BytesIO
+from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange, repeat
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -18,13 +21,81 @@ from torch import Tensor
 from simmim_lab.common import replace_file
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from simmim_lab.loop import History
+    from simmim_lab.recipe import History
 
-BLUE, VERMILLION = "#0072B2", "#D55E00"  # Okabe-Ito: colour-blind eyes tell them apart
+# Okabe-Ito: colour-blind eyes tell them apart
+BLUE, VERMILLION = "#0072B2", "#D55E00"
+COLORS = (BLUE, VERMILLION, "#009E73", "#CC79A7", "black", "#56B4E9", "#E69F00")
+MARKERS = "os^Dv*PX"
+LINE_STYLES = ("-", "--", "-.", ":")
 PANELS = ("original", "masked", "reconstruction", "reconstruction\n+ visible")
 DPI = 200  # twice as fine as shown: sharp on every screen
+
+Curves = Mapping[str, tuple[Any, Any]]  # x and y by name: numbers, or for several runs y of shape (points, runs)
+
+
+def figure(size: tuple[float, float]) -> "Figure":
+    """An empty figure of width and height `size` in inches, 100 pixels each, that makes room for its labels."""
+    from matplotlib.figure import Figure
+
+    return Figure(size, dpi=DPI, layout="constrained")
+
+
+def axes(size: tuple[float, float] = (6.4, 2.8), **settings: Any) -> "Axes":
+    """An empty plot in a figure of its own; `settings` are those of `Axes.set`: xlabel, ylabel, xlim, title ..."""
+    plot = figure(size).add_subplot()
+    plot.spines[["top", "right"]].set_visible(False)
+    plot.grid(alpha=0.3)
+    plot.set_prop_cycle(color=COLORS)
+    return _set(plot, settings)
+
+
+def lines(curves: Curves, size: tuple[float, float] = (6.4, 2.8), **settings: Any) -> "Axes":
+    """A line for each curve, with markers if it has few points; `size` and `settings` as in `axes`."""
+    plot = axes(size)
+    styles = zip(cycle(COLORS), cycle(LINE_STYLES), cycle(MARKERS), strict=False)
+    for (name, (x, y)), (color, style, marker) in zip(curves.items(), styles, strict=False):
+        first, *_ = plot.plot(x, y, color=color, linestyle=style, marker=marker if len(x) <= 20 else None)
+        first.set_label(name)
+    if len(curves) > 1:
+        plot.legend(frameon=False)
+    return _set(plot, settings)
+
+
+def points(groups: Curves, size: tuple[float, float] = (6.4, 2.8), **settings: Any) -> "Axes":
+    """Markers at the points of each group; `size` and `settings` as in `axes`."""
+    plot = axes(size)
+    styles = zip(cycle(COLORS), cycle(MARKERS), strict=False)
+    for (name, (x, y)), (color, marker) in zip(groups.items(), styles, strict=False):
+        plot.plot(x, y, marker, color=color, markersize=8, alpha=0.8, label=name)
+    if len(groups) > 1:
+        plot.legend()
+    return _set(plot, settings)
+
+
+def bars(
+    values: Mapping[str, float], form: str = "{:.1f}", highlight: Collection[str] = (), **settings: Any
+) -> "Axes":
+    """Horizontal bars, the first on top, each with its value; those to `highlight` are red with stripes."""
+    plot = axes((6.4, 0.9 + 0.28 * len(values)))
+    colors = [VERMILLION if name in highlight else BLUE for name in values]
+    stripes = ["//" if name in highlight else None for name in values]
+    drawn = plot.barh(list(values), list(values.values()), color=colors, hatch=stripes, edgecolor="white")
+    plot.bar_label(drawn, [form.format(value) for value in values.values()], padding=3)
+    plot.invert_yaxis()
+    plot.margins(x=0.12)
+    plot.grid(False)
+    return _set(plot, settings)
+
+
+def _set(plot: "Axes", settings: dict[str, Any]) -> "Axes":
+    """Apply settings: behind the drawing, since a limit that is set before would stay as it was."""
+    plot.set(**settings)
+    plot.title.set_fontsize(10)
+    return plot
 
 
 def reconstructions(
@@ -50,82 +121,115 @@ def reconstructions(
     rows = math.ceil(batch / blocks)
     block = 4 * (wide + gap) + 4 * gap
     across, down = blocks * block - 3 * gap, rows * (high + gap) + gap + header
-    figure = Figure(figsize=(across / DPI, down / DPI), dpi=DPI)
+    drawing = Figure(figsize=(across / DPI, down / DPI), dpi=DPI)
     for index in range(batch):
         right, row = divmod(index, rows)
         bottom = gap + (rows - 1 - row) * (high + gap)
         for column, (title, pictures) in enumerate(zip(PANELS, columns, strict=True)):
             left = gap + right * block + column * (wide + gap)
-            axes = figure.add_axes((left / across, bottom / down, wide / across, high / down))
-            axes.imshow(pictures[index].numpy(), interpolation="nearest")
-            axes.axis("off")
+            panel = drawing.add_axes((left / across, bottom / down, wide / across, high / down))
+            panel.imshow(pictures[index].numpy(), interpolation="nearest")
+            panel.axis("off")
             if row == 0:
-                axes.set_title(title, fontsize=9)
-    return figure
+                panel.set_title(title, fontsize=9)
+    return drawing
 
 
 def panels(
     pictures: Sequence[Float[Tensor, "3 height width"]], titles: Sequence[str], columns: int | None = None
 ) -> "Figure":
     """Pictures of one size, each under its title, `columns` in a row; by default all in one row."""
-    from matplotlib.figure import Figure
-
     columns = columns or len(pictures)
     rows = math.ceil(len(pictures) / columns)
     _, height, width = pictures[0].shape
     wide = min(2.2 * max(1, width / height), 8.8 / columns)
     high = wide * height / width + 0.2 + 0.15 * max(title.count("\n") + 1 for title in titles)
-    figure = Figure((columns * (wide + 0.1), rows * high), dpi=DPI, layout="constrained")
+    drawn = figure((columns * (wide + 0.1), rows * high))
     for place, (picture, title) in enumerate(zip(pictures, titles, strict=True), 1):
-        axes = figure.add_subplot(rows, columns, place)
-        axes.imshow(rearrange(picture.clamp(0, 1), "c h w -> h w c").numpy(), interpolation="nearest")
-        axes.set_title(title, fontsize=9)
-        axes.axis("off")
-    return figure
+        panel = drawn.add_subplot(rows, columns, place)
+        panel.imshow(rearrange(picture.clamp(0, 1), "c h w -> h w c").numpy(), interpolation="nearest")
+        panel.set_title(title, fontsize=9)
+        panel.axis("off")
+    return drawn
+
+
+def rows(batches: Mapping[str, Float[Tensor, "batch 3 height width"]]) -> "Figure":
+    """A row of pictures for each batch, with its name on the left."""
+    count, _, height, width = next(iter(batches.values())).shape
+    high = 9 / count * height / width
+    drawn = figure((9, len(batches) * (high + 0.1)))
+    for place, (name, pictures) in enumerate(batches.items(), 1):
+        row = drawn.add_subplot(len(batches), 1, place, xticks=(), yticks=())
+        framed = F.pad(pictures.clamp(0, 1), (1, 1, 1, 1), value=1.0)  # a white line between two pictures
+        row.imshow(rearrange(framed, "b c h w -> h (b w) c").numpy(), interpolation="nearest")
+        row.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+        row.spines[:].set_visible(False)
+    return drawn
+
+
+def maps(
+    values: Mapping[str, Float[Tensor, "height width"]],
+    label: str,
+    ticks: Mapping[float, str] | Sequence[float] | None = None,
+    **style: Any,
+) -> "Figure":
+    """Arrays of numbers as colours, each under its name, beside one bar that says what the colours mean.
+
+    `ticks` are the numbers to write at the bar, or what to write at each; `style` are settings of `imshow`.
+    """
+    drawn = figure((7.4, 2.6))
+    drawn.set_layout_engine("compressed")  # the maps keep their shape and stay together
+    everything = torch.cat([torch.as_tensor(array).flatten() for array in values.values()])
+    shared = {"vmin": everything.min(), "vmax": everything.max(), "cmap": "cividis", "interpolation": "nearest"}
+    for panel, (name, array) in zip(drawn.subplots(1, len(values), squeeze=False)[0], values.items(), strict=True):
+        image = panel.imshow(array, **shared | style)
+        panel.set_title(name, fontsize=9)
+        panel.axis("off")
+    bar = drawn.colorbar(image, ax=drawn.axes, label=label)
+    if ticks:
+        bar.set_ticks(list(ticks), labels=[ticks[tick] if isinstance(ticks, Mapping) else tick for tick in ticks])
+        bar.minorticks_off()
+    return drawn
 
 
 def loss_curve(history: "History") -> "Figure":
     """The training loss of every step (faint) with its running mean, and the validation loss with markers."""
-    from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullLocator
     from scipy.ndimage import uniform_filter1d
 
     window = math.ceil(history.steps / 50)
     smooth = uniform_filter1d(history.loss, window, mode="nearest")
-    figure = Figure(figsize=(6.4, 3.6), dpi=DPI, layout="constrained")
-    axes = figure.add_subplot(xlabel="step", ylabel="loss on hidden pixels\n(normalised units, log scale)")
+    plot = axes((6.4, 3.6), xlabel="step", ylabel="loss on hidden pixels\n(normalised units, log scale)")
     steps = range(1, history.steps + 1)
-    axes.plot(steps, history.loss, color=BLUE, alpha=0.25, linewidth=0.8)
-    axes.plot(steps, smooth, color=BLUE, label=f"training, mean of {window} steps")
+    plot.plot(steps, history.loss, color=BLUE, alpha=0.25, linewidth=0.8)
+    plot.plot(steps, smooth, color=BLUE, label=f"training, mean of {window} steps")
     if history.val_step:
         marked = {"color": VERMILLION, "linestyle": "--", "marker": "o", "markersize": 4}
-        axes.plot(history.val_step, history.val_loss, **marked, label="validation")
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7)))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
-    return figure
+        plot.plot(history.val_step, history.val_loss, **marked, label="validation")
+    plot.set_yscale("log")
+    plot.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7)))
+    plot.yaxis.set_minor_locator(NullLocator())
+    plot.yaxis.set_major_formatter("{x:g}")
+    plot.legend(frameon=False)
+    return plot.figure
 
 
-def show(figure: "Figure", alt: str) -> None:
+def show(plot: "Figure | Axes", alt: str) -> None:
     """Display a figure in a notebook, as a PNG with an alt text for those who do not see it."""
     from IPython.display import Image, display
 
-    display(Image(png(figure, alt), retina=True, metadata={"alt": alt}))
+    display(Image(png(plot, alt), retina=True, metadata={"alt": alt}))
 
 
-def save(figure: "Figure", path: str | Path, alt: str) -> None:
+def save(plot: "Figure | Axes", path: str | Path, alt: str) -> None:
     """Write a figure as PNG, whole or not at all, with the alt text as its `Description`."""
-    replace_file(Path(path), lambda file: file.write_bytes(png(figure, alt)))
+    replace_file(Path(path), lambda file: file.write_bytes(png(plot, alt)))
 
 
-def png(figure: "Figure", alt: str) -> bytes:
-    """The figure as the bytes of a PNG file with the alt text inside."""
+def png(plot: "Figure | Axes", alt: str) -> bytes:
+    """The figure, or that of the axes, as the bytes of a PNG file with the alt text inside."""
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Description": alt})
+    plot.figure.savefig(buffer, format="png", metadata={"Description": alt})
     return buffer.getvalue()
 
 

@@ -4,10 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
 from simmim_lab import plots
-from simmim_lab.loop import History
+from simmim_lab.recipe import History
 
 
 @pytest.fixture
@@ -129,11 +131,116 @@ def test_figures_need_neither_pyplot_nor_the_main_thread(pictures, history):
     assert ("matplotlib.pyplot" in sys.modules) == before
 
 
+def drawn(plot) -> Figure:
+    """The figure of a plot, laid out for the screen."""
+    FigureCanvasAgg(plot.figure).draw()
+    return plot.figure
+
+
+def clipped(figure: Figure) -> bool:
+    """Whether anything that is drawn reaches over the edge of the figure."""
+    box, (width, height) = figure.get_tightbbox(figure.canvas.get_renderer()), figure.get_size_inches()
+    return min(box.x0, box.y0, width - box.x1, height - box.y1) < -0.01
+
+
+def test_lines_differ_in_more_than_colour_and_are_named():
+    curves = {f"curve {n}": (range(100), [n * x for x in range(100)]) for n in range(9)}
+    axes = plots.lines(curves, xlabel="step", ylabel="loss")
+    styles = {(line.get_linestyle(), line.get_color()) for line in axes.get_lines()}
+    assert len(styles) == 9 and len({style for style, _ in styles}) > 1
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == list(curves)
+    assert [line.get_ydata()[-1] for line in axes.get_lines()] == [99 * n for n in range(9)]
+
+
+def test_a_short_line_has_markers_a_long_one_has_none_and_one_line_no_legend():
+    for count, marked in (3, True), (100, False):
+        axes = plots.lines({"loss": (range(count), range(count))})
+        assert (axes.get_lines()[0].get_marker() not in ("None", None)) is marked
+        assert axes.get_legend() is None
+
+
+def test_several_runs_of_one_kind_look_alike_and_are_named_once():
+    axes = plots.lines({"linear": ([1, 2], [[1, 3], [2, 4]]), "other": ([1, 2], [5, 6])})
+    one, two, other = axes.get_lines()
+    assert one.get_color() == two.get_color() != other.get_color()
+    assert [line.get_ydata().tolist() for line in (one, two)] == [[1, 2], [3, 4]]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["linear", "other"]
+
+
+def test_a_limit_that_is_open_above_follows_the_data():
+    axes = plots.lines({"loss": (range(100), [0.01] * 100)}, ylim=(0, None))
+    low, high = axes.get_ylim()
+    assert low == 0 and 0.01 < high < 0.1
+
+
+def test_points_differ_in_marker_and_take_names_as_places():
+    axes = plots.points({"trained": ([1, 2], ["linear", "Transformer"]), "frozen": ([3], ["linear"])})
+    assert len({line.get_marker() for line in axes.get_lines()}) == 2
+    drawn(axes)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["linear", "Transformer"]
+
+
+def test_bars_stand_in_order_with_their_values_and_highlights_are_striped():
+    axes = plots.bars({"nearest": 16.04, "ours": 15.6}, highlight=["ours"], xlabel="PSNR (dB)", title="all")
+    first, second = axes.patches
+    assert first.get_y() < second.get_y() and axes.yaxis_inverted()
+    assert (first.get_hatch(), second.get_hatch()) == (None, "//")
+    assert [text.get_text() for text in axes.texts] == ["16.0", "15.6"]
+    assert [text.get_text() for text in plots.bars({"a": 0.25}, "{:.0%}").texts] == ["25%"]
+
+
+def test_maps_share_one_scale():
+    low, high = torch.zeros(4, 4), torch.full((4, 6), 3.0)
+    figure = plots.maps({"low": low, "high": high}, "weight")
+    *panels, bar = figure.axes
+    assert [panel.get_images()[0].get_clim() for panel in panels] == [(0, 3), (0, 3)]
+    assert [panel.get_title() for panel in panels] == ["low", "high"] and bar.get_ylabel() == "weight"
+    assert plots.maps({"low": low}, "", vmin=-1, vmax=1).axes[0].get_images()[0].get_clim() == (-1, 1)
+
+
+def test_the_ticks_of_maps_are_numbers_or_words():
+    for ticks in ([1, 10], {1: "near", 10: "far"}):
+        figure = drawn(plots.maps({"a": torch.ones(4, 4)}, "pixels", ticks, norm="log", vmin=1, vmax=48))
+        labels = [label.get_text() for label in figure.axes[-1].get_yticklabels()]
+        assert labels == [str(tick) for tick in (ticks.values() if isinstance(ticks, dict) else ticks)]
+
+
+def test_rows_name_their_pictures(pictures):
+    images, _, prediction = pictures
+    figure = plots.rows({"original": images[:3], "reconstruction": prediction[:3]})
+    assert [axes.get_ylabel() for axes in figure.axes] == ["original", "reconstruction"]
+    shown = torch.tensor(np.asarray(figure.axes[1].get_images()[0].get_array()))
+    for index in range(3):  # 32 pixels and a white line on either side of each
+        inside = shown[1:33, 34 * index + 1 : 34 * index + 33]
+        assert torch.equal(inside.permute(2, 0, 1), prediction[index])
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 32, 32), (6, 3, 32, 32), (12, 3, 20, 48)])
+def test_nothing_is_clipped(shape):
+    long = "a name of thirty-one characters"
+    batch, array = torch.rand(shape), torch.rand(8, 8)
+    figures = [
+        plots.rows({"a": batch, long: batch, "b": batch}),
+        plots.bars({long: 1234.5, "b": 1.0}, xlabel=long, title=long),
+        plots.lines({long: (range(5), range(5)), "b": ([0], [0])}, xlabel=long, ylabel=long, title=long),
+        plots.points({long: ([1, 2], [long, "b"])}, xlabel=long),
+        plots.maps({f"a\n{long}": array, "b": array, "c": array}, long),
+    ]
+    assert [clipped(drawn(figure)) for figure in figures] == [False] * len(figures)
+
+
+def test_axes_and_figures_can_be_shown_and_saved(tmp_path):
+    axes = plots.axes((3, 2), xlabel="step")
+    plots.save(axes, tmp_path / "axes.png", "An empty plot")
+    with Image.open(tmp_path / "axes.png") as picture:
+        assert picture.size == (600, 400) and picture.text["Description"] == "An empty plot"
+
+
 def test_panels_in_rows_keep_their_order_and_titles(pictures):
     images, _, prediction = pictures
-    drawn = [images[0], prediction[0], images[1]]
-    axes = plots.panels(drawn, ["one", "two", "three\nof three"], columns=2).axes
+    shown = [images[0], prediction[0], images[1]]
+    axes = plots.panels(shown, ["one", "two", "three\nof three"], columns=2).axes
     assert [a.get_title() for a in axes] == ["one", "two", "three\nof three"]
     assert len({a.get_subplotspec().rowspan.start for a in axes}) == 2
-    for a, picture in zip(axes, drawn, strict=True):
+    for a, picture in zip(axes, shown, strict=True):
         assert torch.equal(panel(a), picture.clamp(0, 1))

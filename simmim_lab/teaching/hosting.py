@@ -28,7 +28,7 @@ try:
     version("simmim-lab")
 except ImportError:  # on Colab, for example
     %pip install --quiet {source}
-import simmim_lab.notebook  # not found? Then pip failed: check the connection, and restart the kernel"""
+import simmim_lab.notebook  # not found? Then pip failed: check the connection, restart the kernel"""
 
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 COLAB = "https://colab.research.google.com/github"
