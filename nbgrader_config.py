@@ -17,6 +17,10 @@ c.Execute.timeout = 30  # seconds
 c.Execute.interrupt_on_timeout = True
 c.Execute.extra_arguments = ["--log-level=ERROR"]
 
+# Only an exception costs points: nbgrader would also take a warning for a failed test.
+c.IgnorePattern.enabled = True
+c.IgnorePattern.pattern = r"(?s).*"
+
 # Feedback shows neither hidden tests nor scripts that a student wrote into a cell.
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.GetGrades",

@@ -1,7 +1,9 @@
 """The checks of the exercises: every right answer passes, every wrong one is told its own mistake."""
 
+import random
 import time
 
+import numpy as np
 import pytest
 import torch
 from answers import RIGHT, WRONG, words
@@ -9,7 +11,7 @@ from answers import RIGHT, WRONG, words
 from simmim_lab import checks
 from simmim_lab.checks.core import Answer, Failed, check, compare, describe, first, form
 
-SECONDS = 1.0
+SECONDS = 5.0  # on a busy machine
 SEEDS = 5
 
 TASKS = sorted(checks.TASKS)
@@ -311,6 +313,82 @@ def test_describe_survives_a_value_that_cannot_be_printed():
             raise ValueError
 
     assert "Broken" in describe(Broken())
+
+
+def failed(rule, answer, capsys) -> str:
+    rule(answer)
+    return capsys.readouterr().out
+
+
+@check("first hint", "second hint", gradient=True)
+def half(answer, rng):
+    """`half(x)` returns x / 2."""
+    x = torch.rand(3, generator=rng)
+    yield "returns x / 2", compare(answer(x), x / 2)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda x: x.data / 2,
+        lambda x: x.detach() / 2,
+        lambda x: torch.tensor(x.detach().numpy() / 2),
+        lambda x: torch.tensor([value.item() / 2 for value in x]),
+        torch.no_grad()(lambda x: x / 2),
+    ],
+)
+def test_a_lost_gradient_is_said(answer, capsys):
+    assert "has no gradient" in failed(half, answer, capsys)
+    assert "all checks here passed" in failed(half, lambda x: x / 2, capsys)
+
+
+def test_a_gradient_that_goes_elsewhere_is_said(capsys):
+    weight = torch.ones((), requires_grad=True)
+    assert "does not reach the arguments" in failed(half, lambda x: x.detach() / 2 * weight, capsys)
+
+
+@pytest.mark.parametrize(
+    "stir",
+    [
+        lambda: torch.manual_seed(0),
+        lambda: torch.rand(1),
+        lambda: np.random.seed(0),
+        lambda: random.random(),
+    ],
+)
+def test_global_chance_is_left_alone(stir, capsys):
+    assert "leaves global chance alone" in failed(double, lambda x: (stir(), 2 * x)[1], capsys)
+
+
+def test_a_result_that_changes_with_each_call_is_said(capsys):
+    seen = []
+    answer = lambda x: seen.append(x) or (2 * x if len(seen) < 3 else 3 * x)  # noqa: E731
+    assert "gives the same result for the same call" in failed(double, answer, capsys)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_settings_of_the_notebook_do_not_count(dtype, capsys):
+    torch.set_default_dtype(dtype)
+    torch.set_default_device("meta")
+    try:
+        assert "all checks here passed" in failed(double, lambda x: x + x, capsys)
+        with torch.no_grad():
+            assert "all checks here passed" in failed(half, lambda x: x / 2, capsys)
+        assert torch.get_default_dtype() == dtype and torch.zeros(1).device.type == "meta"
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_right_answers_pass_whatever_the_notebook_has_set(task, capsys):
+    torch.set_default_dtype(torch.float64)
+    try:
+        for answer in RIGHT[task]:
+            checks.TASKS[task](answer)
+            assert "all checks here passed" in capsys.readouterr().out, answer.__name__
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_answers_lose_their_gradients():

@@ -4,22 +4,30 @@ A check is a generator function `rule(answer, rng)` with the decorator `check`. 
 `answer(...)` on inputs drawn from the generator `rng`, and yields pairs: a property in words, and what is wrong
 with it (None: it holds). The decorated function is a `Check`: called, it prints a line for each property; its
 method `grade` is the hidden test, the same rule on inputs that nobody has seen.
+
+What holds for every task stands here, not in the rules:
+
+- The rule runs with fixed settings (`_fixed_settings`), whatever the notebook has set.
+- An answer must leave its inputs and all global sources of chance as they are, and give the same result for the
+  same call (`Answer`).
+- Where a training needs the gradient (`check(..., gradient=True)`), it must arrive (`_lost_gradient`).
 """
 
-import io
 import linecache
 import math
+import random
 import secrets
 import sysconfig
 import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import redirect_stderr
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
 
 VISIBLE_SEED = 0
 WIDTH = 90  # characters of a line
+REMEMBERED = 5  # calls of an answer that are made again
 LIBRARIES = (str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
 
 
@@ -64,9 +73,9 @@ class Interrupted(_Plain, KeyboardInterrupt):
 class Check:
     """The check of one task. See `check`."""
 
-    def __init__(self, rule: Rule, hints: tuple[str, str]):
+    def __init__(self, rule: Rule, hints: tuple[str, str], gradient: bool = False):
         self.name, self.__doc__, self.hints = rule.__name__, rule.__doc__, hints
-        self._rule, self._asked = rule, 0
+        self._rule, self._gradient, self._asked = rule, gradient, 0
 
     def __call__(self, answer: Callable) -> None:
         """Print one line for each property of `answer`, passed or failed, with the likely mistake."""
@@ -97,16 +106,22 @@ class Check:
     def run(self, answer: Callable, seed: int) -> dict[str, Mistake | None]:
         """What is wrong with each property of `answer` on the inputs of `seed`. It raises nothing."""
         results: dict[str, Mistake | None] = {}
+        wrapped = Answer(answer, self.name)
         try:
-            for claim, verdict in self._rule(Answer(answer, self.name), Generator().manual_seed(seed)):
-                mistake = Mistake(verdict) if isinstance(verdict, str) else verdict
-                results[claim] = results.get(claim) or mistake  # a claim may be checked several times
+            with _fixed_settings():
+                for claim, verdict in self._rule(wrapped, Generator().manual_seed(seed)):
+                    mistake = Mistake(verdict) if isinstance(verdict, str) else verdict
+                    results[claim] = results.get(claim) or mistake  # a claim may be checked several times
+                if not any(results.values()):
+                    for claim, text in wrapped.habits(self._gradient):
+                        results[claim] = Mistake(text)
         except _Stopped as stopped:
             claim, text = stopped.args
             results[claim] = Mistake(text)
-        except Exception as error:  # an answer of a wrong form made the rule itself stumble
+        except Exception as error:  # mostly an answer of a wrong form, which made the rule itself stumble
             if not any(results.values()):
-                results["can be used as it is described"] = Mistake(f"it led to {_one_line(error)}")
+                claim = "can be used as it is described"
+                results[claim] = Mistake(f"the check could not use the result: {_one_line(error)}")
         return results
 
     def _report(self, results: Mapping[str, Mistake | None]) -> str:
@@ -118,11 +133,42 @@ class Check:
         return "\n".join(lines)
 
 
-def check(*hints: str) -> Callable[[Rule], Check]:
-    """Make a rule the check of the task of its name, with two hints: where to look, and nearly how."""
+def check(*hints: str, gradient: bool = False) -> Callable[[Rule], Check]:
+    """Make a rule the check of the task of its name, with two hints: where to look, and nearly how.
+
+    With `gradient` the results must carry a gradient to the real numbers among the arguments.
+    """
     if len(hints) != 2:
         raise ValueError(f"a task has two hints, not {len(hints)}")
-    return lambda rule: Check(rule, hints)
+    return lambda rule: Check(rule, hints, gradient)
+
+
+@contextmanager
+def _fixed_settings() -> Iterator[None]:
+    """32 bits, the CPU and gradients, whatever the notebook has set; its settings come back at the end."""
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.device("cpu"), torch.enable_grad():
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+
+
+def _chance() -> tuple:
+    """The states of all global sources of chance."""
+    kind, keys, *place = np.random.get_state()
+    return torch.get_rng_state().numpy().tobytes(), random.getstate(), kind, keys.tobytes(), *place
+
+
+@dataclass
+class _Call:
+    """A call of an answer that ended well, to be made again."""
+
+    args: tuple
+    kwargs: dict[str, Any]
+    states: list[Tensor]  # of the generators among the arguments, before the call
+    result: Any
 
 
 class Answer:
@@ -130,14 +176,65 @@ class Answer:
 
     def __init__(self, function: Callable, name: str):
         self.function, self.name = function, name
+        self._calls: list[_Call] = []
+        self._stirs = False  # global chance
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        generators = _generators((args, kwargs))
+        states = [generator.get_state() for generator in generators]
+        copies, chance = _map(Tensor.clone, (args, kwargs)), _chance()
+        result = self._call(*copies[0], **copies[1])
+        if not _close(copies, (args, kwargs), 0):
+            message = "it changes its input in place, so the caller's data are lost: work on a copy"
+            raise _Stopped("leaves its inputs as they are", message)
+        self._stirs = self._stirs or _chance() != chance
+        if len(self._calls) < REMEMBERED:
+            self._calls.append(_Call(args, kwargs, states, result))
+        return _map(Tensor.detach, result)
+
+    def habits(self, gradient: bool) -> Iterator[tuple[str, str]]:
+        """What is wrong with the answer though all its results were right: a property, and the mistake."""
+        if self._stirs:
+            yield (
+                "leaves global chance alone",
+                "it draws from the global chance of torch, NumPy or Python, or sets its seed, which changes what "
+                "the rest of the notebook draws",
+            )
+        for call in self._calls:
+            for generator, state in zip(_generators((call.args, call.kwargs)), call.states, strict=True):
+                generator.set_state(state)
+            args, kwargs = _map(Tensor.clone, (call.args, call.kwargs))
+            again, before = (_map(Tensor.detach, result) for result in (self._call(*args, **kwargs), call.result))
+            if not _close(again, before, 1e-6):
+                text = "the same call gave another result later: does it keep something from one call to the next?"
+                yield "gives the same result for the same call", text
+                break
+        if gradient and (text := self._lost_gradient()):
+            yield "lets the gradient through", text
+
+    def _lost_gradient(self) -> str | None:
+        """Why a training could not learn through this function; None if the gradient of a call arrives."""
+        problem = None
+        for call in self._calls:
+            args, kwargs = _map(lambda tensor: _clone(tensor, gradient=True), (call.args, call.kwargs))
+            results = [tensor for tensor in _tensors(self._call(*args, **kwargs)) if tensor.requires_grad]
+            if not results:
+                problem = problem or (
+                    "the result has no gradient, so a training could not learn through it: leave out `.data`, "
+                    "`.detach()`, `.item()`, `no_grad` and NumPy"
+                )
+                continue
+            torch.autograd.backward(sum(tensor.sum() for tensor in results))
+            if any(tensor.grad is not None for tensor in _tensors((args, kwargs))):
+                return None
+            problem = "the gradient does not reach the arguments: is a part computed from a copy without one?"
+        return problem
+
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
         if not callable(self.function):
             raise _Stopped("runs", f"expected the function {self.name}, but got {describe(self.function)}")
-        copies = _map(Tensor.clone, (args, kwargs))
         try:
-            with redirect_stderr(io.StringIO()):  # nbgrader takes a warning for a failed test
-                result = self.function(*copies[0], **copies[1])
+            return self.function(*args, **kwargs)
         except KeyboardInterrupt:
             raise Interrupted(f"{self.name} was stopped: is there a loop that never ends?") from None
         except (Exception, SystemExit) as error:
@@ -147,10 +244,6 @@ class Answer:
             given = [*map(_in_short, args), *(f"{name}={_in_short(value)}" for name, value in kwargs.items())]
             call = f"in the call {self.name}({', '.join(given)})"
             raise _Stopped("runs on every input", f"{_stopped(error)}\n{call}") from None
-        if not _close(copies, (args, kwargs), 0):
-            message = "it changes its input in place, so the caller's data are lost: work on a copy"
-            raise _Stopped("leaves its inputs as they are", message)
-        return _map(Tensor.detach, result)
 
 
 def compare(
@@ -254,6 +347,25 @@ def _map(function: Callable[[Tensor], Tensor], value: Any) -> Any:
     if type(value) is dict:
         return {key: _map(function, item) for key, item in value.items()}
     return value
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    """All tensors in lists, tuples and dicts."""
+    found: list[Tensor] = []
+    _map(lambda tensor: found.append(tensor) or tensor, value)
+    return found
+
+
+def _generators(value: Any) -> list[Generator]:
+    """All generators in lists, tuples and dicts."""
+    if isinstance(value, Generator):
+        return [value]
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [generator for item in items for generator in _generators(item)]
+
+
+def _clone(tensor: Tensor, *, gradient: bool) -> Tensor:
+    return tensor.detach().clone().requires_grad_(gradient and tensor.is_floating_point())
 
 
 def _layout(got: Any, shape: tuple[int, ...], dtype: torch.dtype) -> str | None:

@@ -29,9 +29,9 @@ def loops(prediction, target, mask):
     patch, total, count = target.shape[2] // mask.shape[1], 0.0, 0
     for b, c, row, col in torch.cartesian_prod(*map(torch.arange, target.shape)).tolist():
         if mask[b, row // patch, col // patch]:
-            total += (prediction[b, c, row, col] - target[b, c, row, col]).item() ** 2
+            total += (prediction[b, c, row, col] - target[b, c, row, col]) ** 2
             count += 1
-    return torch.tensor(total / max(count, 1))
+    return torch.as_tensor(total / max(count, 1))
 
 
 @right("masked_mse")
@@ -588,9 +588,9 @@ def divided_by_the_share(y, x, article_mask):
 
 @right("repaired_loss")
 def value_by_value(y, x, article_mask):
-    triples = zip(y.flatten().tolist(), x.flatten().tolist(), article_mask.flatten().tolist(), strict=True)
+    triples = zip(y.flatten(), x.flatten(), article_mask.flatten(), strict=True)
     squares = [(a - b) ** 2 for a, b, visible in triples if not visible]
-    return torch.tensor(sum(squares) / len(squares))
+    return sum(squares) / len(squares)
 
 
 @wrong("repaired_loss", "it is the article's value: it divides by all values")
