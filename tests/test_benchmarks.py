@@ -2,26 +2,21 @@
 
 import importlib.util
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import cifar10_race
+import data_pipeline
 import pretrain_step
 import pytest
+import speed
 import torch
 from einops import rearrange
 
 ROOT = Path(__file__).parents[1]
 
 
-def run(name: str, *arguments: str) -> None:
-    command = [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), *arguments]
-    subprocess.run(command, check=True, timeout=300, cwd=ROOT)
-
-
 def test_the_data_pipelines_are_compared(tmp_path):
-    run("data_pipeline", "--quick", "--out", str(tmp_path / "data.json"))
+    data_pipeline.main(["--quick", "--out", str(tmp_path / "data.json")])
     results = json.loads((tmp_path / "data.json").read_text())
     for row in results["epoch"], results["masks"]:
         assert row["ours"] > 0 and row["one_by_one"] > 0 and row["ratio"] > 0
@@ -29,7 +24,7 @@ def test_the_data_pipelines_are_compared(tmp_path):
 
 def test_where_time_goes_is_measured_and_other_machines_are_kept(tmp_path):
     (tmp_path / "speed.json").write_text('{"another machine": {}}')
-    run("speed", "--quick", "--out", str(tmp_path / "speed.json"))
+    speed.main(["--quick", "--out", str(tmp_path / "speed.json")])
     results = json.loads((tmp_path / "speed.json").read_text())
     other, [measured] = results.pop("another machine"), results.values()
     assert other == {}
@@ -46,16 +41,17 @@ def test_where_time_goes_is_measured_and_other_machines_are_kept(tmp_path):
     assert measured["roofline"]["flops"]["1024"] > measured["roofline"]["flops"]["16"] > 0
 
 
+@pytest.mark.verify
 def test_the_race_is_run_once_and_goes_on_where_it_was_cut(tmp_path):
     out = tmp_path / "race.json"
-    words = ("--quick", "--labels", "10", "--out", str(out))
-    run("cifar10_race", *words, "--ways", "simmim", "scratch", "linear", "attention")
+    words = ["--quick", "--labels", "10", "--out", str(out), "--ways", *cifar10_race.WAYS]
+    cifar10_race.main(words)
     rows = json.loads(out.read_text())["rows"]
     assert [row["way"] for row in rows] == ["simmim", "scratch", "linear", "attention"]
     assert all(0 <= row["accuracy"] <= 1 and row["steps"] > 0 for row in rows)
     assert rows[0]["pretrain_s"] > rows[0]["finetune_s"] > 0
     out.write_text(json.dumps({"rows": rows[1:3]}))
-    run("cifar10_race", *words, "--ways", "simmim", "scratch", "linear", "attention")
+    cifar10_race.main(words)
     again = json.loads(out.read_text())["rows"]
     assert again[:2] == rows[1:3] and {row["way"] for row in again} == {row["way"] for row in rows}
 
@@ -72,9 +68,12 @@ def test_the_race_reads_cifar10_and_takes_the_same_share_of_each_class():
     assert torch.equal(train.labels[nearest], few.labels[:20])  # images and labels stayed together
 
 
+@pytest.mark.verify
 def test_the_grading_of_a_class_is_timed(tmp_path):
     pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[teaching]'")
-    run("grading", "--students", "1", "--out", str(tmp_path / "grading.json"))
+    import grading
+
+    grading.main(["--students", "1", "--out", str(tmp_path / "grading.json")])
     results = json.loads((tmp_path / "grading.json").read_text())
     assert results["class"]["students"] == 1 and results["class"]["grade_seconds"] > 0
 
