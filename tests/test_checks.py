@@ -1,6 +1,8 @@
 """The checks of the exercises: every right answer passes, every wrong one is told its own mistake."""
 
+import os
 import random
+import re
 import time
 
 import numpy as np
@@ -9,7 +11,7 @@ import torch
 from answers import RIGHT, WRONG, words
 
 from simmim_lab import checks
-from simmim_lab.checks.core import Answer, Failed, check, compare, describe, first, form
+from simmim_lab.checks.core import Answer, Failed, check, compare, describe, distinct, fair, first, form
 
 SECONDS = 5.0  # on a busy machine
 SEEDS = 5
@@ -364,6 +366,58 @@ def test_a_result_that_changes_with_each_call_is_said(capsys):
     seen = []
     answer = lambda x: seen.append(x) or (2 * x if len(seen) < 3 else 3 * x)  # noqa: E731
     assert "gives the same result for the same call" in failed(double, answer, capsys)
+
+
+@check("first hint", "second hint")
+def seed_of(answer, rng):
+    """`seed_of(step)` returns a seed."""
+    yield "returns a whole number", compare(isinstance(answer(3), int), True)
+
+
+def test_what_differs_from_process_to_process_is_said(capsys):
+    for wrong in (
+        lambda step: hash(f"step {step}"),
+        lambda step: hash((1, step)),
+        lambda step: os.getpid() + step,
+    ):
+        assert "in another process" in failed(seed_of, wrong, capsys)
+    assert "all checks here passed" in failed(seed_of, lambda step: 1000 + step, capsys)
+
+
+@check("first hint", "second hint", batched=(0,))
+def brightest(answer, rng):
+    """`brightest(images)` returns the largest value of each image."""
+    images = torch.rand(3, 2, 2, generator=rng)
+    yield "returns the largest value of each image", compare(answer(images), images.amax((1, 2)))
+
+
+def test_a_batch_of_one_is_tried(capsys):
+    assert "all checks here passed" in failed(brightest, lambda images: images.amax((1, 2)), capsys)
+    for answer in (
+        lambda images: images.amax((1, 2)).squeeze(),
+        lambda images: images.squeeze().amax((-2, -1)),
+        lambda images: images.amax((1, 2)) if len(images) == 3 else images.amin((1, 2)),
+    ):
+        assert "works on a batch of one" in failed(brightest, answer, capsys)
+
+
+def test_distinct_sizes_and_fair_chances():
+    rng = torch.Generator().manual_seed(0)
+    for _ in range(100):
+        sizes = distinct(rng, 4, 2, 6)
+        assert len(set(sizes)) == 4 and min(sizes) >= 2 and max(sizes) <= 6
+    coins = torch.rand(1000, 8, generator=rng) < 0.6
+    assert fair(coins.sum(0), 1000, 0.6) and not fair(coins.sum(0), 1000, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("want", "got"),
+    [(142803.0, 142803.004), (142803, 142804), (torch.tensor([0.1]), torch.tensor([0.10002])), (1 / 3, 0.333334)],
+)
+def test_expected_and_got_are_printed_with_enough_digits_to_differ(want, got):
+    text = compare(got, want, tolerance=1e-9).text
+    expected, seen = re.fullmatch(r"expected (\S+)(?: at \S+)?, got (\S+)", text).groups()
+    assert expected != seen
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16])

@@ -9,8 +9,11 @@ What holds for every task stands here, not in the rules:
 
 - The rule runs with fixed settings (`_fixed_settings`), whatever the notebook has set.
 - An answer must leave its inputs and all global sources of chance as they are, and give the same result for the
-  same call (`Answer`).
+  same call, also in another process (`Answer.habits`).
+- Where the first axis counts images (`check(..., batched=(0,))`), a batch of one must work (`_other_for_one`).
 - Where a training needs the gradient (`check(..., gradient=True)`), it must arrive (`_lost_gradient`).
+- Sizes are drawn with `distinct`, so that no two of them are equal by chance.
+- What is said of chance is said by `fair`, which tells how often a right answer would be refused.
 """
 
 import linecache
@@ -26,6 +29,7 @@ from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -73,9 +77,9 @@ class Interrupted(_Plain, KeyboardInterrupt):
 class Check:
     """The check of one task. See `check`."""
 
-    def __init__(self, rule: Rule, hints: tuple[str, str], gradient: bool = False):
+    def __init__(self, rule: Rule, hints: tuple[str, str], gradient: bool = False, batched: tuple[int, ...] = ()):
         self.name, self.__doc__, self.hints = rule.__name__, rule.__doc__, hints
-        self._rule, self._gradient, self._asked = rule, gradient, 0
+        self._rule, self._gradient, self._batched, self._asked = rule, gradient, batched, 0
 
     def __call__(self, answer: Callable) -> None:
         """Print one line for each property of `answer`, passed or failed, with the likely mistake."""
@@ -113,7 +117,7 @@ class Check:
                     mistake = Mistake(verdict) if isinstance(verdict, str) else verdict
                     results[claim] = results.get(claim) or mistake  # a claim may be checked several times
                 if not any(results.values()):
-                    for claim, text in wrapped.habits(self._gradient):
+                    for claim, text in wrapped.habits(self._gradient, self._batched):
                         results[claim] = Mistake(text)
         except _Stopped as stopped:
             claim, text = stopped.args
@@ -133,14 +137,16 @@ class Check:
         return "\n".join(lines)
 
 
-def check(*hints: str, gradient: bool = False) -> Callable[[Rule], Check]:
+def check(*hints: str, gradient: bool = False, batched: tuple[int, ...] = ()) -> Callable[[Rule], Check]:
     """Make a rule the check of the task of its name, with two hints: where to look, and nearly how.
 
-    With `gradient` the results must carry a gradient to the real numbers among the arguments.
+    With `gradient` the results must carry a gradient to the real numbers among the arguments. `batched` are the
+    places of the arguments whose first axis counts images; that of the result, or of each result, counts them too,
+    and what becomes of one image must not depend on the others.
     """
     if len(hints) != 2:
         raise ValueError(f"a task has two hints, not {len(hints)}")
-    return lambda rule: Check(rule, hints, gradient)
+    return lambda rule: Check(rule, hints, gradient, batched)
 
 
 @contextmanager
@@ -153,6 +159,14 @@ def _fixed_settings() -> Iterator[None]:
             yield
     finally:
         torch.set_default_dtype(dtype)
+
+
+@contextmanager
+def _another_process() -> Iterator[None]:
+    """What differs from process to process is different."""
+    known = hash
+    with patch("builtins.hash", lambda value: known((value, "another process"))), patch("os.getpid", lambda: -1):
+        yield
 
 
 def _chance() -> tuple:
@@ -192,7 +206,7 @@ class Answer:
             self._calls.append(_Call(args, kwargs, states, result))
         return _map(Tensor.detach, result)
 
-    def habits(self, gradient: bool) -> Iterator[tuple[str, str]]:
+    def habits(self, gradient: bool, batched: tuple[int, ...]) -> Iterator[tuple[str, str]]:
         """What is wrong with the answer though all its results were right: a property, and the mistake."""
         if self._stirs:
             yield (
@@ -200,17 +214,39 @@ class Answer:
                 "it draws from the global chance of torch, NumPy or Python, or sets its seed, which changes what "
                 "the rest of the notebook draws",
             )
-        for call in self._calls:
-            for generator, state in zip(_generators((call.args, call.kwargs)), call.states, strict=True):
-                generator.set_state(state)
-            args, kwargs = _map(Tensor.clone, (call.args, call.kwargs))
-            again, before = (_map(Tensor.detach, result) for result in (self._call(*args, **kwargs), call.result))
-            if not _close(again, before, 1e-6):
-                text = "the same call gave another result later: does it keep something from one call to the next?"
-                yield "gives the same result for the same call", text
-                break
+        if not all(self._repeats(call) for call in self._calls):
+            text = "the same call gave another result later: does it keep something from one call to the next?"
+            yield "gives the same result for the same call", text
+        else:
+            with _another_process():
+                if not all(self._repeats(call) for call in self._calls):
+                    text = (
+                        "`hash` and the number of a process differ from one process to the next: do not use them"
+                    )
+                    yield "gives the same result in another process", text
+        if batched and (text := self._other_for_one(batched)):
+            yield "works on a batch of one", text
         if gradient and (text := self._lost_gradient()):
             yield "lets the gradient through", text
+
+    def _repeats(self, call: _Call) -> bool:
+        for generator, state in zip(_generators((call.args, call.kwargs)), call.states, strict=True):
+            generator.set_state(state)
+        args, kwargs = _map(Tensor.clone, (call.args, call.kwargs))
+        again, before = (_map(Tensor.detach, result) for result in (self._call(*args, **kwargs), call.result))
+        return _close(again, before, 1e-6)
+
+    def _other_for_one(self, batched: tuple[int, ...]) -> str | None:
+        """What is wrong with the result for the first image of a batch alone; None if it is that of the batch."""
+        for call in self._calls:
+            if call.kwargs or call.states or len(call.args[batched[0]]) < 2:
+                continue
+            args = [arg[:1].clone() if place in batched else arg for place, arg in enumerate(call.args)]
+            one, many = (_map(Tensor.detach, result) for result in (self._call(*args), call.result))
+            if not _close(one, _map(lambda tensor: tensor[:1], many), 1e-4):
+                shown = [describe(tensor) for tensor in _tensors(one)[:1]] or [describe(one)]
+                return f"for one image alone it gives {shown[0]}: does `squeeze` drop an axis, or do images mix?"
+        return None
 
     def _lost_gradient(self) -> str | None:
         """Why a training could not learn through this function; None if the gradient of a call arrives."""
@@ -274,6 +310,20 @@ def compare(
             figure = plots.panels([expected, seen], ["expected", "got"])
             return Mistake(text, figure, "Left the expected picture, right the answer's.")
     return Mistake(text)
+
+
+def distinct(rng: Generator, count: int, low: int, high: int) -> list[int]:
+    """`count` different whole numbers from `low` to `high`."""
+    return (torch.randperm(high - low + 1, generator=rng)[:count] + low).tolist()
+
+
+def fair(counts: Tensor, draws: int, chance: float) -> bool:
+    """Whether each of `counts` is what `draws` independent draws with this chance give.
+
+    A right answer is refused less than once in ten million: Hoeffding's bound, over all counts together.
+    """
+    limit = math.sqrt(math.log(2e7 * max(1, counts.numel())) / (2 * draws))
+    return bool(((counts / draws - chance).abs() <= limit).all())
 
 
 def form(got: Any, shape: tuple[int, ...], dtype: torch.dtype) -> str | None:
@@ -432,7 +482,8 @@ def _difference(got: Any, want: Any, tolerance: float) -> str:
         place = tuple(far.nonzero()[0].tolist())
         where = f" at {list(place)}" if place else ""
         share = f" ({far.sum()} of {far.numel()} values differ)" if far.numel() > 1 else ""
-        return f"expected {_short(want[place])}{where}, got {_short(got[place])}{share}"
+        expected, seen = _told_apart(want[place], got[place])
+        return f"expected {expected}{where}, got {seen}{share}"
     if isinstance(want, list | tuple):
         if not isinstance(got, list | tuple):
             return f"expected {len(want)} values, got {describe(got)}"
@@ -444,13 +495,21 @@ def _difference(got: Any, want: Any, tolerance: float) -> str:
         wrong = next(key for key in want if not _close(got[key], want[key], tolerance))
         return f"for {wrong}: {_difference(got[wrong], want[wrong], tolerance)}"
     if _is_number(want):
-        return f"expected {_short(want)}, got {_short(got) if _is_number(got) else describe(got)}"
+        if not _is_number(got):
+            return f"expected {_short(want)}, got {describe(got)}"
+        return "expected {}, got {}".format(*_told_apart(want, got))
     return f"expected {want!r}, got {describe(got)}"
 
 
-def _short(number: Any) -> str:
-    """A number with all its digits if it is whole, else with six; True and False as they are."""
+def _told_apart(want: Any, got: Any) -> tuple[str, str]:
+    """Two numbers with as many digits as it takes to see that they differ."""
+    pairs = ((_short(want, digits), _short(got, digits)) for digits in (6, 9, 12, 17))
+    return next((pair for pair in pairs if pair[0] != pair[1]), (_short(want, 17), _short(got, 17)))
+
+
+def _short(number: Any, digits: int = 6) -> str:
+    """A number with all its digits if it is whole, else with so many; True and False as they are."""
     if isinstance(number, Tensor) and number.dtype == torch.bool:
         return str(number.item())
     number = float(number)
-    return f"{number:.0f}" if number.is_integer() and abs(number) < 1e15 else f"{number:.6g}"
+    return f"{number:.0f}" if number.is_integer() and abs(number) < 1e15 else f"{number:.{digits}g}"
