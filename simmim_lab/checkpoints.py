@@ -47,7 +47,7 @@ def load_checkpoint(path: Path, expected: dict[str, Any]) -> tuple[dict[str, Any
     `expected` are facts that must agree, such as the recipe. Raises ValueError that names the file if it is
     damaged, something else, or of another run.
     """
-    remedy = "delete it to start anew, or choose another run_dir"
+    remedy = "delete it to start anew, or choose another folder"
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}

@@ -41,7 +41,7 @@ class Recipe(Schedule):
     def __post_init__(self):
         super().__post_init__()
         check_number("mask_size", self.mask_size, 1, integer=True)
-        check_number("mask_ratio", self.mask_ratio, 0, 1)
+        check_number("mask_ratio", self.mask_ratio, 0, 1, above=True)  # 0 would hide nothing
         choose(self.mask, STRATEGIES, "mask")
 
     @classmethod

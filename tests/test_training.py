@@ -298,7 +298,7 @@ def test_a_folder_that_cannot_be_written_is_reported_before_training(images, tmp
         ({}, "either steps or seconds"),
         ({"steps": 3, "seconds": 3}, "either steps or seconds"),
         ({"steps": 0}, "steps must be a whole number at least 1, but is 0"),
-        ({"steps": 3, "mask_ratio": 1.5}, "mask_ratio must be a number at least 0 and at most 1, but is 1.5"),
+        ({"steps": 3, "mask_ratio": 1.5}, "mask_ratio must be a number above 0 and at most 1, but is 1.5"),
         ({"steps": 3, "mask": "ramdom"}, "did you mean 'random'"),
     ],
 )
