@@ -135,7 +135,7 @@ def test_the_tiny_lesson_keeps_the_rules(tiny):
         (lambda notebook: notebook.cells[4].update(execution_count=None), "not run in order"),
         (lambda notebook: notebook.cells[1].metadata.pop("tags"), "setup cell"),
         (lambda notebook: notebook.cells[2].metadata.pop("tags"), "parameters cell"),
-        (replace(2, "bool", "not not"), "parameters cell"),
+        (replace(2, "FAST", "FAST as QUICK"), "parameters cell"),
         (add(4, output_type="error", ename="ValueError", evalue="", traceback=[]), "an error or a warning"),
         (add(4, output_type="stream", name="stderr", text="UserWarning: "), "an error or a warning"),
         (add(4, output_type="display_data", data={VIEW: {}}), "the view of a widget"),

@@ -63,7 +63,7 @@ def _order(notebook: nbformat.NotebookNode) -> Iterator[str]:
     if len(code) < 2 or notebook.cells[1] is not code[0] or code[0].metadata.get("tags") != ["setup"]:
         yield "the second cell must be the setup cell, with the tag `setup`"
     elif code[1].metadata.get("tags") != ["parameters"] or code[1].source != PARAMETERS:
-        yield "the third cell must be the one in simmim_lab.teaching.rules.PARAMETERS, with the tag `parameters`"
+        yield f"the third cell must be the parameters cell, `{PARAMETERS}`, with the tag `parameters`"
 
 
 def _outputs(notebook: nbformat.NotebookNode) -> Iterator[str]:
