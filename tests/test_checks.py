@@ -11,7 +11,20 @@ import torch
 from answers import RIGHT, WRONG, words
 
 from simmim_lab import checks
-from simmim_lab.checks.core import Answer, Failed, check, compare, describe, distinct, fair, first, form
+from simmim_lab.checks.core import (
+    Answer,
+    Between,
+    Failed,
+    check,
+    compare,
+    compare_cases,
+    describe,
+    distinct,
+    explain,
+    fair,
+    first,
+    form,
+)
 
 SECONDS = 5.0  # on a busy machine
 SEEDS = 5
@@ -260,6 +273,8 @@ def test_the_seed_of_a_hidden_test_repeats_it():
         (float("nan"), 0.0),
         (torch.tensor([5.0]), torch.tensor([torch.inf])),
         (True, 1),
+        (2.1, Between(1.5, 2)),
+        (torch.tensor([1.7]), Between(1.5, 2)),
         (1_000_001, 1_000_000),
         (torch.tensor([1_000_001]), torch.tensor([1_000_000])),
         ("1", 1),
@@ -280,6 +295,7 @@ def test_what_differs_is_told_apart(got, want):
     [
         (torch.zeros(3).double(), torch.zeros(3)),
         (torch.tensor([1.0, torch.inf]), torch.tensor([1.0, torch.inf])),
+        (torch.tensor(2.0), Between(1.5, 2)),
         (torch.tensor(2), 2),
         (2.0, 2),
         ([1, 2.00001], (1, 2.0)),
@@ -295,6 +311,16 @@ def test_what_is_the_same_passes(got, want):
 def test_a_known_mistake_is_named_even_with_another_shape():
     verdict = compare(torch.zeros(2, 3), torch.zeros(3, 2), {"rows and columns are swapped": torch.zeros(2, 3)})
     assert verdict.text.startswith("rows and columns are swapped") and "(3, 2)" in verdict.text
+
+
+def test_a_mistake_is_named_only_if_it_explains_all_cases():
+    def expect(x):
+        return 2 * x, {"you squared it": x**2}
+
+    cases = {"2": (2,), "3": (3,), "5": (5,)}
+    assert compare_cases(lambda x: x + x, cases, expect) is None
+    assert compare_cases(lambda x: x**2, cases, expect).text == "you squared it\nfor 3: expected 6, got 9"
+    assert compare_cases(lambda x: 9 if x == 3 else 2 * x, cases, expect).text == "for 3: expected 6, got 9"
 
 
 def test_a_picture_comes_with_an_alt_text():
@@ -322,7 +348,7 @@ def failed(rule, answer, capsys) -> str:
     return capsys.readouterr().out
 
 
-@check("first hint", "second hint", gradient=True)
+@check("first hint", "second hint", gradient=(0,))
 def half(answer, rng):
     """`half(x)` returns x / 2."""
     x = torch.rand(3, generator=rng)
@@ -346,7 +372,36 @@ def test_a_lost_gradient_is_said(answer, capsys):
 
 def test_a_gradient_that_goes_elsewhere_is_said(capsys):
     weight = torch.ones((), requires_grad=True)
-    assert "does not reach the arguments" in failed(half, lambda x: x.detach() / 2 * weight, capsys)
+    assert "no gradient reaches argument 1" in failed(half, lambda x: x.detach() / 2 * weight, capsys)
+
+
+@check("first hint", "second hint", gradient=(0, 1))
+def both(answer, rng):
+    """`both(x, y)` returns x + y, and their difference to show."""
+    x, y = torch.rand(2, 3, generator=rng)
+    yield "returns sum and difference", compare(answer(x, y), (x + y, x - y))
+
+
+def test_every_argument_needs_its_gradient_from_the_first_result(capsys):
+    assert "no gradient reaches argument 2" in failed(both, lambda x, y: (x + y.detach(), x - y), capsys)
+    assert "has no gradient" in failed(both, lambda x, y: ((x + y).detach(), x - y), capsys)
+    assert "all checks here passed" in failed(both, lambda x, y: (x + y, (x - y).detach()), capsys)
+
+
+@check("first hint", "second hint")
+def square(answer, rng):
+    """`square(side)` returns side ** 2."""
+    mistakes = {"the sides are added": lambda side: 2 * side, "it is a cube": lambda side: side**3}
+    yield "squares a side", explain(answer, lambda side: side**2, [(1,), (2,), (30,)], mistakes)
+
+
+def test_a_mistake_is_named_only_if_it_explains_every_call(capsys):
+    assert "all checks here passed" in failed(square, lambda side: side**2, capsys)
+    assert "the sides are added\n      expected 1, got 2\n      in the call square(1)" in failed(
+        square, lambda side: side + side, capsys
+    )
+    printed = failed(square, lambda side: 8 if side == 2 else side**2, capsys)
+    assert "expected 4, got 8" in printed and "cube" not in printed
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ What holds for every task stands here, not in the rules:
 - An answer must leave its inputs and all global sources of chance as they are, and give the same result for the
   same call, also in another process (`Answer.habits`).
 - Where the first axis counts images (`check(..., batched=(0,))`), a batch of one must work (`_other_for_one`).
-- Where a training needs the gradient (`check(..., gradient=True)`), it must arrive (`_lost_gradient`).
+- Where a training needs the gradient of an argument (`check(..., gradient=(0,))`), it must arrive
+  (`_lost_gradient`).
 - Sizes are drawn with `distinct`, so that no two of them are equal by chance.
+- A mistake is named where it explains the results of several inputs (`explain`, `compare_cases`), not one number.
 - What is said of chance is said by `fair`, which tells how often a right answer would be refused.
 """
 
@@ -23,9 +25,9 @@ import secrets
 import sysconfig
 import textwrap
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +61,14 @@ Verdict = Mistake | str | None
 Rule = Callable[["Answer", Generator], Iterator[tuple[str, Verdict]]]
 
 
+@dataclass(frozen=True)
+class Between:
+    """Any number from `low` to `high`, as a value to compare with."""
+
+    low: float
+    high: float
+
+
 class _Plain:
     """An exception of which a notebook shows the message, without the lines of this module."""
 
@@ -77,7 +87,7 @@ class Interrupted(_Plain, KeyboardInterrupt):
 class Check:
     """The check of one task. See `check`."""
 
-    def __init__(self, rule: Rule, hints: tuple[str, str], gradient: bool = False, batched: tuple[int, ...] = ()):
+    def __init__(self, rule: Rule, hints: tuple[str, str], gradient: tuple[int, ...], batched: tuple[int, ...]):
         self.name, self.__doc__, self.hints = rule.__name__, rule.__doc__, hints
         self._rule, self._gradient, self._batched, self._asked = rule, gradient, batched, 0
 
@@ -137,12 +147,12 @@ class Check:
         return "\n".join(lines)
 
 
-def check(*hints: str, gradient: bool = False, batched: tuple[int, ...] = ()) -> Callable[[Rule], Check]:
+def check(*hints: str, gradient: tuple[int, ...] = (), batched: tuple[int, ...] = ()) -> Callable[[Rule], Check]:
     """Make a rule the check of the task of its name, with two hints: where to look, and nearly how.
 
-    With `gradient` the results must carry a gradient to the real numbers among the arguments. `batched` are the
-    places of the arguments whose first axis counts images; that of the result, or of each result, counts them too,
-    and what becomes of one image must not depend on the others.
+    `gradient` are the places of the arguments to which the result, or the first of several, must carry a gradient.
+    `batched` are the places of those whose first axis counts images; that of the result, or of each result, counts
+    them too, and what becomes of one image must not depend on the others.
     """
     if len(hints) != 2:
         raise ValueError(f"a task has two hints, not {len(hints)}")
@@ -206,7 +216,7 @@ class Answer:
             self._calls.append(_Call(args, kwargs, states, result))
         return _map(Tensor.detach, result)
 
-    def habits(self, gradient: bool, batched: tuple[int, ...]) -> Iterator[tuple[str, str]]:
+    def habits(self, gradient: tuple[int, ...], batched: tuple[int, ...]) -> Iterator[tuple[str, str]]:
         """What is wrong with the answer though all its results were right: a property, and the mistake."""
         if self._stirs:
             yield (
@@ -226,7 +236,7 @@ class Answer:
                     yield "gives the same result in another process", text
         if batched and (text := self._other_for_one(batched)):
             yield "works on a batch of one", text
-        if gradient and (text := self._lost_gradient()):
+        if gradient and (text := self._lost_gradient(gradient)):
             yield "lets the gradient through", text
 
     def _repeats(self, call: _Call) -> bool:
@@ -248,23 +258,24 @@ class Answer:
                 return f"for one image alone it gives {shown[0]}: does `squeeze` drop an axis, or do images mix?"
         return None
 
-    def _lost_gradient(self) -> str | None:
-        """Why a training could not learn through this function; None if the gradient of a call arrives."""
-        problem = None
+    def _lost_gradient(self, places: tuple[int, ...]) -> str | None:
+        """Why a training could not learn through this function; None if a gradient reaches each place."""
+        carries, missing = False, list(places)
         for call in self._calls:
             args, kwargs = _map(lambda tensor: _clone(tensor, gradient=True), (call.args, call.kwargs))
-            results = [tensor for tensor in _tensors(self._call(*args, **kwargs)) if tensor.requires_grad]
-            if not results:
-                problem = problem or (
-                    "the result has no gradient, so a training could not learn through it: leave out `.data`, "
-                    "`.detach()`, `.item()`, `no_grad` and NumPy"
-                )
-                continue
-            torch.autograd.backward(sum(tensor.sum() for tensor in results))
-            if any(tensor.grad is not None for tensor in _tensors((args, kwargs))):
-                return None
-            problem = "the gradient does not reach the arguments: is a part computed from a copy without one?"
-        return problem
+            results = _tensors(self._call(*args, **kwargs))
+            if results and results[0].requires_grad:
+                carries = True
+                results[0].sum().backward()
+                missing = [place for place in missing if all(t.grad is None for t in _tensors(args[place]))]
+        if not carries:
+            return (
+                "the result has no gradient, so a training could not learn through it: leave out `.data`, "
+                "`.detach()`, `.item()`, `no_grad` and NumPy"
+            )
+        if missing:
+            return f"no gradient reaches argument {missing[0] + 1}: is a copy without one used, as by `.detach()`?"
+        return None
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
         if not callable(self.function):
@@ -277,9 +288,12 @@ class Answer:
             if type(error) is NotImplementedError and not str(error):  # torch raises some with a text
                 message = f"{self.name} is not written yet: replace `raise NotImplementedError()`"
                 raise _Stopped("runs", message) from None
-            given = [*map(_in_short, args), *(f"{name}={_in_short(value)}" for name, value in kwargs.items())]
-            call = f"in the call {self.name}({', '.join(given)})"
-            raise _Stopped("runs on every input", f"{_stopped(error)}\n{call}") from None
+            raise _Stopped("runs on every input", f"{_stopped(error)}\n{self.shown(*args, **kwargs)}") from None
+
+    def shown(self, *args: Any, **kwargs: Any) -> str:
+        """A call in words."""
+        given = [*map(_in_short, args), *(f"{name}={_in_short(value)}" for name, value in kwargs.items())]
+        return f"in the call {self.name}({', '.join(given)})"
 
 
 def compare(
@@ -289,7 +303,7 @@ def compare(
     *,
     tolerance: float = 1e-4,
     picture: bool = False,
-) -> Verdict:
+) -> Mistake | None:
     """None if `got` is `want`: same type, shape, kind of numbers, and values within `tolerance`.
 
     Whole numbers must be equal. Else the mistake: `mistakes` maps the text about a known one to the value that it
@@ -299,17 +313,59 @@ def compare(
     """
     if _close(got, want, tolerance):
         return None
-    named = [text for text, wrong in (mistakes or {}).items() if _close(got, wrong, tolerance)]
-    difference = _difference(got, want, tolerance)
-    text = "\n".join([*named[:1], difference])
-    if not picture or form(got, want.shape, want.dtype):
-        return Mistake(text)
-    drawn = (images.clamp(0, 1).reshape(-1, *images.shape[-3:]) for images in (got, want))
-    for seen, expected in zip(*drawn, strict=True):
-        if not _close(seen, expected, tolerance):
-            figure = plots.panels([expected, seen], ["expected", "got"])
-            return Mistake(text, figure, "Left the expected picture, right the answer's.")
-    return Mistake(text)
+    named = (text for text, wrong in (mistakes or {}).items() if _close(got, wrong, tolerance))
+    return _told(next(named, None), got, want, tolerance, picture)
+
+
+def explain(
+    answer: Answer,
+    right: Callable,
+    cases: Sequence[tuple],
+    mistakes: Mapping[str, Callable] | None = None,
+    *,
+    tolerance: float = 1e-4,
+    picture: bool = False,
+) -> Verdict:
+    """None if `answer` does what `right` does in all `cases`, which are tuples of arguments; else the mistake.
+
+    `mistakes` maps the text about a known one to the function that makes it. It is named only if this function
+    does what the answer does in every case, stopping included, so what agrees once by chance is not told as the
+    cause. The first case that differs is shown. See `compare` for the rest.
+    """
+    for case in cases:
+        got, want = answer(*case), right(*case)
+        if _close(got, want, tolerance):
+            continue
+        explained = (
+            text
+            for text, wrong in (mistakes or {}).items()
+            if all(_close(_outcome(answer, case), _outcome(wrong, case), tolerance) for case in cases)
+        )
+        mistake = _told(next(explained, None), got, want, tolerance, picture)
+        return replace(mistake, text=f"{mistake.text}\n{answer.shown(*case)}")
+    return None
+
+
+def compare_cases(
+    answer: Callable,
+    cases: Mapping[str, tuple],
+    expect: Callable[..., tuple[Any, Mapping[str, Any]]],
+    *,
+    tolerance: float = 1e-4,
+) -> Verdict:
+    """`compare` for several inputs at once: a mistake is named only if it explains the results of all of them.
+
+    `cases` maps words for an input to the arguments of the call; `expect` makes of these arguments the right
+    result and the known mistakes, under the same texts for each case.
+    """
+    expected = {case: expect(*args) for case, args in cases.items()}
+    texts = next(iter(expected.values()))[1]
+    return compare(
+        {case: answer(*args) for case, args in cases.items()},
+        {case: want for case, (want, _) in expected.items()},
+        {text: {case: mistakes[text] for case, (_, mistakes) in expected.items()} for text in texts},
+        tolerance=tolerance,
+    )
 
 
 def distinct(rng: Generator, count: int, low: int, high: int) -> list[int]:
@@ -358,6 +414,27 @@ def describe(value: Any) -> str:
 
 class _Stopped(Exception):
     """The learner's function cannot be checked further; its arguments: what should hold, and why it does not."""
+
+
+def _told(named: str | None, got: Any, want: Any, tolerance: float, picture: bool) -> Mistake:
+    """The mistake, with what was expected and what came; see `compare`."""
+    text = "\n".join([named, _difference(got, want, tolerance)] if named else [_difference(got, want, tolerance)])
+    if not picture or form(got, want.shape, want.dtype):
+        return Mistake(text)
+    drawn = (images.clamp(0, 1).reshape(-1, *images.shape[-3:]) for images in (got, want))
+    for seen, expected in zip(*drawn, strict=True):
+        if not _close(seen, expected, tolerance):
+            figure = plots.panels([expected, seen], ["expected", "got"])
+            return Mistake(text, figure, "Left the expected picture, right the answer's.")
+    return Mistake(text)
+
+
+def _outcome(function: Callable, case: tuple) -> Any:
+    """What a function returns, or that it stops."""
+    try:
+        return function(*case)
+    except Exception:
+        return "stopped"
 
 
 def _stopped(error: BaseException) -> str:
@@ -442,6 +519,8 @@ def _close(got: Any, want: Any, tolerance: float) -> bool:
     """Whether `got` has the type, shape, kind of numbers and, within `tolerance`, the values of `want`."""
     if isinstance(want, Tensor) and want.ndim == 0:
         want = want.item()
+    if isinstance(want, Between):
+        return _is_number(got) and want.low <= got <= want.high
     if isinstance(want, Tensor):
         return _layout(got, want.shape, want.dtype) is None and not _far(got, want, tolerance).any()
     if _is_number(want):
@@ -474,6 +553,8 @@ def _difference(got: Any, want: Any, tolerance: float) -> str:
     """The first difference between two values that are not close, in words."""
     if isinstance(want, Tensor) and want.ndim == 0:
         want = want.item()
+    if isinstance(want, Between):
+        return f"expected a number from {_short(want.low)} to {_short(want.high)}, got {describe(got)}"
     if isinstance(want, Tensor):
         problem = form(got, want.shape, want.dtype) if want.isfinite().all() else None
         if problem := problem or _layout(got, want.shape, want.dtype):

@@ -48,7 +48,7 @@ def linear_head_size(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
     "With axes: reshape to (batch, 3, stride, stride, rows, cols); the two strides are row and column in the "
     "square. Then permute so that `rows` stands right before the row in the square, and `cols` right before the "
     "column in the square. Now a reshape may join each pair.",
-    gradient=True,
+    gradient=(0,),
 )
 def pixel_shuffle(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`pixel_shuffle(features, stride)` lays out channels (colour, row, column) as pixels."""
@@ -77,7 +77,7 @@ def pixel_shuffle(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     "Move the channels to the end: (batch, rows, cols, dim). Multiply by the transposed weight and add the bias. "
     "Move the channels back to where they were, with `permute` and not with `reshape`, and shuffle. "
     "(Or let `F.conv2d` do it: it wants the weight as (outputs, dim, 1, 1).)",
-    gradient=True,
+    gradient=(0,),
 )
 def linear_head(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`linear_head(features, weight, bias, stride)` draws images as SimMIM's head does."""
@@ -157,7 +157,7 @@ def overlaps(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     "Give `features[:, :, row, col]` three more axes at the end, and `weight` one at the front; multiply, and sum "
     "over dim (or write it as an `einsum`). Add the stamp with `+=` to the square of the image whose upper left "
     "corner is (row * stride, col * stride).",
-    gradient=True,
+    gradient=(0,),
 )
 def transposed_convolution(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`transposed_convolution(features, weight, stride)` adds up a weighted kernel for each place."""
@@ -207,7 +207,7 @@ def transposed_convolution(answer: Answer, rng: Generator) -> Iterator[tuple[str
     "The loss gets the values as they are, with nothing at the end. For the picture undo the normalisation, "
     "channel by channel: times the deviation, plus the mean (both as (3, 1, 1)). What is then outside [0, 1] is "
     "cut off.",
-    gradient=True,
+    gradient=(0,),
 )
 def repaired_output(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`repaired_output(values, mean, std)` is what the loss gets, and the picture to show."""

@@ -112,7 +112,7 @@ def blind_rows(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     "position. The mask has rows and cols, the tokens only one dimension for both: flatten the mask first.",
     "Bring the mask to the shape (batch, tokens, 1), so that it holds for all numbers of an embedding. "
     "`torch.where` chooses between the mask token and the embedding. Add the positions to all tokens at the end.",
-    gradient=True,
+    gradient=(0,),
 )
 def insert_mask_token(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`insert_mask_token(embedded, mask, token, positions)` prepares the tokens that enter a ViT."""
@@ -165,7 +165,7 @@ def insert_mask_token(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     "Scores: `queries @ keys.mT` (`.T` would reverse all axes, `.mT` swaps the last two), divided by the square "
     "root of `queries.shape[-1]`, then plus the bias. Softmax runs over the keys, the last dimension. The weights "
     "multiply the values.",
-    gradient=True,
+    gradient=(0,),
 )
 def attention(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`attention(queries, keys, values, bias)` is the weighted mean of the values, for each head."""

@@ -89,7 +89,7 @@ def chance_all_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     "inside the patch, column of patches, column inside the patch. Which of them say *which* patch it is?",
     "Split the axes with `view`, or on the left side of an einops pattern. Bring the two that say which patch to "
     "the front, and leave the other three in the order colour, row, column. Join axes only then.",
-    gradient=True,
+    gradient=(0,),
 )
 def patchify(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`patchify(image, patch)` writes every patch of the image in a row of a matrix."""

@@ -19,7 +19,7 @@ from simmim_lab.checks.core import Answer, Verdict, check, compare, describe, fi
     "place for the channels. Set the visible squared errors to 0 with `masked_fill` (a product would not do: "
     "infinity times 0 is nan). Add up, and divide by hidden pixels times channels. A tiny number added to the "
     "count turns 0 / 0 into 0.",
-    gradient=True,
+    gradient=(0,),
 )
 def masked_mse(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`masked_mse(prediction, target, mask)` is the mean squared error over the hidden values of the batch."""
@@ -246,7 +246,7 @@ def normalize_patches(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     "article's mask is 1 where the picture is visible, and has an entry for each value.",
     "`1 - article_mask` is 1 at hidden values. Multiply the squared errors by it, and add up. Its sum counts the "
     "hidden values of all channels and images, so it is N as it stands.",
-    gradient=True,
+    gradient=(0,),
 )
 def repaired_loss(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`repaired_loss(y, x, article_mask)` is formula (4.4): the mean squared error over hidden values."""
