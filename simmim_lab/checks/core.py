@@ -14,7 +14,7 @@ What holds for every task stands here, not in the rules:
 - Where a training needs the gradient of an argument (`check(..., gradient=(0,))`), it must arrive
   (`_lost_gradient`).
 - Sizes are drawn with `distinct`, so that no two of them are equal by chance.
-- A mistake is named where it explains the results of several inputs (`explain`, `compare_cases`), not one number.
+- A mistake is named where it explains the results of several inputs (`explain`), not one number.
 - What is said of chance is said by `fair`, which tells how often a right answer would be refused.
 """
 
@@ -344,28 +344,6 @@ def explain(
         mistake = _told(next(explained, None), got, want, tolerance, picture)
         return replace(mistake, text=f"{mistake.text}\n{answer.shown(*case)}")
     return None
-
-
-def compare_cases(
-    answer: Callable,
-    cases: Mapping[str, tuple],
-    expect: Callable[..., tuple[Any, Mapping[str, Any]]],
-    *,
-    tolerance: float = 1e-4,
-) -> Verdict:
-    """`compare` for several inputs at once: a mistake is named only if it explains the results of all of them.
-
-    `cases` maps words for an input to the arguments of the call; `expect` makes of these arguments the right
-    result and the known mistakes, under the same texts for each case.
-    """
-    expected = {case: expect(*args) for case, args in cases.items()}
-    texts = next(iter(expected.values()))[1]
-    return compare(
-        {case: answer(*args) for case, args in cases.items()},
-        {case: want for case, (want, _) in expected.items()},
-        {text: {case: mistakes[text] for case, (_, mistakes) in expected.items()} for text in texts},
-        tolerance=tolerance,
-    )
 
 
 def distinct(rng: Generator, count: int, low: int, high: int) -> list[int]:
