@@ -208,7 +208,7 @@ class Answer:
         states = [generator.get_state() for generator in generators]
         copies, chance = _map(Tensor.clone, (args, kwargs)), _chance()
         result = self._call(*copies[0], **copies[1])
-        if not _close(copies, (args, kwargs), 0):
+        if not _close(_map(_comparable, copies), _map(_comparable, (args, kwargs)), 0):
             message = "it changes its input in place, so the caller's data are lost: work on a copy"
             raise _Stopped("leaves its inputs as they are", message)
         self._stirs = self._stirs or _chance() != chance
@@ -452,6 +452,11 @@ def _map(function: Callable[[Tensor], Tensor], value: Any) -> Any:
     if type(value) is dict:
         return {key: _map(function, item) for key, item in value.items()}
     return value
+
+
+def _comparable(tensor: Tensor) -> Tensor:
+    """A tensor that equals itself: with a number in the place of NaN."""
+    return tensor.where(tensor == tensor, -1234.5)
 
 
 def _tensors(value: Any) -> list[Tensor]:
