@@ -29,6 +29,7 @@ numbers = st.floats(1e-3, 1e6).flatmap(lambda value: st.sampled_from([value, -va
         ("nan inf -inf", "nan inf -inf"),
         ("3 s", "11 s"),
         ("97 ms a step and 1.2 GB", "1.03 s a step and 890 MB"),
+        ("1 min 20 s", "58.3 s"),
         ("10.5 to 12.5 seconds", "7.25 to 8.75 seconds"),
         ("1,200 images/s", "88.5 images/s"),
         ("65 TFLOP per second", "3.2 GFLOP per second"),

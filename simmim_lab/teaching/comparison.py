@@ -27,12 +27,15 @@ _SIGN = r"(?:(?<![\w.)\]])[+-])?(?<![\w.])"  # not the hyphen of 2026-11, and no
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)"
 _VALUE = rf"{_SIGN}(?:{_DIGITS}(?:\.\d++)?(?:[eE][+-]?\d++)?(?!\.?\d)|(?:inf|nan)\b)"  # 2.14.1 is no number
 NUMBER = re.compile(rf"{_VALUE}\.?(?: ?%)?")  # `2.` is how PyTorch writes 2.0 among whole numbers
-MACHINE = {
+_UNITS = {
     "<rate>": r"(?: *[^\W\d]+){0,2}? *(?:/ ?s|/ ?sec|/ ?second|per second|a second)",
     "<time>": r" *(?:ns|[µμu]s|ms|s|sec|seconds?|min|minutes?|h|hours?)",
     "<memory>": r" *[kKMGT]i?B",
 }
-MACHINE = {name: re.compile(rf"{_VALUE}(?: *(?:to|±|-) *{_VALUE})?{unit}\b") for name, unit in MACHINE.items()}
+_RANGE = rf"{_VALUE}(?: *(?:to|±|-) *{_VALUE})?"
+MACHINE = {  # 1 min 20 s is one quantity
+    name: re.compile(rf"{_RANGE}{unit}\b(?: {_RANGE}{unit}\b)*") for name, unit in _UNITS.items()
+}
 ARRAY = re.compile(r"\[[^\[\]]*\]")
 
 
