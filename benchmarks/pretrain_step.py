@@ -45,8 +45,9 @@ from simmim_lab.budget import matmul_rate, synchronize, training_flops, vit_flop
 from simmim_lab.decoders import LinearDecoder
 from simmim_lab.encoders import ViTEncoder
 from simmim_lab.images import load
-from simmim_lab.masking import Mask, random_mask
-from simmim_lab.simmim import IMAGENET_MEAN, IMAGENET_STD, Images, SimMIM
+from simmim_lab.masking import random_mask
+from simmim_lab.shapes import Images, Mask
+from simmim_lab.simmim import IMAGENET_MEAN, IMAGENET_STD, SimMIM
 from simmim_lab.teaching.results import command, origin, write
 
 Step = Callable[[], object]
