@@ -72,7 +72,11 @@ def best_device() -> torch.device:
 def machine(device: torch.device | str = "cpu") -> dict[str, object]:
     """What a speed on `device` depends on: the machine, how busy it is, and the versions."""
     info = Path("/proc/cpuinfo")  # on Linux, where platform.processor() is empty
-    names = re.findall(r"model name\s*: (.*)", info.read_text()) if info.exists() else [platform.processor()]
+    names = (
+        re.findall(r"model name\s*: (.*)", info.read_text(encoding="utf-8"))
+        if info.exists()
+        else [platform.processor()]
+    )
     return {
         "cpu": names[0] if names else platform.machine(),
         "cores": os.cpu_count(),
