@@ -399,7 +399,7 @@ def _told(named: str | None, got: Any, want: Any, tolerance: float, picture: boo
     text = "\n".join([named, _difference(got, want, tolerance)] if named else [_difference(got, want, tolerance)])
     if not picture or form(got, want.shape, want.dtype):
         return Mistake(text)
-    drawn = (images.clamp(0, 1).reshape(-1, *images.shape[-3:]) for images in (got, want))
+    drawn = (images.float().clamp(0, 1).reshape(-1, *images.shape[-3:]) for images in (got, want))
     for seen, expected in zip(*drawn, strict=True):
         if not _close(seen, expected, tolerance):
             figure = plots.panels([expected, seen], ["expected", "got"])
