@@ -430,6 +430,8 @@ def _in_short(value: Any) -> str:
     """An argument, as a call shows it."""
     if isinstance(value, Tensor):
         return f"<tensor {tuple(value.shape)}>"
+    if isinstance(value, list) and _tensors(value):
+        return f"[{', '.join(map(_in_short, value))}]"
     return "<generator>" if isinstance(value, Generator) else textwrap.shorten(repr(value), 60)
 
 

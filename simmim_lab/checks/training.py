@@ -1,13 +1,29 @@
 """Checks of the exercises on training (lesson 05)."""
 
+from collections import Counter
 from collections.abc import Iterator
+from itertools import combinations
+from math import cos, pi
 from numbers import Integral
 
 import torch
 from torch import Generator, Tensor
 
-from simmim_lab.checks.core import Answer, Verdict, check, compare, describe, first, form
+from simmim_lab.checks.core import (
+    Answer,
+    Verdict,
+    check,
+    compare,
+    describe,
+    distinct,
+    explain,
+    fair,
+    first,
+    form,
+)
 from simmim_lab.training import Recipe
+
+DRAWS = 400  # of a split
 
 
 @check(
@@ -19,19 +35,17 @@ from simmim_lab.training import Recipe
 )
 def split_photographs(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`split_photographs(photographs, count, generator)` keeps all crops of a photograph on one side."""
-    names = 1000 + torch.randperm(9000, generator=rng)[:40]
-    sizes = torch.randint(2, 6, (40,), generator=rng)
-    sizes[20] = 60  # a draw of crops meets this photograph nearly every time
-    crops = names.repeat_interleave(sizes)
-    photographs = crops[torch.randperm(len(crops), generator=rng)].tolist()
+    total, count = 35 + distinct(rng, 1, 0, 9)[0], distinct(rng, 1, 8, 14)[0]
+    names = 1000 + torch.randperm(9000, generator=rng)[:total]
+    photographs = _crops(names, torch.randint(2, 6, (total,), generator=rng), rng)
     seed = int(torch.randint(10_000, (1,), generator=rng))
 
-    def sides(seed):
-        got = answer(photographs, 10, Generator().manual_seed(seed))
+    def sides(photographs, count, generator):
+        got = answer(photographs, count, generator)
         got = got if isinstance(got, list | tuple) else [got]
-        return [side.tolist() if isinstance(side, Tensor) and side.device.type == "cpu" else side for side in got]
+        return [_as_list(side) for side in got]
 
-    got = sides(seed)
+    got = sides(photographs, count, Generator().manual_seed(seed))
     problem = _not_places(got, len(photographs))
     yield "returns two lists of places", problem
     if problem:
@@ -59,15 +73,9 @@ def split_photographs(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
             (often > 0, f"{often} places come twice"),
         ),
     )
-    if both or not got[1]:
+    if both or missing or often or not got[1]:
         return
-    problem = first(
-        ((len(training), len(validation)) == (10, 30), "the two sides are swapped: training comes first"),
-        (len(validation) < 10, f"expected 10 photographs, got {len(validation)}: is one drawn twice?"),
-        (len(validation) > 10, f"expected 10 photographs, got {len(validation)}"),
-    )
-    yield "gives `count` photographs to validation", problem
-    again, other = sides(seed), sides(seed + 1)
+    again, other = (sides(photographs, count, Generator().manual_seed(seed + k)) for k in (0, 1))
     yield (
         "draws from `generator` alone",
         first(
@@ -75,18 +83,64 @@ def split_photographs(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
             (other == got, "generators of two seeds gave one split: is it drawn at random, from `generator`?"),
         ),
     )
+    few = dict(zip([0, *distinct(rng, 3, 1, 99)], (2, 12, 1, 3), strict=True))  # one has most of the crops
+    photographs = _crops(torch.tensor([*few]), torch.tensor([*few.values()]), rng)
+    generator = Generator().manual_seed(seed)
+    turns = [{photographs[place] for place in sides(photographs, 2, generator)[1]} for _ in range(DRAWS)]
+    fewer, chosen = sum(len(turn) < 2 for turn in turns), len(validation)
+    expected = f"expected {count} photographs, got {chosen}"
+    problem = first(
+        (chosen == total - count, "the two sides are swapped: training comes first"),
+        (chosen == count - 1 and fewer == DRAWS, f"{expected}: always one too few"),
+        (chosen < count and 0 < fewer < DRAWS, f"{expected}: is one drawn twice?"),
+        (chosen != count, expected),
+        (fewer > 0, f"in {fewer} of {DRAWS} splits there were too few: is one drawn twice?"),
+        (any(len(turn) > 2 for turn in turns), "expected 2 photographs, got more"),
+    )
+    yield "gives `count` photographs to validation", problem
     if not problem:
-        turns = [{photographs[place] for place in sides(seed + k)[1]} for k in range(80)]
-        never = len(set(photographs).difference(*turns))
-        large = sum(names[20].item() in turn for turn in turns)  # 20 of 80 are expected
-        why = "draw among photographs, in which each stands once"
-        yield (
-            "gives all photographs the same chance",
-            first(
-                (never > 0, f"in 80 splits {never} of 40 photographs were never in validation"),
-                (large > 50, f"the one with most crops was in validation in {large} of 80 splits: {why}"),
-            ),
-        )
+        yield "gives all photographs the same chance", _unequal_chances(few, turns)
+        everything = sides(photographs, 4, generator)
+        text = f"with all 4 photographs in validation, {describe(everything[0])} is left for training"
+        yield "can give all photographs to validation", text if everything[0] else None
+
+
+def _crops(names: Tensor, sizes: Tensor, rng: Generator) -> list[int]:
+    """For each crop its photograph, in any order; sizes[i] crops come from names[i]."""
+    crops = names.repeat_interleave(sizes)
+    return crops[torch.randperm(len(crops), generator=rng)].tolist()
+
+
+def _unequal_chances(crops: dict[int, int], turns: list[set[int]]) -> str | None:
+    """What is wrong with many draws of two of four photographs; `crops` are the numbers of their crops."""
+    counts = {name: sum(name in turn for turn in turns) for name in crops}
+    pairs = Counter(map(frozenset, turns))
+    together = [pairs[frozenset(pair)] for pair in combinations(crops, 2)]
+    largest = counts[max(crops, key=crops.__getitem__)]
+    where = f"in {len(turns)} splits with 2 of 4 photographs in validation"
+    return first(
+        (len(pairs) == 1, f"{where} they were always the same two: draw from `generator` itself, not from a copy"),
+        (not all(counts.values()), f"{where} one was never there"),
+        (
+            not fair(torch.tensor(largest), len(turns), 1 / 2),
+            f"{where} the one with most crops was there {largest} times: draw among photographs, in which each "
+            "stands once",
+        ),
+        (
+            not fair(torch.tensor([*counts.values()]), len(turns), 1 / 2),
+            f"{where} each should be there in about half, but they were {[*counts.values()]} times",
+        ),
+        (
+            not fair(torch.tensor(together), len(turns), 1 / 6),
+            f"{where} all six pairs should come equally often, but they came {together} times",
+        ),
+    )
+
+
+def _as_list(side: object) -> object:
+    if isinstance(side, Tensor) and side.device.type == "cpu":
+        return side.tolist()
+    return list(side) if isinstance(side, tuple) else side
 
 
 def _not_places(sides: list, count: int) -> str | None:
@@ -116,77 +170,114 @@ def _not_places(sides: list, count: int) -> str | None:
 def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`lr_at(done, lr, min_lr, warmup)` is the learning rate: a linear warm-up, then half a cosine."""
     low, high, w = (torch.rand(3, generator=rng) * torch.tensor([0.1, 0.4, 0.2])).tolist()
-    low, high, w = round(0.1 + low, 3), round(0.4 + high, 3), round(0.1 + w, 3)
+    settings = [
+        (round(0.4 + high, 3), round(0.1 + low, 3), round(0.1 + w, 3)),
+        (round(20 + 50 * high, 2), round(1 + 50 * low, 2), round(0.9 - w, 3)),  # a long warm-up to a high rate
+    ]
 
-    def calls(done, rates, w=w):
-        """The rates by the call that should give them, as a learner can repeat it."""
-        texts = [f"lr_at({d:.4g}, {high}, {low}, {w})" for d in done.tolist()]
-        return dict(zip(texts, rates, strict=True))
+    def right(done, lr, low, w):
+        return Recipe(steps=1, lr=lr, min_lr=low, warmup=w).lr_at(done)
 
-    def wanted(done, w=w):
-        return calls(done, [Recipe(steps=1, lr=high, min_lr=low, warmup=w).lr_at(d) for d in done.tolist()], w)
+    def cases(*shares, rest=False):
+        """Calls at these shares of the warm-up, or of the rest."""
+        return [(w + p * (1 - w) if rest else p * w, lr, low, w) for lr, low, w in settings for p in shares]
 
-    def given(done, w=w):
-        return calls(done, [answer(d, high, low, w) for d in done.tolist()], w)
+    def after(curve):
+        """The rate by a curve of the share of the rest, the highest rate and the last one."""
+        return lambda done, lr, low, w: curve((done - w) / (1 - w), lr, low)
 
-    pi, between = torch.pi, high - low
-    done = w * torch.tensor([0.25, 0.75], dtype=torch.double)
     mistakes = {
-        "the rate is constant: there is no warm-up": [high, high],
-        "the cosine alone: there is no warm-up": (low + between * (1 + (pi * done).cos()) / 2).tolist(),
+        "the rate is constant: there is no warm-up": lambda done, lr, low, w: lr,
+        "the cosine alone: there is no warm-up": lambda done, lr, low, w: low + (lr - low) * _half_wave(done),
         "a cosine that begins at once, and a straight line too: in the warm-up there is the line alone": (
-            (low + between * (1 + (pi * done).cos()) / 2) * done / w
-        ).tolist(),
+            lambda done, lr, low, w: (low + (lr - low) * _half_wave(done)) * done / w
+        ),
         "it rises too slowly: it must reach `lr` when the share `warmup` of the run is over": (
-            high * done
-        ).tolist(),
-        "the warm-up starts at 0, not at `min_lr`": (low + between * done / w).tolist(),
-        "the warm-up is a straight line, not a curve": (high * (1 - (pi * done / w).cos()) / 2).tolist(),
-        "that is the share of the warm-up that is over: how high is the rate then?": (done / w).tolist(),
+            lambda done, lr, low, w: lr * done
+        ),
+        "the warm-up starts at 0, not at `min_lr`": lambda done, lr, low, w: low + (lr - low) * done / w,
+        "the warm-up starts at 0: it is not cut off at `min_lr`": lambda done, lr, low, w: max(low, lr * done / w),
+        "the warm-up goes from 0 to `lr`, not to the difference of the rates": (
+            lambda done, lr, low, w: (lr - low) * done / w
+        ),
+        "the warm-up is a straight line, not a curve": lambda done, lr, low, w: lr * (1 - _half_wave(done / w)),
+        "the warm-up is a straight line, not a square": lambda done, lr, low, w: lr * (done / w) ** 2,
+        "it falls: the warm-up rises from 0 to `lr`": lambda done, lr, low, w: lr * (1 - done / w),
+        "that is the share of the warm-up that is over: how high is the rate then?": (
+            lambda done, lr, low, w: done / w
+        ),
     }
-    mistakes = {text: calls(done, rates) for text, rates in mistakes.items()}
-    yield "rises in a straight line from 0", compare(given(done), wanted(done), mistakes, tolerance=1e-6)
+    verdict = explain(answer, right, cases(0.25, 0.75, 0.01, 0.999, 0), mistakes, tolerance=1e-6)
+    yield "rises in a straight line from 0", verdict
 
-    p = torch.tensor([0.2, 0.6, 0.95], dtype=torch.double)  # shares of the rest
-    done = w + p * (1 - w)
-    wave = (pi * p).cos()
     mistakes = {
-        "the cosine starts at 0: it must start where the warm-up ends": low
-        + between * (1 + (pi * done).cos()) / 2,
+        "the cosine starts at 0: it must start where the warm-up ends": (
+            lambda done, lr, low, w: low + (lr - low) * _half_wave(done)
+        ),
         "the cosine is not done at the end: stretch it over the rest, which is `1 - warmup` long": (
-            low + between * (1 + (pi * (done - w)).cos()) / 2
+            lambda done, lr, low, w: low + (lr - low) * _half_wave(done - w)
+        ),
+        "brackets are missing: the share is (done - warmup) / (1 - warmup)": (
+            lambda done, lr, low, w: low + (lr - low) * _half_wave(done - w / 1 - w)
         ),
         "a quarter of a turn falls from 1 to 0: the cosine of this schedule makes half a turn": (
-            low + between * (pi * p / 2).cos()
+            after(lambda p, lr, low: low + (lr - low) * cos(pi / 2 * p))
         ),
         "a whole turn comes up again: the cosine of this schedule makes half a turn": (
-            low + between * (1 + (2 * pi * p).cos()) / 2
+            after(lambda p, lr, low: low + (lr - low) * _half_wave(2 * p))
         ),
-        "it falls in a straight line": high - between * p,
-        "it falls in a straight line, and to 0": high * (1 - p),
-        "it falls exponentially": high * (low / high) ** p,
-        "it stays at `lr` after the warm-up": torch.full_like(p, high),
-        "the warm-up goes on: after it, the cosine begins": high * done / w,
+        "it falls in a straight line": after(lambda p, lr, low: lr - (lr - low) * p),
+        "it falls in a straight line, and to 0": after(lambda p, lr, low: lr * (1 - p)),
+        "it falls exponentially": after(lambda p, lr, low: lr * (low / lr) ** p),
+        "it stays at `lr` after the warm-up": after(lambda p, lr, low: lr),
+        "the warm-up goes on: after it, the cosine begins": lambda done, lr, low, w: lr * done / w,
         "this takes degrees: `cos` takes radians, and half a turn is pi": (
-            low + between * (1 + (180 * p).cos()) / 2
+            after(lambda p, lr, low: low + (lr - low) * (1 + cos(180 * p)) / 2)
         ),
-        "pi is missing: half a turn is pi": low + between * (1 + p.cos()) / 2,
-        "it falls to 0: it must end at `min_lr`": high * (1 + wave) / 2,
+        "pi is missing: half a turn is pi": after(lambda p, lr, low: low + (lr - low) * (1 + cos(p)) / 2),
+        "a bracket is wrong: the share of the rest stands inside the cosine": (
+            after(lambda p, lr, low: low + (lr - low) * (1 + cos(pi) * p) / 2)
+        ),
+        "it falls to 0: it must end at `min_lr`": after(lambda p, lr, low: lr * _half_wave(p)),
         "it falls to 0 and is cut off at `min_lr`: shrink the cosine so that it ends there": (
-            (high * (1 + wave) / 2).clamp(min=low)
+            after(lambda p, lr, low: max(low, lr * _half_wave(p)))
         ),
-        "`min_lr` is added on top: the whole must begin at `lr`": low + high * (1 + wave) / 2,
-        "it starts too high: 1 + cosine goes from 2 to 0, so halve it": low + between * (1 + wave),
-        "it falls too low: the cosine goes from 1 to -1, so move it up and halve it": low + between * wave,
-        "it rises: at the end of the warm-up the rate is highest": low + between * (1 - wave) / 2,
+        "it ends at 0: `min_lr` is subtracted, but not added again": (
+            after(lambda p, lr, low: (lr - low) * _half_wave(p))
+        ),
+        "`min_lr` is added on top: the whole must begin at `lr`": after(
+            lambda p, lr, low: low + lr * _half_wave(p)
+        ),
+        "the rates are added: the cosine falls by their difference": (
+            after(lambda p, lr, low: low + (lr + low) * _half_wave(p))
+        ),
+        "it starts too high: 1 + cosine goes from 2 to 0, so halve it": (
+            after(lambda p, lr, low: low + 2 * (lr - low) * _half_wave(p))
+        ),
+        "only the cosine is halved: halve 1 + cosine": (
+            after(lambda p, lr, low: low + (lr - low) * (1 + cos(pi * p) / 2))
+        ),
+        "it falls too low: the cosine goes from 1 to -1, so move it up and halve it": (
+            after(lambda p, lr, low: low + (lr - low) * cos(pi * p))
+        ),
+        "it rises: at the end of the warm-up the rate is highest": (
+            after(lambda p, lr, low: low + (lr - low) * _half_wave(1 - p))
+        ),
+        "the cosine is squared: half a turn, moved and shrunk, is enough": (
+            after(lambda p, lr, low: low + (lr - low) * _half_wave(p) ** 2)
+        ),
     }
-    mistakes = {text: calls(done, rates.tolist()) for text, rates in mistakes.items()}
-    yield "falls along a cosine after it", compare(given(done), wanted(done), mistakes, tolerance=1e-6)
-    ends = torch.tensor([w, 1.0], dtype=torch.double)
-    verdict = compare(given(ends), calls(ends, [high, low]), tolerance=1e-6)
+    verdict = explain(answer, right, cases(0.2, 0.6, 0.95, 0.01, rest=True), mistakes, tolerance=1e-6)
+    yield "falls along a cosine after it", verdict
+    verdict = explain(answer, right, cases(0, 1, rest=True), tolerance=1e-6)
     yield "is `lr` after the warm-up and `min_lr` at the end", verdict
-    ends = torch.tensor([0.0, 0.3, 1.0])
-    yield "works without a warm-up", compare(given(ends, 0.0), wanted(ends, 0.0), tolerance=1e-6)
+    without = [(done, lr, low, 0.0) for lr, low, _ in settings for done in (0.0, 0.3, 1.0)]
+    yield "works without a warm-up", explain(answer, right, without, tolerance=1e-6)
+
+
+def _half_wave(turned: float) -> float:
+    """A cosine, moved and shrunk: it falls from 1 to 0 over half a turn."""
+    return (1 + cos(pi * turned)) / 2
 
 
 SPARED = ("positions", "table", "_token")
@@ -200,18 +291,24 @@ SPARED = ("positions", "table", "_token")
 )
 def decaying(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`decaying(shapes)` is the set of the names of the parameters that decay."""
-    dim, blocks = (int(torch.randint(2, 6, (1,), generator=rng)) for _ in range(2))
-    dim = 16 * dim
+    dim, blocks = 16 * distinct(rng, 1, 2, 5)[0], distinct(rng, 1, 2, 5)[0]
     shapes = {
         "encoder.mask_token": (1, 1, dim),
         "encoder.cls_token": (1, 1, dim),
         "encoder.positions": (8, 8, dim),
+        "decoder.mask_token": (dim,),
+        "decoder.positions": (1, 64, dim),
         "encoder.relative.table": (225, 2),
         "encoder.relative_bias_table": (225, 4),
         "encoder.table_mixer": (dim, 64),
         "encoder.mixers.token": (64, 64),
         "decoder.project.down": (dim, 8),
         "encoder.patch_embed.weight": (dim, 3, 4, 4),
+        "encoder.clip.weight": (dim, 3, 2, 4, 4),
+        "encoder.line.weight": (dim, 3, 5),
+        "encoder.gate.weight": (1, dim),
+        "encoder.tables.scale": (1, 1),
+        "encoder.colour_shift": (3 * dim**2,),
         "encoder.patch_embed.bias": (dim,),
         "encoder.token_mixer.weight": (64, 64),
         "encoder.positions.project.weight": (dim, 2),
@@ -224,7 +321,7 @@ def decaying(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         shapes |= {f"encoder.blocks.{k}.norm.{word}": (dim,) for word in ("weight", "bias")}
         shapes |= {f"encoder.blocks.{k}.gamma": (dim,), f"encoder.blocks.{k}.qkv.weight": (3 * dim, dim)}
     got = answer(shapes)
-    problem = None if isinstance(got, set) else f"expected a set of names, got {describe(got)}"
+    problem = None if isinstance(got, set | frozenset) else f"expected a set of names, got {describe(got)}"
     if not problem and not got <= set(shapes):
         problem = f"the set holds something that is no name: {describe(next(iter(got - set(shapes))))}"
     yield "returns a set of the given names", problem
@@ -234,7 +331,7 @@ def decaying(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     matrices = {name for name, shape in shapes.items() if len(shape) >= 2}
     levels = {name for name in matrices if name.endswith(SPARED)}
     tricky = {name for name in matrices - levels if any(word in name for word in (*SPARED, "token", "bias"))}
-    convolutions = {name for name, shape in shapes.items() if len(shape) == 4}
+    convolutions = {name for name, shape in shapes.items() if len(shape) > 2} - levels
     vectors = set(shapes) - matrices
     want = matrices - levels
 
@@ -264,6 +361,7 @@ def decaying(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     level = " should be spared, though it has two or more dimensions: see the end of its name"
     yield "spares tokens, positions and tables", wrong(got & levels, level)
     yield "goes by the end of a name, not by a word inside", wrong(tricky - got, why)
+    yield "works for a model without parameters", compare({*answer({})}, set())
 
 
 @check(
@@ -274,51 +372,103 @@ def decaying(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
 )
 def clip_gradients(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`clip_gradients(gradients, max_norm)` shortens the gradient to the length max_norm if it is longer."""
-    rows = int(torch.randint(2, 5, (1,), generator=rng))
-    limit = 2 + torch.rand((), generator=rng).item()
-    sizes = [0.5 + torch.rand(shape, generator=rng) for shape in ((rows, 3), (4,), (1, 2, 2), ())]
-    gradients = [size * torch.randn(size.shape, generator=rng).sign() for size in sizes]
-    gradients[0] /= 10  # the first tensor is not the longest
-    largest = max(g.abs().max() for g in gradients)
-    gradients = [2 * limit / largest * g for g in gradients]  # some single values lie above the limit
-    flat = torch.cat([g.flatten() for g in gradients])
-    norms = torch.stack([g.norm() for g in gradients])
+    rows, cols, length = distinct(rng, 3, 2, 5)
+    shapes = ((rows, cols), (length,), (1, 2, 2), ())
 
-    def times(factor):
-        return [factor * g for g in gradients]
+    def case(factor, limit, shapes=shapes):
+        """Gradients whose length is `factor` times the limit, and the limit; one tensor is much shorter."""
+        tensors = [torch.randn(shape, generator=rng) for shape in shapes]
+        tensors = [
+            part / tensor.norm() * tensor for part, tensor in zip((1, 1.6, 0.03, 1.2), tensors, strict=False)
+        ]
+        return [tensor * (factor * limit / _flat(tensors).norm()) for tensor in tensors], limit
 
-    want = times(limit / flat.norm())
+    def by(factor):
+        """All tensors times a factor: a function of the vector, the lengths of the tensors and the limit."""
+        return lambda gradients, limit: [
+            factor(_flat(gradients), torch.stack([g.norm() for g in gradients]), limit) * g for g in gradients
+        ]
+
+    def right(gradients, limit):
+        return by(lambda flat, norms, m: m / flat.norm() if flat.norm() > m else 1)(gradients, limit)
+
+    small, large = (low + torch.rand((), generator=rng).item() / 4 for low in (0.3, 2))
     mistakes = {
-        "each tensor is shortened on its own: the direction changes; use one norm for all": [
-            g * min(1.0, limit / norm.item()) for g, norm in zip(gradients, norms, strict=True)
-        ],
-        "each tensor gets the length `max_norm`: use one norm for all": [
-            g * limit / norm for g, norm in zip(gradients, norms, strict=True)
-        ],
-        "single values are cut off: the direction changes; multiply all by one factor": [
-            g.clamp(-limit, limit) for g in gradients
-        ],
-        "the root is missing: the norm is the root of the sum of squares": times(limit / flat.norm() ** 2),
-        "the root of the factor was taken: it belongs to the sum of squares": times((limit / flat.norm()) ** 0.5),
-        "the norms of the tensors are added: add their squares, then take the root": times(limit / norms.sum()),
-        "the absolute values are added: the norm is the root of the sum of squares": times(
-            limit / flat.abs().sum()
+        "each tensor is shortened on its own: the direction changes; use one norm for all": (
+            lambda gradients, m: [g * min(1.0, m / g.norm().item()) for g in gradients]
         ),
-        "the longest tensor decides alone: all belong to one vector": times(limit / norms.max()),
-        "the largest value decides alone: all belong to one vector": times(limit / flat.abs().max()),
-        "the mean of the squares was taken: the norm adds them": times(limit / flat.square().mean().sqrt()),
-        "the length is 1 now: it should be `max_norm`": times(1 / flat.norm()),
-        "the factor is upside down: the gradient became longer": times(flat.norm() / limit),
-        "only the first tensor decides: all belong to one vector": times(limit / norms[0]),
-        "they came back as they were, though their norm is too large": gradients,
-        "all tensors came back in one: return a list of the shapes that came": limit / flat.norm() * flat,
+        "each tensor gets the length `max_norm`: use one norm for all": (
+            lambda gradients, m: [g * (m / g.norm()) for g in gradients]
+        ),
+        "single values are cut off: the direction changes; multiply all by one factor": (
+            lambda gradients, m: [g.clamp(-m, m) for g in gradients]
+        ),
+        "`max_norm` is subtracted: multiply all by one factor": lambda gradients, m: [g - m for g in gradients],
+        "the signs are lost: multiply the values as they are": (
+            lambda gradients, m: [g.abs() for g in right(gradients, m)]
+        ),
+        "the root is missing: the norm is the root of the sum of squares": by(
+            lambda flat, _, m: m / flat.norm() ** 2
+        ),
+        "the root of the factor was taken: it belongs to the sum of squares": (
+            by(lambda flat, _, m: (m / flat.norm()) ** 0.5)
+        ),
+        "the norms of the tensors are added: add their squares, then take the root": by(
+            lambda _, norms, m: m / norms.sum()
+        ),
+        "the absolute values are added: the norm is the root of the sum of squares": by(
+            lambda flat, _, m: m / flat.abs().sum()
+        ),
+        "the longest tensor decides alone: all belong to one vector": by(lambda _, norms, m: m / norms.max()),
+        "the largest value decides alone: all belong to one vector": by(lambda flat, _, m: m / flat.abs().max()),
+        "the mean of the squares was taken: the norm adds them": by(
+            lambda flat, _, m: m / flat.square().mean().sqrt()
+        ),
+        "the length is 1 now: it should be `max_norm`": by(lambda flat, _, m: 1 / flat.norm()),
+        "the length is half of `max_norm` now": by(lambda flat, _, m: m / 2 / flat.norm()),
+        "the factor is upside down: the gradient became longer": by(lambda flat, _, m: flat.norm() / m),
+        "the gradient is multiplied by `max_norm`: divide by its length, too": by(lambda flat, _, m: m),
+        "only the first tensor decides: all belong to one vector": by(lambda _, norms, m: m / norms[0]),
+        "only the last tensor decides: all belong to one vector": by(lambda _, norms, m: m / norms[-1]),
+        "they came back as they were, though their norm is too large": lambda gradients, m: gradients,
+        "all tensors came back in one: return a list of the shapes that came": (
+            lambda gradients, m: _flat(right(gradients, m))
+        ),
     }
-    yield "shortens a long gradient to `max_norm`", compare(answer(gradients, limit), want, mistakes)
-    short = [0.05 * g for g in gradients]
-    mistakes = {"it became longer: a short gradient stays as it is": want}
-    yield "leaves a short gradient as it is", compare(answer(short, limit), short, mistakes)
-    zeros = times(0.0)
-    yield "leaves zeros as they are", compare(answer(zeros, limit), zeros)
+    long = [case(factor, limit) for factor, limit in ((12, large), (15, small))]
+    yield "shortens a long gradient to `max_norm`", explain(answer, right, long, mistakes)
+    mistakes = {
+        "it became longer: a short gradient stays as it is": by(lambda flat, _, m: m / flat.norm()),
+        "the square of the norm is compared with `max_norm`: take the root first": by(
+            lambda flat, _, m: m / flat.norm() if flat.norm() ** 2 > m else 1
+        ),
+        "it is shortened from half of `max_norm` on": by(
+            lambda flat, _, m: m / 2 / flat.norm() if flat.norm() > m / 2 else 1
+        ),
+        "it becomes `max_norm` long from half of it on": by(
+            lambda flat, _, m: m / flat.norm() if flat.norm() > m / 2 else 1
+        ),
+    }
+    short = [case(factor, limit) for factor, limit in ((0.05, small), (0.05, large), (0.95, small), (0.95, large))]
+    yield "leaves a short gradient as it is", explain(answer, right, short, mistakes)
+    mistakes = {
+        "they came back as they were, though their norm is a little too large": lambda gradients, m: gradients,
+        "the square of the norm is compared with `max_norm`: take the root first": by(
+            lambda flat, _, m: m / flat.norm() if flat.norm() ** 2 > m else 1
+        ),
+    }
+    cases = [case(factor, limit) for factor, limit in ((1.05, small), (1.05, large), (1e6, large))]
+    yield "shortens one that is only a little longer", explain(answer, right, cases[:2], mistakes)
+    alone = [case(factor, limit, shapes) for factor, limit, shapes in ((1e6, small, [(1, 1)]), (3, large, [()]))]
+    alone += [case(0.3, large, [()])]
+    yield "works for a single tensor, and for a very long gradient", explain(answer, right, [cases[2], *alone])
+    zeros = [[torch.zeros(shape) for shape in shapes], large], [[torch.zeros(())], small]
+    yield "leaves zeros as they are", explain(answer, right, zeros)
+
+
+def _flat(tensors: list[Tensor]) -> Tensor:
+    """All numbers of all tensors, one after the other."""
+    return torch.cat([tensor.flatten() for tensor in tensors])
 
 
 @check(
