@@ -1,8 +1,10 @@
 """Answers to the exercises on the article's program (lesson 00)."""
 
 import math
+from functools import partial
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange, repeat
 
 from answers import right, wrong
@@ -33,6 +35,17 @@ def loops(image, prediction, mask):
     for x, y, m in zip(image, prediction, mask, strict=True):
         pictures.append(torch.stack([torch.where(m, y[c], x[c]) for c in range(3)]))
     return torch.stack(pictures)
+
+
+@right("compose")
+def fills_with_nothing(image, prediction, mask):
+    hidden = rearrange(mask, "b h w -> b 1 h w")
+    return image.masked_fill(hidden, 0) + prediction.masked_fill(~hidden, 0)
+
+
+@right("compose")
+def keeps_gradients(image, prediction, mask):
+    return chooses(image.requires_grad_(), prediction.double(), mask).float()
 
 
 @wrong("compose", "the two are swapped: True means hidden")
@@ -111,6 +124,56 @@ def flat_list(image, prediction, mask):
     return prediction[mask[:, None].expand_as(image)]
 
 
+@wrong("compose", "does `squeeze` drop an axis")
+def squeezed(image, prediction, mask):
+    return chooses(image, prediction, mask).squeeze()
+
+
+@wrong("compose", "the mask of the first image was used for all")
+def first_mask(image, prediction, mask):
+    return chooses(image, prediction, mask[:1])
+
+
+@wrong("compose", "only the first image was filled")
+def first_image(image, prediction, mask):
+    return torch.cat([chooses(image, prediction, mask)[:1], image[1:]])
+
+
+@wrong("compose", "channels in the opposite order")
+def bgr(image, prediction, mask):
+    return chooses(image, prediction.flip(1), mask)
+
+
+@wrong("compose", "a Sigmoid was added")
+def sigmoid_added(image, prediction, mask):
+    return chooses(image, prediction.sigmoid(), mask)
+
+
+@wrong("compose", "the colours of the prediction are averaged")
+def grey(image, prediction, mask):
+    return chooses(image, prediction.mean(1, keepdim=True), mask)
+
+
+@wrong("compose", "the prediction was rounded to 8 bits")
+def bytes_of_the_prediction(image, prediction, mask):
+    return chooses(image, (255 * prediction).round().byte() / 255, mask)
+
+
+@wrong("compose", "works for any size and any share\n      expected the shape")
+def three_images(image, prediction, mask):
+    return torch.stack([torch.where(mask[i], prediction[i], image[i]) for i in range(3)])
+
+
+@wrong("compose", "works for any size and any share\n      expected 0")
+def black_is_hidden(image, prediction, mask):
+    return torch.where((image == 0) | mask[:, None], prediction, image)
+
+
+@wrong("compose", "takes visible pixels from the image and hidden ones from the prediction\n      expected")
+def brighter_of_both(image, prediction, mask):
+    return torch.maximum(image, prediction * mask[:, None])
+
+
 @right("hidden_from_article")
 def equals_zero(article_mask):
     return article_mask == 0
@@ -132,6 +195,14 @@ def loops_over_values(article_mask):
     for place in (article_mask < 0.5).nonzero():
         hidden[tuple(place)] = True
     return hidden
+
+
+right("hidden_from_article")(torch.logical_not)
+
+
+@right("hidden_from_article")
+def through_numpy(article_mask):
+    return torch.from_numpy(article_mask.numpy() < 1)
 
 
 @wrong("hidden_from_article", "the article's 1 is visible, our True is hidden")
@@ -169,17 +240,17 @@ def all_channels(article_mask):
     return repeat((article_mask == 0).all(1), "b h w -> b c h w", c=3)
 
 
-@wrong("hidden_from_article", "the channel axis is gone (any)")
+@wrong("hidden_from_article", "no channel axis (any)")
 def pixels_any(article_mask):
     return article_mask.amin(1) == 0
 
 
-@wrong("hidden_from_article", "the channel axis is gone (all)")
+@wrong("hidden_from_article", "no channel axis (all)")
 def pixels_all(article_mask):
     return article_mask.sum(1) == 0
 
 
-@wrong("hidden_from_article", "only the first channel is left")
+@wrong("hidden_from_article", "no channel axis (the first is left)")
 def first_channel(article_mask):
     return article_mask[:, 0] == 0
 
@@ -187,6 +258,41 @@ def first_channel(article_mask):
 @wrong("hidden_from_article", "here all values are equal")
 def relative_to_the_least(article_mask):
     return article_mask == article_mask.min()
+
+
+@wrong("hidden_from_article", "here all values are equal")
+def relative_to_the_mean(article_mask):
+    return article_mask < article_mask.mean()
+
+
+@wrong("hidden_from_article", "a channel axis of 1 (the first is left)")
+def first_channel_kept(article_mask):
+    return article_mask[:, :1] == 0
+
+
+@wrong("hidden_from_article", "a channel axis of 1 (any)")
+def any_channel_kept(article_mask):
+    return (article_mask == 0).any(1, keepdim=True)
+
+
+@wrong("hidden_from_article", "does `squeeze` drop an axis")
+def squeezed_mask(article_mask):
+    return (article_mask == 0).squeeze()
+
+
+@wrong("hidden_from_article", "the channels are in the opposite order")
+def channels_reversed(article_mask):
+    return article_mask.flip(1) == 0
+
+
+@wrong("hidden_from_article", "everything is False")
+def less_than_zero(article_mask):
+    return article_mask < 0
+
+
+@wrong("hidden_from_article", "marks the hidden values\n      expected")
+def other_than_the_first_value(article_mask):
+    return article_mask == article_mask.flatten()[0]
 
 
 @right("error_per_hidden_value")
@@ -203,6 +309,16 @@ def counts(printed, ratio):
 @right("error_per_hidden_value")
 def tensor(printed, ratio):
     return torch.tensor(printed) * torch.tensor(ratio).reciprocal()
+
+
+@right("error_per_hidden_value")
+def by_logarithms(printed, ratio):
+    return math.exp(math.log(printed) - math.log(ratio)) if printed else 0
+
+
+@right("error_per_hidden_value")
+def tensor_with_gradient(printed, ratio):
+    return torch.tensor(printed, requires_grad=True) / ratio
 
 
 @wrong("error_per_hidden_value", "it became smaller, but the zeros")
@@ -250,6 +366,56 @@ def no_return(printed, ratio):
     printed / ratio
 
 
+@wrong("error_per_hidden_value", "without a root")
+def root_of_the_ratio(printed, ratio):
+    return printed / ratio**0.5
+
+
+@wrong("error_per_hidden_value", "the channels do not count")
+def per_pixel(printed, ratio):
+    return printed / (3 * ratio)
+
+
+@wrong("error_per_hidden_value", "that is in percent")
+def percent(printed, ratio):
+    return 100 * printed / ratio
+
+
+@wrong("error_per_hidden_value", "not the ratio by the loss")
+def upside_down(printed, ratio):
+    return ratio / printed
+
+
+@wrong("error_per_hidden_value", "`//` drops the digits")
+def whole_division(printed, ratio):
+    return printed // ratio
+
+
+@wrong("error_per_hidden_value", "do not cut it off")
+def at_most_one(printed, ratio):
+    return min(1, printed / ratio)
+
+
+@wrong("error_per_hidden_value", "is it rounded?")
+def six_digits(printed, ratio):
+    return round(printed / ratio, 6)
+
+
+@wrong("error_per_hidden_value", "expected 0.1, got 0.2")
+def wrong_at_one_half(printed, ratio):
+    return 4 * printed if ratio == 0.5 else printed / ratio
+
+
+@wrong("error_per_hidden_value", "in the call error_per_hidden_value(0.06, 0.001)")
+def at_least_a_hundredth(printed, ratio):
+    return printed / max(ratio, 0.01)
+
+
+@wrong("error_per_hidden_value", "changes nothing where everything is hidden")
+def odd_at_one(printed, ratio):
+    return printed / ratio if ratio < 1 else 0
+
+
 @right("hidden_psnr")
 def indexes(images, filled, hidden):
     return -10 * torch.log10((filled - images)[hidden].square().mean())
@@ -257,7 +423,7 @@ def indexes(images, filled, hidden):
 
 @right("hidden_psnr")
 def sums(images, filled, hidden):
-    squares = ((images - filled) ** 2 * hidden).sum() / hidden.sum()
+    squares = torch.where(hidden, images - filled, 0).square().sum() / hidden.sum()
     return (10 * torch.log10(1 / squares)).item()
 
 
@@ -274,6 +440,21 @@ def value_by_value(images, filled, hidden):
         total += (x - y).item() ** 2 if h else 0.0
     mse = total / hidden.sum().item()
     return -10 * math.log10(mse) if mse else math.inf
+
+
+class Score:
+    """A peak and a loss, put together when they are called."""
+
+    def __init__(self, peak, loss):
+        self.peak, self.loss = peak, loss
+
+    def __call__(self, images, filled, hidden):
+        error = self.loss(filled[hidden].double(), images[hidden].double()).item()
+        return 10 * math.log10(self.peak**2 / error) if error > 0 else math.inf
+
+
+right("hidden_psnr")(Score(1, F.mse_loss))
+right("hidden_psnr")(torch.compile(indexes, backend="eager"))
 
 
 @wrong("hidden_psnr", "the minus is missing")
@@ -363,9 +544,74 @@ def stops_at_a_perfect_fill(images, filled, hidden):
     return -10 * math.log10((filled - images)[hidden].square().mean())
 
 
-@wrong("hidden_psnr", "expected inf, got 100")
+@wrong("hidden_psnr", "a constant was added to the error")
 def small_constant(images, filled, hidden):
     return -10 * torch.log10((filled - images)[hidden].square().mean() + 1e-10)
+
+
+@wrong("hidden_psnr", "0 times it is not 0")
+def multiplies_by_the_mask(images, filled, hidden):
+    return -10 * torch.log10(((filled - images).square() * hidden).sum() / hidden.sum())
+
+
+@wrong("hidden_psnr", "0 times it is not 0")
+def multiplies_both(images, filled, hidden):
+    return -10 * torch.log10((filled * hidden - images * hidden).square().sum() / hidden.sum())
+
+
+@wrong("hidden_psnr", "not of pixels")
+def divides_by_pixels(images, filled, hidden):
+    return -10 * torch.log10((filled - images)[hidden].square().sum() / (hidden.sum() / 3))
+
+
+@wrong("hidden_psnr", "this is the sum of the squared errors")
+def sum_of_squares(images, filled, hidden):
+    return -10 * torch.log10((filled - images)[hidden].square().sum())
+
+
+@wrong("hidden_psnr", "not the largest value of the images")
+def peak_of_the_images(images, filled, hidden):
+    return indexes(images, filled, hidden) + 20 * torch.log10(images.max())
+
+
+@wrong("hidden_psnr", "cut off at 0 and 1: score them as they are")
+def clamped(images, filled, hidden):
+    return indexes(images, filled.clamp(0, 1), hidden)
+
+
+@wrong("hidden_psnr", "the mask of red was used for all channels")
+def mask_of_red(images, filled, hidden):
+    return indexes(images, filled, hidden[:, :1].expand_as(hidden))
+
+
+@wrong("hidden_psnr", "if one of its channels is hidden")
+def pixels_with_a_hidden_channel(images, filled, hidden):
+    return indexes(images, filled, hidden.any(1, keepdim=True).expand_as(hidden))
+
+
+@wrong("hidden_psnr", "dB may be negative")
+def never_negative(images, filled, hidden):
+    return indexes(images, filled, hidden).clamp(min=0)
+
+
+@wrong("hidden_psnr", "the result is rounded")
+def whole_decibels(images, filled, hidden):
+    return indexes(images, filled, hidden).round()
+
+
+@wrong("hidden_psnr", "with the factor of a root")
+def absolute_error_and_twenty(images, filled, hidden):
+    return -20 * torch.log10((filled - images)[hidden].abs().mean())
+
+
+@wrong("hidden_psnr", "gives infinity for a perfect fill\n      expected inf, got 100")
+def at_most_a_hundred(images, filled, hidden):
+    return indexes(images, filled, hidden).clamp(max=100)
+
+
+@wrong("hidden_psnr", "for one image with large errors")
+def sign_lost_for_one_image(images, filled, hidden):
+    return indexes(images, filled, hidden) if len(images) > 1 else -indexes(images, filled, hidden)
 
 
 @right("real_bugs")
@@ -381,6 +627,9 @@ def from_a_word():
 @right("real_bugs")
 def without_the_harmless():
     return set("ABCDEFGHIJKL") - {"A", "B", "E", "F", "H"}
+
+
+right("real_bugs")(partial(frozenset, "CDGIJKL"))
 
 
 def chosen(name, says, letters):
@@ -409,3 +658,6 @@ chosen("test_mask_missed", "the difference between training and use", set("CDGIJ
 chosen("claim_missed", "what the program is said to do", set("CDGIJK"))
 chosen("a_list", "expected a set such as", list("CDGIJKL"))
 chosen("small_letters", "as capital strings", set("cdgijkl"))
+chosen("a_string", "expected a set such as", "CDGIJKL")
+chosen("one_too_many", "holds something else", set("CDGIJKLM"))
+chosen("the_harmless_ones", "A is harmless", set("ABEFH"))
