@@ -1,9 +1,8 @@
 """Checks of the exercises on encoders (lesson 02)."""
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate, repeat
 from operator import mul
 from typing import Any
 
@@ -12,9 +11,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Generator, Tensor
 
-from simmim_lab.checks.core import Answer, Verdict, check, compare, first, form
+from simmim_lab.checks.core import Answer, Verdict, check, compare, distinct, explain, first, form
 from simmim_lab.encoders import RelativePositionBias
-from simmim_lab.masking import random_mask
 
 
 @check(
@@ -26,42 +24,65 @@ from simmim_lab.masking import random_mask
 def receptive_field(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`receptive_field(layers)` is how many pixels, along one side, one output of the last layer sees."""
 
-    def values(layers: list[tuple[int, int]]) -> tuple[int, dict[str, int]]:
-        kernels, strides = zip(*layers, strict=True)
-        jumps = list(accumulate(strides, mul, initial=1))  # of the pixels, then of the outputs of each layer
+    def grow(kernels: Iterable[int], jumps: Iterable[int]) -> int:
+        return 1 + sum((kernel - 1) * jump for kernel, jump in zip(kernels, jumps, strict=False))
 
-        def grow(*jumps: int) -> int:
-            return 1 + sum((kernel - 1) * jump for kernel, jump in zip(kernels, jumps, strict=False))
+    def jumps(strides: Iterable[int]) -> list[int]:  # of the pixels, then of the outputs of each layer
+        return list(accumulate(strides, mul, initial=1))
 
-        # The first that fits is named. For the article's CNN two agree with later ones, caught by one layer.
-        return grow(*jumps), {
-            "no stride is counted, but a step of an upper layer is several pixels long": grow(*[1] * len(layers)),
-            "the kernels are added up, but windows overlap, and strides make the steps longer": sum(kernels),
-            "the kernels are multiplied, as if windows never overlapped": math.prod(kernels),
-            "wrong order: `(field - 1) * stride + kernel` must go from the last layer to the first; with a jump, "
-            "go from the first to the last": 1
-            + sum((kernel - 1) * math.prod(strides[place + 1 :]) for place, kernel in enumerate(kernels)),
-            "the last stride replaces the jump, but strides multiply": grow(1, *strides),
-            "a layer adds `kernel` steps, but 3 inputs are only 2 apart": grow(*jumps) + sum(jumps[:-1]),
-            "the field starts at 0, but before any layer it is 1 pixel": grow(*jumps) - 1,
-            "a stride counts too early: it makes the steps of later layers longer, not its own": grow(*jumps[1:]),
-            "a stride counts one layer too late": grow(1, *jumps),
-            "the strides are added up, but they multiply": grow(*accumulate(strides, initial=1)),
-            "this is the area that one output sees, not its side": grow(*jumps) ** 2,
-            "this is the jump, from one output to the next, not the field": jumps[-1],
-        }
+    mistakes = {
+        "no stride is counted, but a step of an upper layer is several pixels long": lambda k, s: grow(
+            k, repeat(1)
+        ),
+        "the kernels are added up, but windows overlap, and strides make the steps longer": lambda k, s: sum(k),
+        "the kernels are multiplied, as if windows never overlapped": lambda k, s: math.prod(k),
+        "wrong order: `(field - 1) * stride + kernel` must go from the last layer to the first; with a jump, "
+        "go from the first to the last": lambda k, s: grow(k[::-1], jumps(s[::-1])),
+        "the last stride replaces the jump, but strides multiply": lambda k, s: grow(k, (1, *s)),
+        "a layer adds `kernel` steps, but 3 inputs are only 2 apart": lambda k, s: (
+            grow(k, jumps(s)) + sum(jumps(s)[:-1])
+        ),
+        "an even kernel is taken for one longer: `kernel // 2` steps to each side are too many": lambda k, s: grow(
+            (2 * (kernel // 2) + 1 for kernel in k), jumps(s)
+        ),
+        "the field starts at 0, but before any layer it is 1 pixel": lambda k, s: grow(k, jumps(s)) - 1,
+        "this is one pixel too many: before any layer the field is 1 pixel": lambda k, s: grow(k, jumps(s)) + 1,
+        "a stride counts too early: it makes the steps of later layers longer, not its own": lambda k, s: grow(
+            k, jumps(s)[1:]
+        ),
+        "a stride counts one layer too late": lambda k, s: grow(k, (1, *jumps(s))),
+        "the strides are added up, but they multiply": lambda k, s: grow(k, accumulate(s, initial=1)),
+        "kernel and stride are swapped": lambda k, s: grow(s, jumps(k)),
+        "the first layer is not counted": lambda k, s: grow(k[1:], jumps(s[1:])),
+        "the last layer is not counted": lambda k, s: grow(k[:-1], jumps(s)),
+        "`field * stride + kernel` takes n outputs as n strides apart, but they are n - 1": lambda k, s: (
+            sum(map(mul, k, jumps(s))) + math.prod(s)
+        ),
+        "`field * stride + kernel - 1` takes n outputs as n strides apart, but they are n - 1": lambda k, s: (
+            grow(k, jumps(s)) - 1 + math.prod(s)
+        ),
+        "this is how far it sees to one side, not the whole field": lambda k, s: grow(k, jumps(s)) // 2,
+        "this is the area that one output sees, not its side": lambda k, s: grow(k, jumps(s)) ** 2,
+        "this is the jump, from one output to the next, not the field": lambda k, s: math.prod(s),
+        "field and jump are returned: return the field alone": lambda k, s: (grow(k, jumps(s)), math.prod(s)),
+    }
 
-    kernel, article = int(torch.randint(6, 10, (), generator=rng)), [(3, 1), (2, 2), (3, 1), (2, 2)]
-    for layers, through in ([(kernel, 3)], f"a kernel of {kernel}"), (article, "the article's CNN"):
-        want, mistakes = values(layers)
-        problem = compare(answer(layers), want, mistakes)
-        yield f"sees {want} pixels through {through}", problem
-        if problem:
-            return
-    kernels = torch.randint(2, 6, (12, 4), generator=rng).tolist()
-    strides = torch.randint(1, 4, (12, 4), generator=rng).tolist()
-    stacks = [(list(zip(*stack, strict=True)),) for stack in zip(kernels, strides, strict=True)]
-    yield "follows kernels and strides through any layers", _calls(answer, values, stacks)
+    def of_layers(values: Callable[[tuple, tuple], int]) -> Callable[[list[tuple[int, int]]], int]:
+        return lambda layers: values(*zip(*layers, strict=True))
+
+    stacks = [[(kernel, 3 - kernel % 2)] for kernel in distinct(rng, 2, 4, 9)]
+    stacks += [[(3, 1), (2, 2), (3, 1), (2, 2)]]  # the article's CNN
+    for layers in [*range(1, 8)] * 2:
+        strides = torch.randint(1, 4 if layers < 5 else 3, (layers,), generator=rng)
+        kernels = strides + torch.randint(4, strides.shape, generator=rng)  # not shorter, so without gaps
+        stacks.append(list(zip(kernels.tolist(), strides.tolist(), strict=True)))
+    right = of_layers(lambda kernels, strides: grow(kernels, jumps(strides)))
+    wrong = {text: of_layers(values) for text, values in mistakes.items()}
+    cases = [(stack,) for stack in stacks]
+    yield (
+        "follows kernels and strides through one layer and through any others",
+        explain(answer, right, cases, wrong),
+    )
 
 
 @check(
@@ -74,37 +95,55 @@ def receptive_field(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
 def blind_rows(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`blind_rows(height, field, stride)` counts the rows that see nothing when the top half is hidden."""
 
-    def values(height: int, field: int, stride: int) -> tuple[int, dict[str, int]]:
-        def blind(below: int) -> int:  # if a cell sees so many rows below itself
-            return max(0, (height // 2 - below) // stride * stride)
+    def cells(height: int, below: int, stride: int) -> int:  # if a cell sees so many rows below itself
+        return (height // 2 - below) // stride * stride
 
-        below = (field - stride) // 2
-        return blind(below), {
-            "all hidden rows are counted, but those near the border see visible ones": height // 2,
-            "rows are counted one by one, but one feature paints all rows of a cell": max(0, height // 2 - below),
-            "cells are counted, not rows: each has `stride` of them": blind(below) // stride,
-            "the hidden rows that do see something are counted": height // 2 - blind(below),
-            "only the last cell is taken as seeing, but a larger field reaches further": height // 2 - stride,
-            "a cell counts as seeing when it sees the last hidden row: is it one off?": blind(below + 1),
-            "a cell counts of which only some rows fit, but they all see the same": blind(below - stride + 1),
-            "half of `field - stride` rows lie above the cell, only the others below": blind(field - stride),
-            "the field is counted from the last row of the cell, but the cell lies inside it": blind(field),
-            "half of the field is counted from the last row of the cell, not from its middle": blind(field // 2),
-            "the whole image is taken as hidden, not its top half": (height - below) // stride * stride,
-        }
+    def right(height: int, field: int, stride: int) -> int:
+        return max(0, cells(height, (field - stride) // 2, stride))
 
-    cells, more = torch.randint(6, 20, (3,), generator=rng), torch.randint(1, 4, (3,), generator=rng)
-    pairs = list(zip(cells.tolist(), more.tolist(), strict=True))
-    cases = [(32, 10, 4), (224, 10, 4)]  # the article's CNN
-    cases += [(8 * n, 4 + 2 * (4 + extra), 4) for n, extra in pairs]
-    cases += [(16 * n, 8 + 2 * (8 * extra + 5), 8) for n, extra in pairs]
-    cases += [(16 * n, 8 + 16 * extra, 8) for n, extra in pairs]  # a field ends just above the first visible row
-    yield "counts the rows of all cells that see nothing visible", _calls(answer, values, cases)
-    wide = 4 + 2 * (16 + pairs[0][1])
-    yield (
-        "finds no blind row where every cell sees a visible one",
-        compare(answer(32, wide, 4), 0, {"that is negative: no row is blind there": -4}),
-    )
+    mistakes = {
+        "all hidden rows are counted, but those near the border see visible ones": lambda h, f, s: h // 2,
+        "rows are counted one by one, but one feature paints all rows of a cell": lambda h, f, s: (
+            h // 2 - (f - s) // 2
+        ),
+        "cells are counted, not rows: each has `stride` of them": lambda h, f, s: right(h, f, s) // s,
+        "the hidden rows that do see something are counted": lambda h, f, s: h // 2 - right(h, f, s),
+        "only the last cell is taken as seeing, but a larger field reaches further": lambda h, f, s: h // 2 - s,
+        "a cell counts as seeing when it sees the last hidden row: is it one off?": lambda h, f, s: max(
+            0, cells(h, (f - s) // 2 + 1, s)
+        ),
+        "a cell counts as blind when it sees the first visible row: is it one off?": lambda h, f, s: cells(
+            h, (f - s) // 2 - 1, s
+        ),
+        "a cell counts of which only some rows fit, but they all see the same": lambda h, f, s: (
+            -(-(h // 2 - (f - s) // 2) // s * s)
+        ),
+        "half of `field - stride` rows lie above the cell, only the others below": lambda h, f, s: max(
+            0, cells(h, f - s, s)
+        ),
+        "the field is counted from the last row of the cell, but the cell lies inside it": lambda h, f, s: max(
+            0, cells(h, f, s)
+        ),
+        "half of the field is counted from the last row of the cell, not from its middle": lambda h, f, s: max(
+            0, cells(h, f // 2, s)
+        ),
+        "the field is counted as if the cell were a single row, in its middle": lambda h, f, s: max(
+            0, cells(h, (f - 1) // 2, s)
+        ),
+        "the rows of the cell itself are subtracted too": lambda h, f, s: max(0, cells(h, (f + s) // 2, s)),
+        "the rows that see something are counted, visible ones too": lambda h, f, s: h - right(h, f, s),
+        "the whole image is taken as hidden, not its top half": lambda h, f, s: cells(2 * h, (f - s) // 2, s),
+    }
+    cases, without = [(32, 10, 4), (224, 10, 4)], []  # the article's CNN; the same with large images
+    for stride, hidden in zip((1, *distinct(rng, 4, 2, 9)), distinct(rng, 5, 6, 13), strict=True):
+        rows, some = hidden * stride, int(torch.randint(1, max(2, stride), (), generator=rng))
+        reach = int(torch.randint(2, 5, (), generator=rng)) * stride
+        belows = 0, reach, reach + some, rows - stride  # with the last only the uppermost cell is blind
+        cases += [(2 * stride, stride, stride)] + [(2 * rows, stride + 2 * below, stride) for below in belows]
+        without += [(2 * rows, stride + 2 * below, stride) for below in (rows, rows + some, 3 * rows)]
+    yield "counts the rows of all cells that see nothing visible", explain(answer, right, cases, mistakes)
+    negative = {"that is negative: no row is blind there": lambda h, f, s: cells(h, (f - s) // 2, s)}
+    yield "finds no blind row where every cell sees a visible one", explain(answer, right, without, negative)
 
 
 @check(
@@ -112,51 +151,69 @@ def blind_rows(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     "position. The mask has rows and cols, the tokens only one dimension for both: flatten the mask first.",
     "Bring the mask to the shape (batch, tokens, 1), so that it holds for all numbers of an embedding. "
     "`torch.where` chooses between the mask token and the embedding. Add the positions to all tokens at the end.",
-    gradient=(0,),
+    gradient=(0, 2, 3),
+    batched=(0, 1),
 )
 def insert_mask_token(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`insert_mask_token(embedded, mask, token, positions)` prepares the tokens that enter a ViT."""
-    mask = random_mask(4, (3, 5), 0.5, generator=rng)
-    embedded, other = torch.randn(2, 4, 15, 6, generator=rng)
-    token, positions = torch.randn(6, generator=rng), torch.randn(15, 6, generator=rng)
+    batch, rows, cols, dim = distinct(rng, 4, 3, 7)
+    counts = torch.tensor(distinct(rng, batch, 1, rows * cols - 1))  # of hidden patches in each image
+    order = torch.rand(batch, rows * cols, generator=rng).argsort(1).argsort(1)
+    mask = (order < counts[:, None]).view(batch, rows, cols)
+    embedded, other = torch.randn(2, batch, rows * cols, dim, generator=rng)
+    other *= 100
+    token, positions = torch.randn(dim, generator=rng), torch.randn(rows * cols, dim, generator=rng)
     got = answer(embedded, mask, token, positions)
-    problem = form(got, embedded.shape, torch.float32)
-    yield "returns one token for each embedding", problem
-    if problem:
-        return
 
     def hide(mask: Tensor, token: Tensor | float = token, embedded: Tensor = embedded) -> Tensor:
         return torch.where(mask.flatten(1)[..., None], token, embedded)
 
     hidden, none = mask.flatten(1)[..., None], torch.zeros_like(mask)
-    want = hide(mask) + positions
+    upright = positions.view(cols, rows, dim).transpose(0, 1).flatten(0, 1)
     mistakes = {
         "hidden tokens have no position: first the token, then positions": hide(mask, token, embedded + positions),
         "the mask is inverted: True means hidden": hide(~mask) + positions,
+        "the mask is inverted, and hidden tokens have no position": hide(~mask, token, embedded + positions),
         "the token is added to the hidden embeddings, so they stay": embedded + hidden * token + positions,
         "hidden embeddings are set to zero: where is the mask token?": hide(mask, 0.0) + positions,
         "the token is added to the visible tokens too": hide(mask, 0.0) + token + positions,
         "no positions are added": hide(mask),
         "positions are added to hidden tokens only": hide(mask) + hidden * positions,
         "positions are added twice to visible tokens": hide(mask, token, embedded + positions) + positions,
+        "positions are added twice": hide(mask) + 2 * positions,
+        "positions are subtracted": hide(mask) - positions,
+        "positions are multiplied with the tokens: add them": hide(mask) * positions,
+        "the same position is added to all tokens": hide(mask) + positions[0],
+        "positions are read column by column, but the tokens come row by row": hide(mask) + upright,
         "the mask of the first image is used for all": hide(mask[:1].expand_as(mask)) + positions,
         "the mask is read column by column, the tokens row by row": hide(mask.mT) + positions,
         "no embedding is replaced": hide(none) + positions,
-    }
-    yield "puts the token in place of hidden embeddings, then adds positions to all", compare(got, want, mistakes)
-    answers = answer(torch.where(hidden, other, embedded), mask, token, positions)
-    yield (
-        "lets nothing of a hidden embedding through",
-        compare(answers, got, {}) and "other embeddings in hidden places changed the result",
-    )
-    yield (
-        "adds positions alone when nothing is hidden",
-        compare(
-            answer(embedded, none, token, positions),
-            embedded + positions,
-            {"the mask is inverted": hide(~none) + positions},
+        "every embedding is replaced": hide(~none) + positions,
+        "only one number of the token is used: it is a vector": hide(mask, token[0]) + positions,
+        "the mean of the token is used: it is a vector": hide(mask, token.mean()) + positions,
+        "these are rows and cols: the tokens have one axis for both": (hide(mask) + positions).view(
+            *mask.shape, dim
         ),
+        "these are the hidden tokens alone: all of them enter": (hide(mask) + positions)[mask.flatten(1)],
+    }
+    claim = "puts the token in place of hidden embeddings, then adds positions to all"
+    yield claim, compare(got, hide(mask) + positions, mistakes)
+    if form(got, embedded.shape, torch.float32):
+        return
+
+    replaced = answer(torch.where(hidden, other, embedded), mask, token, positions)
+    again = answer(embedded, mask, token, positions)
+    problem = first(
+        (compare(again, got, tolerance=0) is not None, "the same call gave another result: is something drawn?"),
+        (compare(replaced, got) is not None, "other embeddings in hidden places changed the result"),
     )
+    yield "lets nothing of a hidden embedding through", problem
+    for edge, claim in (none, "nothing"), (~none, "everything"):
+        verdict = compare(answer(embedded, edge, token, positions), hide(edge) + positions)
+        yield f"is right when {claim} is hidden", verdict
+    small = embedded[:, :1, :1], mask[:, :1, :1], token[:1], positions[:1, :1]
+    verdict = compare(answer(*small), torch.where(small[1], small[2], small[0]) + small[3])
+    yield "is right for a single patch and vectors of one number", verdict
 
 
 @check(
@@ -165,67 +222,114 @@ def insert_mask_token(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     "Scores: `queries @ keys.mT` (`.T` would reverse all axes, `.mT` swaps the last two), divided by the square "
     "root of `queries.shape[-1]`, then plus the bias. Softmax runs over the keys, the last dimension. The weights "
     "multiply the values.",
-    gradient=(0,),
+    gradient=(0, 1, 2, 3),
 )
 def attention(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`attention(queries, keys, values, bias)` is the weighted mean of the values, for each head."""
-    q, k, v = torch.randn(3, 3, 5, 8, generator=rng)  # each (heads, tokens, dim)
-    bias = torch.randn(3, 5, 5, generator=rng)
-    got = answer(q, k, v, bias)
-    problem = form(got, q.shape, torch.float32)
-    yield "returns one vector for each head and query", problem
-    if problem:
-        return
 
-    equal = answer(torch.zeros_like(q), k, v, torch.zeros_like(bias))
-    yield (
-        "takes the plain mean of the values when all scores are equal",
-        compare(
-            equal,
-            v.mean(1, keepdim=True).expand_as(v),
-            {
-                "the values are added up: weights must sum to 1": v.sum(1, keepdim=True).expand_as(v),
-                "the result is 0 when all scores are 0: where is the softmax?": torch.zeros_like(v),
-            },
-        ),
-    )
-    products, root = q @ k.mT, 8**0.5
+    def products(q: Tensor, k: Tensor) -> Tensor:
+        return q @ k.mT / q.shape[-1] ** 0.5
 
-    def mean(scores: Tensor, values: Tensor = v, dim: int = -1) -> Tensor:
-        return scores.softmax(dim) @ values
+    def scaled(divisor: Callable[[Tensor, Tensor], Any]) -> Callable[..., Tensor]:
+        return lambda q, k, v, b: (q @ k.mT / divisor(q, k) + b).softmax(-1) @ v
 
-    scores = products / root + bias
+    def weighed(weights: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:  # weights of scores
+        return lambda q, k, v, b: weights(products(q, k) + b) @ v
+
+    def biased(scores: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:  # of products and bias
+        return lambda q, k, v, b: scores(products(q, k), b).softmax(-1) @ v
+
+    right = biased(torch.add)
     mistakes = {
-        "the scores are not divided by the root of dim": mean(products + bias),
-        "the scores are divided by dim instead of its root": mean(products / 8 + bias),
-        "the scores are multiplied by the root of dim instead of divided": mean(products * root + bias),
-        "the scores are divided by the root of the number of tokens, not of dim": mean(products / 5**0.5 + bias),
-        "the scores are divided by the root of the number of heads, not of dim": mean(products / 3**0.5 + bias),
-        "the scores are divided by the norm of the query, not by the root of dim": mean(
-            products / q.norm(dim=-1, keepdim=True) + bias
+        "the scores are not divided by the root of dim": scaled(lambda q, k: 1),
+        "the scores are divided by dim instead of its root": scaled(lambda q, k: q.shape[-1]),
+        "the scores are multiplied by the root of dim instead of divided": scaled(
+            lambda q, k: q.shape[-1] ** -0.5
         ),
-        "the bias is divided too: add it after the division": mean((products + bias) / root),
-        "softmax runs over the queries: the weights of each query must sum to 1": mean(scores, dim=-2),
-        "softmax runs over the heads: the weights of each query must sum to 1": mean(scores, dim=0),
-        "the bias is added after softmax: it belongs to the scores": (products / root).softmax(-1) @ v + bias @ v,
-        "the bias is missing": mean(products / root),
-        "the bias is subtracted": mean(products / root - bias),
-        "the bias of the first head is used for all": mean(products / root + bias[0]),
-        "the bias is transposed: its rows are queries": mean(products / root + bias.mT),
-        "there is no softmax: weights must be positive and sum to 1": scores @ v,
-        "keys and values are swapped": mean(q @ v.mT / root + bias, k),
-        "queries and keys are swapped": mean(products.mT / root + bias),
-        "the weights are transposed before they meet the values": scores.softmax(-1).mT @ v,
+        "the scores are divided by the root of the root of dim": scaled(lambda q, k: q.shape[-1] ** 0.25),
+        "the scores are divided by half of dim, which is not its root": scaled(lambda q, k: q.shape[-1] / 2),
+        "the scores are divided by the root of the number of tokens, not of dim": scaled(
+            lambda q, k: q.shape[1] ** 0.5
+        ),
+        "the scores are divided by the root of the number of heads, not of dim": scaled(
+            lambda q, k: len(q) ** 0.5
+        ),
+        "the scores are divided by the root of heads * dim, but `dim` is the length of one vector": scaled(
+            lambda q, k: (len(q) * q.shape[-1]) ** 0.5
+        ),
+        "the scores are divided by the norm of the query, not by the root of dim": scaled(
+            lambda q, k: q.norm(dim=-1, keepdim=True)
+        ),
+        "queries and keys are divided by their norms, but only the root of dim divides": scaled(
+            lambda q, k: q.norm(dim=-1, keepdim=True) * k.norm(dim=-1, keepdim=True).mT
+        ),
+        "the bias is divided too: add it after the division": lambda q, k, v, b: right(
+            q, k, v, b / q.shape[-1] ** 0.5
+        ),
+        "the bias is multiplied with the scores: add it": biased(torch.mul),
+        "the bias is missing": biased(lambda products, bias: products),
+        "the bias is subtracted": biased(torch.sub),
+        "the bias of the first head is used for all": biased(lambda products, bias: products + bias[0]),
+        "the bias is transposed: its rows are queries": biased(lambda products, bias: products + bias.mT),
+        "the bias is added after softmax: it belongs to the scores": lambda q, k, v, b: (
+            (products(q, k).softmax(-1) + b) @ v
+        ),
+        "softmax runs over the queries: the weights of each query must sum to 1": weighed(lambda s: s.softmax(-2)),
+        "softmax runs over the heads: the weights of each query must sum to 1": weighed(lambda s: s.softmax(0)),
+        "softmax runs over all pairs of a head: the weights of each query must sum to 1": weighed(
+            lambda s: s.flatten(1).softmax(1).view_as(s)
+        ),
+        "there is no softmax: weights must be positive and sum to 1": weighed(lambda s: s),
+        "`exp` alone makes weights positive, but they must also sum to 1: divide by their sum": weighed(torch.exp),
+        "the scores are divided by their sum, without `exp` before": weighed(
+            lambda s: s / s.sum(-1, keepdim=True)
+        ),
+        "a sigmoid is taken instead of softmax: weights must sum to 1": weighed(torch.sigmoid),
+        "log_softmax gives the logarithms of the weights": weighed(lambda s: s.log_softmax(-1)),
+        "softmax is taken twice": weighed(lambda s: s.softmax(-1).softmax(-1)),
+        "the weights are transposed before they meet the values": weighed(lambda s: s.softmax(-1).mT),
+        "later keys are not seen: here each query sees all of them": weighed(
+            lambda s: s.masked_fill(torch.ones_like(s[0], dtype=torch.bool).triu(1), -torch.inf).softmax(-1)
+        ),
+        "keys and values are swapped": lambda q, k, v, b: right(q, v, k, b),
+        "queries and keys are swapped": lambda q, k, v, b: right(k, q, v, b),
+        "the keys are averaged, not the values": lambda q, k, v, b: right(q, k, k, b),
+        "the queries are averaged, not the values": lambda q, k, v, b: right(q, k, q, b),
+        "the heads are averaged: each of them keeps its own result": lambda q, k, v, b: (
+            right(q, k, v, b).mean(0, keepdim=True).expand_as(v)
+        ),
+        "the queries are added to the result": lambda q, k, v, b: right(q, k, v, b) + q,
+        "the values are added to the result": lambda q, k, v, b: right(q, k, v, b) + v,
+        "these are the scores: softmax and the values are missing": lambda q, k, v, b: products(q, k) + b,
+        "these are the weights: the values are missing": lambda q, k, v, b: (products(q, k) + b).softmax(-1),
     }
-    yield "is the mean of the values with the weights softmax(scores + bias)", compare(got, mean(scores), mistakes)
-    large = answer(30 * q, 30 * k, v, bias)
+
+    def inputs(heads: int, tokens: int, dim: int) -> tuple[Tensor, ...]:
+        vectors, bias = (heads, tokens, dim), torch.randn(heads, tokens, tokens, generator=rng)
+        return (*torch.randn(3, *vectors, generator=rng), bias)
+
+    cases = [inputs(*distinct(rng, 3, *limits)) for limits in ((2, 5), (6, 9))]
+    verdict = explain(answer, right, cases, mistakes)
+    yield "is the mean of the values with the weights softmax(scores + bias)", verdict
+    q, k, v, bias = cases[0]
+    equal = answer(torch.zeros_like(q), k, v, torch.zeros_like(bias))
+    verdict = compare(equal, v.mean(1, keepdim=True).expand_as(v))
+    yield "takes the plain mean of the values when all scores are equal", verdict
+    verdict = explain(answer, right, [inputs(1, 3, 4), inputs(2, 1, 3), inputs(3, 2, 1), inputs(1, 1, 1)])
+    yield "takes a single head, a single token, and vectors of one number", verdict
+
+    q, k = 5.0 * torch.randint(-3, 4, (2, 2, 6, 16), generator=rng)  # whole numbers: the scores are exact
+    v, bias = torch.randn(2, 6, 16, generator=rng), torch.randn(2, 6, 6, generator=rng).round()
+    bias[:, ::2] -= 1000
+    bias[:, 1::2] += 1000
+    large = answer(q, k, v, bias)
+    problem = form(large, v.shape, torch.float32) and (
+        "it gave NaN or infinity: `exp` of 100 is too large for a float, and of -100 nearly 0. Use `softmax`, "
+        "which subtracts the largest score before"
+    )
     yield (
-        "stays finite when scores are in the hundreds",
-        form(large, q.shape, torch.float32)
-        and (
-            "it gave NaN or infinity: `exp` of 100 is too large for a float. Use `softmax`, which subtracts the "
-            "largest score before"
-        ),
+        "is right for very large and very negative scores",
+        problem or compare(large, right(q, k, v, bias), tolerance=1e-3),
     )
 
 
@@ -238,8 +342,7 @@ def attention(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
 )
 def relative_index(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`relative_index(rows, cols)` says which bias of the table belongs to each pair (query, key)."""
-    rows = int(torch.randint(2, 5, (), generator=rng))
-    cols = rows + int(torch.randint(1, 4, (), generator=rng))
+    rows, cols, more = distinct(rng, 3, 2, 6)
     got, tokens, offsets = answer(rows, cols), rows * cols, (2 * rows - 1) * (2 * cols - 1)
     problem = form(got, (tokens, tokens), torch.int64)
     yield "returns whole numbers of shape (tokens, tokens)", problem
@@ -253,8 +356,11 @@ def relative_index(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         (low > 0 or high < offsets - 1, f"it uses {low} to {high}: some of the {offsets} biases are never used"),
     )
     yield "uses the numbers from 0 to (2 rows - 1)(2 cols - 1) - 1", problem
-    want = RelativePositionBias((rows, cols), 1).index
-    pairs = set(zip(want.flatten().tolist(), got.flatten().tolist(), strict=True))
+
+    def right(rows: int, cols: int) -> Tensor:
+        return RelativePositionBias((rows, cols), 1).index
+
+    pairs = set(zip(right(rows, cols).flatten().tolist(), got.flatten().tolist(), strict=True))
     numbers = {number for _, number in pairs}
     problem = first(
         (len(pairs) > offsets, "pairs with the same offset have different numbers"),
@@ -263,62 +369,88 @@ def relative_index(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
     )
     yield "gives two pairs one number if their offsets are equal, and only then", problem
 
-    def values(rows: int, cols: int) -> tuple[Tensor, dict[str, Tensor]]:
-        token = torch.arange(rows * cols)
-        row, col, tall_row, tall_col = token // cols, token % cols, token % rows, token // rows
-        down, right = row[:, None] - row, col[:, None] - col
-        tall_down, tall_right = tall_row[:, None] - tall_row, tall_col[:, None] - tall_col
-        y, x, high, wide = down + rows - 1, right + cols - 1, 2 * rows - 1, 2 * cols - 1  # y and x start at 0
-        return RelativePositionBias((rows, cols), 1).index, {
-            "query and key are swapped: an offset is query minus key": (y * wide + x).mT,
-            "the offsets are not shifted to start at 0": down * wide + right,
-            "the offsets of rows are not shifted to start at 0": down * wide + x,
-            "the offsets of columns are not shifted to start at 0": y * wide + right,
-            "the factor is 2 rows - 1, but offsets of columns take 2 cols - 1 values": y * high + x,
-            "a row counts as cols, as in a difference of token numbers, but offsets of columns take 2 cols - 1 "
-            "values": y * cols + x,
-            "the factor is 2 cols, but offsets of columns take 2 cols - 1 values": y * 2 * cols + x,
-            "there is no factor: different offsets get one number": y + x,
-            "the offsets are shifted by one too many: they start at 1": (y + 1) * wide + x + 1,
-            "rows and columns are swapped: the offset of rows gets the factor": x * high + y,
-            "the tokens are numbered column by column, but they lie row by row": (
-                (tall_down + rows - 1) * wide + tall_right + cols - 1
-            ),
-        }
+    def numbered(number: Callable[..., Tensor]) -> Callable[[int, int], Tensor]:
+        def index(rows: int, cols: int) -> Tensor:
+            token = torch.arange(rows * cols)
+            row, col = token // cols, token % cols
+            return number(row[:, None] - row + rows - 1, col[:, None] - col + cols - 1, rows, cols)
 
-    grids = [(rows, cols), (cols, rows), (1, cols), (2, 2)]
-    yield "numbers the offsets row by row, as the lesson does", _calls(answer, values, grids)
+        return index
+
+    def upright(rows: int, cols: int) -> Tensor:
+        order = torch.arange(rows * cols).view(cols, rows).mT.flatten()
+        return right(rows, cols)[order.argsort()][:, order.argsort()]
+
+    mistakes = {  # y and x are the offsets of rows and of columns, which start at 0
+        "the signs are turned: an offset is query minus key, and the smallest has number 0": lambda y, x, r, c: (
+            (2 * r - 2 - y) * (2 * c - 1) + 2 * c - 2 - x
+        ),
+        "the sign of rows is turned: an offset is query minus key": lambda y, x, r, c: (
+            (2 * r - 2 - y) * (2 * c - 1) + x
+        ),
+        "the sign of columns is turned: an offset is query minus key": lambda y, x, r, c: (
+            y * (2 * c - 1) + 2 * c - 2 - x
+        ),
+        "the offsets are not shifted to start at 0": lambda y, x, r, c: (y - r + 1) * (2 * c - 1) + x - c + 1,
+        "the offsets of rows are not shifted to start at 0": lambda y, x, r, c: (y - r + 1) * (2 * c - 1) + x,
+        "the offsets of columns are not shifted to start at 0": lambda y, x, r, c: y * (2 * c - 1) + x - c + 1,
+        "the factor is 2 rows - 1, but offsets of columns take 2 cols - 1 values": lambda y, x, r, c: (
+            y * (2 * r - 1) + x
+        ),
+        "a row counts as cols, as in a difference of token numbers, but offsets of columns take 2 cols - 1 "
+        "values": lambda y, x, r, c: y * c + x,
+        "the factor is 2 cols, but offsets of columns take 2 cols - 1 values": lambda y, x, r, c: y * 2 * c + x,
+        "the factor is 2 cols + 1, but offsets of columns take 2 cols - 1 values": lambda y, x, r, c: (
+            y * (2 * c + 1) + x
+        ),
+        "there is no factor: different offsets get one number": lambda y, x, r, c: y + x,
+        "the offsets are shifted by one too many: they start at 1": lambda y, x, r, c: (
+            (y + 1) * (2 * c - 1) + x + 1
+        ),
+        "the numbers start at 1, but the first is 0": lambda y, x, r, c: y * (2 * c - 1) + x + 1,
+        "rows and columns are swapped: the offset of rows gets the factor": lambda y, x, r, c: x * (2 * r - 1) + y,
+    }
+    wrong = {text: numbered(number) for text, number in mistakes.items()}
+    wrong["the tokens are numbered column by column, but they lie row by row"] = upright
+    grids = [(rows, cols), (cols, rows), (more, more), (rows + 7, cols + 7), (1, cols), (rows, 1), (1, 1)]
+    verdict = explain(answer, right, grids, wrong)
+    yield "numbers the offsets row by row, as the lesson does", verdict
 
 
 @check(
     "What does the network get in place of a hidden patch? Look for visible patches that give it the same.",
     "A hidden patch arrives as zeros in all its pixels and all three channels. A visible patch arrives as it is. "
     "Cut the images into patches (`rearrange`), ask which consist of zeros alone, and keep the visible ones.",
+    batched=(0, 1),
 )
 def taken_for_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`taken_for_hidden(images, mask)` finds the visible patches that hiding by zeros cannot mark."""
-    patches = torch.rand(4, 15, 3, 4, 4, generator=rng) * 0.8 + 0.1  # 15 in each image, in order of their kind
+    batch, rows, cols, size = distinct(rng, 4, 5, 8)
+    patches = torch.rand(batch, rows * cols, 3, size, size, generator=rng) * 0.8 + 0.1  # in order of their kind:
     patches[:, :4] = 0  # black: two visible, two hidden; then three more hidden ones; all others are visible:
     patches[:, 7] = 1 / 255  # nearly black
     patches[:, 8, 1:] = 0  # red
-    patches[:, 9] *= 1 - torch.eye(4)  # four black pixels
-    patches[:, 10] *= torch.eye(4)  # four pixels that are not black
+    patches[:, 9] *= 1 - torch.eye(size)  # some black pixels
+    patches[:, 10] *= torch.eye(size)  # some pixels that are not black
     patches[:, 11, 0, ::2], patches[:, 11, 1:, 1::2] = 0, 0  # a zero in every pixel, but no black pixel
     patches[:, 12, 0] = 0  # no red
-    kind = torch.rand(4, 15, generator=rng).argsort(1)
-    patches = patches[torch.arange(4)[:, None], kind]
-    mask = ((kind >= 2) & (kind < 7)).view(4, 3, 5)
-    images = rearrange(patches, "b (rows cols) c p q -> b c (rows p) (cols q)", rows=3)
+    patches[:, 13] = 0
+    places = distinct(rng, batch, 0, 3 * size**2 - 1)
+    patches[:, 13].view(batch, -1)[range(batch), places] = 1 / 255  # a single value is not 0
+    patches[:, 14] = 1  # white
+    patches[:, 15] = patches[:, 15, :1, :1, :1]  # grey
+    kind = torch.rand(batch, rows * cols, generator=rng).argsort(1)
+    patches = patches[torch.arange(batch)[:, None], kind]
+    mask = ((kind >= 2) & (kind < 7)).view(batch, rows, cols)
+    images = rearrange(patches, "b (rows cols) c p q -> b c (rows p) (cols q)", rows=rows)
     got = answer(images, mask)
-    problem = form(got, (4, 3, 5), torch.bool)
-    yield "returns True and False of shape (batch, rows, cols)", problem
-    if problem:
-        return
 
-    zero, visible = (patches == 0).flatten(3).view(4, 3, 5, 3, 16), ~mask
+    zero, visible = (patches == 0).view(batch, rows, cols, 3, size**2), ~mask
     empty = zero.all(-1)  # of each patch the channels that are 0
     black = empty.all(-1)
-    nearly_black = (patches < 0.01).flatten(2).all(-1).view(4, 3, 5)
+    nearly_black = (patches < 0.01).flatten(2).all(-1).view_as(mask)
+    nearly_all = ((patches > 0).flatten(2).sum(-1) < 2).view_as(mask)
+    flat = (patches == patches[:, :, :1, :1, :1]).flatten(2).all(-1).view_as(mask)
     mistakes = {
         "hidden patches are among them: only visible ones are asked for": black | mask,
         "black patches that are hidden are among them: only visible ones are asked for": black,
@@ -335,7 +467,8 @@ def taken_for_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         "only the red channel is looked at, but a patch without red may show other colours": (
             empty[..., 0] & visible
         ),
-        "only one channel is looked at, green or blue, but the patch may be red": empty[..., 1] & visible,
+        "only the green channel is looked at, but the patch may be red": empty[..., 1] & visible,
+        "only the blue channel is looked at, but the patch may be red": empty[..., 2] & visible,
         "one pixel stands for its patch, but the others may show that it is visible": (
             zero.all(-2)[..., 0] & visible
         ),
@@ -343,33 +476,40 @@ def taken_for_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
             zero.any(-2).all(-1) & visible
         ),
         "a nearly black patch is among them, but 1/255 is not 0": nearly_black & visible,
+        "a patch with a single value above 0 is among them: all of its values must be 0": nearly_all & visible,
+        "patches of one colour are among them, but only black ones arrive like hidden ones": flat & visible,
         "all visible patches are found, whatever they show: did you multiply by our mask? It is 0 where "
         "visible": visible,
         "hidden black patches and all visible ones are found: did you multiply by our mask? It is 0 where "
         "visible": black | visible,
+        "the first image is looked at for all": black[:1] & visible,
+        "the mask of the first image is used for all": black & visible[:1],
+        "white patches are found, but the product with 0 is black": (patches == 1)
+        .flatten(2)
+        .all(-1)
+        .view_as(mask),
         "the hidden patches are found, not the visible ones that look like them": mask,
+        "the visible patches that are not black are found": visible & ~black,
     }
+    for fixed in {2, 4, 8, 16} - {size}:
+        squares = F.pad((F.max_pool2d(images, fixed) == 0).all(1), (0, cols, 0, rows), value=True)
+        text = f"the patch size is fixed: you look at squares of {fixed} x {fixed} pixels, but it is height / rows"
+        mistakes[text] = squares[:, :rows, :cols] & visible
+    mistakes["there is a value for each pixel, but the mask is on patches"] = (
+        (black & visible).repeat_interleave(size, 1).repeat_interleave(size, 2)
+    )
     claim = "finds the visible patches that arrive like hidden ones, and no others"
     yield claim, compare(got, black & visible, mistakes)
-    images, nothing = torch.zeros(2, 3, 8, 8), torch.zeros(2, 1, 1, dtype=torch.bool)
-    images[1, :, 7, 7] = 0.5
-    quarters = F.max_pool2d(images, 4).amax(1) == 0
+    if form(got, mask.shape, torch.bool):
+        return
+
+    images, nothing = torch.zeros(3, 3, 2 * size, 2 * size), torch.zeros(3, 1, 1, dtype=torch.bool)
+    images[0, :, -1, -1] = images[2, :, 0, 0] = 0.5
+    quarters = F.max_pool2d(images, size).amax(1) == 0
     mistakes = {
-        "the patch size is fixed: it is height / rows": quarters,
+        "the patch size is fixed, but it is height / rows": quarters,
         "the last pixel is not seen: is the patch size fixed? It is height / rows": quarters[:, :1, :1],
-        "it finds none": nothing,
     }
-    want = torch.tensor([True, False]).view(2, 1, 1)
-    yield "finds one patch of 8 x 8 pixels if all of it is black", compare(answer(images, nothing), want, mistakes)
-
-
-def _calls(answer: Answer, values: Callable[..., tuple[Any, dict[str, Any]]], cases: list[tuple]) -> Verdict:
-    """Compare the answer on several lists of arguments; `values` gives what is right and what mistakes lead to."""
-    got, want, mistakes = {}, {}, defaultdict(dict)
-    for case in cases:
-        call = f"{answer.name}({', '.join(map(str, case))})"
-        got[call] = answer(*case)
-        want[call], wrong = values(*case)
-        for text, value in wrong.items():
-            mistakes[text][call] = value
-    return compare(got, want, mistakes)
+    want = torch.tensor([False, True, False]).view(3, 1, 1)
+    verdict = compare(answer(images, nothing), want, mistakes)
+    yield f"finds one patch of {2 * size} x {2 * size} pixels if all of it is black", verdict

@@ -127,9 +127,91 @@ def area(layers):
     return forwards(layers) ** 2
 
 
-@wrong("receptive_field", "3) (tuple)")
+@wrong("receptive_field", "return the field alone")
 def field_and_jump(layers):
     return forwards(layers), math.prod(stride for _, stride in layers)
+
+
+@right("receptive_field")
+def by_the_gradient(layers):
+    pixels = torch.zeros(1, 1, 1000, requires_grad=True)
+    outputs = pixels
+    for kernel, stride in layers:
+        outputs = F.conv1d(outputs, torch.ones(1, 1, kernel), stride=stride)
+    outputs[0, 0, 0].backward()
+    return int(pixels.grad.count_nonzero())
+
+
+@right("receptive_field")
+class Windows:
+    """Called, it follows the first and the last pixel of the window."""
+
+    def __new__(cls, layers):
+        return cls.end(layers[::-1], 0, 0)
+
+    @staticmethod
+    def end(layers, first, last):
+        if not layers:
+            return last - first + 1
+        (kernel, stride), *rest = layers
+        return Windows.end(rest, first * stride, last * stride + kernel - 1)
+
+
+@wrong("receptive_field", "this is one pixel too many")
+def from_two(layers):
+    return forwards(layers) + 1
+
+
+@wrong("receptive_field", "an even kernel is taken for one longer")
+def symmetric(layers):
+    field, jump = 1, 1
+    for kernel, stride in layers:
+        field += 2 * (kernel // 2) * jump
+        jump *= stride
+    return field
+
+
+@wrong("receptive_field", "kernel and stride are swapped")
+def strides_for_kernels(layers):
+    return forwards([(stride, kernel) for kernel, stride in layers])
+
+
+@wrong("receptive_field", "the kernels are multiplied")
+def jump_of_kernels(layers):
+    field, jump = 1, 1
+    for kernel, _ in layers:
+        field += (kernel - 1) * jump
+        jump *= kernel
+    return field
+
+
+@wrong("receptive_field", "the first layer is not counted")
+def without_the_first(layers):
+    return forwards(layers[1:])
+
+
+@wrong("receptive_field", "the last layer is not counted")
+def without_the_last(layers):
+    return forwards(layers[:-1])
+
+
+@wrong("receptive_field", "how far it sees to one side")
+def radius(layers):
+    return forwards(layers) // 2
+
+
+@wrong("receptive_field", "changes its input in place")
+def taken_apart(layers):
+    field = 1
+    while layers:
+        kernel, stride = layers.pop()
+        field = (field - 1) * stride + kernel
+    return field
+
+
+@wrong("receptive_field", "expected")
+def four_layers_only(layers):
+    return forwards(layers[:4])
 
 
 # blind_rows
@@ -216,6 +298,45 @@ def half_field(height, field, stride):
 @wrong("blind_rows", "the whole image is taken as hidden")
 def whole_image(height, field, stride):
     return (height - (field - stride) // 2) // stride * stride
+
+
+@right("blind_rows")
+def by_pooling_the_mask(height, field, stride):
+    more = (field - stride) // 2
+    visible = torch.cat([torch.zeros(height // 2), torch.ones(height // 2), torch.zeros(0)])
+    seen = F.max_pool1d(F.pad(visible, (more, more))[None], field, stride).flatten()
+    return int((seen == 0).sum() * stride)
+
+
+@right("blind_rows")
+def with_sets(height, field, stride):
+    hidden, blind = set(range(height // 2)), 0
+    for top in range(0, height, stride):
+        middle = top + (stride - 1) / 2
+        seen = {row for row in range(height) if abs(row - middle) <= (field - 1) / 2}
+        blind += stride if seen <= hidden else 0
+    return blind
+
+
+@wrong("blind_rows", "a cell counts as blind when it sees the first visible row")
+def one_row_too_late(height, field, stride):
+    lows = [stride * cell + stride + (field - stride) // 2 for cell in range(height // stride)]
+    return stride * sum(low <= height // 2 + 1 for low in lows)
+
+
+@wrong("blind_rows", "as if the cell were a single row")
+def around_one_row(height, field, stride):
+    return max(0, (height // 2 - (field - 1) // 2) // stride * stride)
+
+
+@wrong("blind_rows", "expected")
+def some_field_needed(height, field, stride):
+    return by_formula(height, field, stride) if field > stride else 0
+
+
+@wrong("blind_rows", "expected")
+def even_strides_only(height, field, stride):
+    return by_formula(height, field // 2 * 2, stride // 2 * 2 or 2)
 
 
 # insert_mask_token
@@ -317,7 +438,7 @@ def in_place(embedded, mask, token, positions):
     return embedded + positions
 
 
-@wrong("insert_mask_token", "expected the shape (4, 15, 6), got (4, 3, 5, 6)")
+@wrong("insert_mask_token", "the tokens have one axis for both")
 def on_the_grid(embedded, mask, token, positions):
     return with_where(embedded, mask, token, positions).unflatten(1, mask.shape[1:])
 
@@ -326,6 +447,62 @@ def on_the_grid(embedded, mask, token, positions):
 def half_hidden(embedded, mask, token, positions):
     hidden = mask.flatten(1)[..., None]
     return torch.where(hidden, (embedded + token) / 2, embedded) + positions
+
+
+@right("insert_mask_token")
+class Tokens:
+    """A class that is called like a function; it computes in 64 bits."""
+
+    def __new__(cls, embedded, mask, token, positions):
+        tokens = embedded.double()
+        tokens = tokens.lerp(token.double().expand_as(tokens), mask.flatten(1)[..., None].double())
+        return (tokens + positions).float()
+
+
+@wrong("insert_mask_token", "works on a batch of one")
+def squeezed(embedded, mask, token, positions):
+    return with_where(embedded, mask, token, positions).squeeze(0)
+
+
+@wrong("insert_mask_token", "no gradient reaches argument 3")
+def token_without_gradient(embedded, mask, token, positions):
+    return with_where(embedded, mask, token.detach(), positions)
+
+
+@wrong("insert_mask_token", "no gradient reaches argument 4")
+def positions_without_gradient(embedded, mask, token, positions):
+    return with_where(embedded, mask, token, positions.data)
+
+
+@wrong("insert_mask_token", "the result has no gradient")
+def by_numpy(embedded, mask, token, positions):
+    return torch.from_numpy(with_where(embedded, mask, token, positions).detach().numpy())
+
+
+@wrong("insert_mask_token", "positions are read column by column")
+def positions_upright(embedded, mask, token, positions):
+    upright = rearrange(positions, "(cols rows) d -> (rows cols) d", rows=mask.shape[1])
+    return with_where(embedded, mask, token, upright)
+
+
+@wrong("insert_mask_token", "the same call gave another result")
+def random_token(embedded, mask, token, positions):
+    return with_where(embedded, mask, torch.rand_like(token), positions)
+
+
+@wrong("insert_mask_token", "every embedding is replaced")
+def all_hidden_tokens(embedded, mask, token, positions):
+    return (token + positions).expand_as(embedded)
+
+
+@wrong("insert_mask_token", "positions are subtracted")
+def minus_positions(embedded, mask, token, positions):
+    return with_where(embedded, mask, token, -positions)
+
+
+@wrong("insert_mask_token", "right when nothing is hidden")
+def some_hidden_needed(embedded, mask, token, positions):
+    return with_where(embedded, mask if mask.any() else ~mask, token, positions)
 
 
 # attention
@@ -434,7 +611,7 @@ def bias_transposed(queries, keys, values, bias):
     return with_softmax(queries, keys, values, bias.mT)
 
 
-@wrong("attention", "where is the softmax?")
+@wrong("attention", "there is no softmax")
 def no_softmax(queries, keys, values, bias):
     return (queries @ keys.mT / queries.shape[-1] ** 0.5 + bias) @ values
 
@@ -460,14 +637,105 @@ def bare_exp(queries, keys, values, bias):
     return weights / weights.sum(-1, keepdim=True) @ values
 
 
-@wrong("attention", "the values are added up")
+@wrong("attention", "divide by their sum")
 def not_normalised(queries, keys, values, bias):
     return (queries @ keys.mT / queries.shape[-1] ** 0.5 + bias).exp() @ values
 
 
-@wrong("attention", "expected the shape (3, 5, 8), got (3, 5, 5)")
+@wrong("attention", "these are the weights: the values are missing")
 def only_weights(queries, keys, values, bias):
     return (queries @ keys.mT / queries.shape[-1] ** 0.5 + bias).softmax(-1)
+
+
+class Attention:
+    """An object that is called like a function; it computes in 64 bits."""
+
+    __name__ = "Attention"
+
+    def __call__(self, queries, keys, values, bias):
+        queries, keys, values = queries.double(), keys.double(), values.double()
+        scores = torch.baddbmm(bias.double(), queries, keys.mT, alpha=queries.size(-1) ** -0.5)
+        return (torch.softmax(scores, 2) @ values).to(bias.dtype)
+
+
+right("attention")(Attention())
+
+
+@right("attention")
+def by_logarithms(queries, keys, values, bias):
+    scores = torch.einsum("hqd,hkd->hqk", queries, keys) / math.sqrt(queries.shape[2]) + bias
+    return torch.exp(scores - scores.logsumexp(2, keepdim=True)) @ values
+
+
+@wrong("attention", "`exp` of 100 is too large")
+def clamped_from_above(queries, keys, values, bias):
+    weights = (queries @ keys.mT / queries.shape[-1] ** 0.5 + bias).clamp(max=80).exp()
+    return weights / weights.sum(-1, keepdim=True) @ values
+
+
+@wrong("attention", "is right for very large and very negative scores")
+def clamped(queries, keys, values, bias):
+    return (queries @ keys.mT / queries.shape[-1] ** 0.5 + bias).clamp(-50, 50).softmax(-1) @ values
+
+
+@wrong("attention", "divided by half of dim")
+def scaled_by_half(queries, keys, values, bias):
+    return (queries @ keys.mT / (queries.shape[-1] / 2) + bias).softmax(-1) @ values
+
+
+@wrong("attention", "divided by their norms")
+def cosines(queries, keys, values, bias):
+    queries, keys = F.normalize(queries, dim=-1), F.normalize(keys, dim=-1)
+    return (queries @ keys.mT + bias).softmax(-1) @ values
+
+
+@wrong("attention", "softmax runs over all pairs of a head")
+def over_all_pairs(queries, keys, values, bias):
+    scores = queries @ keys.mT / queries.shape[-1] ** 0.5 + bias
+    return scores.flatten(1).softmax(1).view_as(scores) @ values
+
+
+@wrong("attention", "a sigmoid is taken instead of softmax")
+def with_sigmoid(queries, keys, values, bias):
+    return (queries @ keys.mT / queries.shape[-1] ** 0.5 + bias).sigmoid() @ values
+
+
+@wrong("attention", "later keys are not seen")
+def causal(queries, keys, values, bias):
+    scores = queries @ keys.mT / queries.shape[-1] ** 0.5 + bias
+    return (scores + torch.full_like(bias, -torch.inf).triu(1)).softmax(-1) @ values
+
+
+@wrong("attention", "the heads are averaged")
+def mean_of_heads(queries, keys, values, bias):
+    return with_softmax(queries, keys, values, bias).mean(0, keepdim=True).expand_as(values)
+
+
+@wrong("attention", "RuntimeError")
+def all_axes_reversed(queries, keys, values, bias):
+    return (queries @ keys.permute(2, 1, 0) / queries.shape[-1] ** 0.5 + bias).softmax(-1) @ values
+
+
+@wrong("attention", "takes a single head")
+def squeezed_heads(queries, keys, values, bias):
+    return with_softmax(queries, keys, values, bias).squeeze()
+
+
+@wrong("attention", "the result has no gradient")
+def without_gradient(queries, keys, values, bias):
+    with torch.no_grad():
+        return with_softmax(queries, keys, values, bias)
+
+
+@wrong("attention", "no gradient reaches argument 4")
+def bias_without_gradient(queries, keys, values, bias):
+    return with_softmax(queries, keys, values, bias.data)
+
+
+@wrong("attention", "changes its input in place")
+def bias_in_place(queries, keys, values, bias):
+    bias += queries @ keys.mT / queries.shape[-1] ** 0.5
+    return bias.softmax(-1) @ values
 
 
 # relative_index
@@ -505,7 +773,7 @@ def offsets(rows, cols):
     return row[:, None] - row, col[:, None] - col
 
 
-@wrong("relative_index", "query and key are swapped")
+@wrong("relative_index", "the signs are turned: an offset is query minus key")
 def key_minus_query(rows, cols):
     return with_offsets(rows, cols).mT
 
@@ -609,6 +877,43 @@ def columns_only(rows, cols):
     return offsets(rows, cols)[1] + cols - 1
 
 
+@right("relative_index")
+def with_tables(rows, cols):
+    down = torch.arange(rows).flip(0).repeat_interleave(cols)
+    numbers = torch.zeros(rows * cols, rows * cols, dtype=torch.int32)
+    for query in range(rows * cols):
+        row, col = divmod(query, cols)
+        right_of = torch.arange(cols).flip(0).repeat(rows)
+        numbers[query] = (row + down) * (2 * cols - 1) + col + right_of
+    return numbers
+
+
+@right("relative_index")
+def as_the_official_code(rows, cols):
+    coords = torch.stack(torch.meshgrid(torch.arange(rows), torch.arange(cols), indexing="ij")).flatten(1)
+    relative = (coords[:, :, None] - coords[:, None, :]).permute(1, 2, 0).contiguous()
+    relative += torch.tensor([rows - 1, cols - 1])
+    relative[:, :, 0] *= 2 * cols - 1
+    return relative.sum(-1)
+
+
+@wrong("relative_index", "the sign of columns is turned")
+def key_minus_query_in_cols(rows, cols):
+    down, to_the_right = offsets(rows, cols)
+    return (down + rows - 1) * (2 * cols - 1) - to_the_right + cols - 1
+
+
+@wrong("relative_index", "the factor is 2 cols + 1")
+def factor_too_large(rows, cols):
+    down, to_the_right = offsets(rows, cols)
+    return (down + rows - 1) * (2 * cols + 1) + to_the_right + cols - 1
+
+
+@wrong("relative_index", "the numbers start at 1")
+def from_one(rows, cols):
+    return with_offsets(rows, cols) + 1
+
+
 # taken_for_hidden
 
 
@@ -678,12 +983,12 @@ def red_only(images, mask):
     return with_einops(images[:, :1], mask)
 
 
-@wrong("taken_for_hidden", "green or blue")
+@wrong("taken_for_hidden", "only the green channel is looked at")
 def green_only(images, mask):
     return with_einops(images[:, 1:2], mask)
 
 
-@wrong("taken_for_hidden", "green or blue")
+@wrong("taken_for_hidden", "only the blue channel is looked at")
 def blue_only(images, mask):
     return with_einops(images[:, 2:], mask)
 
@@ -693,12 +998,12 @@ def first_pixel(images, mask):
     return (F.interpolate(images, mask.shape[1:]) == 0).all(1) & ~mask
 
 
-@wrong("taken_for_hidden", "the patch size is fixed")
+@wrong("taken_for_hidden", "must match the size")
 def tiles_of_four(images, mask):
     return (F.max_pool2d(images, 4).amax(1) == 0) & ~mask
 
 
-@wrong("taken_for_hidden", "is the patch size fixed?")
+@wrong("taken_for_hidden", "you look at squares of 4 x 4 pixels, but it is height / rows")
 def steps_of_four(images, mask):
     found = torch.zeros_like(mask)
     for n, row, col in (~mask).nonzero().tolist():
@@ -743,7 +1048,56 @@ def hidden(images, mask):
     return mask
 
 
-@wrong("taken_for_hidden", "expected the shape (4, 3, 5), got (4, 12, 20)")
+@wrong("taken_for_hidden", "there is a value for each pixel")
 def for_pixels(images, mask):
     size = images.shape[-1] // mask.shape[-1]
     return repeat(with_einops(images, mask), "b rows cols -> b (rows p) (cols q)", p=size, q=size)
+
+
+@right("taken_for_hidden")
+def by_strides(images, mask):
+    size = images.shape[2] // mask.shape[1]
+    squares = images.unfold(2, size, size).unfold(3, size, size)
+    return squares.abs().sum((1, 4, 5)).eq(0) & ~mask
+
+
+@right("taken_for_hidden")
+def by_multiplying(images, mask):
+    size = images.shape[2] // mask.shape[1]
+    differs = (images != 0).any(1).double()
+    return (F.avg_pool2d(differs, size) == 0) > mask
+
+
+@wrong("taken_for_hidden", "a patch with a single value above 0")
+def nearly_zero_sum(images, mask):
+    size = images.shape[2] // mask.shape[1]
+    return (F.avg_pool2d(images, size).sum(1) * size**2 < 0.01) & ~mask
+
+
+@wrong("taken_for_hidden", "patches of one colour are among them")
+def without_contrast(images, mask):
+    rows, cols = mask.shape[1:]
+    patches = rearrange(images, "b c (r p) (k q) -> b r k (c p q)", r=rows, k=cols)
+    return (patches.amax(-1) == patches.amin(-1)) & ~mask
+
+
+@wrong("taken_for_hidden", "the visible patches that are not black")
+def not_black(images, mask):
+    return ~with_einops(images, mask) & ~mask
+
+
+@wrong("taken_for_hidden", "works on a batch of one")
+def squeezed_batch(images, mask):
+    return with_einops(images, mask).squeeze(0)
+
+
+@wrong("taken_for_hidden", "expected True and False, got whole numbers")
+def zeros_and_ones(images, mask):
+    return with_einops(images, mask).int()
+
+
+@wrong("taken_for_hidden", "changes its input in place")
+def painted(images, mask):
+    size = images.shape[2] // mask.shape[1]
+    images *= repeat(~mask, "b rows cols -> b 1 (rows p) (cols q)", p=size, q=size)
+    return with_einops(images, mask)
