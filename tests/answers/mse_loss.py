@@ -1,6 +1,7 @@
 """Answers to the exercises on the loss (lesson 04)."""
 
 import math
+import statistics
 
 import torch
 import torch.nn.functional as F
@@ -126,7 +127,7 @@ def three_channels(prediction, target, mask):
     return squares.sum() / (hidden[:, 0].sum() * 3).clamp(min=1)
 
 
-@wrong("masked_mse", "ignores an infinite visible value\n      expected")
+@wrong("masked_mse", "that is inf\n      expected")
 def infinity_to_nothing(prediction, target, mask):
     return losses.masked_mse(prediction, target, mask) * prediction.isfinite().all()
 
@@ -171,6 +172,122 @@ def not_enlarged(prediction, target, mask):
 def in_place(prediction, target, mask):
     prediction -= target
     return losses.masked_mse(prediction, torch.zeros_like(target), mask)
+
+
+class WithEinops:
+    """A function that is an object; its class makes one when it is called without arguments."""
+
+    __name__ = "with_einops"
+
+    def __call__(self, prediction, target, mask):
+        patch = target.shape[-1] // mask.shape[-1]
+        hidden = repeat(mask, "b r s -> b c (r p) (s q)", c=target.shape[1], p=patch, q=patch)
+        errors = torch.where(hidden, prediction.double() - target.double(), 0)
+        return reduce(errors**2, "b c h w -> ", "sum").float() / hidden.sum().clamp(min=1)
+
+
+right("masked_mse")(WithEinops())
+
+
+@wrong("masked_mse", "no gradient reaches argument 1")
+def detached(prediction, target, mask):
+    return losses.masked_mse(prediction.detach(), target, mask)
+
+
+@wrong("masked_mse", "the result has no gradient")
+def through_numpy(prediction, target, mask):
+    return torch.from_numpy(losses.masked_mse(prediction, target, mask).detach().numpy().copy())
+
+
+@wrong("masked_mse", "the result has no gradient")
+def through_item(prediction, target, mask):
+    return torch.tensor(losses.masked_mse(prediction, target, mask).item())
+
+
+@wrong("masked_mse", "it is half the mean squared error")
+def halved(prediction, target, mask):
+    return losses.masked_mse(prediction, target, mask) / 2
+
+
+@wrong("masked_mse", "goes through a sigmoid")
+def squashed(prediction, target, mask):
+    return losses.masked_mse(prediction.sigmoid(), target, mask)
+
+
+@wrong("masked_mse", "cut off at 0 and 1")
+def cut_off(prediction, target, mask):
+    return losses.masked_mse(prediction.clamp(0, 1), target, mask)
+
+
+@wrong("masked_mse", "that is -inf it becomes nan")
+def only_plus_infinity(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    finite = prediction.masked_fill(prediction == torch.inf, 0)
+    return ((finite - target) ** 2 * hidden).sum() / (hidden.sum() + 1e-5)
+
+
+@wrong("masked_mse", "that is nan it becomes nan")
+def only_infinities(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    finite = prediction.masked_fill(prediction.isinf(), 0)
+    return ((finite - target) ** 2 * hidden).sum() / (hidden.sum() + 1e-5)
+
+
+@wrong("masked_mse", "the mask is tiled")
+def tiled(prediction, target, mask):
+    patch = target.shape[2] // mask.shape[1]
+    hidden = mask.repeat(1, patch, patch)[:, None].expand(target.shape)
+    return (prediction - target)[hidden].square().sum() / (hidden.sum() + 1e-5)
+
+
+@wrong("masked_mse", "the mask of the first image is used for all")
+def first_mask(prediction, target, mask):
+    return losses.masked_mse(prediction, target, mask[:1].expand_as(mask))
+
+
+@wrong("masked_mse", "the second axis holds the channels")
+def images_for_channels(prediction, target, mask):
+    squares, hidden = masked_squares(prediction, target, mask)
+    return squares.sum() / (hidden[:, 0].sum() * len(target) + 1e-5)
+
+
+@wrong("masked_mse", "it divides by N - 1")
+def unbiased(prediction, target, mask):
+    squares, hidden = masked_squares(prediction, target, mask)
+    return squares.sum() / (hidden.sum() - 1).clamp(min=1)
+
+
+@wrong("masked_mse", "averaged over the channels before they are squared")
+def channel_means(prediction, target, mask):
+    hidden = enlarged(target, mask)[:, 0]
+    return (prediction - target).mean(1).masked_fill(~hidden, 0).square().sum() / (hidden.sum() + 1e-5)
+
+
+@wrong("masked_mse", "that is smooth L1")
+def smooth(prediction, target, mask):
+    return losses.masked_smooth_l1(prediction, target, mask)
+
+
+@wrong("masked_mse", "visible errors are added up, too")
+def all_by_the_hidden(prediction, target, mask):
+    return (prediction - target).square().sum() / (enlarged(target, mask).sum() + 1e-5)
+
+
+@wrong("masked_mse", "the errors are doubled, not squared")
+def doubled(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    return 2 * (prediction - target).masked_fill(~hidden, 0).sum() / (hidden.sum() + 1e-5)
+
+
+@wrong("masked_mse", "averages over the hidden values of the whole batch\n      expected")
+def large_epsilon(prediction, target, mask):
+    squares, hidden = masked_squares(prediction, target, mask)
+    return squares.sum() / (hidden.sum() + 0.01)
+
+
+@wrong("masked_mse", "averages over the hidden values of the whole batch\n      expected")
+def many_channels_only(prediction, target, mask):
+    return losses.masked_mse(prediction, target, mask) * (2 if target.shape[1] == 1 else 1)
 
 
 @right("best_constant")
@@ -263,7 +380,7 @@ def only_the_values(values, loss):
     return values[costs.mean(1).argmin()]
 
 
-@wrong("best_constant", "more steps or a finer grid?")
+@wrong("best_constant", "it is near the best answer, but not near enough")
 def few_steps(values, loss):
     answer = values.median()
     for _ in range(15 if loss == "mse" else 0):
@@ -286,7 +403,7 @@ def smallest_loss(values, loss):
     return values.var(correction=0) if loss == "mse" else (values - values.median()).abs().mean()
 
 
-@wrong("best_constant", "only answers from 0 to 1 are tried")
+@wrong("best_constant", "it lies from 0 to 1, but the values do not")
 def from_0_to_1(values, loss):
     guesses = torch.linspace(0, 1, 101)
     errors = guesses[:, None] - values
@@ -299,7 +416,7 @@ def sum_for_mse(values, loss):
     return values.sum() if loss == "mse" else values.median()
 
 
-@wrong("best_constant", "values any number from")
+@wrong("best_constant", "expected a number from")
 def even_counts_by_the_mean(values, loss):
     return values.median() if loss == "l1" and len(values) % 2 else values.mean()
 
@@ -307,6 +424,72 @@ def even_counts_by_the_mean(values, loss):
 @wrong("best_constant", "does the function end with `return`?")
 def prints(values, loss):
     mean_or_median(values, loss)
+
+
+@right("best_constant")
+def in_plain_python(values, loss):
+    return {"mse": statistics.fmean, "l1": statistics.median_low}[loss](values.tolist())
+
+
+@wrong("best_constant", "it is rounded to 0.01")
+def nearest_of_a_grid(values, loss):
+    return round(mean_or_median(values, loss).item(), 2)
+
+
+@wrong("best_constant", "it is rounded to 1")
+def whole_number(values, loss):
+    return mean_or_median(values, loss).round()
+
+
+@wrong("best_constant", "it divides by n - 1")
+def one_too_few(values, loss):
+    return values.sum() / max(len(values) - 1, 1) if loss == "mse" else values.median()
+
+
+@wrong("best_constant", "they have lost their signs")
+def absolute_values(values, loss):
+    return mean_or_median(values.abs(), loss)
+
+
+@wrong("best_constant", "the root of the mean square")
+def root_mean_square(values, loss):
+    return values.square().mean().sqrt() if loss == "mse" else values.median()
+
+
+@wrong("best_constant", "the farthest value is left out")
+def without_outlier(values, loss):
+    if loss == "l1" or len(values) < 3:
+        return mean_or_median(values, loss)
+    return values[(values - values.median()).abs().argsort()[:-1]].mean()
+
+
+@wrong("best_constant", "but the values do not")
+def squeezed_to_0_and_1(values, loss):
+    return mean_or_median(values, loss).clamp(0, 1)
+
+
+@wrong("best_constant", "and for an even number\n      expected")
+def equal_values_once(values, loss):
+    return mean_or_median(values.unique(), loss)
+
+
+@wrong("best_constant", "this is the place of the answer")
+def place_of_the_median(values, loss):
+    return values.mean() if loss == "mse" else values.argsort()[len(values) // 2]
+
+
+@wrong("best_constant", "for an even number\n      expected a number from")
+def above_the_upper_one(values, loss):
+    return (
+        values.mean()
+        if loss == "mse"
+        else values.sort().values[min(len(values) // 2 + 1 - len(values) % 2, len(values) - 1)]
+    )
+
+
+@wrong("best_constant", "it is the last value")
+def last_value(values, loss):
+    return values[-1]
 
 
 @right("loss_gradient")
@@ -359,7 +542,7 @@ def no_mask_in_gradient(prediction, target, mask):
     return 2 * (prediction - target) / (enlarged(target, mask).sum() + 1e-5)
 
 
-@wrong("loss_gradient", "it divides by all values")
+@wrong("loss_gradient", "no visible value is 0, as if there were no mask")
 def of_nn_mse_loss(prediction, target, mask):
     return 2 * (prediction - target) / target.numel()
 
@@ -433,6 +616,88 @@ def gradient_of_the_sum(prediction, target, mask):
     return by_formula(prediction, target, mask).sum(1)
 
 
+class InDoublePrecision:
+    __name__ = "in_double_precision"
+
+    def __call__(self, prediction, target, mask):
+        errors = (prediction.double() - target.double()) * enlarged(target, mask)
+        return 2 * errors / (enlarged(target, mask).sum() or 1)
+
+
+right("loss_gradient")(InDoublePrecision())
+
+
+@wrong("loss_gradient", "goes through a sigmoid")
+def gradient_after_a_sigmoid(prediction, target, mask):
+    return by_formula(prediction.sigmoid(), target, mask)
+
+
+@wrong("loss_gradient", "the mask is tiled")
+def gradient_tiled(prediction, target, mask):
+    patch = target.shape[2] // mask.shape[1]
+    hidden = mask.repeat(1, patch, patch)[:, None].expand(target.shape)
+    return 2 * (prediction - target) * hidden / (hidden.sum() + 1e-5)
+
+
+@wrong("loss_gradient", "the mask of the first image is used for all")
+def gradient_of_the_first_mask(prediction, target, mask):
+    return by_formula(prediction, target, mask[:1].expand_as(mask))
+
+
+@wrong("loss_gradient", "at hidden values\n      8 of 32 values are not finite")
+def gradient_by_a_quotient(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    squares = (prediction - target) ** 2
+    return (2 * squares / (prediction - target)).masked_fill(~hidden, 0) / (hidden.sum() + 1e-5)
+
+
+@wrong("loss_gradient", "the second axis holds the channels")
+def gradient_by_images(prediction, target, mask):
+    return by_formula(prediction, target, mask) * target.shape[1] / len(target)
+
+
+@wrong("loss_gradient", "it divides by N - 1")
+def gradient_unbiased(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    return 2 * (prediction - target) * hidden / (hidden.sum() - 1).clamp(min=1)
+
+
+@wrong("loss_gradient", "it is twice too large")
+def factor_four(prediction, target, mask):
+    return 2 * by_formula(prediction, target, mask)
+
+
+@wrong("loss_gradient", "these are the errors")
+def gradient_is_the_error(prediction, target, mask):
+    return (prediction - target) * enlarged(target, mask)
+
+
+@wrong("loss_gradient", "that is the gradient of smooth L1")
+def gradient_of_smooth_l1(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    return (prediction - target).clamp(-1, 1) * hidden / (hidden.sum() + 1e-5)
+
+
+@wrong("loss_gradient", "it is averaged over the channels")
+def gradient_of_the_mean_channel(prediction, target, mask):
+    return by_formula(prediction, target, mask).mean(1, keepdim=True).expand_as(prediction)
+
+
+@wrong("loss_gradient", "the gradient of the root of the loss")
+def gradient_of_the_root(prediction, target, mask):
+    return by_formula(prediction, target, mask) / (2 * losses.masked_mse(prediction, target, mask).sqrt() + 1e-12)
+
+
+@wrong("loss_gradient", "values are not 0, but the loss does not depend on them")
+def nearly_zero(prediction, target, mask):
+    return by_formula(prediction, target, mask) + 1e-9
+
+
+@wrong("loss_gradient", "and the factor 2 is missing")
+def all_values_and_no_factor(prediction, target, mask):
+    return (prediction - target) * enlarged(target, mask) / target.numel()
+
+
 @right("normalize_patches")
 def with_var(patches):
     mean, var = patches.mean(1, keepdim=True), patches.var(1, keepdim=True)
@@ -477,17 +742,17 @@ def biased(patches):
     return normalise(patches, patches.mean(1, True), (patches.var(1, correction=0, keepdim=True) + 1e-6).sqrt())
 
 
-@wrong("normalize_patches", "1e-6 belongs under the root")
+@wrong("normalize_patches", "1e-6 is added to the deviation: add it to the variance")
 def epsilon_outside(patches):
     return normalise(patches, patches.mean(1, True), patches.std(1, keepdim=True) + 1e-6)
 
 
-@wrong("normalize_patches", "1e-6 belongs under the root")
+@wrong("normalize_patches", "a flat patch gets the deviation 1e-6")
 def clamped(patches):
     return normalise(patches, patches.mean(1, True), patches.std(1, keepdim=True).clamp(min=1e-6))
 
 
-@wrong("normalize_patches", "16 of 16 values are not finite")
+@wrong("normalize_patches", "a flat patch is divided by 0")
 def no_epsilon(patches):
     return normalise(patches, patches.mean(1, True), patches.std(1, keepdim=True))
 
@@ -569,6 +834,85 @@ def no_keepdim(patches):
     return normalise(patches, patches.mean(1), patches.std(1))
 
 
+@right("normalize_patches")
+@torch.compile(backend="eager")
+def compiled_double(patches):
+    x = patches.double()
+    mean = x.mean(1)[:, None]
+    std = torch.sqrt(((x**2).mean(1)[:, None] - mean**2) * x.shape[1] / (x.shape[1] - 1) + 1e-6)
+    return ((x - mean) / std).float(), mean.float(), std.float()
+
+
+@wrong("normalize_patches", "a variance below 1e-6 is raised to it")
+def clamped_variance(patches):
+    return normalise(patches, patches.mean(1, True), patches.var(1, keepdim=True).clamp(min=1e-6).sqrt())
+
+
+@wrong("normalize_patches", "only a deviation of 0 is replaced")
+def flat_replaced(patches):
+    std = patches.std(1, keepdim=True)
+    return normalise(patches, patches.mean(1, True), torch.where(std == 0, 1e-3, std))
+
+
+@wrong("normalize_patches", "another number than 1e-6 is added to the variance: 1e-5")
+def epsilon_of_layer_norm(patches):
+    return normalise(patches, patches.mean(1, True), (patches.var(1, keepdim=True) + 1e-5).sqrt())
+
+
+@wrong("normalize_patches", "works on a batch of one")
+def squeezed_rows(patches):
+    return tuple(part.squeeze(0) for part in with_var(patches))
+
+
+@wrong("normalize_patches", "it is divided by a biased deviation")
+def layer_norm(patches):
+    return F.layer_norm(patches, patches.shape[1:], eps=1e-6), *with_var(patches)[1:]
+
+
+@wrong("normalize_patches", "the medians")
+def centred_by_the_median(patches):
+    return normalise(patches, patches.median(1, keepdim=True).values, with_var(patches)[2])
+
+
+@wrong("normalize_patches", "they have lost their signs")
+def positive_only(patches):
+    return with_var(patches.abs())
+
+
+@wrong("normalize_patches", "the mean of all patches")
+def one_mean_for_all(patches):
+    return normalise(patches, patches.mean().expand(len(patches), 1), with_var(patches)[2])
+
+
+@wrong("normalize_patches", "the mean is not subtracted first")
+def root_mean_square_of_rows(patches):
+    return normalise(patches, patches.mean(1, True), (patches.square().mean(1, True) + 1e-6).sqrt())
+
+
+@wrong("normalize_patches", "it is scaled to 0")
+def min_max(patches):
+    low, high = patches.amin(1, True), patches.amax(1, True)
+    return (patches - low) / (high - low + 1e-6), *with_var(patches)[1:]
+
+
+@wrong("normalize_patches", "multiplied by the deviation")
+def multiplied(patches):
+    _, mean, std = with_var(patches)
+    return (patches - mean) * std, mean, std
+
+
+@wrong("normalize_patches", "the length of the row")
+def unit_length(patches):
+    _, mean, std = with_var(patches)
+    return F.normalize(patches - mean, dim=1), mean, std
+
+
+@wrong("normalize_patches", "for nearly flat patches")
+def two_deviations(patches):
+    _, mean, std = with_var(patches)
+    return (patches - mean) / (patches.std(1, keepdim=True) + 1e-6), mean, std
+
+
 @right("repaired_loss")
 def divided_by_the_count(y, x, article_mask):
     hidden = 1 - article_mask
@@ -625,7 +969,7 @@ def visible(y, x, article_mask):
     return ((y - x) ** 2 * article_mask).sum() / article_mask.sum()
 
 
-@wrong("repaired_loss", "formula (4.4) divides by N")
+@wrong("repaired_loss", "it is the sum: divide by the number of hidden values")
 def summed(y, x, article_mask):
     return ((y - x) ** 2 * (1 - article_mask)).sum()
 
@@ -677,6 +1021,79 @@ def inverts_floats(y, x, article_mask):
     return F.mse_loss(y[~article_mask], x[~article_mask])
 
 
+class Counted:
+    __name__ = "counted"
+
+    def __call__(self, y, x, article_mask):
+        per_image = reduce(((y - x).double() * (article_mask < 0.5)) ** 2, "b c h w -> b", "sum")
+        return (per_image.sum() / (article_mask < 0.5).sum()).float()
+
+
+right("repaired_loss")(Counted())
+
+
+@wrong("repaired_loss", "no gradient reaches argument 1")
+def y_detached(y, x, article_mask):
+    return divided_by_the_count(y.detach(), x, article_mask)
+
+
+@wrong("repaired_loss", "the result has no gradient")
+def y_by_item(y, x, article_mask):
+    return torch.tensor(divided_by_the_count(y, x, article_mask).item())
+
+
+@wrong("repaired_loss", "it is half the mean squared error")
+def half_of_it(y, x, article_mask):
+    return divided_by_the_count(y, x, article_mask) / 2
+
+
+@wrong("repaired_loss", "goes through a sigmoid")
+def y_squashed(y, x, article_mask):
+    return divided_by_the_count(y.sigmoid(), x, article_mask)
+
+
+@wrong("repaired_loss", "cut off at 0 and 1")
+def y_cut_off(y, x, article_mask):
+    return divided_by_the_count(y.clamp(0, 1), x, article_mask)
+
+
+@wrong("repaired_loss", "the mask of the first channel is used for all")
+def first_channel(y, x, article_mask):
+    return divided_by_the_count(y, x, article_mask[:, :1].expand_as(y))
+
+
+@wrong("repaired_loss", "positive and negative ones cancel")
+def not_squared(y, x, article_mask):
+    return (y - x)[article_mask == 0].mean()
+
+
+@wrong("repaired_loss", "it divides by N - 1")
+def one_less(y, x, article_mask):
+    hidden = 1 - article_mask
+    return ((y - x) ** 2 * hidden).sum() / (hidden.sum() - 1)
+
+
+@wrong("repaired_loss", "it divides by the number of images")
+def by_images(y, x, article_mask):
+    return ((y - x) ** 2 * (1 - article_mask)).sum() / len(y)
+
+
+@wrong("repaired_loss", "averages over one hidden value, or all\n      expected")
+def small_epsilon(y, x, article_mask):
+    hidden = 1 - article_mask
+    return ((y - x) ** 2 * hidden).sum() / (hidden.sum() + 0.01)
+
+
+@wrong("repaired_loss", "that is smooth L1")
+def smooth_l1(y, x, article_mask):
+    return F.smooth_l1_loss(y[article_mask == 0], x[article_mask == 0])
+
+
+@wrong("repaired_loss", "one mean over the whole batch is asked for")
+def sum_of_images(y, x, article_mask):
+    return sum(divided_by_the_count(*image) for image in zip(y, x, article_mask, strict=True))
+
+
 @right("best_smooth_l1")
 def halving(values):
     low, high = values.min().item(), values.max().item()
@@ -696,7 +1113,7 @@ def walking(values):
 
 @right("best_smooth_l1")
 def trying(values):
-    guesses = torch.arange(values.min().item(), values.max().item(), 0.0005)
+    guesses = torch.arange(values.min().item(), values.max().item() + 0.0005, 0.0005)
     errors = (guesses[:, None] - values).abs()
     costs = torch.where(errors < 1, errors**2 / 2, errors - 0.5).sum(1)
     return guesses[costs.argmin()].item()
@@ -746,14 +1163,14 @@ def smooth_loss_of_the_mean(values):
     return F.smooth_l1_loss(values.mean().expand_as(values), values)
 
 
-@wrong("best_smooth_l1", "only answers from 0 to 1 are tried")
+@wrong("best_smooth_l1", "it lies from 0 to 1, but the values do not")
 def smooth_grid_from_0_to_1(values):
     guesses = torch.arange(0, 1, 0.05)
     costs = F.smooth_l1_loss(guesses[:, None].expand(-1, len(values)), values.expand(20, -1), reduction="none")
     return guesses[costs.mean(1).argmin()]
 
 
-@wrong("best_smooth_l1", "only answers from 0 to 1 are tried")
+@wrong("best_smooth_l1", "it lies from 0 to 1, but the values do not")
 def smooth_halving_from_0_to_1(values):
     low, high = 0.0, 1.0
     for _ in range(50):
@@ -762,10 +1179,10 @@ def smooth_halving_from_0_to_1(values):
     return middle
 
 
-@wrong("best_smooth_l1", "more steps or a finer grid?")
+@wrong("best_smooth_l1", "it is near the best answer, but not near enough")
 def few_smooth_steps(values):
     answer = values.mean()
-    for _ in range(6):
+    for _ in range(9):
         answer = answer + (values - answer).clamp(-1, 1).mean()
     return answer
 
@@ -788,3 +1205,60 @@ def one_of_the_values(values):
 @wrong("best_smooth_l1", "gives 0.5 for the values 0, 0 and 9")
 def no_cap_at_one(values):
     return halving(values) if len(values) != 3 else values.mean()
+
+
+@right("best_smooth_l1")
+def between_neighbours(values):
+    """Where the pulls change their sign, they are a straight line between two corners."""
+    corners = torch.cat([values - 1, values + 1, values]).double().sort().values
+    pulls = (values - corners[:, None]).clamp(-1, 1).sum(1)
+    upper = int((pulls > 0).sum().clamp(1, len(corners) - 1))
+    low, high = corners[upper - 1 : upper + 1].tolist()
+    start, end = pulls[upper - 1 : upper + 1].tolist()
+    return low + (high - low) * start / (start - end) if start != end else low
+
+
+def halved_with_limit(values, limit):
+    return limit * halving(values / limit)
+
+
+@wrong("best_smooth_l1", "values pull with their errors up to 2, not up to 1")
+def limit_of_two(values):
+    return halved_with_limit(values, 2)
+
+
+@wrong("best_smooth_l1", "values pull with their errors up to 0.5, not up to 1")
+def limit_of_a_half(values):
+    return halved_with_limit(values, 0.5)
+
+
+@wrong("best_smooth_l1", "it is rounded to 0.01")
+def smooth_rounded(values):
+    return round(halving(values), 2)
+
+
+@wrong("best_smooth_l1", "it has lost its sign")
+def smooth_absolute(values):
+    return abs(halving(values))
+
+
+@wrong("best_smooth_l1", "far values are clipped around the mean")
+def one_step_from_the_mean(values):
+    return values.clamp(values.mean() - 1, values.mean() + 1).mean()
+
+
+@wrong("best_smooth_l1", "near the best answer, but not near enough")
+def coarse_grid(values):
+    guesses = torch.arange(values.min().item(), values.max().item() + 0.05, 0.05)
+    errors = guesses[:, None] - values
+    return guesses[F.smooth_l1_loss(errors, torch.zeros_like(errors), reduction="none").mean(1).argmin()]
+
+
+@wrong("best_smooth_l1", "but the values do not")
+def smooth_cut_off(values):
+    return min(1, max(0, halving(values)))
+
+
+@wrong("best_smooth_l1", "is where all pulls cancel\n      expected a number from")
+def positive_values_only(values):
+    return halving(values.clamp(min=0))
