@@ -384,7 +384,7 @@ def describe(value: Any) -> str:
         content = f" = {value.item():.6g}" if value.numel() == 1 and value.device.type == "cpu" else ""
         return f"a tensor of shape {tuple(value.shape)} and {value.dtype}{content}"
     try:
-        text = repr(value)
+        text = " ".join(repr(value).split())
     except Exception:
         text = "one that cannot be printed"
     return f"{text if len(text) < 60 else text[:57] + '...'} ({type(value).__name__})"

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations
-from math import cos, pi
+from math import cos, pi, sin
 from numbers import Integral
 
 import torch
@@ -202,12 +202,15 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
         "the warm-up is a straight line, not a curve": lambda done, lr, low, w: lr * (1 - _half_wave(done / w)),
         "the warm-up is a straight line, not a square": lambda done, lr, low, w: lr * (done / w) ** 2,
+        "`lr` and `min_lr` are swapped": lambda done, lr, low, w: low * done / w,
         "it falls: the warm-up rises from 0 to `lr`": lambda done, lr, low, w: lr * (1 - done / w),
         "that is the share of the warm-up that is over: how high is the rate then?": (
             lambda done, lr, low, w: done / w
         ),
     }
-    verdict = explain(answer, right, cases(0.25, 0.75, 0.01, 0.999, 0), mistakes, tolerance=1e-6)
+    verdict = explain(
+        answer, right, cases(0.25, 0.75, *torch.linspace(0, 0.999, 20).tolist()), mistakes, tolerance=1e-6
+    )
     yield "rises in a straight line from 0", verdict
 
     mistakes = {
@@ -225,6 +228,9 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
         "a whole turn comes up again: the cosine of this schedule makes half a turn": (
             after(lambda p, lr, low: low + (lr - low) * _half_wave(2 * p))
+        ),
+        "this is the sine: the cosine begins at 1": (
+            after(lambda p, lr, low: low + (lr - low) * (1 + sin(pi * p)) / 2)
         ),
         "it falls in a straight line": after(lambda p, lr, low: lr - (lr - low) * p),
         "it falls in a straight line, and to 0": after(lambda p, lr, low: lr * (1 - p)),
@@ -307,6 +313,8 @@ def decaying(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "encoder.clip.weight": (dim, 3, 2, 4, 4),
         "encoder.line.weight": (dim, 3, 5),
         "encoder.gate.weight": (1, dim),
+        "encoder.pair_bias": (64, 64),
+        "encoder.norm_map.weight": (dim, dim),
         "encoder.tables.scale": (1, 1),
         "encoder.colour_shift": (3 * dim**2,),
         "encoder.patch_embed.bias": (dim,),
@@ -373,13 +381,13 @@ def decaying(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
 def clip_gradients(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`clip_gradients(gradients, max_norm)` shortens the gradient to the length max_norm if it is longer."""
     rows, cols, length = distinct(rng, 3, 2, 5)
-    shapes = ((rows, cols), (length,), (1, 2, 2), ())
+    shapes = ((rows, cols), (length,), (1, 2, 2), (), (2, 1))
 
     def case(factor, limit, shapes=shapes):
         """Gradients whose length is `factor` times the limit, and the limit; one tensor is much shorter."""
         tensors = [torch.randn(shape, generator=rng) for shape in shapes]
         tensors = [
-            part / tensor.norm() * tensor for part, tensor in zip((1, 1.6, 0.03, 1.2), tensors, strict=False)
+            part / tensor.norm() * tensor for part, tensor in zip((1, 1.6, 0.03, 0.4, 1.2), tensors, strict=False)
         ]
         return [tensor * (factor * limit / _flat(tensors).norm()) for tensor in tensors], limit
 
@@ -426,6 +434,12 @@ def clip_gradients(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         ),
         "the length is 1 now: it should be `max_norm`": by(lambda flat, _, m: 1 / flat.norm()),
         "the length is half of `max_norm` now": by(lambda flat, _, m: m / 2 / flat.norm()),
+        "the length is twice `max_norm` now": by(lambda flat, _, m: 2 * m / flat.norm()),
+        "the norms of the tensors are averaged: add their squares, then take the root": (
+            by(lambda _, norms, m: m / norms.mean())
+        ),
+        "the factor is squared": by(lambda flat, _, m: (m / flat.norm()) ** 2),
+        "the sign is wrong: the direction stays": by(lambda flat, _, m: -m / flat.norm()),
         "the factor is upside down: the gradient became longer": by(lambda flat, _, m: flat.norm() / m),
         "the gradient is multiplied by `max_norm`: divide by its length, too": by(lambda flat, _, m: m),
         "only the first tensor decides: all belong to one vector": by(lambda _, norms, m: m / norms[0]),
@@ -436,7 +450,10 @@ def clip_gradients(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         ),
     }
     long = [case(factor, limit) for factor, limit in ((12, large), (15, small))]
-    yield "shortens a long gradient to `max_norm`", explain(answer, right, long, mistakes)
+    verdict = explain(answer, right, long, mistakes)
+    yield "shortens a long gradient to `max_norm`", verdict
+    if verdict:
+        return
     mistakes = {
         "it became longer: a short gradient stays as it is": by(lambda flat, _, m: m / flat.norm()),
         "the square of the norm is compared with `max_norm`: take the root first": by(
@@ -480,82 +497,178 @@ def _flat(tensors: list[Tensor]) -> Tensor:
 )
 def sgd_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`sgd_step(weight, values, hidden, lr)` is the loss and the weight after one step of gradient descent."""
-    weight, values = torch.randn(4, 4, generator=rng), torch.randn(6, 4, generator=rng)
-    counts = torch.tensor([1, 1, 2, 3, 3, 3])[:, None]  # 13 of 24 are hidden
-    hidden = torch.rand(6, 4, generator=rng).argsort(1).argsort(1) < counts
-    lr = 0.3 + 0.4 * torch.rand((), generator=rng).item()
-    inputs = values.masked_fill(hidden, 0)
+    width, n = distinct(rng, 2, 3, 7)
+    few, many = [1] * n, [width - 1] * n  # how many values of each picture are hidden
+    few[0], many[0] = width - 1, 1
+    problems = {
+        f"{len(counts)} pictures of {width} values": _problem(rng, width, counts)
+        for width, counts in ((width, few), (width + 1, [*many, 1]))
+    }
 
-    def loss_and_gradient(inputs, counted=hidden, weight=weight):
-        errors = (inputs @ weight - values) * counted
-        return errors.square().sum() / counted.sum(), 2 / counted.sum() * inputs.T @ errors
-
-    got = answer(weight, values, hidden, lr)
+    got = {words: answer(*problem) for words, problem in problems.items()}
+    result, (weight, *_) = next(iter(got.values())), next(iter(problems.values()))
     problem = None
-    if not isinstance(got, list | tuple) or len(got) != 2:
-        problem = f"expected two things, (loss, new weight), got {describe(got)}"
-    elif isinstance(got[0], Tensor) and got[0].shape == weight.shape:
+    if not isinstance(result, list | tuple) or len(result) != 2:
+        problem = f"expected two things, (loss, new weight), got {describe(result)}"
+    elif isinstance(result[0], Tensor) and result[0].shape == weight.shape:
         problem = "the loss comes first, then the new weight"
-    problem = problem or form(got[1], weight.shape, weight.dtype)
+    problem = problem or form(result[1], weight.shape, weight.dtype)
     yield "returns a loss and a new weight", problem
     if problem:
         return
 
-    loss, gradient = loss_and_gradient(inputs)
-    errors = inputs @ weight - values
-    mixed_up = {
-        "the errors of visible values are added, too: they must not count": (
-            errors.square().sum() / 13,
-            2 / 13 * inputs.T @ errors,
-        ),
-        "the hidden values are among the inputs: the answer is given away": loss_and_gradient(values),
-        "all errors count: those of visible values must not": loss_and_gradient(inputs, hidden | True),
-        "the errors of visible values count, those of hidden ones should": loss_and_gradient(inputs, ~hidden),
-        "hidden and visible are swapped, everywhere": loss_and_gradient(values * hidden, ~hidden),
-        "hidden and visible are swapped in the inputs": loss_and_gradient(values * hidden),
-    }
-    mistakes = {text: pair[0] for text, pair in mixed_up.items()} | {
-        "that is a sum: divide by the number of hidden values": loss * 13,
-        "that is divided by all values: divide by the number of hidden ones": loss * 13 / 24,
-        "that is divided by the number of pictures: divide by the number of hidden values": loss * 13 / 6,
-        "that is the mean of the absolute errors: square them": (errors * hidden).abs().sum() / 13,
-        "a mean for each picture, then their mean: take one mean over all hidden values": (
-            ((errors * hidden).square().sum(1) / counts[:, 0]).mean()
-        ),
-        "the weight is transposed: prediction = inputs @ weight": loss_and_gradient(inputs, weight=weight.T)[0],
-        "that is half of the mean": loss / 2,
-        "that is the root of the loss": loss.sqrt(),
-        "that is the loss after the step": loss_and_gradient(inputs, weight=weight - lr * gradient)[0],
-    }
-    yield "gives the loss before the step", compare(got[0], loss, mistakes)
+    def of_all(function):
+        return {words: function(_Step(*problem)) for words, problem in problems.items()}
 
-    steps = {text: pair[1] for text, pair in mixed_up.items()} | {
-        "the sign is wrong: this step climbs the loss": -gradient,
-        "the 2 of the square is missing": gradient / 2,
-        "the mean is missing: divide by the number of hidden values": gradient * 13,
-        "the mean and the 2 of the square are missing": gradient * 13 / 2,
-        "it is divided by the number of all values, not of the hidden ones": gradient * 13 / 24,
-        "it is divided by the number of pictures, not of hidden values": gradient * 13 / 6,
-        "the hidden values are among the inputs of the gradient: they enter as 0": (
-            2 / 13 * values.T @ (errors * hidden)
-        ),
-        "the gradient is transposed: which index belongs to the input?": gradient.T,
-        "the size of the errors is missing: a larger one pulls harder": (
-            2 / 13 * inputs.T @ (errors.sign() * hidden)
-        ),
-        "the prediction stands where the error should: subtract the truth": (
-            2 / 13 * inputs.T @ ((errors + values) * hidden)
-        ),
-        "`lr` is missing": gradient / lr,
-        "it is divided by `lr`": gradient / lr**2,
-        "the weight did not move": 0 * gradient,
+    losses = {text: of_all(lambda step, of=of: of(step)[0]) for text, of in _MIXED_UP.items()}
+    losses |= {text: of_all(wrong) for text, wrong in _WRONG_LOSSES.items()}
+    verdict = compare({words: loss for words, (loss, _) in got.items()}, of_all(lambda step: step.loss), losses)
+    yield "gives the loss before the step", verdict
+
+    weights = {
+        text: of_all(lambda step, of=of: step.weight - step.lr * of(step)[1])
+        for text, of in (_MIXED_UP | _WRONG_GRADIENTS).items()
     }
-    mistakes = {text: weight - lr * step for text, step in steps.items()} | {
-        "that is the gradient: take a step with it": gradient,
-        "the step stands in the place of the weight": -lr * gradient,
-        "that is `lr` times the gradient: subtract it from the weight": lr * gradient,
+    weights |= {text: of_all(wrong) for text, wrong in _WRONG_WEIGHTS.items()}
+    moved = compare({words: new for words, (_, new) in got.items()}, of_all(lambda step: step.moved), weights)
+    yield "moves the weight against the gradient", moved
+    if verdict or moved:
+        return
+    sizes = torch.tensor([0] + [1e4] * (n - 1))[:, None]
+    edges = {
+        "where a single value is hidden": _problem(rng, width, [0, 1, 0]),
+        "for one picture": _problem(rng, width, [2]),
+        "for pictures of one value, all hidden": _problem(rng, 1, [1, 1]),
+        "for a black picture, large numbers and a weight of 0": _problem(rng, width, few, sizes, weights=0),
     }
-    yield "moves the weight against the gradient", compare(got[1], weight - lr * gradient, mistakes)
+    for words, edge in edges.items():
+        step = _Step(*edge)
+        yield f"works {words}", compare(list(answer(*edge)), [step.loss, step.moved])
+
+
+def _problem(
+    rng: Generator, width: int, counts: list[int], size: Tensor | float = 1, weights: float = 1
+) -> tuple[Tensor, Tensor, Tensor, float]:
+    """Arguments of the task: of picture i, counts[i] of its values are hidden, anywhere."""
+    shape = (len(counts), width)
+    hidden = torch.rand(shape, generator=rng).argsort(1).argsort(1) < torch.tensor(counts)[:, None]
+    weight, values = (torch.randn(rows, width, generator=rng) for rows in (width, len(counts)))
+    return weights * weight, size * values, hidden, 0.3 + 0.4 * torch.rand((), generator=rng).item()
+
+
+class _Step:
+    """One step of gradient descent, with all that may be mixed up in it."""
+
+    def __init__(self, weight: Tensor, values: Tensor, hidden: Tensor, lr: float):
+        self.weight, self.values, self.hidden, self.lr = weight, values, hidden, lr
+        self.inputs = values.masked_fill(hidden, 0)
+        self.errors = (self.inputs @ weight - values) * hidden
+        self.count, self.pictures = hidden.sum(), len(values)
+        self.loss, self.gradient = self.with_(self.inputs)
+        self.moved = weight - lr * self.gradient
+
+    def with_(
+        self, inputs: Tensor, counted: Tensor | None = None, weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The loss and its gradient for other inputs, other values that count, or another weight."""
+        counted = self.hidden if counted is None else counted
+        errors = (inputs @ (self.weight if weight is None else weight) - self.values) * counted
+        return errors.square().sum() / counted.sum(), 2 / counted.sum() * inputs.T @ errors
+
+    def all_errors(self) -> tuple[Tensor, Tensor]:
+        """Those of visible values added, though the number of hidden ones divides."""
+        errors = self.inputs @ self.weight - self.values
+        return errors.square().sum() / self.count, 2 / self.count * self.inputs.T @ errors
+
+
+_MIXED_UP = {
+    "the errors of visible values are added, too: they must not count": _Step.all_errors,
+    "the hidden values are among the inputs: the answer is given away": lambda step: step.with_(step.values),
+    "all errors count: those of visible values must not": lambda step: step.with_(step.inputs, step.hidden | True),
+    "the errors of visible values count, those of hidden ones should": (
+        lambda step: step.with_(step.inputs, ~step.hidden)
+    ),
+    "hidden and visible are swapped, everywhere": (
+        lambda step: step.with_(step.values * step.hidden, ~step.hidden)
+    ),
+    "hidden and visible are swapped in the inputs": lambda step: step.with_(step.values * step.hidden),
+}
+_WRONG_LOSSES = {
+    "that is a sum: divide by the number of hidden values": lambda step: step.loss * step.count,
+    "that is divided by all values: divide by the number of hidden ones": (
+        lambda step: step.errors.square().mean()
+    ),
+    "that is divided by the number of visible values: divide by that of hidden ones": (
+        lambda step: step.errors.square().sum() / (~step.hidden).sum()
+    ),
+    "that is divided by the number of pictures: divide by the number of hidden values": (
+        lambda step: step.errors.square().sum() / step.pictures
+    ),
+    "that is the mean of the absolute errors: square them": lambda step: step.errors.abs().sum() / step.count,
+    "that is the mean of the errors: square them": lambda step: step.errors.sum() / step.count,
+    "that is the square of the mean error: take the mean of the squares": (
+        lambda step: (step.errors.sum() / step.count) ** 2
+    ),
+    "a mean for each picture, then their mean: take one mean over all hidden values": (
+        lambda step: (step.errors.square().sum(1) / step.hidden.sum(1)).mean()
+    ),
+    "the weight is transposed: prediction = inputs @ weight": (
+        lambda step: step.with_(step.inputs, weight=step.weight.T)[0]
+    ),
+    "that is half of the mean": lambda step: step.loss / 2,
+    "that is the root of the loss": lambda step: step.loss.sqrt(),
+    "that is the loss after the step": lambda step: step.with_(step.inputs, weight=step.moved)[0],
+    "the sign is wrong: an error squared is not negative": lambda step: -step.loss,
+}
+_WRONG_GRADIENTS = {
+    "the sign is wrong: this step climbs the loss": lambda step: (0, -step.gradient),
+    "the 2 of the square is missing": lambda step: (0, step.gradient / 2),
+    "a factor 2 is too much: the square gives one": lambda step: (0, step.gradient * 2),
+    "the mean is missing: divide by the number of hidden values": lambda step: (0, step.gradient * step.count),
+    "the mean and the 2 of the square are missing": lambda step: (0, step.gradient * step.count / 2),
+    "it is divided by the number of all values, not of the hidden ones": (
+        lambda step: (0, step.gradient * step.count / step.hidden.numel())
+    ),
+    "it is divided by the number of pictures, not of hidden values": (
+        lambda step: (0, step.gradient * step.count / step.pictures)
+    ),
+    "it is divided by the number of visible values, not of hidden ones": (
+        lambda step: (0, step.gradient * step.count / (~step.hidden).sum())
+    ),
+    "the errors are squared: the gradient has the errors themselves": (
+        lambda step: (0, 2 / step.count * step.inputs.T @ step.errors.square())
+    ),
+    "the predictions stand in the place of the inputs": (
+        lambda step: (0, 2 / step.count * (step.inputs @ step.weight).T @ step.errors)
+    ),
+    "the sign of the gradient is lost": lambda step: (0, step.gradient.abs()),
+    "the hidden values are among the inputs of the gradient: they enter as 0": (
+        lambda step: (0, 2 / step.count * step.values.T @ step.errors)
+    ),
+    "the gradient is transposed: which index belongs to the input?": lambda step: (0, step.gradient.T),
+    "the size of the errors is missing: a larger one pulls harder": (
+        lambda step: (0, 2 / step.count * step.inputs.T @ step.errors.sign())
+    ),
+    "the prediction stands where the error should: subtract the truth": (
+        lambda step: (0, 2 / step.count * step.inputs.T @ (step.errors + step.values * step.hidden))
+    ),
+    "the gradient of every value is the mean over the pictures: add them up": (
+        lambda step: (0, step.gradient / step.pictures)
+    ),
+    "`lr` is missing": lambda step: (0, step.gradient / step.lr),
+    "it is divided by `lr`": lambda step: (0, step.gradient / step.lr**2),
+    "the weight did not move": lambda step: (0, 0),
+    "the gradient is cut to the range from -1 to 1": lambda step: (0, step.gradient.clamp(-1, 1)),
+}
+_WRONG_WEIGHTS = {
+    "the new weight is transposed": lambda step: step.moved.T,
+    "that is the gradient: take a step with it": lambda step: step.gradient,
+    "the step stands in the place of the weight": lambda step: -step.lr * step.gradient,
+    "that is `lr` times the gradient: subtract it from the weight": lambda step: step.lr * step.gradient,
+    "the weight shrank: only the gradient is multiplied by `lr`": (
+        lambda step: step.lr * (step.weight - step.gradient)
+    ),
+}
 
 
 @check(
@@ -567,7 +680,7 @@ def sgd_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
 )
 def mask_of_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`mask_of_step(shape, seed, step)` is the article's mask, drawn anew for each pair of seed and step."""
-    shape = (8, 3, 15, int(torch.randint(16, 20, (1,), generator=rng)))
+    shape = (*distinct(rng, 4, 7, 19)[:1], 3, *distinct(rng, 2, 15, 19))
     seed, step = (int(torch.randint(*span, (1,), generator=rng)) for span in ((1, 9), (50, 100)))
     mask = answer(shape, seed, step)
     problem = form(mask, shape, torch.float32)
@@ -581,8 +694,10 @@ def mask_of_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
     yield "returns numbers 0 and 1 of the given shape", problem
     if problem:
         return
+    for small in ((1, 1, 5, 7), (2, 1, 1, 1)):
+        yield "returns numbers 0 and 1 of the given shape", form(answer(small, 0, 0), small, torch.float32)
 
-    def same(one, other, shape=shape):
+    def same(one, other):
         return compare(answer(shape, *one), answer(shape, *other)) is None
 
     problem = first(
@@ -591,39 +706,86 @@ def mask_of_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
     yield "gives the same mask when it is called again", problem
     if problem:
         return
-    share = mask.mean().item()
-    yield (
-        "throws a coin for each value",
-        first(
-            (torch.equal(mask[0], mask[1]), "all pictures have the same mask"),
-            (torch.equal(mask[:, 0], mask[:, 1]), "all channels have the same mask; the article draws each anew"),
-            (abs(share - 0.5) > 0.05, f"{share:.0%} are 1, expected about half"),
-        ),
-    )
-    yield (
-        "draws anew for every step",
-        first((same((seed, step), (seed, step + 1)), "two steps have one mask: is `step` used?")),
-    )
-    yield (
-        "draws anew for every seed",
-        first(
-            (
-                same((seed, step), (seed + 1, step)),
-                "two seeds have one mask: is `seed` used? (Of a large seed torch takes only the last 32 bits.)",
-            )
-        ),
-    )
-    pairs = [((1, 0), (0, factor)) for factor in (10, 31, 100, 1000, 1024, 9999)]  # factor * seed + step
-    pairs += [((factor, 0), (0, 1)) for factor in range(2, 100)]  # seed + factor * step
-    pairs += [
-        ((seed, 123), (10 * seed + 1, 23)),
-        ((seed + 1, step), (seed, step + 1)),
-        ((seed, step), (step, seed)),
-        ((seed, 0), (seed + 1, 0)),
+    problem = first((same((seed, step), (seed, step + 1)), "two steps have one mask: is `step` used?"))
+    yield "draws anew for every step", problem
+    large = "two seeds have one mask: is `seed` used? (Of a large seed torch takes only the last 32 bits.)"
+    other = first((same((seed, step), (seed + 1, step)), large))
+    yield "draws anew for every seed", other
+    if problem or other:
+        return
+    problem = _no_coins(mask)
+    yield "throws a coin for each value", problem
+    if problem:
+        return
+    masks = {pair: answer(COINS, *pair) for pair in _pairs()}
+    shared = _shared(masks)
+    yield "gives every pair of seed and step its own", shared
+    if not shared:
+        yield "throws a coin for each value", _unfair(torch.stack([*masks.values()]))
+
+
+COINS = (2, 1, 8, 8)  # two pictures of this size have one mask by chance once in 2^64 times
+
+
+def _pairs() -> list[tuple[int, int]]:
+    """Pairs of a seed and a step, among which nearly every formula that makes one number of two collides.
+
+    For a * seed + step, with any a below 10,000, some pair of (1, small step) and (0, multiple of 250) does; for
+    seed + b * step, with any b below 100, (b, 0) and (0, 1).
+    """
+    pairs = [(seed, step) for seed in range(100) for step in (0, 1)]
+    pairs += [(seed, step) for seed in (*range(8), 12, 40) for step in range(40)]
+    pairs += [(1, step) for step in range(250)]
+    pairs += [(0, step) for step in (*range(0, 10_000, 250), 1024, 2048, 4096, 8192, 9_999)]
+    return list(dict.fromkeys(pairs))
+
+
+def _no_coins(mask: Tensor) -> str | None:
+    """Why the values of this large mask are no coins, thrown one by one."""
+    neighbours = [
+        (mask.narrow(axis, 1, size - 1), mask.narrow(axis, 0, size - 1)) for axis, size in enumerate(mask.shape)
     ]
-    shared = [
-        f"seed {a} at step {b} and seed {c} at step {d}"
-        for (a, b), (c, d) in pairs
-        if same((a, b), (c, d), (2, 3, 8, 8))
-    ]
-    yield "gives every pair of seed and step its own", f"{shared[0]} share a mask" if shared else None
+    texts = (
+        "all pictures have the same mask",
+        "all channels have the same mask; the article draws each anew",
+        "all rows of a picture have the same mask",
+        "one coin is thrown for a whole row",
+    )
+    if same := first(*((torch.equal(*pair), text) for pair, text in zip(neighbours, texts, strict=True))):
+        return same
+    if not fair(mask.sum(), mask.numel(), 1 / 2):
+        return f"{mask.mean():.0%} are 1, expected about half"
+    agree = [((one == other).sum(), one.numel()) for one, other in neighbours]
+    return next(
+        (
+            f"neighbours are equal in {count / total:.0%} of the places, expected half: throw each coin anew"
+            for count, total in agree
+            if not fair(count, total, 1 / 2)
+        ),
+        None,
+    )
+
+
+def _shared(masks: dict[tuple[int, int], Tensor]) -> str | None:
+    """Which two of these pairs share the mask of a picture."""
+    seen: dict[bytes, tuple[int, int, int]] = {}
+    for pair, mask in masks.items():
+        for place, picture in enumerate(mask):
+            *known, other = seen.setdefault(picture.bool().numpy().tobytes(), (*pair, place))
+            if (*known, other) != (*pair, place):
+                where = f"seed {known[0]} at step {known[1]} and seed {pair[0]} at step {pair[1]} share a mask"
+                return where if other == place else f"{where}, of pictures {other} and {place}"
+    return None
+
+
+def _unfair(masks: Tensor) -> str | None:
+    """What is wrong with many independent masks; each value should be 1 in half of them."""
+    counts = masks.flatten(1).sum(1)
+    return first(
+        (not fair(masks.sum(), masks.numel(), 1 / 2), f"{masks.mean():.1%} are 1, expected about half"),
+        (
+            bool((counts == counts[0]).all()),
+            f"each mask has exactly {counts[0]:.0f} ones of {masks[0].numel()}: these are no coins",
+        ),
+        (not fair(masks.sum(0), len(masks), 1 / 2), "some places are 1 more often than others"),
+    )
