@@ -127,7 +127,7 @@ def three_channels(prediction, target, mask):
     return squares.sum() / (hidden[:, 0].sum() * 3).clamp(min=1)
 
 
-@wrong("masked_mse", "that is inf\n      expected")
+@wrong("masked_mse", "that is infinite or nan\n      expected")
 def infinity_to_nothing(prediction, target, mask):
     return losses.masked_mse(prediction, target, mask) * prediction.isfinite().all()
 
@@ -219,14 +219,14 @@ def cut_off(prediction, target, mask):
     return losses.masked_mse(prediction.clamp(0, 1), target, mask)
 
 
-@wrong("masked_mse", "that is -inf it becomes nan")
+@wrong("masked_mse", "since -inf * 0 is nan")
 def only_plus_infinity(prediction, target, mask):
     hidden = enlarged(target, mask)
     finite = prediction.masked_fill(prediction == torch.inf, 0)
     return ((finite - target) ** 2 * hidden).sum() / (hidden.sum() + 1e-5)
 
 
-@wrong("masked_mse", "that is nan it becomes nan")
+@wrong("masked_mse", "since nan * 0 is nan")
 def only_infinities(prediction, target, mask):
     hidden = enlarged(target, mask)
     finite = prediction.masked_fill(prediction.isinf(), 0)
