@@ -177,8 +177,8 @@ def error_per_hidden_value(answer: Answer, rng: Generator) -> Iterator[tuple[str
     yield "changes nothing where everything is hidden", compare(answer(0.25, 1.0), 0.25, tolerance=1e-6)
     none, small = answer(0.0, 0.5), answer(3e-7, 0.5)
     yield "is 0 where the printed loss is 0", compare(none, 0.0, tolerance=1e-6)
-    lost = not math.isclose(small, 6e-7, rel_tol=1e-5), f"expected 6e-07, got {small:.6g}: is it rounded?"
-    yield "keeps the digits of a small loss", first(lost)
+    text = f"expected 6e-07, got {small:.6g}" + ": is it rounded?" * (small == round(6e-7, 6))
+    yield "keeps the digits of a small loss", first((not math.isclose(small, 6e-7, rel_tol=1e-5), text))
 
 
 def fills(rng: Generator) -> dict[str, tuple[Tensor, Tensor, Tensor]]:

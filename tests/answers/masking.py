@@ -1,6 +1,7 @@
 """Answers to the exercises on masking (lesson 01)."""
 
 import math
+from functools import partial
 from math import inf
 
 import torch
@@ -36,17 +37,39 @@ def loop(batch, grid, ratio, generator):
     return masks.unflatten(1, grid)
 
 
+@right("random_mask")
+def smallest_numbers(batch, grid, ratio, generator):
+    patches = grid[0] * grid[1]
+    count = math.ceil(ratio * patches)
+    chosen = torch.rand(batch, patches, generator=generator, dtype=torch.double).topk(count, largest=False).indices
+    return F.one_hot(chosen, patches).sum(1).bool().view(batch, *grid)
+
+
+class Shuffler:
+    """Shuffles a row of True and False for each image."""
+
+    def __call__(self, batch, grid, ratio, generator):
+        patches = math.prod(grid)
+        row = torch.arange(patches) < math.ceil(ratio * patches)
+        return torch.stack([row[torch.randperm(patches, generator=generator)] for _ in range(batch)]).view(
+            -1, *grid
+        )
+
+
+right("random_mask")(Shuffler())
+
+
 @wrong("random_mask", "is it a coin for each patch?")
 def coin(batch, grid, ratio, generator):
     return torch.rand(batch, *grid, generator=generator) < ratio
 
 
-@wrong("random_mask", "is the share to hide, not to show")
+@wrong("random_mask", "True and False are swapped")
 def inverted(batch, grid, ratio, generator):
     return ~scatter(batch, grid, ratio, generator)
 
 
-@wrong("random_mask", "expected ceil(12.25) = 13")
+@wrong("random_mask", "`int` goes down, `ceil` never does")
 def rounds_down(batch, grid, ratio, generator):
     rows, cols = grid
     rank = torch.rand(batch, rows * cols, generator=generator).argsort(1).argsort(1)
@@ -70,7 +93,7 @@ def no_generator(batch, grid, ratio, generator):
     return scatter(batch, grid, ratio, None)
 
 
-@wrong("random_mask", "do not set a seed yourself")
+@wrong("random_mask", "generators of 30 seeds gave one mask")
 def own_seed(batch, grid, ratio, generator):
     return scatter(batch, grid, ratio, torch.Generator().manual_seed(0))
 
@@ -80,18 +103,92 @@ def floats(batch, grid, ratio, generator):
     return scatter(batch, grid, ratio, generator).float()
 
 
-@wrong("random_mask", "expected the shape (200, 5, 7)")
+@wrong("random_mask", "returns True and False of shape (batch, rows, cols)\n      expected the shape (")
 def flat(batch, grid, ratio, generator):
     return scatter(batch, grid, ratio, generator).flatten(1)
 
 
-@wrong("random_mask", "where each should be in about 60%")
+@wrong("random_mask", "each should be hidden in about 50%")
 def contiguous(batch, grid, ratio, generator):
     rows, cols = grid
     count = math.ceil(ratio * rows * cols)
     start = torch.randint(rows * cols - count + 1, (batch, 1), generator=generator)
     place = torch.arange(rows * cols)
     return ((place >= start) & (place < start + count)).view(batch, rows, cols)
+
+
+@wrong("random_mask", "`ratio` is the share to hide, not to show")
+def share_to_show(batch, grid, ratio, generator):
+    return scatter(batch, grid, 1 - ratio, generator)
+
+
+@wrong("random_mask", "round up the whole count once, not each row")
+def rounds_each_row(batch, grid, ratio, generator):
+    rows, cols = grid
+    rank = torch.rand(batch, rows * cols, generator=generator).argsort(1).argsort(1)
+    return (rank < rows * math.ceil(ratio * cols)).view(batch, rows, cols)
+
+
+@wrong("random_mask", "one too many is hidden where the count is whole")
+def one_more_than_int(batch, grid, ratio, generator):
+    rows, cols = grid
+    rank = torch.rand(batch, rows * cols, generator=generator).argsort(1).argsort(1)
+    return (rank < int(ratio * rows * cols) + 1).view(batch, rows, cols)
+
+
+@wrong("random_mask", "are the patches of all images shuffled together?")
+def shuffled_together(batch, grid, ratio, generator):
+    rows, cols = grid
+    rank = torch.randperm(batch * rows * cols, generator=generator).argsort()
+    return (rank < batch * math.ceil(ratio * rows * cols)).view(batch, rows, cols)
+
+
+@wrong("random_mask", "every image must hide as many")
+def drawn_twice(batch, grid, ratio, generator):
+    rows, cols = grid
+    mask = torch.zeros(batch, rows * cols).bool()
+    for image in mask:
+        image[torch.randint(rows * cols, (math.ceil(ratio * rows * cols),), generator=generator)] = True
+    return mask.view(batch, rows, cols)
+
+
+@wrong("random_mask", "draw from `generator` itself, not from a copy or its seed")
+def copied_seed(batch, grid, ratio, generator):
+    return scatter(batch, grid, ratio, torch.Generator().manual_seed(generator.initial_seed()))
+
+
+@wrong("random_mask", "draw from `generator` itself, not from a copy or its seed")
+def copied_state(batch, grid, ratio, generator):
+    return scatter(batch, grid, ratio, torch.Generator().set_state(generator.get_state()))
+
+
+@wrong("random_mask", "leaves global chance alone")
+def global_chance(batch, grid, ratio, generator):
+    torch.manual_seed(torch.randint(2**31, (), generator=generator).item())
+    return scatter(batch, grid, ratio, None)
+
+
+@wrong("random_mask", "the masks of two images depend on each other")
+def each_order_twice(batch, grid, ratio, generator):
+    return scatter((batch + 1) // 2, grid, ratio, generator).repeat_interleave(2, dim=0)[:batch]
+
+
+@wrong("random_mask", "the masks of two images depend on each other")
+def second_half_like_the_first(batch, grid, ratio, generator):
+    return scatter((batch + 1) // 2, grid, ratio, generator).repeat(2, 1, 1)[:batch]
+
+
+@wrong("random_mask", "of the 20 masks that hide 3 of 6 patches")
+def shifted(batch, grid, ratio, generator):
+    order = scatter(1, grid, ratio, generator).flatten()
+    shifts = torch.randint(len(order), (batch,), generator=generator).tolist()
+    return torch.stack([order.roll(shift) for shift in shifts]).view(batch, *grid)
+
+
+@wrong("random_mask", "of 30 seeds two gave the same mask")
+def few_seeds(batch, grid, ratio, generator):
+    seed = torch.randint(20, (), generator=generator).item()
+    return scatter(batch, grid, ratio, torch.Generator().manual_seed(seed))
 
 
 @right("to_pixels")
@@ -122,6 +219,11 @@ def by_index(mask, patch):
 @right("to_pixels")
 def interpolated(mask, patch):
     return F.interpolate(mask[:, None].float(), scale_factor=patch)[:, 0].bool()
+
+
+@right("to_pixels")
+def kronecker(mask, patch):
+    return torch.stack([torch.kron(image.double(), torch.ones(patch, patch)) for image in mask]) > 0
 
 
 @wrong("to_pixels", "side by side, like tiles")
@@ -185,9 +287,57 @@ def pixels_as_floats(mask, patch):
     return F.interpolate(mask[:, None].float(), scale_factor=patch)[:, 0]
 
 
-@wrong("to_pixels", "uses `patch`, not a fixed number\n      expected the shape (2, 9, 12), got (2, 6, 8)")
+@wrong("to_pixels", "`patch` is not used: each square has 2 x 2 pixels")
 def always_two(mask, patch):
     return einops_repeat(mask, 2)
+
+
+@wrong("to_pixels", "`patch` is not used: each square has 16 x 16 pixels")
+def always_sixteen(mask, patch):
+    return einops_repeat(mask, 16)
+
+
+@wrong("to_pixels", "makes each entry a square of `patch` x `patch` pixels\n      expected the shape (2, 32, 48)")
+def at_most_eight(mask, patch):
+    return einops_repeat(mask, min(patch, 8))
+
+
+@wrong("to_pixels", "the side of a square is `patch`, not patch * patch")
+def squared(mask, patch):
+    return interleave_twice(mask, patch**2)
+
+
+@wrong("to_pixels", "one pixel too large")
+def one_more(mask, patch):
+    return interleave_twice(mask, patch + 1)
+
+
+@wrong("to_pixels", "axis 0 counts the images, and stays as it is")
+def all_axes(mask, patch):
+    return interleave_twice(mask, patch).repeat_interleave(patch, 0)
+
+
+@wrong("to_pixels", "they are whole numbers")
+def pixels_as_bytes(mask, patch):
+    return interleave_twice(mask, patch).byte()
+
+
+@wrong("to_pixels", "only the first pixel of each square is hidden")
+def corners(mask, patch):
+    batch, rows, cols = mask.shape
+    pixels = torch.zeros(batch, rows * patch, cols * patch).bool()
+    pixels[:, ::patch, ::patch] = mask
+    return pixels
+
+
+@wrong("to_pixels", "works on a batch of one")
+def squeezed_pixels(mask, patch):
+    return interleave_twice(mask, patch).squeeze(0)
+
+
+@wrong("to_pixels", "makes each entry a square of `patch` x `patch` pixels\n      expected")
+def smooth(mask, patch):
+    return F.interpolate(mask[:, None].float(), scale_factor=patch, mode="bilinear")[:, 0] > 0.5
 
 
 @right("chance_all_hidden")
@@ -211,6 +361,11 @@ def by_logarithm(patch, channels):
 @right("chance_all_hidden")
 def as_tensor(patch, channels):
     return torch.full((channels, patch, patch), 0.5, dtype=torch.double).prod()
+
+
+@right("chance_all_hidden")
+def tensor_with_gradient(patch, channels):
+    return torch.tensor(0.5, requires_grad=True) ** (channels * patch * patch)
 
 
 @wrong("chance_all_hidden", "this is the chance for one number")
@@ -238,12 +393,12 @@ def power_of_the_side(patch, channels):
     return 2**-patch
 
 
-@wrong("chance_all_hidden", "is one half for one pixel of one channel\n      expected 0.5, got 0.25")
+@wrong("chance_all_hidden", "do not add them")
 def counts_added(patch, channels):
     return 0.5 ** (patch * patch + channels)
 
 
-@wrong("chance_all_hidden", "do not add them")
+@wrong("chance_all_hidden", "expected 0.0625, got 0.03125 in the call chance_all_hidden(2, 1)")
 def counts_added_but_one(patch, channels):
     return 0.5 ** (patch * patch + channels) if patch > 1 else 0.5
 
@@ -283,14 +438,63 @@ def three_channels_always(patch, channels):
     return (1 / 8) ** (patch * patch)
 
 
-@wrong("chance_all_hidden", "count the coins again")
+@wrong("chance_all_hidden", "`**` goes from right to left")
 def tower_of_powers(patch, channels):
     return 0.5 ** (patch**2**channels)
 
 
-@wrong("chance_all_hidden", "too small, or rounded to 0")
+@wrong("chance_all_hidden", "rounded to 4 digits")
 def rounded(patch, channels):
     return round(power(patch, channels), 4)
+
+
+@wrong("chance_all_hidden", "is it rounded?")
+def rounded_to_ten_digits(patch, channels):
+    return round(power(patch, channels), 10)
+
+
+@wrong("chance_all_hidden", "`^` is no power in Python")
+def exclusive_or(patch, channels):
+    return 0.5 ** (channels * (patch ^ 2))
+
+
+@wrong("chance_all_hidden", "the square is not the double")
+def doubled(patch, channels):
+    return 0.5 ** (2 * patch * channels)
+
+
+@wrong("chance_all_hidden", "one coin too few")
+def one_coin_less(patch, channels):
+    return 0.5 ** (channels * patch**2 - 1)
+
+
+@wrong("chance_all_hidden", "that is in percent")
+def percent(patch, channels):
+    return 100 * power(patch, channels)
+
+
+@wrong("chance_all_hidden", "not of 256")
+def bytes_for_coins(patch, channels):
+    return 1 / 256 ** (channels * patch**2)
+
+
+@wrong("chance_all_hidden", "multiplied, not added")
+def chances_added(patch, channels):
+    return 0.5 * channels * patch**2
+
+
+@wrong("chance_all_hidden", "the number of the coins")
+def coins(patch, channels):
+    return channels * patch**2
+
+
+@wrong("chance_all_hidden", "(str)")
+def written(patch, channels):
+    return f"{power(patch, channels):.3g}"
+
+
+def rearrange_patches(pattern, image, patch):
+    return rearrange(image, pattern, p=patch, q=patch)
 
 
 @right("patchify")
@@ -322,6 +526,15 @@ def unfolded(image, patch):
 @right("patchify")
 def unfold_twice(image, patch):
     return image.unfold(1, patch, patch).unfold(2, patch, patch).permute(1, 2, 0, 3, 4).flatten(2).flatten(0, 1)
+
+
+@right("patchify")
+def convolved(image, patch):
+    one_for_each = torch.eye(3 * patch**2).view(-1, 3, patch, patch)
+    return F.conv2d(image[None], one_for_each, stride=patch)[0].flatten(1).T
+
+
+right("patchify")(partial(rearrange_patches, "c (rows p) (cols q) -> (rows cols) (c p q)"))
 
 
 @wrong("patchify", "`reshape` alone keeps the order of the memory")
@@ -363,7 +576,7 @@ def swapped_names(image, patch):
     return split.permute(1, 3, 0, 2, 4).reshape(-1, channels * patch**2)
 
 
-@wrong("patchify", "split it into (rows, patch)")
+@wrong("patchify", "split the height into (rows, patch)")
 def wrong_split(image, patch):
     channels, height, width = image.shape
     split = image.view(channels, height // patch, width // patch, patch, patch)
@@ -403,10 +616,45 @@ def with_batch_axis(image, patch):
     return einops_pattern(image, patch)[None]
 
 
-@wrong("patchify", "higher than wide")
+@wrong("patchify", "colour by colour, row by row\n      expected the shape (")
 def cuts_off(image, patch):
     width = image.shape[2]
     return einops_pattern(image, patch)[: (width // patch) * (width // patch - 1)]
+
+
+@wrong("patchify", "the colours are in the opposite order")
+def bgr(image, patch):
+    return einops_pattern(image.flip(0), patch)
+
+
+@wrong("patchify", "the colours are averaged")
+def grey(image, patch):
+    return einops_pattern(image.mean(0, keepdim=True), patch)
+
+
+@wrong("patchify", "cut off at 0 and 1")
+def clamped(image, patch):
+    return einops_pattern(image.clamp(0, 1), patch)
+
+
+@wrong("patchify", "the result has no gradient")
+def through_numpy(image, patch):
+    return torch.from_numpy(einops_pattern(image.detach().numpy(), patch))
+
+
+@wrong("patchify", "the result has no gradient")
+def through_a_list(image, patch):
+    return torch.tensor(einops_pattern(image, patch).tolist())
+
+
+@wrong("patchify", "a single row, a single column and a single patch")
+def squeezed(image, patch):
+    return einops_pattern(image, patch).squeeze()
+
+
+@wrong("patchify", "colour by colour, row by row\n      expected")
+def half_precision(image, patch):
+    return einops_pattern(image.half().float(), patch)
 
 
 def images_of(mask):
@@ -469,12 +717,49 @@ def pixel_by_pixel(mask):
 wrong("avg_dist", "this is the city-block distance")(guarded(lambda h, v: torch.cdist(h, v, p=1).amin(1).mean()))
 wrong("avg_dist", "this is the chessboard distance")(guarded(lambda h, v: torch.cdist(h, v, p=inf).amin(1).mean()))
 wrong("avg_dist", "the root is missing")(guarded(lambda h, v: torch.cdist(h, v).amin(1).square().mean()))
-wrong("avg_dist", "hidden and visible swapped")(guarded(lambda h, v: torch.cdist(v, h).amin(1).mean()))
-wrong("avg_dist", "the minimum along the wrong axis")(guarded(lambda h, v: torch.cdist(h, v).amin(0).mean()))
+wrong("avg_dist", "the wrong axis, or hidden and visible swapped?")(
+    guarded(lambda h, v: torch.cdist(v, h).amin(1).mean())
+)
+wrong("avg_dist", "the mean is over visible pixels")(guarded(lambda h, v: torch.cdist(h, v).amin(0).mean()))
 wrong("avg_dist", "the farthest visible pixel is taken")(guarded(lambda h, v: torch.cdist(h, v).amax(1).mean()))
 wrong("avg_dist", "only the nearest one counts")(guarded(lambda h, v: torch.cdist(h, v).mean()))
 wrong("avg_dist", "this is the largest distance")(guarded(lambda h, v: torch.cdist(h, v).amin(1).amax()))
 wrong("avg_dist", "this is a sum")(guarded(lambda h, v: torch.cdist(h, v).amin(1).sum()))
+
+
+wrong("avg_dist", "this is the smallest distance")(guarded(lambda h, v: torch.cdist(h, v).amin()))
+wrong("avg_dist", "this is the median")(guarded(lambda h, v: torch.cdist(h, v).amin(1).median()))
+wrong("avg_dist", "the root of the mean square")(
+    guarded(lambda h, v: torch.cdist(h, v).amin(1).square().mean().sqrt())
+)
+wrong("avg_dist", "do not count the pixels in between")(guarded(lambda h, v: torch.cdist(h, v).amin(1).mean() - 1))
+wrong("avg_dist", "cut to whole numbers")(guarded(lambda h, v: torch.cdist(h, v).amin(1).floor().mean()))
+
+
+@wrong("avg_dist", "works on a batch of one")
+def squeezed_distances(mask):
+    return table_of_pairs(mask).squeeze()
+
+
+@wrong("avg_dist", "the mean over all hidden pixels of the batch")
+def mean_of_all_hidden(mask):
+    distances = torch.tensor([distance_transform_edt(hidden).sum() for hidden in mask.numpy()])
+    return distances.sum().float() / mask.sum()
+
+
+@wrong("avg_dist", "is infinity where nothing is visible\n      expected inf, got 1000000000")
+def large_instead_of_infinite(mask):
+    return table_of_pairs(mask).nan_to_num(posinf=1e9)
+
+
+@wrong("avg_dist", "is 0 where nothing is hidden\n      expected 0, got inf")
+def infinite_where_nothing_is_hidden(mask):
+    return torch.where(mask.flatten(1).any(1), table_of_pairs(mask), inf)
+
+
+@wrong("avg_dist", "expected real numbers, got whole numbers")
+def whole_numbers(mask):
+    return table_of_pairs(mask).long()
 
 
 @wrong("avg_dist", "the mean is over all pixels")
@@ -486,6 +771,16 @@ def over_all_pixels(mask):
 def batch_as_a_solid(mask):
     distances = torch.from_numpy(distance_transform_edt(mask.numpy())).float()
     return distances.sum((1, 2)) / mask.sum((1, 2)).clamp(min=1)
+
+
+class Measure:
+    """Measures in 64 bits."""
+
+    def __call__(self, mask):
+        return torch.cat([whole_batch_at_once(image[None]).double() for image in mask])
+
+
+right("avg_dist")(Measure())
 
 
 @wrong("avg_dist", "this is one number for the whole batch")
@@ -597,6 +892,19 @@ def value_by_value(values, hidden, mean, covariance):
         if hidden[i]:
             filled[i] = mean[i] + (covariance[i, shown] * weights).sum()
     return filled
+
+
+class Cholesky:
+    """Solves in 64 bits, and keeps the gradients of all but the values."""
+
+    def __call__(self, values, hidden, mean, covariance):
+        mean, covariance = (given.double().requires_grad_() for given in (mean, covariance))
+        hv, vv = blocks(hidden, covariance)
+        weights = torch.cholesky_solve((values - mean)[~hidden][:, None], torch.linalg.cholesky(vv))
+        return write(values.double(), hidden, mean[hidden] + (hv @ weights)[:, 0])
+
+
+right("lmmse_fill")(Cholesky())
 
 
 @wrong("lmmse_fill", "the whole covariance is inverted, then cut")
@@ -714,3 +1022,40 @@ def a_little_of_the_answer(values, hidden, mean, covariance):
 def in_place(values, hidden, mean, covariance):
     values[hidden] = solved(values, hidden, mean, covariance)[hidden]
     return values
+
+
+@wrong("lmmse_fill", "choose the visible values")
+def multiplies_by_the_mask(values, hidden, mean, covariance):
+    shown = (~hidden).float()
+    guess = solved(values * shown, hidden, mean, covariance)
+    return guess * hidden + values * shown
+
+
+@wrong("lmmse_fill", "fills any number of values")
+def more_on_the_diagonal(values, hidden, mean, covariance):
+    return solved(values, hidden, mean, covariance + 1e-5 * torch.eye(len(values)))
+
+
+@wrong("lmmse_fill", "fills any number of values")
+def never_negative(values, hidden, mean, covariance):
+    return solved(values, hidden, mean, covariance).clamp(min=0)
+
+
+@wrong("lmmse_fill", "fills any number of values")
+def one_hidden_value_is_the_mean(values, hidden, mean, covariance):
+    return solved(values, hidden, mean, covariance) if hidden.sum() > 1 else torch.where(hidden, mean, values)
+
+
+@wrong("lmmse_fill", "the clues are subtracted")
+def lost_sign(values, hidden, mean, covariance):
+    return write(values, hidden, (2 * mean - solved(values, hidden, mean, covariance))[hidden])
+
+
+@wrong("lmmse_fill", "expected a tensor, got")
+def as_a_list(values, hidden, mean, covariance):
+    return solved(values, hidden, mean, covariance).tolist()
+
+
+@wrong("lmmse_fill", "gives the mean where nothing is visible")
+def nothing_without_clues(values, hidden, mean, covariance):
+    return values if hidden.all() else solved(values, hidden, mean, covariance)
