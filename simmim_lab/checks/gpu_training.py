@@ -1,11 +1,13 @@
 """Checks of the exercises on training with a GPU (lesson 06). None of them needs a GPU."""
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
+from torch.nn.functional import interpolate
 
-from simmim_lab.checks.core import Answer, Verdict, check, compare, form
+from simmim_lab.checks.core import Answer, Verdict, check, compare, distinct, explain, form
 from simmim_lab.data.scenes import draw_scenes
 
 
@@ -23,13 +25,12 @@ def choose_precision(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         wrong = {
             text: {case: "bf16" if bf16(*case) else "fp16" for case in cases} for text, bf16 in mistakes.items()
         }
-        wrong |= {
-            f"you say {other} for all of these": dict.fromkeys(cases, other) for other in ("bf16", "fp16", "fp32")
-        }
+        others = ["bf16", "fp16", "fp32", torch.bfloat16, torch.float16, torch.float32]
+        wrong |= {f"you say {other} for all of these": dict.fromkeys(cases, other) for other in others}
         return compare({case: answer(*case) for case in cases}, dict.fromkeys(cases, want), wrong)
 
-    minor = int(torch.randint(1, 10, (), generator=rng))
-    new = [(pair, True) for pair in ((8, 0), (8, 9), (9, 0), (10, 0), (12, minor))] + [((8, 6), False)]
+    capabilities = [(major, minor) for major in range(1, 16) for minor in range(10)]
+    cases = [(capability, claimed) for capability in capabilities for claimed in (True, False)]
     mistakes = {
         "the claim has a say here: only the capability decides": lambda capability, claimed: claimed,
         "8.0 itself is enough: `>=`, not `>`": lambda capability, claimed: capability > (8, 0),
@@ -41,14 +42,18 @@ def choose_precision(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         "the minor number is compared alone: 9.0 is above 8.9": lambda capability, claimed: capability[1] >= 8,
         "the minor number has a say of its own: 9.0 is above 8.9": lambda capability, claimed: capability[1] > 0,
         'as texts "10.0" comes before "8.0": compare numbers': lambda capability, claimed: capability[0] < 10,
+        "only GPUs that existed when you wrote it are known: compare with 8.0": lambda capability, claimed: (
+            capability in {(8, 0), (8, 6), (8, 7), (8, 9), (9, 0), (10, 0), (12, 0)}
+        ),
     }
+    new = [case for case in cases if case[0] >= (8, 0)]
     yield "says bf16 from capability 8.0 on", judge(new, "bf16", mistakes)
-    old = [(pair, True) for pair in ((7, 5), (7, 0), (6, minor), (3, 7))] + [((7, 0), False)]
     mistakes = {
         "the claim is trusted, but it counts emulation, too": lambda capability, claimed: claimed,
         "the limit is 8.0, not 7.0": lambda capability, claimed: capability >= (7, 0),
-        "7.5 is below 8.0: do not round it": lambda capability, claimed: capability == (7, 5),
+        "7.5 is below 8.0: do not round it": lambda capability, claimed: capability >= (7, 5),
     }
+    old = [case for case in cases if case[0] < (8, 0)]
     yield "says fp16 for older GPUs, such as a T4, whatever they claim", judge(old, "fp16", mistakes)
     yield "says fp32 without a GPU", judge([(None, False), (None, True)], "fp32", {})
 
@@ -61,11 +66,13 @@ def choose_precision(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
 )
 def training_memory(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`training_memory(parameters, optimizer, ema)` is the memory of the training state in bytes."""
-    parameters = int(torch.randint(10**6, 10**7, (), generator=rng))
+    parameters = 2 * int(torch.randint(10**6, 10**7, (), generator=rng)) + 1
+    models = parameters, 7 * parameters + 2
 
     def bytes_each(ema: bool, adamw: float, sgd: float) -> dict[tuple, float]:
-        """The two answers if a parameter takes so many bytes."""
-        return {(parameters, "adamw", ema): adamw * parameters, (parameters, "sgd", ema): sgd * parameters}
+        """The answers if a parameter takes so many bytes."""
+        each = {"adamw": float(adamw), "sgd": float(sgd)}
+        return {(size, optimizer, ema): each[optimizer] * size for size in models for optimizer in each}
 
     for ema, adamw, sgd in (False, 16, 12), (True, 20, 16):
         wrong = {
@@ -74,17 +81,21 @@ def training_memory(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
             "a number of 32 bits has 4 bytes, not 8": (2 * adamw, 2 * sgd),
             "the averaged weights are not trained: no gradient, nothing of the optimizer": (32, 24),
             "these are the weights alone; training keeps more": (adamw - 12, sgd - 8),
+            "these are the weights alone; training keeps more, and `ema` is True": (4, 4),
             "the optimizer's numbers are missing": (adamw - 8, sgd - 4),
             "each parameter has a weight and a gradient, 4 bytes each: one is missing": (adamw - 4, sgd - 4),
             "the weight and its gradient are missing": (adamw - 8, sgd - 8),
             "SGD with momentum keeps a number for each parameter, too": (adamw, sgd - 4),
-            "AdamW keeps two numbers for each parameter, not one": (sgd, sgd),
-            "SGD with momentum keeps one number for each parameter, not two": (adamw, adamw),
+            "both optimizers get as much as SGD; AdamW keeps one number more": (sgd, sgd),
+            "both optimizers get as much as AdamW; SGD with momentum keeps one number less": (adamw, adamw),
             "the optimizers are swapped": (sgd, adamw),
             "with bf16 autocast, too, each of these numbers is fp32 and has 4 bytes": (adamw / 2, sgd / 2),
+            "each parameter's weight has 4 bytes, not 2": (adamw - 2, sgd - 2),
             "this is how many numbers there are; how many bytes has each?": (adamw / 4, sgd / 4),
             "these are bits; a byte has 8 of them": (8 * adamw, 8 * sgd),
             "the copies that autocast makes for a while are not asked for": (adamw + 2, sgd + 2),
+            "give bytes, not kB": (adamw / 1e3, sgd / 1e3),
+            "give bytes, not KiB": (adamw / 2**10, sgd / 2**10),
             "give bytes, not MB": (adamw / 1e6, sgd / 1e6),
             "give bytes, not MiB": (adamw / 2**20, sgd / 2**20),
             "give bytes, not GB": (adamw / 1e9, sgd / 1e9),
@@ -95,10 +106,16 @@ def training_memory(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
         claim = (
             "adds the average of the weights" if ema else "counts weights, gradients and the optimizer's numbers"
         )
-        problem = compare({case: answer(*case) for case in want}, want, mistakes, tolerance=1e-9)
+        problem = compare({case: answer(*case) for case in want}, want, mistakes, tolerance=1e-6)
         yield claim, problem
         if problem:
             return
+
+    sizes = {1: (16, 12, 20), 70 * 10**9: (112e10, 84e10, 140e10)}
+    for size, (adamw, sgd, averaged) in sizes.items():
+        got = [answer(size, "adamw", False), answer(size, "sgd", False), answer(size, "adamw", True)]
+        want = [float(adamw), float(sgd), float(averaged)]
+        yield "holds for one parameter and for 70 billion", compare(got, want, tolerance=1e-6)
 
 
 @check(
@@ -110,41 +127,78 @@ def training_memory(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
 )
 def vit_flops(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`vit_flops(image_size, patch, dim, depth)` is the work of the blocks of a ViT for one picture, in FLOP."""
-    rows, depth, wide = (int(torch.randint(*limits, (), generator=rng)) for limits in ((3, 6), (5, 12), (4, 9)))
-    cols, patch, d = rows + 1, 8, 64 * wide  # far fewer tokens than dimensions
+    cases = []
+    for _ in range(2):
+        rows, cols, patch, depth, wide = distinct(rng, 5, 2, 9)
+        cases.append(((rows * patch, cols * patch), patch, 64 * wide, depth))  # far fewer tokens than dimensions
 
-    def work(n: int, square: float = 24, mix: float = 4, pairs: int | None = None) -> float:
-        return depth * (square * n * d**2 + mix * (n**2 if pairs is None else pairs) * d)
+    def work(n: float, d: float, depth: int, square: float = 24, mix: float = 4) -> float:
+        return depth * (square * n * d**2 + mix * n**2 * d)
 
-    n = rows * cols
-    mistakes = {
-        "a multiply-add is two FLOP, one product and one sum": work(n) / 2,
-        "the attention compares every token with every token: N * N is missing": work(n, mix=0),
-        "of the two products with N * N one is missing, the scores or the mixing": work(n, mix=2),
-        "the attention compares every token with every token: N * N * d, not N * d": work(n, pairs=n),
-        "the tokens fill an area: rows * columns, not the rows alone": work(rows),
-        "the tokens fill an area: rows * columns, not the columns alone": work(cols),
-        "the tokens fill an area: divide both sides by `patch`": work(n * patch),
-        "a token is a patch, not a pixel": work(n * patch**2),
-        "the picture is not square: rows * rows is not its number of patches": work(rows**2),
-        "the picture is not square: columns * columns is not its number of patches": work(cols**2),
-        "these are rows + columns tokens: multiply them": work(rows + cols),
-        "one token too many: the patches alone are tokens here": work(n + 1),
-        "this is one block; there are `depth`": work(n) / depth,
-        "this is training; the forward pass alone is asked for": 3 * work(n),
-        "the MLP is 4 * dim wide inside": work(n, square=12),
-        "query, key and value are three products of d * d": work(n, square=20),
-        "the MLP has two layers": work(n, square=16),
-        "the projection behind the attention is missing": work(n, square=22),
-        "the width of a layer counts twice, as input and as output: d², not d": work(n, 24 / d),
+    parts = {  # of (tokens, dim, depth)
+        "a multiply-add is two FLOP, one product and one sum": lambda *of: work(*of) / 2,
+        "the attention compares every token with every token: N * N is missing": lambda *of: work(*of, mix=0),
+        "the products with N * N count half, as if scores or mixing were missing": lambda *of: work(*of, mix=2),
+        "the attention compares every token with every token: N * N * d, not N * d": (
+            lambda n, d, depth: depth * n * (24 * d**2 + 4 * d)
+        ),
+        "scores and mixing take N * N * d each, not N * N": lambda n, d, depth: depth * n * (24 * d**2 + 4 * n),
+        "one token too many: the patches alone are tokens here": lambda n, d, depth: work(n + 1, d, depth),
+        "this is one block; there are `depth`": lambda n, d, depth: work(n, d, 1),
+        "this is training; the forward pass alone is asked for": lambda *of: 3 * work(*of),
+        "the MLP is missing": lambda *of: work(*of, square=8),
+        "these are the FLOP of the MLP alone": lambda *of: work(*of, square=16, mix=0),
+        "the products with d * d count half, as if the MLP were not 4 * dim wide inside": lambda *of: work(
+            *of, square=12
+        ),
+        "two products of d * d are missing: query, key and value are three": lambda *of: work(*of, square=20),
+        "four products of d * d are missing: the MLP has two layers": lambda *of: work(*of, square=16),
+        "one product of d * d is missing, as the projection behind the attention is": lambda *of: work(
+            *of, square=22
+        ),
+        "the width of a layer counts twice, as input and as output: d², not d": (
+            lambda n, d, depth: work(n, d, depth, square=24 / d)
+        ),
+        "each product counts the tokens once, not N²: (N × d) · (d × d) takes N * d * d": (
+            lambda n, d, depth: depth * (24 * n**2 * d**2 + 4 * n**2 * d)
+        ),
+        "`^` is no power in Python but compares bits: write `**`": (
+            lambda n, d, depth: depth * (24 * n * (d ^ 2) + 4 * (n ^ 2) * d)
+        ),
+        "`^` is no power in Python but compares bits: write `dim**2`": (
+            lambda n, d, depth: depth * (24 * n * (d ^ 2) + 4 * n * n * d)
+        ),
+        "these are GFLOP: give FLOP": lambda *of: work(*of) / 1e9,
+        "these are MFLOP: give FLOP": lambda *of: work(*of) / 1e6,
     }
-    size = rows * patch, cols * patch
-    verdict = compare(answer(size, patch, d, depth), work(n), mistakes, tolerance=1e-9)
-    yield f"counts {depth} blocks of dim {d} on {rows} × {cols} patches of {patch} × {patch} pixels", verdict
-    verdict = compare(answer((32, 32), 4, 192, 12), 717_225_984, tolerance=1e-9)
+    tokens = {  # of (height, width, patch)
+        "the tokens fill an area: rows * columns, not the rows alone": lambda h, w, p: h // p,
+        "the tokens fill an area: rows * columns, not the columns alone": lambda h, w, p: w // p,
+        "the tokens fill an area: divide both sides by `patch`": lambda h, w, p: h * w // p,
+        "a token is a patch, not a pixel": lambda h, w, p: h * w,
+        "the picture is not square: rows * rows is not its number of patches": lambda h, w, p: (h // p) ** 2,
+        "the picture is not square: columns * columns is not its number of patches": lambda h, w, p: (w // p) ** 2,
+        "these are rows + columns tokens: multiply them": lambda h, w, p: (h + w) // p,
+        "N is the number of patches, not the number of pixels in one": lambda h, w, p: p * p,
+    }
+    mistakes = {text: _of_tokens(rule) for text, rule in parts.items()}
+    mistakes |= {text: _of_tokens(work, count) for text, count in tokens.items()}
+    yield (
+        "counts the products of all blocks",
+        explain(answer, _of_tokens(work), cases, mistakes, tolerance=1e-6),
+    )
+    yield "counts 64 FLOP for the example", compare(answer((4, 8), 4, 1, 1), 64.0, tolerance=1e-6)
+    verdict = compare(answer((32, 32), 4, 192, 12), 717_225_984.0, tolerance=1e-6)
     yield "counts 0.717 GFLOP for the course's vit_tiny", verdict
-    verdict = compare(answer((224, 224), 16, 768, 12), 34_710_552_576, tolerance=1e-9)
+    verdict = compare(answer((224, 224), 16, 768, 12), 34_710_552_576.0, tolerance=1e-6)
     yield "counts 34.7 GFLOP for the paper's ViT-B", verdict
+
+
+def _of_tokens(
+    rule: Callable, tokens: Callable = lambda height, width, patch: height * width // patch**2
+) -> Callable:
+    """A function of (tokens, dim, depth) as an answer."""
+    return lambda size, patch, dim, depth: float(rule(tokens(*size, patch), dim, depth))
 
 
 @check(
@@ -155,67 +209,146 @@ def vit_flops(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
 )
 def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`images_per_second(steps, batch, warmup)` is the rate from (launched, finished) times of each step."""
-    warmup, batch = (int(torch.randint(*limits, (), generator=rng)) for limits in ((2, 5), (16, 65)))
-    timed = 9  # odd, so that the median is one of them
-    slow, fast = torch.randperm(warmup, generator=rng), torch.randperm(timed, generator=rng)
-    seconds = torch.cat([1 + 0.1 * slow, 0.2 + 0.02 * fast]).double()
-    seconds[warmup + 3] += 1  # one of the later steps is slow, too
-    done = seconds.cumsum(0)
-    launched = 0.01 * torch.arange(warmup + timed).double()
-    total, busy, rates = done[-1], done - launched, batch / seconds
-    images, elapsed = batch * timed, total - done[warmup - 1]
-    mistakes = {
+    cases = [
+        (_queued(rng, warmup, timed, start), batch, warmup)
+        for warmup, timed, start, batch in zip(
+            distinct(rng, 2, 2, 5), (9, 11), (0.0, 1000.0), distinct(rng, 2, 16, 64), strict=True
+        )
+    ]
+    right = _rate(lambda m: m.images / (m.done[-1] - m.ready))
+    rules = {
         "this is the time between launches: a launch only puts work in a queue": (
-            images / (launched[-1] - launched[warmup - 1])
+            lambda m: m.images / (m.launched[-1] - m.launched[m.warmup - 1])
         ),
         "this is the time until the last launch: a launch only puts work in a queue": (
-            images / (launched[-1] - launched[warmup])
+            lambda m: m.images / (m.launched[-1] - m.launched[m.warmup])
         ),
         "this is the time from the first launch to the last: a launch only puts work in a queue": (
-            images / (launched[-1] - launched[0])
+            lambda m: m.images / (m.launched[-1] - m.launched[0])
         ),
         "the clock stops when the last step is launched; wait until it is finished": (
-            images / (launched[-1] - done[warmup - 1])
+            lambda m: m.images / (m.launched[-1] - m.ready)
         ),
-        "the warm-up is `warmup` steps, not one": batch * (warmup + timed - 1) / (total - done[0]),
-        "the warm-up is counted, both its images and its time": batch * (warmup + timed) / total,
-        "the images of the warm-up are counted, but not its time": batch * (warmup + timed) / elapsed,
-        "the time of the warm-up is counted, but not its images": images / total,
+        "the warm-up is `warmup` steps, not one": (
+            lambda m: m.batch * (len(m.done) - 1) / (m.done[-1] - m.done[0])
+        ),
+        "the warm-up is counted, both its images and its time": (
+            lambda m: m.batch * len(m.done) / (m.done[-1] - m.launched[0])
+        ),
+        "the images of the warm-up are counted, but not its time": (
+            lambda m: m.batch * len(m.done) / (m.done[-1] - m.ready)
+        ),
+        "the time of the warm-up is counted, but not its images": (
+            lambda m: m.images / (m.done[-1] - m.launched[0])
+        ),
+        "the clock does not start at 0: subtract when the warm-up is finished": lambda m: m.images / m.done[-1],
         "when this step was launched, the GPU was still busy with the warm-up: start when that is finished": (
-            images / (total - launched[warmup])
+            lambda m: m.images / (m.done[-1] - m.launched[m.warmup])
         ),
         "the clock starts when the last warm-up step is launched; wait until it is finished": (
-            images / (total - launched[warmup - 1])
+            lambda m: m.images / (m.done[-1] - m.launched[m.warmup - 1])
         ),
         "the images of the first step after the warm-up are counted, but not its time": (
-            images / (total - done[warmup])
+            lambda m: m.images / (m.done[-1] - m.done[m.warmup])
         ),
         "one step too many is left out, as if it belonged to the warm-up": (
-            (images - batch) / (total - done[warmup])
+            lambda m: (m.images - m.batch) / (m.done[-1] - m.done[m.warmup])
         ),
+        "one step of the warm-up is counted": (
+            lambda m: (m.images + m.batch) / (m.done[-1] - m.done[m.warmup - 2])
+        ),
+        "the time of the last warm-up step is counted, but not its images": (
+            lambda m: m.images / (m.done[-1] - m.done[m.warmup - 2])
+        ),
+        "one step too few is counted: between the two marks lie all steps after the warm-up": (
+            lambda m: (m.images - m.batch) / (m.done[-1] - m.ready)
+        ),
+        "the last step is left out": lambda m: (m.images - m.batch) / (m.done[-2] - m.ready),
         "the mean of the steps' own rates favours the fast ones: all images, divided by all the time": (
-            rates[warmup:].mean()
+            lambda m: m.batch * (1 / m.seconds).mean()
         ),
-        "the median hides the slow step, which happened": rates[warmup:].quantile(0.5),
+        "the median hides the slow step, which happened": lambda m: m.batch / m.seconds.median(),
+        "this is the rate of the fastest step": lambda m: m.batch / m.seconds.min(),
+        "this is the rate of the last step alone": lambda m: m.batch / m.seconds[-1],
         "a step mostly waits in the queue, while others run: do not add up times from launch to finish": (
-            images / busy[warmup:].sum()
+            lambda m: m.images / (m.done - m.launched)[m.warmup :].sum()
         ),
-        "these are steps per second: a step has `batch` images": timed / elapsed,
-        "these are seconds per image": elapsed / images,
+        "these are steps per second: a step has `batch` images": (
+            lambda m: m.images / m.batch / (m.done[-1] - m.ready)
+        ),
+        "these are seconds per image": lambda m: (m.done[-1] - m.ready) / m.images,
+        "these are seconds per step": lambda m: m.seconds.mean(),
+        "these are images per minute": lambda m: 60 * m.images / (m.done[-1] - m.ready),
+        "these are images per millisecond": lambda m: m.images / (m.done[-1] - m.ready) / 1000,
+        "these are all images, not those of one second": lambda m: m.images,
+        "these are all seconds; divide the images by them": lambda m: m.done[-1] - m.ready,
     }
-    mistakes = {text: float(value) for text, value in mistakes.items()}
-    steps = list(zip(launched.tolist(), done.tolist(), strict=True))
-    got = answer(steps, batch, warmup)
+    mistakes = {text: _rate(rule) for text, rule in rules.items()}
     yield (
         "divides the images after the warm-up by the time they took",
-        compare(got, float(images / elapsed), mistakes),
+        explain(answer, right, cases, mistakes, tolerance=1e-5),
+    )
+    waits = [([(time - 0.02, time) for _, time in steps], *rest) for steps, *rest in cases]
+    mistakes = {
+        "when the GPU waits for a launch, this time counts, too: do not add up the steps' own times": _rate(
+            lambda m: m.images / (m.done - m.launched)[m.warmup :].sum()
+        ),
+        "the clock starts when the warm-up is finished, not when the next step is launched": _rate(
+            lambda m: m.images / (m.done[-1] - m.launched[m.warmup])
+        ),
+    }
+    yield (
+        "is the same where the GPU waits for each launch: the same finishes, the same rate",
+        explain(answer, right, waits, mistakes, tolerance=1e-5),
+    )
+    steps = cases[0][0]
+    edges = [(steps[-2:], 7, 1), (steps, 1, 1), (steps, 5, len(steps) - 1)]
+    yield (
+        "is right for one warm-up step, one timed step and one image",
+        explain(answer, right, edges, tolerance=1e-5),
     )
 
-    late = [(time - 0.02, time) for _, time in steps]
-    claim = "is the same where the GPU waits for each launch: the same finishes, the same rate"
-    yield claim, compare(answer(late, batch, warmup), float(images / elapsed))
-    want = batch / (steps[-1][1] - steps[-2][1])
-    yield "times a single step, too", compare(answer(steps[-2:], batch, 1), want)
+
+class _Measured(NamedTuple):
+    """Steps on a stopwatch."""
+
+    launched: Tensor
+    done: Tensor
+    batch: int
+    warmup: int
+
+    @property
+    def images(self) -> int:
+        return self.batch * (len(self.done) - self.warmup)
+
+    @property
+    def ready(self) -> Tensor:
+        """When the warm-up is finished."""
+        return self.done[self.warmup - 1]
+
+    @property
+    def seconds(self) -> Tensor:
+        """The time of each step after the warm-up."""
+        return self.done[self.warmup - 1 :].diff()
+
+
+def _rate(rule: Callable[[_Measured], float | Tensor]) -> Callable:
+    """A rule as an answer."""
+
+    def answer(steps: list, batch: int, warmup: int) -> float:
+        launched, done = torch.tensor(steps, dtype=torch.float64).unbind(1)
+        return float(rule(_Measured(launched, done, batch, warmup)))
+
+    return answer
+
+
+def _queued(rng: Generator, warmup: int, timed: int, start: float) -> list[tuple[float, float]]:
+    """Steps that are launched at once: a slow warm-up, and then an odd number of steps, one of them slow."""
+    slow, fast = torch.randperm(warmup, generator=rng), torch.randperm(timed, generator=rng)
+    seconds = torch.cat([1 + 0.1 * slow.double(), 0.2 + 0.02 * fast.double()])
+    seconds[warmup + 3] += 1
+    launched = start + 0.01 * torch.arange(warmup + timed).double()
+    return list(zip(launched.tolist(), (start + seconds.cumsum(0)).tolist(), strict=True))
 
 
 @check(
@@ -226,43 +359,68 @@ def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
 )
 def minutes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`minutes(image_count, epochs, flops_per_image, flops_per_second, utilisation)` is the time of training."""
-    images, epochs, giga, tera, percent = (
-        int(torch.randint(*limits, (), generator=rng))
-        for limits in ((10**6, 10**7), (120, 900), (5, 50), (50, 400), (26, 31))
-    )
-    used = percent / 100
-    want = 3 * images * epochs * giga * 1e9 / (tera * 1e12 * used) / 60
-    mistakes = {
-        "this is the forward pass alone; the backward pass costs twice as much again": want / 3,
-        "this is the backward pass alone; the forward pass comes first": want * 2 / 3,
-        "the backward pass costs twice the forward pass, so both cost three": want * 4 / 3,
-        "the GPU does not reach its peak: the utilisation is missing": want * used,
-        "this is the forward pass alone, and the utilisation is missing": want * used / 3,
-        "a GPU that is used less takes longer, not shorter: the utilisation slows it down": want * used**2,
-        "this is the forward pass alone, and a GPU that is used less takes longer": want * used**2 / 3,
-        "this is the forward pass alone, in seconds": want / 3 * 60,
-        "the utilisation is the share that is used, not the share that is lost": want * used / (1 - used),
-        "the utilisation is a share, not a percentage": want * 100,
-        "these are seconds": want * 60,
-        "a minute has 60 seconds: divide the seconds by 60": want * 3600,
-        "`flops_per_image` counts products and sums already: twice as much is too much": want * 2,
-        "keep the fraction: do not round": round(want),
-        "keep the fraction: do not cut it off": int(want),
-        "these are hours": want / 60,
-        "these are days": want / 60 / 24,
-        "the number of epochs is missing": want / epochs,
-        "this is the time for one image": want / epochs / images,
-        "work divided by speed gives time; this is the other way round": 1 / want,
+    cases = [_training(rng, 0.1, 0.4), _training(rng, 0.6, 0.9)]
+    rules = {  # of the minutes and the arguments
+        "this is the forward pass alone; the backward pass costs twice as much again": lambda m, *_: m / 3,
+        "this is the backward pass alone; the forward pass comes first": lambda m, *_: m * 2 / 3,
+        "the backward pass costs twice the forward pass, so both cost three": lambda m, *_: m * 4 / 3,
+        "the GPU does not reach its peak: the utilisation is missing": lambda m, n, e, f, s, used: m * used,
+        "this is the forward pass alone, and the utilisation is missing": lambda m, n, e, f, s, used: m * used / 3,
+        "a GPU that is used less takes longer, not shorter: the utilisation slows it down": (
+            lambda m, n, e, f, s, used: m * used**2
+        ),
+        "this is the forward pass alone, and a GPU that is used less takes longer": (
+            lambda m, n, e, f, s, used: m * used**2 / 3
+        ),
+        "this is the forward pass alone, in seconds": lambda m, *_: m / 3 * 60,
+        "these are seconds, and the utilisation is missing": lambda m, n, e, f, s, used: m * 60 * used,
+        "the utilisation is the share that is used, not the share that is lost": (
+            lambda m, n, e, f, s, used: m * used / (1 - used)
+        ),
+        "the utilisation is a share, not a percentage": lambda m, *_: m * 100,
+        "the utilisation is a share, not a percentage: do not divide it by 100": lambda m, *_: m / 100,
+        "these are seconds": lambda m, *_: m * 60,
+        "a minute has 60 seconds: divide the seconds by 60": lambda m, *_: m * 3600,
+        "`flops_per_image` counts products and sums already: twice as much is too much": lambda m, *_: m * 2,
+        "keep the fraction: do not round": lambda m, *_: round(m),
+        "keep the fraction: do not cut it off": lambda m, *_: int(m),
+        "keep the fraction: do not round it up": lambda m, *_: int(m) + 1,
+        "these are hours": lambda m, *_: m / 60,
+        "these are days": lambda m, *_: m / 60 / 24,
+        "the number of epochs is missing": lambda m, n, e, *_: m / e,
+        "the number of images is missing": lambda m, n, *_: m / n,
+        "this is the time for one image": lambda m, n, e, *_: m / e / n,
+        "epochs times images, not epochs plus images": lambda m, n, e, *_: m / (n * e) * (n + e),
+        "this is the speed in images, not the time": lambda m, n, e, f, s, used: s * used / (3 * f),
+        "work divided by speed gives time; this is the other way round": lambda m, *_: 1 / m,
     }
-    got = answer(images, epochs, giga * 1e9, tera * 1e12, used)
-    yield "divides the work of training by the speed of the GPU", compare(got, want, mistakes, tolerance=1e-9)
+    mistakes = {text: lambda *of, rule=rule: rule(_minutes(*of), *of) for text, rule in rules.items()}
+    yield (
+        "divides the work of training by the speed of the GPU",
+        explain(answer, _minutes, cases, mistakes, tolerance=1e-5),
+    )
     verdict = compare(
-        answer(1_000, 2, 1e9, 1e12, 0.5), 0.2, {"keep the fraction of the minute": 0}, tolerance=1e-9
+        answer(1_000, 2, 1e9, 1e12, 0.5), 0.2, {"keep the fraction of the minute": 0}, tolerance=1e-5
     )
     yield "gives 0.2 minutes for the example", verdict
-    got = answer(1_281_167, 800, 34_710_552_576, 65e12, 0.23)
-    want = 3 * 1_281_167 * 800 * 34_710_552_576 / (65e12 * 0.23) / 60
-    yield f"gives {want / 60 / 24:.0f} days for SimMIM's ViT-B on one T4", compare(got, want, tolerance=1e-9)
+    edges = [(1, 1, 1e6, 1e6, 1.0), (7, 1, 3e10, 2e11, 1.0)]
+    yield "is right for one image, one epoch and full use", explain(answer, _minutes, edges, tolerance=1e-5)
+    official = (1_281_167, 800, 34_710_552_576, 65e12, 0.23)
+    claim = f"gives {_minutes(*official) / 60 / 24:.0f} days for SimMIM's ViT-B on one T4"
+    yield claim, compare(answer(*official), _minutes(*official), tolerance=1e-5)
+
+
+def _minutes(images: int, epochs: int, flops: float, speed: float, used: float) -> float:
+    return 3 * images * epochs * flops / (speed * used) / 60
+
+
+def _training(rng: Generator, low: float, high: float) -> tuple[int, int, float, float, float]:
+    """A training of some minutes and a fraction from `low` to `high`, so that round, int and ceil differ."""
+    while True:
+        thousands, epochs, giga, tera, percent = distinct(rng, 5, 7, 59)
+        training = 1000 * thousands, epochs, giga * 1e9, tera * 1e12, percent / 100
+        if _minutes(*training) < 2000 and low < _minutes(*training) % 1 < high:
+            return training
 
 
 @check(
@@ -273,30 +431,40 @@ def minutes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     "the columns. Then index images, colours, rows and columns with four tensors that broadcast: of shapes "
     "(batch, 1, 1, 1), (1, 3, 1, 1), (batch, 1, size, 1) and (batch, 1, 1, size). A colon for the colours would "
     "move them to the end.",
+    batched=(0, 1, 2),
 )
 def crop_batch(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`crop_batch(images, tops, lefts, size)` cuts a square from each image, at an offset of its own."""
-    images, size = torch.rand(4, 3, 17, 21, generator=rng), 6
-    tops, lefts = (1 + torch.randperm(9, generator=rng)[:8]).split(4)  # away from the borders, none twice
-    got, want = answer(images, tops, lefts, size), _crops(images, tops, lefts, size)
-    problem = compare(got, want, _wrong_crops(images, tops, lefts, size))
+    cases = []
+    for _ in range(2):
+        batch, size, height, width = distinct(rng, 4, 4, 9)
+        images = 2 * torch.randn(batch, 3, height + 30, width + 30, generator=rng)
+        offsets = torch.randperm(29 - size + min(height, width), generator=rng)[: 2 * batch]
+        cases.append((images, *(1 + offsets).chunk(2), size))  # no offset twice, and none at a border
+    problem = explain(answer, _crops, cases, WRONG_CROPS)
     yield "cuts a square from each image at its own offset", problem
-    if form(got, want.shape, want.dtype):
+    if problem and form(answer(*cases[0]), _crops(*cases[0]).shape, torch.float32):
         return
 
     scenes = draw_scenes(2, 64, generator=rng).pixels[:, :, 16:] / 255  # 48 x 64 pixels
     tops, lefts = 1 + torch.randperm(15, generator=rng)[:4].view(2, 2)
-    want = _crops(scenes, tops, lefts, 32)
-    wrong = {text: crops[0] for text, crops in _wrong_crops(scenes, tops, lefts, 32).items()}
-    yield "cuts pictures", compare(answer(scenes, tops, lefts, 32)[0], want[0], wrong, picture=True)
-
-    tops, lefts = torch.tensor([0, 11, 0, 11]), torch.tensor([0, 0, 15, 15])
-    cut_off = _crops(images, tops.clamp(max=10), lefts.clamp(max=14), size)
-    mistakes = {"the last possible offsets, height - size and width - size, are left out": cut_off}
-    verdict = compare(answer(images, tops, lefts, size), _crops(images, tops, lefts, size), mistakes)
-    yield "reaches into all four corners", verdict
-    one = torch.zeros(1, dtype=torch.long)
-    yield "takes a single image", compare(answer(images[:1], one, one, 17), images[:1, :, :, :17])
+    yield "cuts pictures", compare(answer(scenes, tops, lefts, 32), _crops(scenes, tops, lefts, 32), picture=True)
+    images, *_, size = cases[0]
+    images = images[:4]
+    height, width = images.shape[2] - size, images.shape[3] - size
+    corners = images, torch.tensor([0, height, 0, height]), torch.tensor([0, 0, width, width]), size
+    mistakes = {
+        "the last possible offsets, height - size and width - size, are left out": (
+            lambda x, t, c, s: _crops(x, t.clamp(max=height - 1), c.clamp(max=width - 1), s)
+        ),
+        "the first possible offset, 0, is left out": lambda x, t, c, s: _crops(
+            x, t.clamp(min=1), c.clamp(min=1), s
+        ),
+    }
+    yield "reaches into all four corners", explain(answer, _crops, [corners], mistakes)
+    none = torch.zeros(2, dtype=torch.long)
+    whole, pixels = images[:2, :, :size, :size], (images[:2], none + 2, none + 5, 1)
+    yield "takes whole images, and single pixels", explain(answer, _crops, [(whole, none, none, size), pixels])
 
 
 def _crops(images: Tensor, tops: Tensor, lefts: Tensor, size: int) -> Tensor:
@@ -304,44 +472,59 @@ def _crops(images: Tensor, tops: Tensor, lefts: Tensor, size: int) -> Tensor:
     return torch.stack([image[:, top : top + size, left : left + size] for image, top, left in offsets])
 
 
-def _wrong_crops(images: Tensor, tops: Tensor, lefts: Tensor, size: int) -> dict[str, Tensor]:
-    """What known mistakes make of images; the squares must not touch the border."""
-    want = _crops(images, tops, lefts, size)
+def _everywhere(images: Tensor, tops: Tensor, lefts: Tensor, size: int) -> Tensor:
+    """The squares of each image at the offsets of all: (image, colour, offset, row, column)."""
     rows, cols = (start[:, None] + torch.arange(size) for start in (tops, lefts))
-    everywhere = images[:, :, rows[:, :, None], cols[:, None, :]]  # (image, colour, offset, row, column)
-    return {
-        "all images are cut at the offset of the first one": everywhere[:, :, 0],
-        "all images are cut at the offset of the last one": everywhere[:, :, -1],
-        "tops and lefts are swapped": _crops(images, lefts, tops, size),
-        "`tops` says where the columns begin, too: that is for `lefts`": _crops(images, tops, tops, size),
-        "all colours are the first one": want[:, :1].expand_as(want),
-        "the images are joined along the colours: `torch.stack` makes a new axis, `torch.cat` does not": (
-            want.flatten(0, 1)
-        ),
-        "every image is cut at the offsets of all: index the images, too": everywhere,
-        "all squares are cut from the first image": everywhere[0].movedim(1, 0),
-        "the square starts one pixel too late": _crops(images, tops + 1, lefts + 1, size),
-        "the square starts one pixel too early": _crops(images, tops - 1, lefts - 1, size),
-        "the square is one pixel too large: the end is not included": _crops(images, tops, lefts, size + 1),
-        "the square is one pixel too small": _crops(images, tops, lefts, size - 1),
-        "rows and columns are swapped inside the square": want.mT,
-        "left and right are swapped: this is a flip": want.flip(3),
-        "top and bottom are swapped: this is a flip": want.flip(2),
-        "the colours come last: a colon between two index tensors moves its axis to the end": want.movedim(1, 3),
-        "`reshape` moves no axis, it only cuts the numbers anew: `permute` brings the colours back": (
-            want.movedim(1, 3).reshape(want.shape)
-        ),
-        "these are diagonals, of all images at the offsets of all: give rows and columns axes of their own": (
-            everywhere.diagonal(dim1=3, dim2=4)
-        ),
-        "these are diagonals: rows and columns need axes of their own, to be paired each with each": (
-            want.diagonal(dim1=2, dim2=3)
-        ),
-        "these are diagonals, and the colours come last: give rows and columns axes of their own": (
-            want.diagonal(dim1=2, dim2=3).mT
-        ),
-        "the offset is ignored: this is the upper left corner": images[:, :, :size, :size],
-        "the square is cut from the middle; the offset is ignored": _crops(
-            images, 0 * tops + (images.shape[2] - size) // 2, 0 * lefts + (images.shape[3] - size) // 2, size
-        ),
-    }
+    return images[:, :, rows[:, :, None], cols[:, None, :]]
+
+
+def _after(change: Callable[[Tensor], Tensor]) -> Callable:
+    """The right squares, but changed."""
+    return lambda *args: change(_crops(*args))
+
+
+WRONG_CROPS: dict[str, Callable] = {  # of images x, tops t, lefts c and size s; no square touches a border
+    "all images are cut at the offset of the first one": lambda *args: _everywhere(*args)[:, :, 0],
+    "all images are cut at the offset of the last one": lambda *args: _everywhere(*args)[:, :, -1],
+    "tops and lefts are swapped": lambda x, t, c, s: _crops(x, c, t, s),
+    "`tops` says where the columns begin, too: that is for `lefts`": lambda x, t, c, s: _crops(x, t, t, s),
+    "`lefts` says where the rows begin, too: that is for `tops`": lambda x, t, c, s: _crops(x, c, c, s),
+    "all colours are the first one": _after(lambda want: want[:, :1].expand_as(want)),
+    "all colours are their mean": _after(lambda want: want.mean(1, keepdim=True).expand_as(want)),
+    "the order of the colours is reversed": _after(lambda want: want.flip(1)),
+    "values are cut off at 0 and 1: leave them as they are": _after(lambda want: want.clamp(0, 1)),
+    "the images are joined along the colours: `torch.stack` makes a new axis, `torch.cat` does not": (
+        _after(lambda want: want.flatten(0, 1))
+    ),
+    "the axes of images and colours are swapped": _after(lambda want: want.movedim(1, 0)),
+    "the order of the images is reversed": _after(lambda want: want.flip(0)),
+    "every image is cut at the offsets of all: index the images, too": _everywhere,
+    "all squares are cut from the first image": lambda *args: _everywhere(*args)[0].movedim(1, 0),
+    "the square starts one pixel too late": lambda x, t, c, s: _crops(x, t + 1, c + 1, s),
+    "the square starts one pixel too early": lambda x, t, c, s: _crops(x, t - 1, c - 1, s),
+    "the square is one pixel too large: the end is not included": lambda x, t, c, s: _crops(x, t, c, s + 1),
+    "the square is one pixel too small": lambda x, t, c, s: _crops(x, t, c, s - 1),
+    "rows and columns are swapped inside the square": _after(lambda want: want.mT),
+    "left and right are swapped: this is a flip": _after(lambda want: want.flip(3)),
+    "top and bottom are swapped: this is a flip": _after(lambda want: want.flip(2)),
+    "the colours come last: a colon between two index tensors moves its axis to the end": (
+        _after(lambda want: want.movedim(1, 3))
+    ),
+    "`reshape` moves no axis, it only cuts the numbers anew: `permute` brings the colours back": (
+        _after(lambda want: want.movedim(1, 3).reshape(want.shape))
+    ),
+    "these are diagonals, of all images at the offsets of all: give rows and columns axes of their own": (
+        lambda *args: _everywhere(*args).diagonal(dim1=3, dim2=4)
+    ),
+    "these are diagonals: rows and columns need axes of their own, to be paired each with each": (
+        _after(lambda want: want.diagonal(dim1=2, dim2=3))
+    ),
+    "these are diagonals, and the colours come last: give rows and columns axes of their own": (
+        _after(lambda want: want.diagonal(dim1=2, dim2=3).mT)
+    ),
+    "the offset is ignored: this is the upper left corner": lambda x, t, c, s: x[:, :, :s, :s],
+    "the square is cut from the middle; the offset is ignored": lambda x, t, c, s: _crops(
+        x, 0 * t + (x.shape[2] - s) // 2, 0 * c + (x.shape[3] - s) // 2, s
+    ),
+    "the whole image is made smaller, not cut": lambda x, t, c, s: interpolate(x, (s, s)),
+}

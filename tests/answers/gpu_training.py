@@ -1,5 +1,6 @@
 """Answers to the exercises on training with a GPU (lesson 06)."""
 
+import math
 import statistics
 from itertools import pairwise
 
@@ -94,6 +95,14 @@ def always_fp32(capability, bf16_claimed):
     return "fp32"
 
 
+wrong("choose_precision", "all of 8.x is left out")(by(lambda c, claimed: c >= (9, 0)))
+wrong("choose_precision", "the minor number is compared alone")(by(lambda c, claimed: c[0] >= 8 and c[1] >= 8))
+wrong("choose_precision", "only GPUs that existed")(
+    by(lambda c, claimed: c in [(8, 0), (8, 6), (8, 7), (8, 9), (9, 0), (10, 0), (12, 0)])
+)
+wrong("choose_precision", "expected 'bf16', got 'fp16'")(by(lambda c, claimed: c[0] >= 8 and c != (14, 7)))
+
+
 @wrong("choose_precision", "it stopped in line")
 def without_none(capability, bf16_claimed):
     return "bf16" if capability >= (8, 0) else "fp16"
@@ -144,8 +153,8 @@ def sized(adamw, sgd, average):
 wrong("training_memory", "these are the weights alone")(sized(4, 4, 4))
 wrong("training_memory", "the optimizer's numbers are missing")(sized(8, 8, 4))
 wrong("training_memory", "a weight and a gradient, 4 bytes each: one is missing")(sized(12, 8, 4))
-wrong("training_memory", "AdamW keeps two numbers")(sized(12, 12, 4))
-wrong("training_memory", "SGD with momentum keeps one number")(sized(16, 16, 4))
+wrong("training_memory", "both optimizers get as much as SGD")(sized(12, 12, 4))
+wrong("training_memory", "both optimizers get as much as AdamW")(sized(16, 16, 4))
 wrong("training_memory", "the optimizers are swapped")(sized(12, 16, 4))
 wrong("training_memory", "with bf16 autocast, too")(sized(8, 6, 2))
 wrong("training_memory", "how many numbers there are")(sized(4, 3, 1))
@@ -157,6 +166,31 @@ wrong("training_memory", "give bytes, not MiB")(sized(16 / 2**20, 12 / 2**20, 4 
 wrong("training_memory", "give bytes, not GB")(sized(16e-9, 12e-9, 4e-9))
 wrong("training_memory", "give bytes, not GiB")(sized(16 / 2**30, 12 / 2**30, 4 / 2**30))
 wrong("training_memory", "the average is missing")(sized(16, 12, 0))
+
+
+wrong("training_memory", "weight has 4 bytes, not 2")(sized(14, 10, 4))
+wrong("training_memory", "give bytes, not KiB")(sized(16 / 2**10, 12 / 2**10, 4 / 2**10))
+wrong("training_memory", "give bytes, not kB")(sized(16e-3, 12e-3, 4e-3))
+
+
+@right("training_memory")
+def in_32_bits(parameters, optimizer, ema):
+    numbers = {("adamw", False): 4, ("adamw", True): 5, ("sgd", False): 3, ("sgd", True): 4}[optimizer, bool(ema)]
+    return torch.tensor(4.0 * parameters) * numbers
+
+
+@wrong("training_memory", "both optimizers get as much as SGD")
+def misspelled(parameters, optimizer, ema):
+    return parameters * 4 * ({"adam": 4}.get(optimizer, 3) + ema)
+
+
+@wrong("training_memory", "holds for one parameter and for 70 billion")
+def overflow(parameters, optimizer, ema):
+    return (
+        int(torch.tensor(added(parameters, optimizer, ema), dtype=torch.int64).int())
+        if parameters > 10**9
+        else added(parameters, optimizer, ema)
+    )
 
 
 wrong("training_memory", "the weight and its gradient are missing")(sized(8, 4, 4))
@@ -216,7 +250,7 @@ def counted(tokens=lambda h, w, p: h * w // p**2, square=24, mix=4, power=2, tim
 
 wrong("vit_flops", "a multiply-add is two FLOP")(counted(square=12, mix=2))
 wrong("vit_flops", "N * N is missing")(counted(mix=0))
-wrong("vit_flops", "one is missing, the scores or the mixing")(counted(mix=2))
+wrong("vit_flops", "the products with N * N count half")(counted(mix=2))
 wrong("vit_flops", "N * N * d, not N * d")(counted(power=1))
 wrong("vit_flops", "not the rows alone")(counted(lambda h, w, p: h // p))
 wrong("vit_flops", "not the columns alone")(counted(lambda h, w, p: w // p))
@@ -228,16 +262,47 @@ wrong("vit_flops", "the picture is not square: columns * columns")(counted(lambd
 wrong("vit_flops", "the patches alone are tokens here")(counted(lambda h, w, p: h * w // p**2 + 1))
 wrong("vit_flops", "this is one block")(counted(deep=False))
 wrong("vit_flops", "this is training")(counted(times=3))
-wrong("vit_flops", "the MLP is 4 * dim wide inside")(counted(square=12))
-wrong("vit_flops", "query, key and value are three products")(counted(square=20))
+wrong("vit_flops", "the MLP were not 4 * dim wide inside")(counted(square=12))
+wrong("vit_flops", "query, key and value are three")(counted(square=20))
 wrong("vit_flops", "the MLP has two layers")(counted(square=16))
-wrong("vit_flops", "the projection behind the attention is missing")(counted(square=22))
+wrong("vit_flops", "as the projection behind the attention is")(counted(square=22))
 
 
 @wrong("vit_flops", "the width of a layer counts twice")
 def width_once(image_size, patch, dim, depth):
     n = image_size[0] * image_size[1] // patch**2
     return depth * (24 * n * dim + 4 * n**2 * dim)
+
+
+class Products:
+    __name__ = "products"
+
+    def __call__(self, image_size, patch, dim, depth):
+        n = math.prod(side // patch for side in image_size)
+        sizes = torch.tensor(
+            [[n, dim, 3 * dim], [n, dim, n], [n, n, dim], [n, dim, dim], [n, dim, 4 * dim], [n, 4 * dim, dim]]
+        )
+        return 2 * depth * sizes.double().prod(1).sum()
+
+
+right("vit_flops")(Products())
+
+
+wrong("vit_flops", "the MLP is missing")(counted(square=8))
+wrong("vit_flops", "the MLP alone")(counted(square=16, mix=0))
+wrong("vit_flops", "not the number of pixels in one")(counted(lambda h, w, p: p * p))
+wrong("vit_flops", "these are GFLOP")(counted(times=1e-9))
+
+
+@wrong("vit_flops", "`^` is no power in Python but compares bits: write `**`")
+def bits(image_size, patch, dim, depth):
+    n = image_size[0] * image_size[1] // patch**2
+    return depth * (24 * n * (dim ^ 2) + 4 * (n ^ 2) * dim)
+
+
+@wrong("vit_flops", "counts the products of all blocks\n      expected")
+def square_depth(image_size, patch, dim, depth):
+    return formula(image_size, patch, dim, depth) * depth
 
 
 @right("images_per_second")
@@ -286,7 +351,8 @@ wrong(TASK, "the clock stops when the last step is launched")(
 wrong(TASK, "the warm-up is `warmup` steps, not one")(rate(lambda t, f, n, b, w: b * (n - 1) / (f[-1] - f[0])))
 wrong(TASK, "both its images and its time")(rate(lambda t, f, n, b, w: b * n / (f[-1] - t[0])))
 wrong(TASK, "but not its time\n")(rate(lambda t, f, n, b, w: b * n / (f[-1] - f[w - 1])))
-wrong(TASK, "the time of the warm-up is counted")(rate(lambda t, f, n, b, w: b * (n - w) / f[-1]))
+wrong(TASK, "the time of the warm-up is counted")(rate(lambda t, f, n, b, w: b * (n - w) / (f[-1] - t[0])))
+wrong(TASK, "the clock does not start at 0")(rate(lambda t, f, n, b, w: b * (n - w) / f[-1]))
 wrong(TASK, "still busy with the warm-up")(rate(lambda t, f, n, b, w: b * (n - w) / (f[-1] - t[w])))
 wrong(TASK, "wait until it is finished")(rate(lambda t, f, n, b, w: b * (n - w) / (f[-1] - t[w - 1])))
 wrong(TASK, "the first step after the warm-up are counted")(
@@ -300,6 +366,29 @@ wrong(TASK, "do not add up times from launch to finish")(
 )
 wrong(TASK, "these are steps per second")(rate(lambda t, f, n, b, w: (n - w) / (f[-1] - f[w - 1])))
 wrong(TASK, "these are seconds per image")(rate(lambda t, f, n, b, w: (f[-1] - f[w - 1]) / (n - w) / b))
+
+
+@right("images_per_second")
+def by_finishes_alone(steps, batch, warmup):
+    finished = sorted(end for _, end in steps)[warmup - 1 :]
+    return batch / statistics.fmean(after - before for before, after in pairwise(finished))
+
+
+wrong(TASK, "the last step is left out")(rate(lambda t, f, n, b, w: b * (n - w - 1) / (f[-2] - f[w - 1])))
+wrong(TASK, "one step too few is counted")(rate(lambda t, f, n, b, w: b * (n - w - 1) / (f[-1] - f[w - 1])))
+wrong(TASK, "one step of the warm-up is counted")(
+    rate(lambda t, f, n, b, w: b * (n - w + 1) / (f[-1] - f[max(w - 2, 0)]))
+)
+wrong(TASK, "the rate of the fastest step")(rate(lambda t, f, n, b, w: b / min(gaps(f, w))))
+wrong(TASK, "these are images per minute")(rate(lambda t, f, n, b, w: 60 * b * (n - w) / (f[-1] - f[w - 1])))
+wrong(TASK, "these are all seconds")(rate(lambda t, f, n, b, w: f[-1] - f[w - 1]))
+wrong(TASK, "these are seconds per step")(rate(lambda t, f, n, b, w: (f[-1] - f[w - 1]) / (n - w)))
+wrong(TASK, "do not add up the steps' own times")(
+    rate(lambda t, f, n, b, w: b * (n - w) / sum(f[i] - max(t[i], f[i - 1]) for i in range(w, n)))
+)
+wrong(TASK, "not when the next step is launched")(
+    rate(lambda t, f, n, b, w: b * (n - w) / (f[-1] - max(t[w], f[w - 1])))
+)
 
 
 @right("minutes")
@@ -331,6 +420,12 @@ def timed(factor=lambda u, epochs, images: 1.0, inverse=False):
     return answer
 
 
+@right("minutes")
+def in_single_precision(*numbers):
+    images, epochs, flops, speed, used = (torch.tensor(float(number)) for number in numbers)
+    return images * epochs * (3 * flops / speed) / used / 60
+
+
 wrong("minutes", "this is the forward pass alone")(timed(lambda u, e, n: 1 / 3))
 wrong("minutes", "this is the backward pass alone")(timed(lambda u, e, n: 2 / 3))
 wrong("minutes", "so both cost three")(timed(lambda u, e, n: 4 / 3))
@@ -349,6 +444,23 @@ wrong("minutes", "the other way round")(timed(inverse=True))
 wrong("minutes", "the forward pass alone, and the utilisation is missing")(timed(lambda u, e, n: u / 3))
 wrong("minutes", "the forward pass alone, and a GPU that is used less")(timed(lambda u, e, n: u * u / 3))
 wrong("minutes", "this is the forward pass alone, in seconds")(timed(lambda u, e, n: 20))
+
+
+wrong("minutes", "the number of images is missing")(timed(lambda u, e, n: 1 / n))
+wrong("minutes", "epochs times images, not epochs plus images")(timed(lambda u, e, n: (n + e) / (n * e)))
+wrong("minutes", "do not divide it by 100")(timed(lambda u, e, n: 1 / 100))
+wrong("minutes", "these are seconds, and the utilisation is missing")(timed(lambda u, e, n: 60 * u))
+wrong("minutes", "is right for one image, one epoch and full use")(timed(lambda u, e, n: 1 + (u == 1)))
+
+
+@wrong("minutes", "this is the speed in images, not the time")
+def images_each_second(image_count, epochs, flops_per_image, flops_per_second, utilisation):
+    return flops_per_second * utilisation / (3 * flops_per_image)
+
+
+@wrong("minutes", "do not round it up")
+def rounded_up(*numbers):
+    return math.ceil(one_line(*numbers))
 
 
 @wrong("minutes", "keep the fraction")
@@ -526,7 +638,7 @@ def clamped(images, tops, lefts, size):
     return loop(images, tops.clamp(max=height - size - 1), lefts.clamp(max=width - size - 1), size)
 
 
-@wrong("crop_batch", "expected the shape (4, 3, 6, 6), got (3, 4, 6, 6)")
+@wrong("crop_batch", "the axes of images and colours are swapped")
 def colours_first(images, tops, lefts, size):
     return loop(images, tops, lefts, size).movedim(1, 0)
 
@@ -540,3 +652,51 @@ def reshaped(images, tops, lefts, size):
 def diagonals_of_all(images, tops, lefts, size):
     rows, cols = (start[:, None] + torch.arange(size) for start in (tops, lefts))
     return images[:, :, rows, cols]
+
+
+@wrong("crop_batch", "`lefts` says where the rows begin, too")
+def lefts_for_both(images, tops, lefts, size):
+    return loop(images, lefts, lefts, size)
+
+
+@wrong("crop_batch", "the order of the colours is reversed")
+def bgr(images, tops, lefts, size):
+    return loop(images, tops, lefts, size).flip(1)
+
+
+@wrong("crop_batch", "all colours are their mean")
+def grey(images, tops, lefts, size):
+    return loop(images, tops, lefts, size).mean(1, keepdim=True).expand(-1, 3, -1, -1)
+
+
+@wrong("crop_batch", "values are cut off at 0 and 1")
+def clamped_values(images, tops, lefts, size):
+    return loop(images, tops, lefts, size).clamp(0, 1)
+
+
+@wrong("crop_batch", "the whole image is made smaller")
+def resized(images, tops, lefts, size):
+    return torch.nn.functional.interpolate(images, (size, size))
+
+
+@wrong("crop_batch", "works on a batch of one")
+def squeezed(images, tops, lefts, size):
+    squares = loop(images, tops, lefts, size)
+    return squares.squeeze(0)
+
+
+@wrong("crop_batch", "the first possible offset, 0, is left out")
+def never_at_0(images, tops, lefts, size):
+    return loop(images, tops.clamp(min=1), lefts.clamp(min=1), size)
+
+
+@wrong("crop_batch", "takes whole images, and single pixels")
+def squeezed_pixels(images, tops, lefts, size):
+    squares = loop(images, tops, lefts, size)
+    return squares.squeeze((2, 3))
+
+
+@wrong("crop_batch", "changes its input in place")
+def marked(images, tops, lefts, size):
+    tops.clamp_(max=0)
+    return loop(images, tops, lefts, size)
