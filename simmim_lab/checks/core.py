@@ -8,8 +8,8 @@ method `grade` is the hidden test, the same rule on inputs that nobody has seen.
 What holds for every task stands here, not in the rules:
 
 - The rule runs with fixed settings (`_fixed_settings`), whatever the notebook has set.
-- An answer must leave its inputs and all global sources of chance as they are, and give the same result for the
-  same call, also in another process (`Answer.habits`).
+- An answer must leave its inputs as they are, neither seed global chance nor draw its result from it, and give
+  the same result for the same call, also in another process (`Answer.habits`).
 - Where the first axis counts images (`check(..., batched=(0,))`), a batch of one must work (`_other_for_one`).
 - Where a training needs the gradient of an argument (`check(..., gradient=(0,))`), it must arrive
   (`_lost_gradient`).
@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from numbers import Real
+from operator import eq
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -180,9 +181,9 @@ def _another_process() -> Iterator[None]:
 
 
 def _chance() -> tuple:
-    """The states of all global sources of chance."""
-    kind, keys, *place = np.random.get_state()
-    return torch.get_rng_state().numpy().tobytes(), random.getstate(), kind, keys.tobytes(), *place
+    """The state of each global source of chance."""
+    _, keys, *place = np.random.get_state()
+    return torch.get_rng_state().numpy().tobytes(), random.getstate(), (keys.tobytes(), *place)
 
 
 @dataclass
@@ -218,13 +219,14 @@ class Answer:
 
     def habits(self, gradient: tuple[int, ...], batched: tuple[int, ...]) -> Iterator[tuple[str, str]]:
         """What is wrong with the answer though all its results were right: a property, and the mistake."""
-        if self._stirs:
+        repeats = all(self._repeats(call) for call in self._calls)
+        if self._stirs and (not repeats or any(self._seeds(call) for call in self._calls)):
             yield (
                 "leaves global chance alone",
-                "it draws from the global chance of torch, NumPy or Python, or sets its seed, which changes what "
-                "the rest of the notebook draws",
+                "it draws its result from the global chance of torch, NumPy or Python, or sets its seed, which "
+                "changes what the rest of the notebook draws",
             )
-        if not all(self._repeats(call) for call in self._calls):
+        elif not repeats:
             text = "the same call gave another result later: does it keep something from one call to the next?"
             yield "gives the same result for the same call", text
         else:
@@ -245,6 +247,15 @@ class Answer:
         args, kwargs = _map(Tensor.clone, (call.args, call.kwargs))
         again, before = (_map(Tensor.detach, result) for result in (self._call(*args, **kwargs), call.result))
         return _close(again, before, 1e-6)
+
+    def _seeds(self, call: _Call) -> bool:
+        """Whether a call sets the seed of global chance: then it ends in the same state wherever it begins."""
+        ends = []
+        for _ in range(2):
+            torch.rand(1), random.random(), np.random.random()
+            self._repeats(call)
+            ends.append(_chance())
+        return any(map(eq, *ends))
 
     def _other_for_one(self, batched: tuple[int, ...]) -> str | None:
         """What is wrong with the result for the first image of a batch alone; None if it is that of the batch."""
@@ -449,8 +460,9 @@ def _map(function: Callable[[Tensor], Tensor], value: Any) -> Any:
     """`value` with `function` applied to every tensor in its lists, tuples and dicts."""
     if isinstance(value, Tensor):
         return function(value)
-    if type(value) in (list, tuple):
-        return type(value)(_map(function, item) for item in value)
+    if isinstance(value, list | tuple):
+        items = (_map(function, item) for item in value)
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     if type(value) is dict:
         return {key: _map(function, item) for key, item in value.items()}
     return value

@@ -2,7 +2,8 @@
 
 import math
 import random
-from collections import defaultdict
+import re
+from collections import defaultdict, namedtuple
 
 import numpy as np
 import torch
@@ -154,6 +155,77 @@ def never_the_last_one(photographs, count, generator):
     return [place for place, name in enumerate(photographs) if name not in chosen], validation
 
 
+def split_by(choose):
+    """The answer that holds out the photographs `choose(names, count, generator)`."""
+
+    def answer(photographs, count, generator):
+        chosen = choose(sorted(set(photographs)), count, generator)
+        validation = [place for place, name in enumerate(photographs) if name in chosen]
+        return [place for place, name in enumerate(photographs) if name not in chosen], validation
+
+    return answer
+
+
+def shuffled(names, generator):
+    return [names[place] for place in torch.randperm(len(names), generator=generator).tolist()]
+
+
+class Dealer:
+    """Holds out the end of a random order."""
+
+    def __call__(self, photographs, count, generator):
+        return split_by(self.choose)(photographs, count, generator)
+
+    def choose(self, names, count, generator):
+        return shuffled(names, generator)[-count:]
+
+
+def reseeded(names, count, generator):
+    """Draws the seed of another generator."""
+    seed = torch.randint(10**9, (1,), generator=generator).item()
+    return random.Random(seed).sample(names, count)
+
+
+def window(names, count, generator):
+    start = torch.randint(len(names), (1,), generator=generator).item()
+    return [*names, *names][start : start + count]
+
+
+right("split_photographs")(Dealer())
+right("split_photographs")(split_by(reseeded))
+for says, choose in {
+    "always one too few": lambda names, count, generator: shuffled(names, generator)[: count - 1],
+    "always the same two": lambda names, count, generator: random.Random(generator.initial_seed()).sample(
+        names, count
+    ),
+    "draw from `generator` itself, not from a copy": lambda names, count, generator: shuffled(
+        names, generator.clone_state()
+    )[:count],
+    "splits there were too few: is one drawn twice?": lambda names, count, generator: [
+        name or None for name in shuffled(names, generator)[:count]
+    ],
+    "all six pairs should come equally often": window,
+    "photographs in validation one was never there": lambda names, count, generator: shuffled(
+        names[1:], generator
+    )[:count],
+    "do not use them": lambda names, count, generator: sorted(
+        names, key=lambda name: hash(f"{name} {torch.randint(9999, (1,), generator=generator)}")
+    )[:count],
+}.items():
+    wrong("split_photographs", says)(split_by(choose))
+
+
+@wrong("split_photographs", "places come twice")
+def one_crop_twice(photographs, count, generator):
+    training, validation = by_names(photographs, count, generator)
+    return training + training[:1], validation
+
+
+@wrong("split_photographs", "(list) is left for training")
+def at_least_one_for_training(photographs, count, generator):
+    return by_names(photographs, min(count, len(set(photographs)) - 1), generator)
+
+
 @right("lr_at")
 def formula(done, lr, min_lr, warmup):
     if done < warmup:
@@ -183,6 +255,12 @@ def in_torch(done, lr, min_lr, warmup):
         torch.tensor(lr),
         (1 + torch.tensor(torch.pi * (done - warmup) / (1 - warmup)).cos()) / 2,
     )
+
+
+@right("lr_at")
+def on_the_unit_circle(done, lr, min_lr, warmup):
+    turned = np.exp(1j * np.pi * (done - warmup) / (1 - warmup)).real if done >= warmup else None
+    return np.float64(lr * done / warmup if turned is None else lr / 2 * (1 + turned) + min_lr / 2 * (1 - turned))
 
 
 def after_warmup(fall):
@@ -218,6 +296,15 @@ for says, fall in {
     "`min_lr` is added on top": lambda p, done, lr, low, w: low + lr * wave(p / 2),
     "it starts too high": lambda p, done, lr, low, w: low + 2 * (lr - low) * wave(p / 2),
     "it falls too low": lambda p, done, lr, low, w: low + (lr - low) * math.cos(math.pi * p),
+    "brackets are missing": lambda p, done, lr, low, w: low + (lr - low) * wave((done - w / 1 - w) / 2),
+    "the share of the rest stands inside the cosine": lambda p, done, lr, low, w: (
+        low + (lr - low) * (1 + math.cos(math.pi) * p) / 2
+    ),
+    "it ends at 0: `min_lr` is subtracted": lambda p, done, lr, low, w: (lr - low) * wave(p / 2),
+    "the rates are added": lambda p, done, lr, low, w: low + (lr + low) * wave(p / 2),
+    "only the cosine is halved": lambda p, done, lr, low, w: low + (lr - low) * (1 + math.cos(math.pi * p) / 2),
+    "the cosine is squared": lambda p, done, lr, low, w: low + (lr - low) * wave(p / 2) ** 2,
+    "this is the sine": lambda p, done, lr, low, w: low + (lr - low) * (1 + math.sin(math.pi * p)) / 2,
     "it rises: at the end of the warm-up": lambda p, done, lr, low, w: lr + (low - lr) * wave(p / 2),
 }.items():
     wrong("lr_at", says)(after_warmup(fall))
@@ -241,6 +328,24 @@ def not_divided(done, lr, min_lr, warmup):
 @wrong("lr_at", "starts at 0, not at `min_lr`")
 def from_min_lr(done, lr, min_lr, warmup):
     return min_lr + (lr - min_lr) * done / warmup if done < warmup else formula(done, lr, min_lr, warmup)
+
+
+for says, line in {
+    "it is not cut off at `min_lr`": lambda share, lr, min_lr: max(min_lr, lr * share),
+    "not to the difference of the rates": lambda share, lr, min_lr: (lr - min_lr) * share,
+    "a straight line, not a square": lambda share, lr, min_lr: lr * share**2,
+    "it falls: the warm-up rises": lambda share, lr, min_lr: lr * (1 - share),
+    "`lr` and `min_lr` are swapped": lambda share, lr, min_lr: min_lr * share,
+}.items():
+
+    @wrong("lr_at", says)
+    def another_warmup(done, lr, min_lr, warmup, line=line):
+        return line(done / warmup, lr, min_lr) if done < warmup else formula(done, lr, min_lr, warmup)
+
+
+@wrong("lr_at", "in the call lr_at(0.0, ")
+def zero_at_the_start(done, lr, min_lr, warmup):
+    return formula(done, lr, min_lr, warmup) if done else 0.0
 
 
 @wrong("lr_at", "a straight line, not a curve")
@@ -290,6 +395,10 @@ class Named:
         return self.parameters
 
 
+def spared_by_name(shapes):
+    return {name for name in shapes if name.endswith(("positions", "table", "_token"))}
+
+
 @right("decaying")
 def as_the_package(shapes):
     model = Named(shapes)
@@ -303,6 +412,13 @@ def by_subtraction(shapes):
     for ending in ("positions", "table", "_token"):
         spared |= {name for name in shapes if name.removesuffix(ending) != name}
     return shapes.keys() - spared
+
+
+@right("decaying")
+def by_pattern(shapes):
+    return frozenset(n for n, (*_, shape) in zip(shapes, shapes.items(), strict=True) if shape[1:]) - {
+        name for name in shapes if re.search(r"(positions|table|_token)$", name)
+    }
 
 
 @wrong("decaying", "everything decays")
@@ -385,6 +501,54 @@ def bias_anywhere(shapes):
     return {name for name in comprehension(shapes) if "bias" not in name}
 
 
+@wrong("decaying", "`encoder.pair_bias` of shape")
+def without_names_in_bias(shapes):
+    return {name for name in comprehension(shapes) if not name.endswith("bias")}
+
+
+@wrong("decaying", "`encoder.norm_map.weight` of shape")
+def without_norms(shapes):
+    return {name for name in comprehension(shapes) if "norm" not in name}
+
+
+@wrong("decaying", "`encoder.gate.weight` of shape")
+def more_than_one_row(shapes):
+    return {name for name in comprehension(shapes) if sum(size > 1 for size in shapes[name]) > 1}
+
+
+@wrong("decaying", "the kernel of a convolution has more than two dimensions")
+def two_or_four(shapes):
+    return {name for name in comprehension(shapes) if len(shapes[name]) in (2, 4)}
+
+
+@wrong("decaying", "`encoder.colour_shift` of shape")
+def many_numbers(shapes):
+    return {name for name in shapes if math.prod(shapes[name]) > 700 and name not in spared_by_name(shapes)}
+
+
+@wrong("decaying", "`decoder.positions` of shape")
+def spared_in_the_encoder_alone(shapes):
+    return comprehension(shapes) | {name for name, shape in shapes.items() if name[0] == "d" and len(shape) > 1}
+
+
+@wrong("decaying", "it has fewer than two dimensions, whatever its name says")
+def by_name_alone(shapes):
+    return set(shapes) - spared_by_name(shapes)
+
+
+@wrong("decaying", "work on a copy")
+def takes_them_out(shapes):
+    for name in set(shapes) - comprehension(shapes):
+        del shapes[name]
+    return set(shapes)
+
+
+@wrong("decaying", "max() ")
+def ends_of_nothing(shapes):
+    longest = max(map(len, shapes.values()))
+    return {name for name in comprehension(shapes) if len(shapes[name]) <= longest}
+
+
 @wrong("decaying", "expected a set of names")
 def as_a_list(shapes):
     return sorted(comprehension(shapes))
@@ -428,6 +592,12 @@ def number_by_number(gradients, max_norm):
     return [gradient / max(1, norm / max_norm) for gradient in gradients]
 
 
+@right("clip_gradients")
+def in_double(gradients, max_norm):
+    norm = np.linalg.norm(np.concatenate([gradient.double().numpy().ravel() for gradient in gradients]))
+    return [(gradient.double() / max(1, norm / max_norm)).to(gradient) for gradient in gradients]
+
+
 def flat(gradients):
     return torch.cat([gradient.flatten() for gradient in gradients])
 
@@ -446,6 +616,59 @@ for says, norm_of in {
     def another_norm(gradients, max_norm, norm_of=norm_of):
         norm = norm_of(gradients)
         return [gradient * (max_norm / norm if norm > 0 else 1) for gradient in gradients]
+
+
+for says, norm_of in {
+    "the root is missing: the norm": lambda gradients: flat(gradients).square().sum(),
+    "the norms of the tensors are added: add": lambda gradients: sum(g.norm() for g in gradients),
+    "the longest tensor decides alone: all": lambda gradients: max(g.norm() for g in gradients),
+    "only the last tensor decides": lambda gradients: gradients[-1].norm(),
+    "the norms of the tensors are averaged": lambda gradients: sum(g.norm() for g in gradients) / len(gradients),
+}.items():
+
+    @wrong("clip_gradients", says)
+    def another_norm_decides(gradients, max_norm, norm_of=norm_of):
+        norm = norm_of(gradients)
+        return [gradient * max_norm / norm if norm > max_norm else gradient for gradient in gradients]
+
+
+for says, factor in {
+    "the square of the norm is compared": lambda norm, limit: limit / norm if norm**2 > limit else 1,
+    "it becomes `max_norm` long from half of it on": lambda norm, limit: limit / norm if norm > limit / 2 else 1,
+    "it is shortened from half of `max_norm` on": lambda norm, limit: (
+        limit / 2 / norm if limit / 2 < norm < limit else min(1, limit / (norm + 1e-9))
+    ),
+    "their norm is a little too large": lambda norm, limit: limit / norm if norm > 1.2 * limit else 1,
+    "the length is half of `max_norm` now": lambda norm, limit: limit / norm / 2 if norm > limit else 1,
+    "the length is twice `max_norm` now": lambda norm, limit: 2 * limit / norm if norm > limit else 1,
+    "the factor is squared": lambda norm, limit: (limit / norm) ** 2 if norm > limit else 1,
+    "the sign is wrong": lambda norm, limit: -limit / norm if norm > limit else 1,
+    "is multiplied by `max_norm`": lambda norm, limit: limit,
+}.items():
+
+    @wrong("clip_gradients", says)
+    def another_factor(gradients, max_norm, factor=factor):
+        return [gradient * factor(flat(gradients).norm(), max_norm) for gradient in gradients]
+
+
+@wrong("clip_gradients", "`max_norm` is subtracted")
+def subtracts(gradients, max_norm):
+    return [gradient - max_norm for gradient in gradients]
+
+
+@wrong("clip_gradients", "the signs are lost")
+def absolute_values(gradients, max_norm):
+    return [gradient.abs() for gradient in one_factor(gradients, max_norm)]
+
+
+@wrong("clip_gradients", "expected the shape (1, 2, 2), got (2, 2)")
+def squeezes(gradients, max_norm):
+    return [gradient.squeeze() for gradient in one_factor(gradients, max_norm)]
+
+
+@wrong("clip_gradients", "works for a single tensor")
+def several_tensors_only(gradients, max_norm):
+    return one_factor(gradients, max_norm) if len(gradients) > 1 else gradients
 
 
 @wrong("clip_gradients", "each tensor is shortened on its own")
@@ -547,6 +770,22 @@ def with_autograd(weight, values, hidden, lr):
     return loss, weight - lr * weight.grad
 
 
+class Regression:
+    """A result that is a tuple with names, and a loss that carries its graph."""
+
+    def __call__(self, weight, values, hidden, lr):
+        weight = weight.double().requires_grad_()
+        places = hidden.nonzero(as_tuple=True)
+        inputs, truth = values.double().masked_fill(hidden, 0), values.double()
+        loss = ((inputs @ weight)[places] - truth[places]).square().mean()
+        (gradient,) = torch.autograd.grad(loss, weight, retain_graph=True)
+        return Step(loss, weight - lr * gradient)
+
+
+Step = namedtuple("Step", ("loss", "weight"))
+right("sgd_step")(Regression())
+
+
 def step_with(inputs_of=lambda values, hidden: values * ~hidden, counted=lambda hidden: hidden, factor=1.0):
     """The answer with other inputs, other errors that count, or its gradient times a factor."""
 
@@ -566,6 +805,11 @@ wrong("sgd_step", "the mean and the 2")(step_with(factor=lambda hidden: hidden.s
 wrong("sgd_step", "by the number of all values")(step_with(factor=lambda hidden: hidden.sum() / hidden.numel()))
 wrong("sgd_step", "by the number of pictures, not")(step_with(factor=lambda hidden: hidden.sum() / len(hidden)))
 wrong("sgd_step", "the weight did not move")(step_with(factor=0))
+wrong("sgd_step", "a factor 2 is too much")(step_with(factor=2))
+wrong("sgd_step", "by the number of visible values, not of hidden ones")(
+    step_with(factor=lambda hidden: hidden.sum() / (~hidden).sum())
+)
+wrong("sgd_step", "the mean over the pictures: add them up")(step_with(factor=lambda hidden: 1 / len(hidden)))
 wrong("sgd_step", "all errors count: those of visible values must not")(
     step_with(counted=lambda hidden: hidden | True)
 )
@@ -669,6 +913,68 @@ def signs(weight, values, hidden, lr):
     return errors.square().sum() / hidden.sum(), weight - lr * 2 * inputs.T @ errors.sign() / hidden.sum()
 
 
+def step_by(pull):
+    """The answer that moves against `pull(inputs, errors, gradient, weight)`."""
+
+    def answer(weight, values, hidden, lr):
+        loss, new = with_matrices(weight, values, hidden, 1.0)
+        inputs = values * ~hidden
+        errors = (inputs @ weight - values) * hidden
+        return loss, weight - lr * pull(inputs, 2 / hidden.sum() * errors, weight - new, weight)
+
+    return answer
+
+
+for says, pull in {
+    "the errors are squared": lambda inputs, errors, gradient, weight: (
+        inputs.T @ errors.square() * (errors != 0).sum() / 2
+    ),
+    "the predictions stand in the place of the inputs": lambda inputs, errors, gradient, weight: (
+        (inputs @ weight).T @ errors
+    ),
+    "the sign of the gradient is lost": lambda inputs, errors, gradient, weight: gradient.abs(),
+    "the gradient is cut to the range": lambda inputs, errors, gradient, weight: gradient.clamp(-1, 1),
+}.items():
+    wrong("sgd_step", says)(step_by(pull))
+
+for says, loss_of in {
+    "the mean of the errors: square them": lambda errors: errors.mean(),
+    "that is the square of the mean error": lambda errors: errors.mean() ** 2,
+    "an error squared is not negative": lambda errors: -errors.square().mean(),
+    "works for a black picture": lambda errors: errors[errors != 0].square().mean(),
+    "works where a single value is hidden": lambda errors: errors.square().sum() / max(2, len(errors)),
+}.items():
+
+    @wrong("sgd_step", says)
+    def another_loss(weight, values, hidden, lr, loss_of=loss_of):
+        errors = (values * ~hidden @ weight - values)[hidden]
+        return loss_of(errors), with_matrices(weight, values, hidden, lr)[1]
+
+
+@wrong("sgd_step", "that is divided by the number of visible values")
+def by_visible_values(weight, values, hidden, lr):
+    loss, new = with_matrices(weight, values, hidden, lr)
+    return loss * hidden.sum() / (~hidden).sum(), new
+
+
+@wrong("sgd_step", "only the gradient is multiplied by `lr`")
+def lr_times_all(weight, values, hidden, lr):
+    loss, new = with_matrices(weight, values, hidden, 1.0)
+    return loss, lr * new
+
+
+@wrong("sgd_step", "the new weight is transposed")
+def new_weight_transposed(weight, values, hidden, lr):
+    loss, new = with_matrices(weight, values, hidden, lr)
+    return loss, new.T
+
+
+@wrong("sgd_step", "works for pictures of one value")
+def squeezed_weight(weight, values, hidden, lr):
+    loss, new = with_matrices(weight, values, hidden, lr)
+    return loss, new.squeeze()
+
+
 @wrong("sgd_step", "that is a sum")
 def sum_of_squares(weight, values, hidden, lr):
     loss, new = with_matrices(weight, values, hidden, lr)
@@ -736,11 +1042,26 @@ def python_random(shape, seed, step):
 
 
 @right("mask_of_step")
-def skips_earlier_steps(shape, seed, step):
-    generator = Generator().manual_seed(seed)
-    for _ in range(step + 1):
-        mask = torch.randint(0, 2, shape, generator=generator)
-    return mask.float()
+def uniform_numbers(shape, seed, step):
+    coins = np.random.default_rng([seed, step]).random(shape, dtype=np.float32) < 0.5
+    return torch.from_numpy(coins).float()
+
+
+@right("mask_of_step")
+def global_chance_restored(shape, seed, step):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed((step << 7) + seed)
+        return torch.empty(shape).bernoulli_(0.5)
+
+
+class Masks:
+    """A seed for each step, and from there on the article's line."""
+
+    def __call__(self, shape, seed, step):
+        return torch.randint(2, shape, generator=Generator().manual_seed(100 * step + seed), dtype=torch.double)
+
+
+right("mask_of_step")(Masks())
 
 
 @wrong("mask_of_step", "two calls gave two masks")
@@ -774,6 +1095,16 @@ for number in (
     lambda seed, step: seed + 10 * step,
     lambda seed, step: seed + 99 * step,
     lambda seed, step: int(f"{seed}{step}"),
+    lambda seed, step: int(f"{seed}{step:03}"),
+    lambda seed, step: seed + step * step,
+    lambda seed, step: seed * seed + step,
+    lambda seed, step: abs(seed - step),
+    lambda seed, step: 31 * seed + 17 * step,
+    lambda seed, step: seed << 13 | step,
+    lambda seed, step: 7919 * seed + step,
+    lambda seed, step: (10_000 * seed + step) % 65_536,
+    lambda seed, step: 10_000 * seed + step % 4096,
+    lambda seed, step: 10_000 * seed + min(step, 999),
 ):
 
     @wrong("mask_of_step", "share a mask")
@@ -811,6 +1142,71 @@ def one_for_the_batch(shape, seed, step):
 @wrong("mask_of_step", "all channels have the same mask")
 def one_for_all_channels(shape, seed, step):
     return two_numbers_in_one((shape[0], 1, *shape[2:]), seed, step).expand(shape)
+
+
+def mask_by(draw):
+    """The answer that makes a mask by `draw(shape, generator)`, with a seed for each pair."""
+    return lambda shape, seed, step: draw(shape, Generator().manual_seed(10_000 * seed + step))
+
+
+def blocks(shape, generator):
+    coins = torch.randint(0, 2, (*shape[:2], *(size // 2 + 1 for size in shape[2:])), generator=generator)
+    return coins.repeat_interleave(2, 2).repeat_interleave(2, 3)[..., : shape[2], : shape[3]].float()
+
+
+def exactly_half(shape, generator):
+    order = torch.randperm(math.prod(shape), generator=generator)
+    return (order < len(order) // 2).float().view(shape)
+
+
+def visible_corner(shape, generator):
+    mask = torch.randint(0, 2, shape, generator=generator).float()
+    mask[..., 0, 0] = 1
+    return mask
+
+
+def every_second_inverted(shape, generator):
+    mask = torch.randint(0, 2, shape[1:], generator=generator).float()
+    return torch.stack([mask if picture % 2 else 1 - mask for picture in range(shape[0])])
+
+
+for says, draw in {
+    "one coin is thrown for a whole row": lambda shape, generator: (
+        torch.randint(0, 2, (*shape[:3], 1), generator=generator).float().expand(shape)
+    ),
+    "all rows of a picture have the same mask": lambda shape, generator: (
+        torch.randint(0, 2, (*shape[:2], 1, shape[3]), generator=generator).float().expand(shape)
+    ),
+    "neighbours are equal in": blocks,
+    "neighbours are equal in 0% of the places": every_second_inverted,
+    "ones of 128: these are no coins": exactly_half,
+    "some places are 1 more often than others": visible_corner,
+    "% are 1, expected about half": lambda shape, generator: (
+        torch.rand(shape, generator=generator) < 0.53
+    ).float(),
+    "expected the shape": lambda shape, generator: (
+        torch.randint(0, 2, shape, generator=generator).float().squeeze()
+    ),
+    "got True and False": lambda shape, generator: torch.randint(0, 2, shape, generator=generator).bool(),
+}.items():
+    wrong("mask_of_step", says)(mask_by(draw))
+
+
+@wrong("mask_of_step", "of pictures 1 and 0")
+def a_seed_for_each_picture(shape, seed, step):
+    pictures = [two_numbers_in_one(shape[1:], seed, step + picture) for picture in range(shape[0])]
+    return torch.stack(pictures)
+
+
+@wrong("mask_of_step", "leaves global chance alone")
+def seeds_the_notebook(shape, seed, step):
+    torch.manual_seed(10_000 * seed + step)
+    return torch.randint(0, 2, shape).float()
+
+
+@wrong("mask_of_step", "in another process")
+def hash_of_a_text(shape, seed, step):
+    return torch.randint(0, 2, shape, generator=Generator().manual_seed(hash(f"{seed} {step}"))).float()
 
 
 @wrong("mask_of_step", "with TypeError")
