@@ -41,7 +41,9 @@ def choose_precision(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         ),
         "the minor number is compared alone: 9.0 is above 8.9": lambda capability, claimed: capability[1] >= 8,
         "the minor number has a say of its own: 9.0 is above 8.9": lambda capability, claimed: capability[1] > 0,
-        'as texts "10.0" comes before "8.0": compare numbers': lambda capability, claimed: capability[0] < 10,
+        "from 10.0 on it is fp16 again: as numbers, not as texts, 10.0 is above 8.0": lambda capability, claimed: (
+            capability[0] < 10
+        ),
         "only GPUs that existed when you wrote it are known: compare with 8.0": lambda capability, claimed: (
             capability in {(8, 0), (8, 6), (8, 7), (8, 9), (9, 0), (10, 0), (12, 0)}
         ),
@@ -69,44 +71,46 @@ def training_memory(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
     parameters = 2 * int(torch.randint(10**6, 10**7, (), generator=rng)) + 1
     models = parameters, 7 * parameters + 2
 
+    state = {
+        "one number too many for each parameter; `ema` is False: is the average counted?": (20, 16),
+        "a number of 32 bits has 4 bytes, not 8": (32, 24),
+        "these are the weights alone; training keeps more": (4, 4),
+        "the optimizer's numbers are missing": (8, 8),
+        "one number for each parameter is missing: are weights and gradients both counted?": (12, 8),
+        "these are the optimizer's numbers alone: weights and gradients are missing": (8, 4),
+        "SGD with momentum keeps a number for each parameter, too": (16, 8),
+        "both optimizers get as much as SGD; AdamW keeps one number more": (12, 12),
+        "both optimizers get as much as AdamW; SGD with momentum keeps one number less": (16, 16),
+        "the optimizers are swapped": (12, 16),
+        "with bf16 autocast, too, each of these numbers is fp32 and has 4 bytes": (8, 6),
+        "2 bytes for each parameter are missing: with autocast, too, weights and gradients have 4": (14, 10),
+        "this is how many numbers there are; how many bytes has each?": (4, 3),
+        "these are bits; a byte has 8 of them": (128, 96),
+        "the copies that autocast makes for a while are not asked for": (18, 14),
+    }
+    units = {"kB": 1e3, "KiB": 2**10, "MB": 1e6, "MiB": 2**20, "GB": 1e9, "GiB": 2**30}
+    state |= {f"give bytes, not {unit}": (16 / size, 12 / size) for unit, size in units.items()}
+    average = {
+        "the average is missing, but `ema` is True": (16, 12),
+        "SGD has no average, but `ema` is True": (20, 12),
+        "AdamW has no average, but `ema` is True": (16, 16),
+        "the averaged weights are not trained: no gradient, nothing of the optimizer": (32, 24),
+        "the average has one number for each parameter, not two": (24, 20),
+        "with bf16 autocast, too, the average has 4 bytes for each parameter, not 2": (18, 14),
+    }
+
     def bytes_each(ema: bool, adamw: float, sgd: float) -> dict[tuple, float]:
         """The answers if a parameter takes so many bytes."""
         each = {"adamw": float(adamw), "sgd": float(sgd)}
         return {(size, optimizer, ema): each[optimizer] * size for size in models for optimizer in each}
 
-    for ema, adamw, sgd in (False, 16, 12), (True, 20, 16):
-        wrong = {
-            "one number too many for each parameter; `ema` is False: is the average counted?": (20, 16),
-            "the average is missing, but `ema` is True": (16, 12),
-            "a number of 32 bits has 4 bytes, not 8": (2 * adamw, 2 * sgd),
-            "the averaged weights are not trained: no gradient, nothing of the optimizer": (32, 24),
-            "these are the weights alone; training keeps more": (adamw - 12, sgd - 8),
-            "these are the weights alone; training keeps more, and `ema` is True": (4, 4),
-            "the optimizer's numbers are missing": (adamw - 8, sgd - 4),
-            "each parameter has a weight and a gradient, 4 bytes each: one is missing": (adamw - 4, sgd - 4),
-            "the weight and its gradient are missing": (adamw - 8, sgd - 8),
-            "SGD with momentum keeps a number for each parameter, too": (adamw, sgd - 4),
-            "both optimizers get as much as SGD; AdamW keeps one number more": (sgd, sgd),
-            "both optimizers get as much as AdamW; SGD with momentum keeps one number less": (adamw, adamw),
-            "the optimizers are swapped": (sgd, adamw),
-            "with bf16 autocast, too, each of these numbers is fp32 and has 4 bytes": (adamw / 2, sgd / 2),
-            "each parameter's weight has 4 bytes, not 2": (adamw - 2, sgd - 2),
-            "this is how many numbers there are; how many bytes has each?": (adamw / 4, sgd / 4),
-            "these are bits; a byte has 8 of them": (8 * adamw, 8 * sgd),
-            "the copies that autocast makes for a while are not asked for": (adamw + 2, sgd + 2),
-            "give bytes, not kB": (adamw / 1e3, sgd / 1e3),
-            "give bytes, not KiB": (adamw / 2**10, sgd / 2**10),
-            "give bytes, not MB": (adamw / 1e6, sgd / 1e6),
-            "give bytes, not MiB": (adamw / 2**20, sgd / 2**20),
-            "give bytes, not GB": (adamw / 1e9, sgd / 1e9),
-            "give bytes, not GiB": (adamw / 2**30, sgd / 2**30),
-        }
-        want = bytes_each(ema, adamw, sgd)
-        mistakes = {text: bytes_each(ema, *each) for text, each in wrong.items()}
-        claim = (
-            "adds the average of the weights" if ema else "counts weights, gradients and the optimizer's numbers"
-        )
-        problem = compare({case: answer(*case) for case in want}, want, mistakes, tolerance=1e-6)
+    for claim, ema, right, mistakes in (
+        ("counts weights, gradients and the optimizer's numbers", False, (16, 12), state),
+        ("adds the average of the weights", True, (20, 16), average),
+    ):
+        want = bytes_each(ema, *right)
+        wrong = {text: bytes_each(ema, *each) for text, each in mistakes.items()}
+        problem = compare({case: answer(*case) for case in want}, want, wrong, tolerance=1e-6)
         yield claim, problem
         if problem:
             return
@@ -151,11 +155,9 @@ def vit_flops(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the products with d * d count half, as if the MLP were not 4 * dim wide inside": lambda *of: work(
             *of, square=12
         ),
-        "two products of d * d are missing: query, key and value are three": lambda *of: work(*of, square=20),
-        "four products of d * d are missing: the MLP has two layers": lambda *of: work(*of, square=16),
-        "one product of d * d is missing, as the projection behind the attention is": lambda *of: work(
-            *of, square=22
-        ),
+        "two products of d * d are missing, as if query, key and value were one": lambda *of: work(*of, square=20),
+        "four products of d * d are missing, as if the MLP had one layer": lambda *of: work(*of, square=16),
+        "one product of d * d is missing, as if there were no projection": lambda *of: work(*of, square=22),
         "the width of a layer counts twice, as input and as output: d², not d": (
             lambda n, d, depth: work(n, d, depth, square=24 / d)
         ),
@@ -168,6 +170,12 @@ def vit_flops(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "`^` is no power in Python but compares bits: write `dim**2`": (
             lambda n, d, depth: depth * (24 * n * (d ^ 2) + 4 * n * n * d)
         ),
+        "`^` is no power in Python but compares bits: write `tokens**2`": (
+            lambda n, d, depth: depth * (24 * n * d * d + 4 * (n ^ 2) * d)
+        ),
+        "it is twice too much: a multiply-add is two FLOP, not four": lambda *of: 2 * work(*of),
+        "this is the work for one token": lambda n, d, depth: work(n, d, depth) / n,
+        "the blocks follow each other, so `depth` counts once": lambda n, d, depth: work(n, d, depth) * depth,
         "these are GFLOP: give FLOP": lambda *of: work(*of) / 1e9,
         "these are MFLOP: give FLOP": lambda *of: work(*of) / 1e6,
     }
@@ -269,6 +277,12 @@ def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         ),
         "the median hides the slow step, which happened": lambda m: m.batch / m.seconds.median(),
         "this is the rate of the fastest step": lambda m: m.batch / m.seconds.min(),
+        "this is the rate of the slowest step": lambda m: m.batch / m.seconds.max(),
+        "this is the rate of the first step after the warm-up": lambda m: m.batch / m.seconds[0],
+        "it is rounded to a whole number: keep the fraction": lambda m: round(
+            m.images / (m.done[-1] - m.ready).item()
+        ),
+        "the fraction is cut off: keep it": lambda m: int(m.images / (m.done[-1] - m.ready)),
         "this is the rate of the last step alone": lambda m: m.batch / m.seconds[-1],
         "a step mostly waits in the queue, while others run: do not add up times from launch to finish": (
             lambda m: m.images / (m.done - m.launched)[m.warmup :].sum()
@@ -489,6 +503,11 @@ WRONG_CROPS: dict[str, Callable] = {  # of images x, tops t, lefts c and size s;
     "tops and lefts are swapped": lambda x, t, c, s: _crops(x, c, t, s),
     "`tops` says where the columns begin, too: that is for `lefts`": lambda x, t, c, s: _crops(x, t, t, s),
     "`lefts` says where the rows begin, too: that is for `tops`": lambda x, t, c, s: _crops(x, c, c, s),
+    "`lefts` is ignored: the columns start at 0": lambda x, t, c, s: _crops(x, t, 0 * c, s),
+    "`tops` is ignored: the rows start at 0": lambda x, t, c, s: _crops(x, 0 * t, c, s),
+    "the offsets are taken in the reverse order": lambda x, t, c, s: _crops(x, t.flip(0), c.flip(0), s),
+    "the rows start one pixel too late": lambda x, t, c, s: _crops(x, t + 1, c, s),
+    "the columns start one pixel too late": lambda x, t, c, s: _crops(x, t, c + 1, s),
     "all colours are the first one": _after(lambda want: want[:, :1].expand_as(want)),
     "all colours are their mean": _after(lambda want: want.mean(1, keepdim=True).expand_as(want)),
     "the order of the colours is reversed": _after(lambda want: want.flip(1)),

@@ -58,7 +58,7 @@ wrong("choose_precision", "`>=`, not `==`")(by(lambda c, claimed: c[0] == 8))
 wrong("choose_precision", "not the only one")(by(lambda c, claimed: c == (8, 0)))
 wrong("choose_precision", "the minor number is compared alone")(by(lambda c, claimed: c[1] >= 8))
 wrong("choose_precision", "the minor number has a say of its own")(by(lambda c, claimed: c[0] >= 8 and c[1] > 0))
-wrong("choose_precision", "compare numbers")(by(lambda c, claimed: f"{c[0]}.{c[1]}" >= "8.0"))
+wrong("choose_precision", "from 10.0 on it is fp16 again")(by(lambda c, claimed: f"{c[0]}.{c[1]}" >= "8.0"))
 wrong("choose_precision", "the limit is 8.0, not 7.0")(by(lambda c, claimed: c >= (7, 0)))
 wrong("choose_precision", "do not round it")(
     by(lambda c, claimed: round(c[0] + c[1] / 10 + 0.01) >= 8 > c[0] or c[0] > 7)
@@ -152,7 +152,7 @@ def sized(adamw, sgd, average):
 
 wrong("training_memory", "these are the weights alone")(sized(4, 4, 4))
 wrong("training_memory", "the optimizer's numbers are missing")(sized(8, 8, 4))
-wrong("training_memory", "a weight and a gradient, 4 bytes each: one is missing")(sized(12, 8, 4))
+wrong("training_memory", "one number for each parameter is missing")(sized(12, 8, 4))
 wrong("training_memory", "both optimizers get as much as SGD")(sized(12, 12, 4))
 wrong("training_memory", "both optimizers get as much as AdamW")(sized(16, 16, 4))
 wrong("training_memory", "the optimizers are swapped")(sized(12, 16, 4))
@@ -168,7 +168,7 @@ wrong("training_memory", "give bytes, not GiB")(sized(16 / 2**30, 12 / 2**30, 4 
 wrong("training_memory", "the average is missing")(sized(16, 12, 0))
 
 
-wrong("training_memory", "weight has 4 bytes, not 2")(sized(14, 10, 4))
+wrong("training_memory", "2 bytes for each parameter are missing")(sized(14, 10, 4))
 wrong("training_memory", "give bytes, not KiB")(sized(16 / 2**10, 12 / 2**10, 4 / 2**10))
 wrong("training_memory", "give bytes, not kB")(sized(16e-3, 12e-3, 4e-3))
 
@@ -177,6 +177,15 @@ wrong("training_memory", "give bytes, not kB")(sized(16e-3, 12e-3, 4e-3))
 def in_32_bits(parameters, optimizer, ema):
     numbers = {("adamw", False): 4, ("adamw", True): 5, ("sgd", False): 3, ("sgd", True): 4}[optimizer, bool(ema)]
     return torch.tensor(4.0 * parameters) * numbers
+
+
+@wrong("training_memory", "SGD has no average")
+def average_of_adamw_alone(parameters, optimizer, ema):
+    return added(parameters, optimizer, ema and optimizer == "adamw")
+
+
+wrong("training_memory", "one number for each parameter, not two")(sized(16, 12, 8))
+wrong("training_memory", "the average has 4 bytes for each parameter, not 2")(sized(16, 12, 2))
 
 
 @wrong("training_memory", "both optimizers get as much as SGD")
@@ -193,7 +202,7 @@ def overflow(parameters, optimizer, ema):
     )
 
 
-wrong("training_memory", "the weight and its gradient are missing")(sized(8, 4, 4))
+wrong("training_memory", "weights and gradients are missing")(sized(8, 4, 4))
 wrong("training_memory", "SGD with momentum keeps a number for each parameter, too")(sized(16, 8, 4))
 
 
@@ -263,9 +272,9 @@ wrong("vit_flops", "the patches alone are tokens here")(counted(lambda h, w, p: 
 wrong("vit_flops", "this is one block")(counted(deep=False))
 wrong("vit_flops", "this is training")(counted(times=3))
 wrong("vit_flops", "the MLP were not 4 * dim wide inside")(counted(square=12))
-wrong("vit_flops", "query, key and value are three")(counted(square=20))
-wrong("vit_flops", "the MLP has two layers")(counted(square=16))
-wrong("vit_flops", "as the projection behind the attention is")(counted(square=22))
+wrong("vit_flops", "as if query, key and value were one")(counted(square=20))
+wrong("vit_flops", "as if the MLP had one layer")(counted(square=16))
+wrong("vit_flops", "as if there were no projection")(counted(square=22))
 
 
 @wrong("vit_flops", "the width of a layer counts twice")
@@ -288,6 +297,8 @@ class Products:
 right("vit_flops")(Products())
 
 
+wrong("vit_flops", "a multiply-add is two FLOP, not four")(counted(times=2))
+wrong("vit_flops", "counts the products of all blocks\n      expected")(counted(mix=6))
 wrong("vit_flops", "the MLP is missing")(counted(square=8))
 wrong("vit_flops", "the MLP alone")(counted(square=16, mix=0))
 wrong("vit_flops", "not the number of pixels in one")(counted(lambda h, w, p: p * p))
@@ -300,7 +311,7 @@ def bits(image_size, patch, dim, depth):
     return depth * (24 * n * (dim ^ 2) + 4 * (n ^ 2) * dim)
 
 
-@wrong("vit_flops", "counts the products of all blocks\n      expected")
+@wrong("vit_flops", "`depth` counts once")
 def square_depth(image_size, patch, dim, depth):
     return formula(image_size, patch, dim, depth) * depth
 
@@ -379,6 +390,8 @@ wrong(TASK, "one step too few is counted")(rate(lambda t, f, n, b, w: b * (n - w
 wrong(TASK, "one step of the warm-up is counted")(
     rate(lambda t, f, n, b, w: b * (n - w + 1) / (f[-1] - f[max(w - 2, 0)]))
 )
+wrong(TASK, "it is rounded to a whole number")(rate(lambda t, f, n, b, w: round(b * (n - w) / (f[-1] - f[w - 1]))))
+wrong(TASK, "first step after the warm-up")(rate(lambda t, f, n, b, w: b / (f[w] - f[w - 1])))
 wrong(TASK, "the rate of the fastest step")(rate(lambda t, f, n, b, w: b / min(gaps(f, w))))
 wrong(TASK, "these are images per minute")(rate(lambda t, f, n, b, w: 60 * b * (n - w) / (f[-1] - f[w - 1])))
 wrong(TASK, "these are all seconds")(rate(lambda t, f, n, b, w: f[-1] - f[w - 1]))
@@ -657,6 +670,16 @@ def diagonals_of_all(images, tops, lefts, size):
 @wrong("crop_batch", "`lefts` says where the rows begin, too")
 def lefts_for_both(images, tops, lefts, size):
     return loop(images, lefts, lefts, size)
+
+
+@wrong("crop_batch", "`lefts` is ignored")
+def rows_only(images, tops, lefts, size):
+    return loop(images, tops, 0 * lefts, size)
+
+
+@wrong("crop_batch", "the rows start one pixel too late")
+def rows_too_late(images, tops, lefts, size):
+    return loop(images, tops + 1, lefts, size)
 
 
 @wrong("crop_batch", "the order of the colours is reversed")
