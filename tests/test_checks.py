@@ -394,16 +394,21 @@ def test_a_mistake_is_named_only_if_it_explains_every_call(capsys):
 
 
 @pytest.mark.parametrize(
-    "stir",
+    "answer",
     [
-        lambda: torch.manual_seed(0),
-        lambda: torch.rand(1),
-        lambda: np.random.seed(0),
-        lambda: random.random(),
+        lambda x: (torch.manual_seed(0), 2 * x)[1],
+        lambda x: (torch.manual_seed(len(x)), 2 * x + 0 * torch.rand(len(x)))[1],
+        lambda x: (np.random.seed(0), 2 * x)[1],
+        lambda x: (random.seed(0), random.random(), 2 * x)[2],
+        lambda x: 2 * x + 1e-5 * torch.rand(len(x)),
     ],
 )
-def test_global_chance_is_left_alone(stir, capsys):
-    assert "leaves global chance alone" in failed(double, lambda x: (stir(), 2 * x)[1], capsys)
+def test_global_chance_is_left_alone(answer, capsys):
+    assert "leaves global chance alone" in failed(double, answer, capsys)
+
+
+def test_a_layer_may_draw_weights_that_do_not_count(capsys):
+    assert "all checks here passed" in failed(double, lambda x: (torch.nn.Linear(2, 3), 2 * x)[1], capsys)
 
 
 def test_a_result_that_changes_with_each_call_is_said(capsys):

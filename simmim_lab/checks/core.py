@@ -461,8 +461,8 @@ def _map(function: Callable[[Tensor], Tensor], value: Any) -> Any:
     if isinstance(value, Tensor):
         return function(value)
     if isinstance(value, list | tuple):
-        items = (_map(function, item) for item in value)
-        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+        items = [_map(function, item) for item in value]
+        return items if isinstance(value, list) else tuple(items)
     if type(value) is dict:
         return {key: _map(function, item) for key, item in value.items()}
     return value
