@@ -83,7 +83,7 @@ def training_memory(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
         "both optimizers get as much as AdamW; SGD with momentum keeps one number less": (16, 16),
         "the optimizers are swapped": (12, 16),
         "with bf16 autocast, too, each of these numbers is fp32 and has 4 bytes": (8, 6),
-        "2 bytes for each parameter are missing: with autocast, too, weights and gradients have 4": (14, 10),
+        "2 bytes for each parameter are missing: weights and gradients have 4 each": (14, 10),
         "this is how many numbers there are; how many bytes has each?": (4, 3),
         "these are bits; a byte has 8 of them": (128, 96),
         "the copies that autocast makes for a while are not asked for": (18, 14),
@@ -231,7 +231,7 @@ def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         "this is the time until the last launch: a launch only puts work in a queue": (
             lambda m: m.images / (m.launched[-1] - m.launched[m.warmup])
         ),
-        "this is the time from the first launch to the last: a launch only puts work in a queue": (
+        "this is the time from first to last launch: a launch only puts work in a queue": (
             lambda m: m.images / (m.launched[-1] - m.launched[0])
         ),
         "the clock stops when the last step is launched; wait until it is finished": (
@@ -250,7 +250,7 @@ def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
             lambda m: m.images / (m.done[-1] - m.launched[0])
         ),
         "the clock does not start at 0: subtract when the warm-up is finished": lambda m: m.images / m.done[-1],
-        "when this step was launched, the GPU was still busy with the warm-up: start when that is finished": (
+        "the clock starts at a launch, when the GPU was still busy with the warm-up": (
             lambda m: m.images / (m.done[-1] - m.launched[m.warmup])
         ),
         "the clock starts when the last warm-up step is launched; wait until it is finished": (
@@ -272,7 +272,7 @@ def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
             lambda m: (m.images - m.batch) / (m.done[-1] - m.ready)
         ),
         "the last step is left out": lambda m: (m.images - m.batch) / (m.done[-2] - m.ready),
-        "the mean of the steps' own rates favours the fast ones: all images, divided by all the time": (
+        "the mean of the steps' rates favours the fast ones: divide all images by all the time": (
             lambda m: m.batch * (1 / m.seconds).mean()
         ),
         "the median hides the slow step, which happened": lambda m: m.batch / m.seconds.median(),
@@ -284,7 +284,7 @@ def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         ),
         "the fraction is cut off: keep it": lambda m: int(m.images / (m.done[-1] - m.ready)),
         "this is the rate of the last step alone": lambda m: m.batch / m.seconds[-1],
-        "a step mostly waits in the queue, while others run: do not add up times from launch to finish": (
+        "a step mostly waits in the queue: do not add up times from launch to finish": (
             lambda m: m.images / (m.done - m.launched)[m.warmup :].sum()
         ),
         "these are steps per second: a step has `batch` images": (
@@ -304,7 +304,7 @@ def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     )
     waits = [([(time - 0.02, time) for _, time in steps], *rest) for steps, *rest in cases]
     mistakes = {
-        "when the GPU waits for a launch, this time counts, too: do not add up the steps' own times": _rate(
+        "the time to wait for a launch counts, too: do not add up the steps' own times": _rate(
             lambda m: m.images / (m.done - m.launched)[m.warmup :].sum()
         ),
         "the clock starts when the warm-up is finished, not when the next step is launched": _rate(
@@ -512,7 +512,7 @@ WRONG_CROPS: dict[str, Callable] = {  # of images x, tops t, lefts c and size s;
     "all colours are their mean": _after(lambda want: want.mean(1, keepdim=True).expand_as(want)),
     "the order of the colours is reversed": _after(lambda want: want.flip(1)),
     "values are cut off at 0 and 1: leave them as they are": _after(lambda want: want.clamp(0, 1)),
-    "the images are joined along the colours: `torch.stack` makes a new axis, `torch.cat` does not": (
+    "the images are joined along the colours: `torch.stack` makes a new axis": (
         _after(lambda want: want.flatten(0, 1))
     ),
     "the axes of images and colours are swapped": _after(lambda want: want.movedim(1, 0)),
@@ -529,16 +529,16 @@ WRONG_CROPS: dict[str, Callable] = {  # of images x, tops t, lefts c and size s;
     "the colours come last: a colon between two index tensors moves its axis to the end": (
         _after(lambda want: want.movedim(1, 3))
     ),
-    "`reshape` moves no axis, it only cuts the numbers anew: `permute` brings the colours back": (
+    "`reshape` only cuts the numbers anew: `permute` brings the colours back": (
         _after(lambda want: want.movedim(1, 3).reshape(want.shape))
     ),
-    "these are diagonals, of all images at the offsets of all: give rows and columns axes of their own": (
+    "diagonals, of all images at the offsets of all: rows and columns need own axes": (
         lambda *args: _everywhere(*args).diagonal(dim1=3, dim2=4)
     ),
-    "these are diagonals: rows and columns need axes of their own, to be paired each with each": (
+    "these are diagonals: rows and columns need axes of their own": (
         _after(lambda want: want.diagonal(dim1=2, dim2=3))
     ),
-    "these are diagonals, and the colours come last: give rows and columns axes of their own": (
+    "these are diagonals, and the colours come last: rows and columns need own axes": (
         _after(lambda want: want.diagonal(dim1=2, dim2=3).mT)
     ),
     "the offset is ignored: this is the upper left corner": lambda x, t, c, s: x[:, :, :s, :s],

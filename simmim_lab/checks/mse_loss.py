@@ -73,9 +73,7 @@ WRONG_MEANS: dict[str, Callable[[_Batch], Tensor]] = {
     "it averages over the visible values: True = hidden": lambda b: b.errors[~b.hidden].square().mean(),
     "it divides by the number of images": lambda b: b.squares.sum() / len(b.errors),
     "it divides by N - 1: a mean divides by N": lambda b: b.squares.sum() / (b.hidden.sum() - 1),
-    "it is the mean of each image's mean: every hidden value of the batch must weigh the same": (
-        lambda b: b.image_means.mean()
-    ),
+    "it is the mean of the images' means: all hidden values must weigh the same": (lambda b: b.image_means.mean()),
     "it is the sum of each image's mean: one mean over the whole batch is asked for": lambda b: (
         b.image_means.sum()
     ),
@@ -136,7 +134,7 @@ def _of_batch(rule: Callable[[_Batch], Tensor]) -> Callable[[Tensor, Tensor, Ten
     "The mask has one entry for each patch, the errors have one for each value of each pixel. Bring the mask to "
     "the size of the errors first. Then ask how many values you add up.",
     "`masking.to_pixels(mask, patch)` enlarges the mask (`patch` is height // rows), and `[:, None]` gives it a "
-    "place for the channels. Set the visible squared errors to 0 with `masked_fill` (a product would not do: "
+    "place for the channels. Set the visible errors to 0 with `masked_fill` (a product would not do: "
     "infinity times 0 is nan). Add up, and divide by hidden pixels times channels. A tiny number added to the "
     "count turns 0 / 0 into 0.",
     gradient=(0,),
@@ -285,7 +283,7 @@ def loss_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "it is neither doubled nor divided: these are the errors": lambda b: b.errors,
         "it is divided twice by the number of hidden values": lambda b: 2 * b.errors / b.hidden.sum() ** 2,
         "it divides by the number of images": lambda b: 2 * b.errors / len(b.errors),
-        "it divides by the hidden values of each image, but the loss is one mean over the whole batch": (
+        "it divides by the hidden values of each image: the loss is one mean over the batch": (
             lambda b: 2 * b.errors / b.hidden.sum((1, 2, 3), keepdim=True)
         ),
         "it has the sign of the error but not its size: that is the gradient of L1": (
@@ -391,7 +389,7 @@ def normalize_patches(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
                     lambda x, mean, var: x.std(1, keepdim=True, correction=0)
                 ),
                 "it is the variance: the root is missing": lambda x, mean, var: var,
-                "it is the biased variance: the root is missing, and it divides by the number of values": (
+                "it is the biased variance: the root is missing, and it must divide by one less": (
                     lambda x, mean, var: x.var(1, keepdim=True, correction=0)
                 ),
                 "it is the sum of the squared distances: divide by the number of values less one": (
@@ -547,7 +545,7 @@ def repaired_loss(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "it averages over the visible values: in the article 1 = visible": (
             lambda b: b.errors[~b.hidden].square().mean()
         ),
-        "the article's mask has an entry for each channel, so do not divide by the channels again": (
+        "the mask has an entry for each channel: do not divide by the channels again": (
             lambda b: b.picked.square().mean() / 3
         ),
         "it divides by the hidden entries of one channel: those of all channels count": (
@@ -637,10 +635,10 @@ def best_smooth_l1(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "it is the mean of the near values: the far ones pull too, with 1 each": (
             lambda v: v[(v - v.median()).abs() < 1].mean()
         ),
-        "far values are clipped around the median: a pull depends on the distance to the answer itself": (
+        "far values are clipped around the median: a pull depends on the answer itself": (
             lambda v: v.clamp(v.median() - 1, v.median() + 1).mean()
         ),
-        "far values are clipped around the mean: a pull depends on the distance to the answer itself": (
+        "far values are clipped around the mean: a pull depends on the answer itself": (
             lambda v: v.clamp(v.mean() - 1, v.mean() + 1).mean()
         ),
         "values pull with their errors up to 2, not up to 1": lambda v: _around(_balance(v, 2), 0.001),

@@ -355,7 +355,7 @@ def gaps(finished, warmup):
 TASK = "images_per_second"
 wrong(TASK, "this is the time between launches")(rate(lambda t, f, n, b, w: b * (n - w) / (t[-1] - t[w - 1])))
 wrong(TASK, "this is the time until the last launch")(rate(lambda t, f, n, b, w: b * (n - w) / (t[-1] - t[w])))
-wrong(TASK, "from the first launch to the last")(rate(lambda t, f, n, b, w: b * (n - w) / (t[-1] - t[0])))
+wrong(TASK, "from first to last launch")(rate(lambda t, f, n, b, w: b * (n - w) / (t[-1] - t[0])))
 wrong(TASK, "the clock stops when the last step is launched")(
     rate(lambda t, f, n, b, w: b * (n - w) / (t[-1] - f[w - 1]))
 )

@@ -104,7 +104,7 @@ def counts_patches_and_channels(prediction, target, mask):
     return masked_squares(prediction, target, mask)[0].sum() / (mask.sum() * target.shape[1] + 1e-5)
 
 
-@wrong("masked_mse", "mean of each image's mean")
+@wrong("masked_mse", "it is the mean of the images' means")
 def image_means(prediction, target, mask):
     squares, hidden = masked_squares(prediction, target, mask)
     return (squares.sum((1, 2, 3)) / (hidden.sum((1, 2, 3)) + 1e-5)).mean()
@@ -991,7 +991,7 @@ def whole_numbers(y, x, article_mask):
     return F.mse_loss(y[hidden], x[hidden])
 
 
-@wrong("repaired_loss", "mean of each image's mean")
+@wrong("repaired_loss", "it is the mean of the images' means")
 def mean_of_images(y, x, article_mask):
     return torch.stack([divided_by_the_count(*image) for image in zip(y, x, article_mask, strict=True)]).mean()
 
@@ -1148,7 +1148,7 @@ def without_the_far(values):
     return values[(values - values.median()).abs() < 1].mean()
 
 
-@wrong("best_smooth_l1", "to the answer itself")
+@wrong("best_smooth_l1", "around the median: a pull depends on the answer itself")
 def one_step(values):
     return values.clamp(values.median() - 1, values.median() + 1).mean()
 
