@@ -1,6 +1,6 @@
 """Checks of the exercises on decoders (lesson 03)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from simmim_lab.checks.core import Answer, Verdict, check, compare, describe, form
+from simmim_lab.checks.core import Answer, Verdict, check, compare, describe, distinct, explain, form
 from simmim_lab.data.scenes import draw_scenes
 
 
@@ -20,26 +20,59 @@ from simmim_lab.data.scenes import draw_scenes
 )
 def linear_head_size(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`linear_head_size(dim, stride)` counts the parameters of SimMIM's head."""
-    dim, stride = (int(torch.randint(*limits, (), generator=rng)) for limits in ((33, 121), (11, 17)))
-    n = 3 * stride**2  # dim is never stride**2: with it two mistakes give one number
+
+    def of_outputs(count: Callable[[int, int], int]) -> Callable[[int, int], int]:  # of dim and outputs
+        return lambda dim, stride: count(dim, 3 * stride**2)
+
+    def with_outputs(outputs: Callable[[int], int]) -> Callable[[int, int], int]:  # of the stride
+        return lambda dim, stride: (dim + 1) * outputs(stride)
+
+    right = with_outputs(lambda stride: 3 * stride**2)
     mistakes = {
-        "the bias is not counted": n * dim,
-        "a bias belongs to each output of the map, not to each of the `dim` inputs": n * dim + dim,
+        "the bias is not counted": of_outputs(lambda dim, n: n * dim),
+        "that is how many numbers the head gives for one square; how many does it need for that?": of_outputs(
+            lambda dim, n: n
+        ),
+        "a bias belongs to each output of the map, not to each of the `dim` inputs": of_outputs(
+            lambda dim, n: n * dim + dim
+        ),
         "that is the bias of a transposed convolution, one per colour; a kernel of 1 × 1 with the shuffle "
-        "after it has one for each of its outputs": n * dim + 3,
-        "the bias has as many numbers as the map has outputs, not 1": n * dim + 1,
-        "one bias for each pixel: each colour of a pixel has its own": n * dim + n // 3,
-        "each pixel has three colours": n // 3 * dim + n // 3,
-        "each pixel has three colours, and the bias is missing": n // 3 * dim,
-        "a square has stride * stride pixels, not stride": 3 * stride * dim + 3 * stride,
-        "a square has stride * stride pixels, and the bias is missing": 3 * stride * dim,
-        "the kernel is 1 × 1: the map looks at one place, not at stride × stride places": n * dim * stride**2 + n,
-        "that is how many numbers the head gives for one square; how many does it need for that?": n,
+        "after it has one for each of its outputs": of_outputs(lambda dim, n: n * dim + 3),
+        "the bias has as many numbers as the map has outputs, not 1": of_outputs(lambda dim, n: n * dim + 1),
+        "one bias for each pixel: each colour of a pixel has its own": of_outputs(lambda dim, n: n * dim + n // 3),
+        "the bias is counted for each weight: there is one for each output": of_outputs(
+            lambda dim, n: 2 * n * dim
+        ),
+        "weights and biases are multiplied: add them": of_outputs(lambda dim, n: n * dim * n),
+        "outputs and features are added, but each pair of them has a weight": of_outputs(lambda dim, n: n + dim),
+        "each pixel has three colours": with_outputs(lambda stride: stride**2),
+        "each pixel has three colours, and the bias is missing": lambda dim, stride: dim * stride**2,
+        "the three colours count once: `(3 * stride) ** 2` multiplies by 9": with_outputs(lambda s: (3 * s) ** 2),
+        "a square has stride * stride pixels, not stride": with_outputs(lambda stride: 3 * stride),
+        "a square has stride * stride pixels, and the bias is missing": lambda dim, stride: 3 * stride * dim,
+        "a square has stride * stride pixels, not 2 * stride": with_outputs(lambda stride: 6 * stride),
+        "`^` is no power in Python: write `stride ** 2`": with_outputs(lambda stride: 3 * stride ^ 2),
+        "`^` is no power in Python: write `stride ** 2` instead of `(stride ^ 2)`": with_outputs(
+            lambda stride: 3 * (stride ^ 2)
+        ),
+        "`^` is no power in Python, and takes all before it: write `stride ** 2`": lambda dim, stride: (
+            (dim + 1) * 3 * stride ^ 2
+        ),
+        "the kernel is 1 × 1: the map looks at one place, not at stride × stride places": lambda dim, stride: (
+            3 * stride**2 * (dim * stride**2 + 1)
+        ),
+        "dim and stride are swapped": lambda dim, stride: right(stride, dim),
     }
-    verdict = compare(answer(dim, stride), n * dim + n, mistakes, tolerance=0)
-    yield f"counts weights and biases of a head with dim {dim} and stride {stride}", verdict
-    verdict = compare(answer(1024, 32), 3_148_800, tolerance=0)
-    yield "counts 3,148,800 for SimMIM with a Swin-B, of dim 1024 and stride 32", verdict
+    pairs = zip(distinct(rng, 6, 1, 1100), distinct(rng, 6, 2, 33), strict=True)
+    cases = [
+        (2, 1),
+        (64, 8),
+        (1, 1),
+        (1024, 32),
+        (1536, 16),
+        *pairs,
+    ]  # of the text; the smallest; SimMIM with a Swin-B
+    yield "counts weights and biases of a head of any dim and stride", explain(answer, right, cases, mistakes)
 
 
 @check(
@@ -49,26 +82,26 @@ def linear_head_size(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
     "square. Then permute so that `rows` stands right before the row in the square, and `cols` right before the "
     "column in the square. Now a reshape may join each pair.",
     gradient=(0,),
+    batched=(0,),
 )
 def pixel_shuffle(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`pixel_shuffle(features, stride)` lays out channels (colour, row, column) as pixels."""
+    scenes = draw_scenes(2, 64, generator=rng).pixels[:, :, 16:56] / 255
+    scenes += 0.02 * torch.randn(scenes.shape, generator=rng)  # no two pixels are equal, some below 0 or above 1
+    squares = F.pixel_unshuffle(scenes, 8)
+    answered = answer(squares, 8)
     one = torch.arange(12.0).view(1, 12, 1, 1)
-    got, want = answer(one, 2), F.pixel_shuffle(one, 2)
     yield (
         "lays out the channels 0 to 11 as one square, colour by colour",
-        compare(got, want, _wrong_layouts(one, 2)),
+        compare(answer(one, 2), F.pixel_shuffle(one, 2)),
     )
-    if form(got, want.shape, want.dtype):
-        return
-
-    scenes = draw_scenes(2, 64, generator=rng).pixels[:, :, 16:56] / 255
-    squares = F.pixel_unshuffle(scenes, 8)
-    verdict = compare(answer(squares, 8), scenes, _wrong_layouts(squares, 8), picture=True)
+    verdict = compare(answered, scenes, _wrong_layouts(squares, 8), picture=True)
     yield "puts each square of two pictures of 40 × 64 pixels in its place", verdict
 
-    batch = torch.randn(3, 27, 2, 4, generator=rng)
-    verdict = compare(answer(batch, 3), F.pixel_shuffle(batch, 3), _wrong_layouts(batch, 3))
-    yield "works for three images and another stride", verdict
+    batch, rows, cols, stride = distinct(rng, 4, 1, 5)
+    sizes = [(batch, rows, cols, stride), (1, 3, 2, 1), (2, 1, 1, 3)]
+    cases = [(10 * torch.randn(b, 3 * s**2, r, c, generator=rng), s) for b, r, c, s in sizes]
+    yield "works for any batch, map and stride, also of 1", explain(answer, F.pixel_shuffle, cases)
 
 
 @check(
@@ -77,31 +110,64 @@ def pixel_shuffle(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     "Move the channels to the end: (batch, rows, cols, dim). Multiply by the transposed weight and add the bias. "
     "Move the channels back to where they were, with `permute` and not with `reshape`, and shuffle. "
     "(Or let `F.conv2d` do it: it wants the weight as (outputs, dim, 1, 1).)",
-    gradient=(0,),
+    gradient=(0, 1, 2),
+    batched=(0,),
 )
 def linear_head(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`linear_head(features, weight, bias, stride)` draws images as SimMIM's head does."""
-    shape = (2, 12, 3, 5)  # as many features as outputs, so that a transposed weight can be told
-    features, weight, bias = (torch.randn(s, generator=rng) for s in (shape, (12, 12), (12,)))
-    channels = F.conv2d(features, weight[:, :, None, None], bias)
+
+    def inputs(batch: int, dim: int, rows: int, cols: int, stride: int) -> tuple[Tensor, Tensor, Tensor, int]:
+        n = 3 * stride**2
+        shapes = (batch, dim, rows, cols), (n, dim), (n,)
+        return (*(torch.randn(shape, generator=rng) for shape in shapes), stride)
+
+    batch, stride = distinct(rng, 2, 2, 4)
+    rows, cols = sorted(distinct(rng, 2, 2, 5))
+    dim = 3 * stride**2  # as many features as outputs, so that a transposed weight can be told
+    features, weight, bias, _ = case = inputs(batch, dim, rows, cols, stride)
+    kernel, shape = weight[:, :, None, None], features.shape
+    channels = F.conv2d(features, kernel, bias)
     right = F.linear(features.movedim(1, 3), weight, bias)  # (batch, rows, cols, outputs)
-    cut = F.linear(features.reshape(2, 3, 5, 12), weight, bias)  # of features that were cut anew
-    turned = F.conv2d(features, weight.T[:, :, None, None], bias)
+    cut = F.linear(features.reshape(batch, rows, cols, dim), weight, bias)  # of features that were cut anew
+    alone = F.conv2d(features, kernel)
     drawn = {
-        "the bias is forgotten": channels - bias.view(12, 1, 1),
-        "the weight is the wrong way round: it has a row for each output and a column for each feature": turned,
+        "the bias is forgotten": alone,
+        "the bias is subtracted": alone - bias.view(-1, 1, 1),
+        "the bias is added before the matrix, not after it": F.conv2d(features + bias.view(-1, 1, 1), kernel),
+        "the first bias is used for all outputs": alone + bias[0],
+        "the weight is the wrong way round: it has a row for each output and a column for each feature": F.conv2d(
+            features, weight.T[:, :, None, None], bias
+        ),
         "before the matrix: `reshape` moves no axis, it only cuts the numbers anew": cut.movedim(3, 1),
         "after the matrix: `reshape` moves no axis, it only cuts the numbers anew": right.reshape(shape),
         "before and after the matrix: `reshape` moves no axis, it only cuts the numbers anew": cut.reshape(shape),
+        "the features are averaged: add up the weighted ones": alone / dim + bias.view(-1, 1, 1),
+        "the map is divided by the root of dim, but it has only weight and bias": (
+            alone / dim**0.5 + bias.view(-1, 1, 1)
+        ),
     }
-    mistakes = {text: F.pixel_shuffle(wrong, 2) for text, wrong in drawn.items()}
-    mistakes |= {"these are the channels: the pixel shuffle is missing": channels, **_wrong_layouts(channels, 2)}
-    verdict = compare(answer(features, weight, bias, 2), F.pixel_shuffle(channels, 2), mistakes)
+    mistakes = {text: F.pixel_shuffle(wrong, stride) for text, wrong in drawn.items()}
+    image = F.pixel_shuffle(channels, stride)
+    mistakes |= {
+        "one bias for each colour: each output has its own": (
+            F.pixel_shuffle(alone, stride) + bias[:3].view(3, 1, 1)
+        ),
+        "these are the channels: the pixel shuffle is missing": channels,
+        "these are the channels, behind rows and cols: bring them back, and shuffle": right,
+        "a Sigmoid is added, but the head ends with the linear map": image.sigmoid(),
+        "the picture is cut off at 0 and 1, but the head ends with the linear map": image.clamp(0, 1),
+        "a ReLU is added, but the head ends with the linear map": image.relu(),
+        **_wrong_layouts(channels, stride),
+    }
+    verdict = compare(answer(*case), image, mistakes)
     yield "applies weight and bias at every place and lays out the squares", verdict
 
-    features, weight, bias = (torch.randn(s, generator=rng) for s in ((3, 7, 4, 2), (27, 7), (27,)))
-    want = F.pixel_shuffle(F.conv2d(features, weight[:, :, None, None], bias), 3)
-    yield "takes any number of features and any stride", compare(answer(features, weight, bias, 3), want)
+    def head(features: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+        return F.pixel_shuffle(F.conv2d(features, weight[:, :, None, None], bias), stride)
+
+    sizes = [(2, 5, 4, 3, 3), (3, 31, 1, 2, 2), (2, 1, 2, 3, 1), (2, 3, 1, 1, 4)]
+    verdict = explain(answer, head, [inputs(*size) for size in sizes])
+    yield "takes any number of features, places and pixels, also 1", verdict
 
 
 @check(
@@ -114,40 +180,64 @@ def linear_head(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
 def overlaps(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`overlaps(size, kernel, stride)` counts the contributions to each pixel of a 1-D transposed convolution."""
 
-    def counts(size: int, kernel: int, stride: int) -> list[int]:
+    def right(size: int, kernel: int, stride: int) -> list[int]:
         ones = torch.ones(1, 1, size), torch.ones(1, 1, kernel)
         return F.conv_transpose1d(*ones, stride=stride).flatten().int().tolist()
 
-    size = int(torch.randint(6, 10, (), generator=rng))
-    kernel, stride = [(5, 2), (7, 2), (7, 3), (8, 3)][int(torch.randint(4, (), generator=rng))]
-    got, want = answer(size, kernel, stride), counts(size, kernel, stride)
-    length = len(got) if isinstance(got, list | tuple) else 0
-    endless = counts(size + 2 * kernel, kernel, stride)[kernel * stride :][: len(want)]
+    def endless(size: int, kernel: int, stride: int) -> list[int]:
+        length = (size - 1) * stride + kernel
+        return right(size + 2 * kernel, kernel, stride)[kernel * stride :][:length]
+
+    lengths = {}
+
+    def filled(*case: int) -> list[int]:  # or cut off
+        return (right(*case) + [0] * lengths[case])[: lengths[case]]
+
     mistakes = {
-        "the length is wrong: the last input starts at (size - 1) * stride and writes `kernel` values": (
-            (want + [0] * length)[:length]
+        "the length is wrong: the last input starts at (size - 1) * stride and writes `kernel` values": filled,
+        "kernel // stride is only an average: some pixels get more, and those at the ends fewer": lambda n, k, s: (
+            [k // s] * len(right(n, k, s))
         ),
-        "kernel // stride is only an average: some pixels get more, and those at the ends fewer": (
-            [kernel // stride] * len(want)
+        "kernel / stride is only an average: some pixels get more, and those at the ends fewer": lambda n, k, s: (
+            [k / s] * len(right(n, k, s))
         ),
-        "where several inputs write to one output, each of them counts: add 1, do not set it to 1": [1]
-        * len(want),
+        "where several inputs write to one output, each of them counts: add 1, do not set it to 1": lambda *case: [
+            min(count, 1) for count in right(*case)
+        ],
         "the middle is right, but at the two ends fewer inputs reach a pixel": endless,
-        "each input writes `kernel` values, not `stride`": [1] * size * stride + [0] * (kernel - stride),
-        "each input writes `kernel` values; yours write one less": [*counts(size, kernel - 1, stride), 0],
-        "each input writes `kernel` values; yours write one more": counts(size, kernel + 1, stride),
-        "kernel and stride are swapped": counts(size, stride, kernel),
-        "the stride is ignored: the next input starts `stride` pixels further": counts(size, kernel, 1),
-        "each input must start `stride` further on": counts(size, kernel, 1) + [0] * ((size - 1) * (stride - 1)),
+        "each input writes `kernel` values, not `stride`": lambda n, k, s: right(n, s, s) + [0] * (k - s),
+        "each input writes `kernel` values; yours write one less": lambda n, k, s: [*right(n, k - 1, s), 0],
+        "each input writes `kernel` values; yours write one more": lambda n, k, s: right(n, k + 1, s),
+        "the first input begins at pixel 0, not 1": lambda n, k, s: [0, *right(n, k, s)][: len(right(n, k, s))],
+        "the last input is missing": lambda n, k, s: right(n - 1, k, s) + [0] * s,
+        "there is one input too many": lambda n, k, s: right(n + 1, k, s),
+        "kernel and stride are swapped": lambda n, k, s: right(n, s, k),
+        "size and kernel are swapped": lambda n, k, s: right(k, n, s),
+        "the stride is ignored: the next input starts `stride` pixels further": lambda n, k, s: right(n, k, 1),
+        "each input must start `stride` further on": lambda n, k, s: right(n, k, 1) + [0] * ((n - 1) * (s - 1)),
+        "these are the numbers of the last input that writes: count the inputs": lambda n, k, s: [
+            min(n - 1, pixel // s) for pixel in range(len(right(n, k, s)))
+        ],
+        "the other inputs at a pixel are counted: its own counts too": lambda *case: [
+            count - 1 for count in right(*case)
+        ],
     }
-    if isinstance(got, Tensor):
-        yield "returns a list", "expected a list, got a tensor: end with `.tolist()`"
-        return
-    yield f"counts size {size}, kernel {kernel}, stride {stride}", compare(got, want, mistakes)
-    yield "gives 1 everywhere if kernel and stride are equal", compare(answer(4, 3, 3), [1] * 12)
-    verdict = compare(answer(3, 2, 3), [1, 1, 0, 1, 1, 0, 1, 1])
-    yield "leaves gaps of 0 if the kernel is shorter than the stride", verdict
-    yield "gives the kernel itself for a single input", compare(answer(1, 4, 2), [1] * 4)
+    cases = [(3, 3, 2)]  # of the text; then kernels longer than the stride, by a part of it and by a multiple
+    for size, stride, more in zip(distinct(rng, 4, 5, 11), distinct(rng, 4, 2, 5), (1, 2, 3, 4), strict=True):
+        cases += [(size, stride + more, stride), (size, 2 * stride, stride)]
+    for case in cases:
+        got = answer(*case)
+        if not isinstance(got, list | tuple):
+            hint = ": a tensor has `.tolist()`" if isinstance(got, Tensor) else ""
+            yield "returns a list", f"expected a list, got {describe(got)}{hint}"
+            return
+        lengths[case] = len(got)
+    yield "counts the inputs that write to each pixel", explain(answer, right, cases, mistakes)
+    yield "gives 1 everywhere if kernel and stride are equal", explain(answer, right, [(4, 3, 3), (5, 1, 1)])
+    short = [(3, 2, 3), (4, 1, 3), (5, 2, 6)]
+    yield "leaves gaps of 0 if the kernel is shorter than the stride", explain(answer, right, short)
+    yield "moves on by a single pixel with stride 1", explain(answer, right, [(5, 3, 1), (2, 6, 1)])
+    yield "gives the kernel itself for a single input", explain(answer, right, [(1, 4, 2), (1, 1, 3), (1, 2, 4)])
 
 
 @check(
@@ -157,48 +247,78 @@ def overlaps(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     "Give `features[:, :, row, col]` three more axes at the end, and `weight` one at the front; multiply, and sum "
     "over dim (or write it as an `einsum`). Add the stamp with `+=` to the square of the image whose upper left "
     "corner is (row * stride, col * stride).",
-    gradient=(0,),
+    gradient=(0, 1),
+    batched=(0,),
 )
 def transposed_convolution(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`transposed_convolution(features, weight, stride)` adds up a weighted kernel for each place."""
     layer = F.conv_transpose2d
-    features, weight = (torch.randn(s, generator=rng) for s in ((2, 3, 3, 4), (3, 3, 3, 3)))
-    want = layer(features, weight, stride=2)
-    replaced = torch.zeros_like(want)
-    for row in range(3):
-        for col in range(4):
+
+    def inputs(batch: int, dim: int, colours: int, rows: int, cols: int, kernel: int) -> tuple[Tensor, Tensor]:
+        shapes = (batch, dim, rows, cols), (dim, colours, kernel, kernel)
+        return tuple(torch.randn(shape, generator=rng) for shape in shapes)
+
+    (batch, rows, cols), (dim, kernel) = distinct(rng, 3, 2, 5), distinct(rng, 2, 3, 4)
+    stride = kernel - 1  # as many colours as features, so that a transposed weight can be told
+    features, weight = inputs(batch, dim, dim, rows, cols, kernel)
+    want = layer(features, weight, stride=stride)
+    replaced, first = torch.zeros_like(want), torch.full_like(want, torch.nan)
+    for row in range(rows):
+        for col in range(cols):
             square = layer(features[:, :, row : row + 1, col : col + 1], weight)
-            replaced[:, :, 2 * row : 2 * row + 3, 2 * col : 2 * col + 3] = square
+            y, x = (slice(n * stride, n * stride + kernel) for n in (row, col))
+            replaced[:, :, y, x] = square
+            first[:, :, y, x] = torch.where(first[:, :, y, x].isnan(), square, first[:, :, y, x])
     summed = features.sum(1, keepdim=True), weight.sum(0, keepdim=True)
+    written = layer(torch.ones(1, 1, rows, cols), torch.ones(1, 1, kernel, kernel), stride=stride)
     mistakes = {
         "where the kernels overlap, the last one replaces the others: their values must be added": replaced,
+        "where the kernels overlap, only the first one stays: their values must be added": first,
+        "where the kernels overlap, their mean is taken: their values must be added": want / written,
         "the kernel is flipped: its upper left number is for the upper left pixel": (
-            layer(features, weight.flip(2, 3), stride=2)
+            layer(features, weight.flip(2, 3), stride=stride)
         ),
-        "rows and columns of the kernel are swapped": layer(features, weight.mT, stride=2),
+        "rows and columns of the kernel are swapped": layer(features, weight.mT, stride=stride),
+        "rows and columns of the features are swapped": layer(features.mT, weight, stride=stride),
+        "rows and columns of the picture are swapped": want.mT,
         "the first axis of `weight` is for the features, the second for the colours": (
-            layer(features, weight.transpose(0, 1), stride=2)
+            layer(features, weight.transpose(0, 1), stride=stride)
         ),
-        "the features are added up too early: each one has a kernel of its own": layer(*summed, stride=2),
-        "the weighted kernels are averaged: add them up": want / 3,
-        "only the first feature is used": layer(features[:, :1], weight[:1], stride=2),
-        "all images are drawn from the first one's features": want[:1].repeat(2, 1, 1, 1),
-        "the picture is cut off: the last kernel reaches beyond rows * stride": want[:, :, :6, :8],
-        "the picture is too large: the last place starts at (rows - 1) * stride": F.pad(want, (0, 2, 0, 2)),
+        "the features are added up too early: each one has a kernel of its own": layer(*summed, stride=stride),
+        "the weighted kernels are averaged: add them up": want / dim,
+        "only the first feature is used": layer(features[:, :1], weight[:1], stride=stride),
+        "only the last feature is used": layer(features[:, -1:], weight[-1:], stride=stride),
+        "only the last place is drawn": F.pad(square, ((cols - 1) * stride, 0, (rows - 1) * stride, 0)),
+        "all images are drawn from the first one's features": want[:1].expand_as(want),
+        "the picture is cut off: the last kernel reaches beyond rows * stride": (
+            want[:, :, : rows * stride, : cols * stride]
+        ),
+        "the picture is too large: the last place starts at (rows - 1) * stride": F.pad(
+            want, (0, stride, 0, stride)
+        ),
         "the stride is ignored: the next kernel starts `stride` pixels further": layer(features, weight),
-        "the squares must move on by `stride`": F.pad(layer(features, weight), (0, 3, 0, 2)),
+        "the squares must move on by `stride`": F.pad(
+            layer(features, weight), (0, (cols - 1) * (stride - 1), 0, (rows - 1) * (stride - 1))
+        ),
+        "the colours are in the opposite order: BGR instead of RGB": want.flip(1),
+        "a Sigmoid is added, but the values are added up and left as they are": want.sigmoid(),
+        "the picture is cut off at 0 and 1, but the values are left as they are": want.clamp(0, 1),
         "the kernels lie side by side: they start `stride` pixels apart, not `kernel`": (
-            layer(features, weight, stride=3)
+            layer(features, weight, stride=kernel)
         ),
     }
-    yield "draws two images with kernel 3 and stride 2", compare(answer(features, weight, 2), want, mistakes)
+    claim = f"draws {batch} images with kernel {kernel} and stride {stride}"
+    yield claim, compare(answer(features, weight, stride), want, mistakes)
 
-    for claim, kernel, stride in (
-        ("takes another number of features than of colours", 4, 2),
-        ("leaves gaps of 0 if the kernel is shorter than the stride", 2, 3),
+    other = distinct(rng, 5, 1, 5)
+    for claim, sizes, stride in (
+        ("takes another number of features than of colours", [*other, 4], 2),
+        ("moves on by a single pixel with stride 1", [*other, 3], 1),
+        ("leaves gaps of 0 if the kernel is shorter than the stride", [*other[::-1], 2], 4),
+        ("takes a single place, feature, colour and pixel", [2, 1, 1, 1, 1, 1], 2),
     ):
-        features, weight = (torch.randn(s, generator=rng) for s in ((1, 4, 2, 3), (4, 2, kernel, kernel)))
-        yield claim, compare(answer(features, weight, stride), layer(features, weight, stride=stride))
+        case = inputs(*sizes)
+        yield claim, compare(answer(*case, stride), layer(*case, stride=stride))
 
 
 @check(
@@ -208,21 +328,24 @@ def transposed_convolution(answer: Answer, rng: Generator) -> Iterator[tuple[str
     "channel by channel: times the deviation, plus the mean (both as (3, 1, 1)). What is then outside [0, 1] is "
     "cut off.",
     gradient=(0,),
+    batched=(0,),
 )
 def repaired_output(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`repaired_output(values, mean, std)` is what the loss gets, and the picture to show."""
     scene = draw_scenes(2, 32, generator=rng).pixels[:, :, :24] / 255
     scene += 0.02 * torch.randn(scene.shape, generator=rng)
     colours = 1.4 * (scene - scene.min()) / (scene.max() - scene.min()) - 0.2  # some below 0 and above 1
-    mean, std = (low + 0.2 * torch.rand(3, generator=rng) for low in (0.4, 0.2))
+    order = torch.randperm(3, generator=rng)
+    mean, std = (low + (order + torch.rand(3, generator=rng)) / 20 for low in (0.4, 0.2))
     m, s = mean.view(3, 1, 1), std.view(3, 1, 1)
     values, want = (colours - m) / s, colours.clamp(0, 1)
     got = answer(values, mean, std)
     problem = None
     if not (isinstance(got, tuple | list) and len(got) == 2):
         problem = f"expected two tensors, the prediction and the picture; got {describe(got)}"
-    problem = problem or form(got[0], values.shape, values.dtype) or form(got[1], values.shape, values.dtype)
-    yield "returns two tensors of the shape of `values`", problem
+    elif compare(got[0], want) is None and compare(got[1], values) is None:
+        problem = "the two are in the wrong order: first the prediction, then the picture"
+    yield "returns the prediction and the picture", problem
     if problem:
         return
 
@@ -230,11 +353,14 @@ def repaired_output(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
         "a Sigmoid keeps the prediction between 0 and 1, where most normalised colours are not": values.sigmoid(),
         "a tanh keeps the prediction between -1 and 1; many normalised colours lie outside": values.tanh(),
         "the prediction is cut off at 0 and 1, so it cannot reach most normalised colours": values.clamp(0, 1),
+        "the prediction is cut off at -1 and 1; many normalised colours lie outside": values.clamp(-1, 1),
+        "a ReLU keeps the prediction from being negative, but half of the normalised colours are": values.relu(),
         "the prediction is no longer normalised, but the target of the loss is": colours,
         "the prediction is the picture: the loss compares it with *normalised* colours": want,
         "the prediction is normalised once more: the decoder gives normalised colours already": (values - m) / s,
     }
     yield "can predict every normalised colour", compare(got[0], values, mistakes)
+    lowest, highest = colours.amin(), colours.amax()
     mistakes = {
         "the normalisation is not undone": values,
         "the normalisation is not undone before the colours are cut off": values.clamp(0, 1),
@@ -243,17 +369,46 @@ def repaired_output(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
             (values.sigmoid() * s + m).clamp(0, 1)
         ),
         "a Sigmoid instead of a cut: it changes the colours that were right": colours.sigmoid(),
+        "the colours are stretched from the lowest to the highest instead of cut: that changes all of them": (
+            (colours - lowest) / (highest - lowest)
+        ),
         "the picture is cut off before the normalisation is undone, not after": (
             (values.clamp(0, 1) * s + m).clamp(0, 1)
         ),
         "colours below 0 or above 1 are left": colours,
+        "colours above 1 are left": colours.clamp(min=0),
+        "colours below 0 are left": colours.clamp(max=1),
+        "the colours are cut off at -1 and 1, but a picture begins at 0": colours.clamp(-1, 1),
+        "the colours are multiplied by 255, but the picture has values from 0 to 1": want * 255,
         "this normalises once more instead of undoing it": ((values - m) / s).clamp(0, 1),
         "mean and std have changed places": (values * m + s).clamp(0, 1),
         "the mean is added before the product: undo the steps in the opposite order": (
             ((values + m) * s).clamp(0, 1)
         ),
+        "the mean is missing": (values * s).clamp(0, 1),
+        "the deviation is missing": (values + m).clamp(0, 1),
+        "the mean is subtracted: undo the steps with the opposite sign": (values * s - m).clamp(0, 1),
+        "it is divided by the deviation: multiply to undo it": (values / s + m).clamp(0, 1),
+        "the root of `std` is taken, but `std` is the deviation already": (values * s.sqrt() + m).clamp(0, 1),
+        "the square of `std` is taken, but `std` is the deviation already": (values * s**2 + m).clamp(0, 1),
+        "0.45 and 0.22 are only an example: `mean` and `std` are given": (values * 0.22 + 0.45).clamp(0, 1),
+        "all channels get the same mean and deviation: each has its own": (
+            (values * std.mean() + mean.mean()).clamp(0, 1)
+        ),
+        "all channels get the first mean and deviation: each has its own": (values * std[0] + mean[0]).clamp(0, 1),
+        "mean and std are in the opposite order of the channels": (values * s.flip(0) + m.flip(0)).clamp(0, 1),
+        "the channels are in the opposite order: BGR instead of RGB": want.flip(1),
+        "the channels are at the end: `values` has them before height and width": want.movedim(1, -1),
+        "the first picture is shown for all": want[:1].expand_as(want),
     }
     yield "shows the colours, within [0, 1]", compare(got[1], want, mistakes, picture=True)
+    if form(got[1], want.shape, want.dtype):
+        return
+    values, mean, std = 3 * torch.randn(3, 3, 1, 2, generator=rng), torch.zeros(3), torch.ones(3)
+    values[0] = torch.tensor([-1e4, 1e4])
+    for claim, m, s in ("any mean and deviation", mean + 0.1, std * 0.01), ("mean 0 and deviation 1", mean, std):
+        verdict = compare(answer(values, m, s), (values, (values * s[0] + m[0]).clamp(0, 1)))
+        yield f"is right for {claim}, and for values far outside", verdict
 
 
 def _wrong_layouts(channels: Float[Tensor, "batch 3*s*s rows cols"], stride: int) -> dict[str, Tensor]:
@@ -268,6 +423,8 @@ def _wrong_layouts(channels: Float[Tensor, "batch 3*s*s rows cols"], stride: int
         ),
         "each square is mirrored: its rows and columns are swapped": "b (c j i) h w -> b c (h i) (w j)",
         "the pixels of a square are torn apart: they must be neighbours": "b (c i j) h w -> b c (i h) (j w)",
+        "the rows of a square are torn apart: they must be neighbours": "b (c i j) h w -> b c (i h) (w j)",
+        "the columns of a square are torn apart: they must be neighbours": "b (c i j) h w -> b c (h i) (j w)",
         "rows and columns of the map are swapped": "b (c i j) h w -> b c (w i) (h j)",
         "the picture is mirrored: height and width are swapped": "b (c i j) h w -> b c (w j) (h i)",
         "colours come before rows and columns: (batch, 3, height, width)": "b (c i j) h w -> b (h i) (w j) c",
@@ -278,6 +435,14 @@ def _wrong_layouts(channels: Float[Tensor, "batch 3*s*s rows cols"], stride: int
         "rows of the map and rows in the square are in the wrong order: `rows` comes right before the row in the "
         "square": rearrange(channels, "b (c i j) h w -> b c h w i j", c=3, i=stride).reshape(shape),
         "colour c starts at channel c * stride * stride": F.pixel_shuffle(channels[:, overlapping], stride),
+        "the first image is drawn for all": right[:1].expand_as(right),
+        "only the first image is drawn": right[:1],
+        "only the red channels are drawn: there are three colours": right[:, :1],
+        "the colours are in the opposite order: BGR instead of RGB": right.flip(1),
+        "the picture stands on its head": right.flip(2),
+        "each square has one colour: its mean": F.interpolate(
+            rearrange(channels, "b (c n) h w -> b c n h w", c=3).mean(2), scale_factor=stride
+        ),
         "the right part is empty: there are `cols` columns, not `rows`": F.pad(
             right[..., : rows * stride], (0, (cols - rows) * stride)
         ),

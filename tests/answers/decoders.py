@@ -84,6 +84,58 @@ def stride_not_squared_no_bias(dim, stride):
     return 3 * dim * stride
 
 
+@right("linear_head_size")
+class Head(nn.Sequential):
+    """A layer that counts itself when it is made."""
+
+    def __new__(cls, dim, stride):
+        head = nn.Linear(dim, 3 * stride * stride, device="meta")
+        return head.weight.numel() + head.bias.numel()
+
+
+@wrong("linear_head_size", "`^` is no power in Python: write `stride ** 2`")
+def caret(dim, stride):
+    outputs = 3 * stride ^ 2
+    return outputs * dim + outputs
+
+
+@wrong("linear_head_size", "instead of `(stride ^ 2)`")
+def caret_of_the_stride(dim, stride):
+    outputs = 3 * (stride ^ 2)
+    return outputs * dim + outputs
+
+
+@wrong("linear_head_size", "takes all before it")
+def caret_of_all(dim, stride):
+    return (dim + 1) * 3 * stride ^ 2
+
+
+@wrong("linear_head_size", "`(3 * stride) ** 2` multiplies by 9")
+def colours_squared(dim, stride):
+    outputs = (3 * stride) ** 2
+    return outputs * dim + outputs
+
+
+@wrong("linear_head_size", "not 2 * stride")
+def stride_doubled(dim, stride):
+    return 3 * 2 * stride * (dim + 1)
+
+
+@wrong("linear_head_size", "dim and stride are swapped")
+def dim_and_stride_swapped(dim, stride):
+    return formula(stride, dim)
+
+
+@wrong("linear_head_size", "each pair of them has a weight")
+def added(dim, stride):
+    return 3 * stride**2 + dim
+
+
+@wrong("linear_head_size", "expected 9, got 10")
+def one_too_many(dim, stride):
+    return formula(dim, stride) + 1
+
+
 # pixel_shuffle
 
 
@@ -195,19 +247,62 @@ def square_map(features, stride):
     return image
 
 
-@wrong("pixel_shuffle", "at [1, ")
+@wrong("pixel_shuffle", "the first image is drawn for all")
 def first_image_for_all(features, stride):
     return with_einops(features[:1].expand_as(features), stride)
 
 
-@wrong("pixel_shuffle", "expected the shape (1, 3, 2, 2)")
+@wrong("pixel_shuffle", "only the red channels are drawn")
 def one_colour(features, stride):
     return with_einops(features, stride)[:, :1]
 
 
-@wrong("pixel_shuffle", "expected the shape (3, 3, 6, 12)")
+@wrong("pixel_shuffle", "only the first image is drawn")
 def only_the_first_image(features, stride):
     return with_einops(features[:1], stride)
+
+
+@right("pixel_shuffle")
+class Shuffle:
+    """A class that is called like a function; it computes in 64 bits."""
+
+    def __new__(cls, features, stride):
+        whole = features.double().unflatten(1, (3, stride, stride))
+        return whole.permute(0, 1, 4, 2, 5, 3).flatten(4).flatten(2, 3).float()
+
+
+@wrong("pixel_shuffle", "BGR instead of RGB")
+def colours_reversed(features, stride):
+    return with_einops(features, stride).flip(1)
+
+
+@wrong("pixel_shuffle", "works for any batch, map and stride, also of 1")
+def cut_to_colours(features, stride):
+    return with_einops(features, stride).clamp(-2, 20)
+
+
+@wrong("pixel_shuffle", "works on a batch of one")
+def squeezed(features, stride):
+    image = with_einops(features, stride)
+    return image.squeeze(0) if features.shape[-1] == 8 else image
+
+
+@wrong("pixel_shuffle", "the result has no gradient")
+def by_numpy(features, stride):
+    image = torch.zeros(loops(features, stride).shape)
+    image.copy_(torch.from_numpy(with_einops(features, stride).detach().numpy()))
+    return image
+
+
+@wrong("pixel_shuffle", "expected real numbers, got whole numbers")
+def bytes_of_colours(features, stride):
+    return (with_einops(features, stride) * 255).to(torch.uint8)
+
+
+@wrong("pixel_shuffle", "each square has one colour")
+def means_of_squares(features, stride):
+    means = rearrange(features, "b (c n) rows cols -> b c n rows cols", c=3).mean(2)
+    return means.repeat_interleave(stride, 2).repeat_interleave(stride, 3)
 
 
 # linear_head
@@ -292,6 +387,69 @@ def view_for_a_shuffle(features, weight, bias, stride):
 @wrong("linear_head", "RuntimeError")
 def channels_in_front(features, weight, bias, stride):
     return F.pixel_shuffle(features @ weight.T + bias, stride)
+
+
+@right("linear_head")
+class HeadOfTheLesson:
+    """A class that is called like a function; it is a layer with these weights."""
+
+    def __new__(cls, features, weight, bias, stride):
+        layer = nn.Linear(weight.shape[1], weight.shape[0], dtype=torch.float64)
+        parameters = {"weight": weight.double(), "bias": bias.double()}
+        places = rearrange(features.double(), "b d rows cols -> b rows cols d")
+        channels = torch.func.functional_call(layer, parameters, (places,))
+        return rearrange(channels, "b y x (c i j) -> b c (y i) (x j)", i=stride, j=stride).to(features.dtype)
+
+
+@wrong("linear_head", "the bias is subtracted")
+def minus_bias(features, weight, bias, stride):
+    return with_conv2d(features, weight, -bias, stride)
+
+
+@wrong("linear_head", "the first bias is used for all outputs")
+def first_bias_for_all(features, weight, bias, stride):
+    return with_conv2d(features, weight, None, stride) + bias[0]
+
+
+@wrong("linear_head", "a Sigmoid is added")
+def with_sigmoid(features, weight, bias, stride):
+    return with_conv2d(features, weight, bias, stride).sigmoid()
+
+
+@wrong("linear_head", "cut off at 0 and 1")
+def clamped_head(features, weight, bias, stride):
+    return with_conv2d(features, weight, bias, stride).clamp(0, 1)
+
+
+@wrong("linear_head", "one bias for each colour")
+def bias_of_colours(features, weight, bias, stride):
+    return with_conv2d(features, weight, None, stride) + bias[:3].view(3, 1, 1)
+
+
+@wrong("linear_head", "the features are averaged")
+def mean_over_features(features, weight, bias, stride):
+    return with_conv2d(features, weight / weight.shape[1], bias, stride)
+
+
+@wrong("linear_head", "BGR instead of RGB")
+def head_in_bgr(features, weight, bias, stride):
+    return with_conv2d(features, weight, bias, stride).flip(1)
+
+
+@wrong("linear_head", "no gradient reaches argument 3")
+def bias_without_gradient(features, weight, bias, stride):
+    return with_conv2d(features, weight, bias.detach(), stride)
+
+
+@wrong("linear_head", "no gradient reaches argument 1")
+def features_without_gradient(features, weight, bias, stride):
+    return with_conv2d(features.data, weight, bias, stride)
+
+
+@wrong("linear_head", "works on a batch of one")
+def first_of_one(features, weight, bias, stride):
+    image = with_conv2d(features, weight, bias, stride)
+    return image[0] if len(image) == 1 else image
 
 
 # overlaps
@@ -408,7 +566,7 @@ def without_stride(size, kernel, stride):
     return add_one(size, kernel, 1)
 
 
-@wrong("overlaps", "expected a list, got a tensor: end with `.tolist()`")
+@wrong("overlaps", "a tensor has `.tolist()`")
 def tensor_of_counts(size, kernel, stride):
     return torch.tensor(add_one(size, kernel, stride))
 
@@ -420,6 +578,59 @@ def index_error(size, kernel, stride):
         for k in range(kernel):
             counts[i * stride + k] += 1
     return counts
+
+
+@right("overlaps")
+class Counter(dict):
+    """A class that is called like a function; the inputs count where they write."""
+
+    def __new__(cls, size, kernel, stride):
+        written = [start + k for start in range(0, size * stride, stride) for k in range(kernel)]
+        return tuple(written.count(pixel) for pixel in range((size - 1) * stride + kernel))
+
+
+@wrong("overlaps", "the first input begins at pixel 0, not 1")
+def from_one(size, kernel, stride):
+    counts = [0] * (size * stride + kernel)
+    for i in range(size):
+        for k in range(kernel):
+            counts[i * stride + k + 1] += 1
+    return counts[: (size - 1) * stride + kernel]
+
+
+@wrong("overlaps", "the last input is missing")
+def one_input_less(size, kernel, stride):
+    return add_one(size - 1, kernel, stride) + [0] * stride
+
+
+@wrong("overlaps", "there is one input too many")
+def one_input_more(size, kernel, stride):
+    return add_one(size + 1, kernel, stride)
+
+
+@wrong("overlaps", "kernel / stride is only an average")
+def broken_average(size, kernel, stride):
+    return [kernel / stride] * ((size - 1) * stride + kernel)
+
+
+@wrong("overlaps", "its own counts too")
+def others_only(size, kernel, stride):
+    return [count - 1 for count in add_one(size, kernel, stride)]
+
+
+@wrong("overlaps", "leaves gaps of 0 if the kernel is shorter")
+def no_gaps(size, kernel, stride):
+    return [max(1, count) for count in add_one(size, kernel, stride)]
+
+
+@wrong("overlaps", "moves on by a single pixel")
+def stride_above_one(size, kernel, stride):
+    return add_one(size, kernel, max(2, stride))
+
+
+@wrong("overlaps", "expected a list, got {")
+def dictionary(size, kernel, stride):
+    return dict(enumerate(add_one(size, kernel, stride)))
 
 
 # transposed_convolution
@@ -576,6 +787,61 @@ def summed_too_early(features, weight, stride):
     return stamp(features.sum(1, keepdim=True), weight.sum(0, keepdim=True), stride)
 
 
+@wrong("transposed_convolution", "only the first one stays")
+def first_stays(features, weight, stride):
+    image = torch.full_like(stamp(features, weight, stride), torch.nan)
+    kernel = weight.shape[-1]
+    for row in range(features.shape[2]):
+        for col in range(features.shape[3]):
+            square = torch.einsum("bd,dcij->bcij", features[:, :, row, col], weight)
+            place = image[:, :, row * stride : row * stride + kernel, col * stride : col * stride + kernel]
+            place.copy_(torch.where(place.isnan(), square, place))
+    return image.nan_to_num(0)
+
+
+@wrong("transposed_convolution", "their mean is taken")
+def mean_of_overlaps(features, weight, stride):
+    written = stamp(torch.ones_like(features[:1, :1]), torch.ones_like(weight[:1, :1]), stride)
+    return stamp(features, weight, stride) / written.clamp(min=1)
+
+
+@wrong("transposed_convolution", "only the last place is drawn")
+def set_to_zero_each_time(features, weight, stride):
+    image = stamp(features, weight, stride)
+    last = torch.zeros_like(features)
+    last[:, :, -1, -1] = features[:, :, -1, -1]
+    return stamp(last, weight, stride) + 0 * image
+
+
+@wrong("transposed_convolution", "rows and columns of the features are swapped")
+def features_transposed(features, weight, stride):
+    return stamp(features.mT, weight, stride)
+
+
+@wrong("transposed_convolution", "no gradient reaches argument 2")
+def weight_without_gradient(features, weight, stride):
+    return stamp(features, weight.detach(), stride)
+
+
+@wrong("transposed_convolution", "works on a batch of one")
+def squeezed_image(features, weight, stride):
+    image = stamp(features, weight, stride)
+    return image.squeeze(0) if features.shape[1] == weight.shape[1] > 1 else image
+
+
+@wrong("transposed_convolution", "takes another number of features than of colours")
+def as_many_colours(features, weight, stride):
+    colours = features.shape[1]
+    return stamp(features, weight, stride)[:, :colours].repeat(1, -(-colours // weight.shape[1]), 1, 1)[
+        :, :colours
+    ]
+
+
+@wrong("transposed_convolution", "leaves gaps of 0")
+def gaps_filled(features, weight, stride):
+    return stamp(features, weight, min(stride, weight.shape[-1]))
+
+
 # repaired_output
 
 
@@ -681,7 +947,7 @@ def mean_too_early(values, mean, std):
     return values, ((values + mean.view(3, 1, 1)) * std.view(3, 1, 1)).clamp(0, 1)
 
 
-@wrong("repaired_output", "at [1, ")
+@wrong("repaired_output", "the first picture is shown for all")
 def first_picture_for_all(values, mean, std):
     return values, linear_output(values, mean, std)[1][:1].expand_as(values)
 
@@ -694,3 +960,81 @@ def only_the_picture(values, mean, std):
 @wrong("repaired_output", "RuntimeError: The size of tensor a (32) must match")
 def along_the_width(values, mean, std):
     return values, (values * std + mean).clamp(0, 1)
+
+
+@right("repaired_output")
+class Output(tuple):
+    """A class that is called like a function: a tuple of both; the picture is not for training."""
+
+    def __new__(cls, values, mean, std):
+        with torch.no_grad():
+            picture = torch.addcmul(mean[:, None, None].double(), values.double(), std[:, None, None].double())
+        return super().__new__(cls, (values * 1, picture.clip(0, 1).float()))
+
+
+@wrong("repaired_output", "the two are in the wrong order")
+def picture_first(values, mean, std):
+    prediction, picture = linear_output(values, mean, std)
+    return picture, prediction
+
+
+@wrong("repaired_output", "multiplied by 255")
+def up_to_255(values, mean, std):
+    return values, linear_output(values, mean, std)[1] * 255
+
+
+@wrong("repaired_output", "the deviation is missing")
+def mean_only(values, mean, std):
+    return values, (values + mean.view(3, 1, 1)).clamp(0, 1)
+
+
+@wrong("repaired_output", "the square of `std` is taken")
+def variance(values, mean, std):
+    return values, linear_output(values, mean, std**2)[1]
+
+
+@wrong("repaired_output", "all channels get the same mean and deviation")
+def mean_over_channels(values, mean, std):
+    return values, (values * std.mean() + mean.mean()).clamp(0, 1)
+
+
+@wrong("repaired_output", "BGR instead of RGB")
+def bgr(values, mean, std):
+    return values, linear_output(values, mean, std)[1].flip(1)
+
+
+@wrong("repaired_output", "the channels are at the end")
+def ready_for_matplotlib(values, mean, std):
+    return values, linear_output(values, mean, std)[1].permute(0, 2, 3, 1)
+
+
+@wrong("repaired_output", "colours above 1 are left")
+def with_relu(values, mean, std):
+    return values, (values * std.view(3, 1, 1) + mean.view(3, 1, 1)).relu()
+
+
+@wrong("repaired_output", "the colours are stretched")
+def stretched(values, mean, std):
+    colours = values * std.view(3, 1, 1) + mean.view(3, 1, 1)
+    return values, (colours - colours.min()) / (colours.max() - colours.min())
+
+
+@wrong("repaired_output", "the result has no gradient")
+def detached(values, mean, std):
+    return values.detach(), linear_output(values, mean, std)[1]
+
+
+@wrong("repaired_output", "values far outside")
+def limited(values, mean, std):
+    return values.clamp(-50, 50), linear_output(values, mean, std)[1]
+
+
+@wrong("repaired_output", "works on a batch of one")
+def squeezed_picture(values, mean, std):
+    prediction, picture = linear_output(values, mean, std)
+    return prediction, picture.squeeze(0)
+
+
+@wrong("repaired_output", "changes its input in place")
+def in_place(values, mean, std):
+    return values, values.mul_(std.view(3, 1, 1)).add_(mean.view(3, 1, 1)).clamp(0, 1)
