@@ -247,7 +247,11 @@ def random_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     if problem:
         return
 
-    problem = wrong_counts(cases, [mask.sum((1, 2)) for mask in masks], draw(200, (5, 7), 0.6))
+    problem = wrong_counts(
+        cases,
+        [mask.sum((1, 2)) for mask in masks],
+        torch.stack([draw(50, (5, 7), 0.6, extra) for extra in range(4)]),
+    )
     yield "hides ceil(ratio * patches) patches in every image", problem
     if problem:
         return
@@ -257,6 +261,7 @@ def random_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         "seeds": [draw(2, large, 0.5, extra)[0] for extra in range(30)],
         "calls with one generator": [answer(2, large, 0.5, generator=generator)[0] for _ in range(200)],
         "images of a batch": [*draw(30, large, 0.5)],
+        "batches of one": [draw(1, large, 0.5, extra)[0] for extra in range(30)],
     }
     different = {name: len(torch.stack(masks).flatten(1).unique(dim=0)) for name, masks in drawn.items()}
     problems = {
@@ -274,7 +279,8 @@ def random_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
             )
         ),
         "draws each image on its own": first(
-            (different["images of a batch"] == 1, "all images of the batch have the same mask")
+            (different["images of a batch"] == 1, "all images of the batch have the same mask"),
+            (different["batches of one"] == 1, "an image alone has always the same mask: is it a wrong axis?"),
         ),
     }
     yield from problems.items()
@@ -294,9 +300,9 @@ def random_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
 def wrong_counts(cases: list[tuple[int, int, float]], counts: list[Tensor], many: Tensor) -> Verdict:
     """What is wrong with the numbers of hidden patches of each image, for cases of (rows, cols, ratio).
 
-    `many` are 200 masks with a ratio of 0.6 of 5 x 7.
+    `many` are the masks of four calls, of 50 images each, with a ratio of 0.6 of 5 x 7.
     """
-    cases, counts = [(5, 7, 0.6), *cases], [many.sum((1, 2)), *counts]
+    cases, counts = [(5, 7, 0.6), *cases], [many.sum((2, 3)).flatten(), *counts]
     names = [f"a ratio of {ratio:.3g} of {rows} x {cols} patches" for rows, cols, ratio in cases]
     names[0] += ", 200 times"
     uneven = [place for place, count in enumerate(counts) if count.min() < count.max()]
@@ -304,7 +310,7 @@ def wrong_counts(cases: list[tuple[int, int, float]], counts: list[Tensor], many
         low, high = counts[uneven[0]].min(), counts[uneven[0]].max()
         why = first(
             (uneven[0] > 0, "every image must hide as many"),
-            (bool(many.sum() == 200 * 21), "are the patches of all images shuffled together?"),
+            (bool((many.sum((1, 2, 3)) == 50 * 21).all()), "are the patches of all images shuffled together?"),
             (fair(many.sum(), many.numel(), 0.6), "is it a coin for each patch?"),
             (True, "every image must hide as many"),
         )

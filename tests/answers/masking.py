@@ -136,6 +136,13 @@ def one_more_than_int(batch, grid, ratio, generator):
     return (rank < int(ratio * rows * cols) + 1).view(batch, rows, cols)
 
 
+@wrong("random_mask", "an image alone has always the same mask")
+def order_along_the_images(batch, grid, ratio, generator):
+    rows, cols = grid
+    rank = torch.rand(batch, rows * cols, generator=generator).argsort(0).argsort(1)
+    return (rank < math.ceil(ratio * rows * cols)).view(batch, rows, cols)
+
+
 @wrong("random_mask", "are the patches of all images shuffled together?")
 def shuffled_together(batch, grid, ratio, generator):
     rows, cols = grid
