@@ -7,6 +7,7 @@ changed here: `swaps` says what may stand in the place of a node.
 
 import ast
 import difflib
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import pairwise
@@ -16,50 +17,34 @@ import nbformat
 
 SOLUTIONS = Path(__file__).parents[1] / "solutions"
 
-OPERATORS = {
-    ast.Add: (ast.Sub,),
-    ast.Sub: (ast.Add,),
-    ast.Mult: (ast.Div, ast.Add),
-    ast.Div: (ast.Mult, ast.FloorDiv),
-    ast.FloorDiv: (ast.Mod, ast.Div, ast.Mult),
-    ast.Mod: (ast.FloorDiv,),
-    ast.Pow: (ast.Mult, ast.BitXor),
-    ast.MatMult: (ast.Mult,),
-    ast.BitAnd: (ast.BitOr,),
-    ast.And: (ast.Or,),
-    ast.Lt: (ast.LtE, ast.Gt),
-    ast.LtE: (ast.Lt, ast.Gt),
-    ast.Gt: (ast.GtE, ast.Lt),
-    ast.GtE: (ast.Gt, ast.Lt),
-    ast.Eq: (ast.NotEq, ast.Gt, ast.Lt),
-    ast.In: (ast.NotIn,),
-    ast.NotIn: (ast.In,),
-    ast.Is: (ast.IsNot,),
-}
-NAMES = [("mean", "sum"), ("min", "max"), ("ceil", "floor"), ("cos", "sin"), ("all", "any"), ("log10", "log")]
-NAMES += [("square", "abs"), ("square", "sqrt"), ("mean", "median"), ("var", "std"), ("softmax", "sigmoid")]
-NAMES += [("height", "width"), ("rows", "cols"), ("row", "col"), ("zeros", "ones"), ("visible", "hidden")]
-RENAMED = [*NAMES, *((new, old) for old, new in NAMES)]
+# Operators, by the names that `ast` gives them, and words: each stands in for the other.
+PAIRS = re.findall(
+    r"(\w+) (\w+)",
+    "Add Sub, Mult Div, Mult Add, FloorDiv Div, FloorDiv Mod, Pow Mult, Pow BitXor, MatMult Mult, BitAnd BitOr, "
+    "And Or, Lt LtE, Gt GtE, Lt Gt, LtE GtE, Eq NotEq, Eq Lt, Eq Gt, In NotIn, Is IsNot; mean sum, min max, "
+    "ceil floor, cos sin, all any, log10 log, square abs, square sqrt, mean median, var std, softmax sigmoid, "
+    "zeros ones, visible hidden, height width, rows cols, row col",
+)
 ADDED = ["abs()", "clamp(0, 1)", "sigmoid()", "squeeze()", "detach()", "flip(0)"]
 
 
-def swaps(node: ast.AST, parameters: list[str]) -> Iterator[ast.AST]:
-    """What may stand in the place of the node: a slip each."""
+def swaps(node: ast.AST, types: dict[str, str]) -> Iterator[ast.AST]:
+    """What may stand in the place of the node, a slip each; `types` are those of the function's arguments."""
     match node:
         case ast.Return(value) if not isinstance(value, ast.Tuple):
             yield from (ast.Return(ast.Name(f"({ast.unparse(value)}).{added}")) for added in ADDED)
         case ast.operator() | ast.cmpop() | ast.boolop():
-            yield from (kind() for kind in OPERATORS.get(type(node), ()))
+            yield from (getattr(ast, name)() for name in _partners(type(node).__name__))
         case ast.BinOp(left, operator, right):
             yield from (left, right)
             if not isinstance(operator, ast.Add | ast.Mult | ast.BitAnd | ast.BitOr):
                 yield ast.BinOp(right, operator, left)
-        case ast.BoolOp(values=values):
-            yield from values
-        case ast.UnaryOp(operand=operand):
-            yield operand
-        case ast.IfExp(body=body, orelse=orelse):
-            yield from (body, orelse)
+        case ast.BoolOp(values=parts):
+            yield from parts
+        case ast.UnaryOp(operand=part) | ast.Subscript(value=part):
+            yield part
+        case ast.IfExp(body=one, orelse=other):
+            yield from (one, other)
         case ast.Constant(bool(value)):
             yield ast.Constant(not value)
         case ast.Constant(int(value) | float(value)):
@@ -67,13 +52,11 @@ def swaps(node: ast.AST, parameters: list[str]) -> Iterator[ast.AST]:
         case ast.Constant(str(value)) if " -> " in value:
             yield from map(ast.Constant, _patterns(value))
         case ast.Name(name, context):
-            others = [other for other in parameters if other != name] if name in parameters else []
-            yield from (ast.Name(new, context) for new in [*others, *_renamed(name)])
+            others = [other for other in types if other != name and types[other] == types.get(name)]
+            yield from (ast.Name(new, context) for new in [*others, *_partners(name)])
         case ast.Attribute(value, name, context):
             yield value
-            yield from (ast.Attribute(value, new, context) for new in _renamed(name))
-        case ast.Subscript(value=value):
-            yield value
+            yield from (ast.Attribute(value, new, context) for new in _partners(name))
         case ast.Slice(lower, upper, step):
             yield from (ast.Slice(None, upper, step), ast.Slice(lower, None, step))
         case ast.Call(function, arguments, keywords):
@@ -82,14 +65,16 @@ def swaps(node: ast.AST, parameters: list[str]) -> Iterator[ast.AST]:
                 yield function.value  # x.f() -> x
             yield from (ast.Call(function, changed, keywords) for changed in _lists(arguments))
             yield from (ast.Call(function, arguments, changed) for changed in _shorter(keywords))
-        case ast.Tuple(items, ast.Load()):
-            yield from (ast.Tuple(changed, ast.Load()) for changed in _lists(items))
+        case ast.Tuple(items, ast.Load() as load):
+            yield from (ast.Tuple(changed, load) for changed in _lists(items))
+        case ast.Set(items):
+            yield from map(ast.Set, _shorter(items))
         case ast.comprehension(target, iterator, [_, *_] as conditions):
             yield from (ast.comprehension(target, iterator, fewer, 0) for fewer in _shorter(conditions))
 
 
-def _renamed(name: str) -> list[str]:
-    return [new for old, new in RENAMED if old == name]
+def _partners(name: str) -> list[str]:
+    return [other for pair in PAIRS for one, other in (pair, pair[::-1]) if one == name]
 
 
 def _shorter(items: list) -> Iterator[list]:
@@ -116,7 +101,7 @@ def _patterns(pattern: str) -> Iterator[str]:
 
 def _changed(function: ast.FunctionDef) -> Iterator[str]:
     """The source of the function with each slip; the function is afterwards as it was."""
-    parameters = [argument.arg for argument in function.args.args]
+    types = {argument.arg: ast.unparse(argument.annotation) for argument in function.args.args}
     for parent in [function, *(node for statement in function.body for node in ast.walk(statement))]:
         for field, value in ast.iter_fields(parent):
             if isinstance(value, list):
@@ -124,12 +109,12 @@ def _changed(function: ast.FunctionDef) -> Iterator[str]:
                     removed = [ast.Pass()] if isinstance(item, ast.stmt) else []
                     for value[place] in [
                         *removed,
-                        *(swaps(item, parameters) if isinstance(item, ast.AST) else ()),
+                        *(swaps(item, types) if isinstance(item, ast.AST) else ()),
                     ]:
                         yield ast.unparse(function)
                     value[place] = item
             elif isinstance(value, ast.AST):
-                for new in swaps(value, parameters):
+                for new in swaps(value, types):
                     setattr(parent, field, new)
                     yield ast.unparse(function)
                 setattr(parent, field, value)
@@ -153,14 +138,20 @@ def solutions() -> dict[str, tuple[str, str]]:
 def mutants(task: str) -> Iterator[tuple[str, Callable]]:
     """Each mutant of the task's solution: what was changed, and the function."""
     before, source = solutions()[task]
+    for change, mutant in slips(source):
+        names: dict = {}
+        exec(before + mutant, names)
+        yield change, names[task]
+
+
+def slips(source: str) -> Iterator[tuple[str, str]]:
+    """The source of a function with a docstring, with one slip each: what was changed, and the new source."""
     [function] = ast.parse(source).body
-    function.body, function.returns = function.body[1:], None  # without the docstring
+    function.body, function.returns = function.body[1:], None
     original = ast.unparse(function)
-    for source in dict.fromkeys(_changed(function)):
-        if source != original:
-            names: dict = {}
-            exec(before + source, names)
-            yield _difference(original, source), names[task]
+    for changed in dict.fromkeys(_changed(function)):
+        if changed != original:
+            yield _difference(original, changed), changed
 
 
 def _difference(one: str, other: str) -> str:

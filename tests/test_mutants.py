@@ -1,0 +1,160 @@
+"""No slip of the kinds in `mutants` passes a check, unless it changes nothing."""
+
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from mutants import mutants, slips, solutions
+
+from simmim_lab import checks
+from simmim_lab.checks.core import VISIBLE_SEED
+
+SEEDS = (VISIBLE_SEED, 1, 2)
+SECONDS = 5  # for a check
+
+# Mutants that are right: why, a part of the changed line, the tasks.
+EQUAL = [
+    (
+        "no training goes through the result",
+        ".detach()",
+        "compose hidden_from_article to_pixels random_mask avg_dist lmmse_fill relative_index taken_for_hidden "
+        "loss_gradient mask_of_step crop_batch",
+    ),
+    ("the result is never negative", ".abs()", "avg_dist relative_index masked_mse repaired_loss mask_of_step"),
+    ("all values lie from 0 to 1", ".abs()", "compose"),
+    ("all values lie from 0 to 1", ".clamp(0, 1)", "compose mask_of_step"),
+    ("a single number has no axes", ".squeeze()", "masked_mse repaired_loss"),
+    ("a single number has no axes", ".flip(0)", "masked_mse repaired_loss"),
+    ("a single number may come as a tensor", "torch.log10(error)", "hidden_psnr"),
+    ("a single number may come as a tensor", "means.append(nearest.mean())", "avg_dist"),
+    ("a single number may come as a tensor", "values.median()", "best_constant"),
+    ("a single number may come as a tensor", "values.min(),", "best_smooth_l1"),
+    ("a single number may come as a tensor", "values.max())", "best_smooth_l1"),
+    ("places may come as tensors", "order = torch.randperm(len(names), generator=generator)", "split_photographs"),
+    ("the images of a batch are drawn alike", ".flip(0)", "random_mask mask_of_step"),
+    ("the last axis is the second of two", "dim=-1", "random_mask avg_dist normalize_patches"),
+    ("the last axis is the second of two", "argsort()", "random_mask"),
+    ("the last axis is the second of two", "scatter(-1,", "random_mask"),
+    ("the third axis from the left is the second from the right", "-2", "linear_head"),
+    ("a new axis at the front is added anyway", "[:, None] - row", "relative_index"),
+    ("a new axis at the front is added anyway", "[:, None] - col", "relative_index"),
+    ("a new axis at the front is added anyway", "None] * weight", "transposed_convolution"),
+    ("a new axis at the front is added anyway", "torch.arange(3).view(-1, 1, 1)", "crop_batch"),
+    ("an axis of length 1 may be left to be found out", "view(3, -1, 1)", "repaired_output"),
+    ("an axis of length 1 may be left to be found out", "view(3, 1, -1)", "repaired_output"),
+    ("the two have the same length", "keys.shape[-1]", "attention"),
+    ("the two have the same length", "values.shape[-1]", "attention"),
+    ("the two have the same length", "prediction.shape", "masked_mse loss_gradient"),
+    ("the two have the same length", "len(tops)", "crop_batch"),
+    ("the two have the same length", "len(lefts)", "crop_batch"),
+    ("both are of one type on one device", "weight.new_zeros", "transposed_convolution"),
+    ("a pair ends with its second number", "[-1] - steps", "images_per_second"),
+    ("a pair ends with its second number", "1][-1]", "images_per_second"),
+    ("a square, or a quotient, forgets the sign", "(images - filled)", "hidden_psnr"),
+    ("a square, or a quotient, forgets the sign", "(target - prediction)", "masked_mse"),
+    ("a square, or a quotient, forgets the sign", "(x - y)", "repaired_loss"),
+    ("a square, or a quotient, forgets the sign", "article_mask - 1", "repaired_loss"),
+    ("the cosine forgets the sign", "(warmup - done)", "lr_at"),
+    ("the cosine forgets the sign", "(warmup - 1)", "lr_at"),
+    ("nothing is left over in this division", "/ 2", "blind_rows"),
+    ("nothing is left over in this division", "(height / 2 - below)", "blind_rows"),
+    ("nothing is left over in this division", "height / ", "masked_mse loss_gradient vit_flops"),
+    ("nothing is left over in this division", "width / ", "vit_flops"),
+    ("the order of these does not matter", "max(cells * stride, 0)", "blind_rows"),
+    ("the order of these does not matter", "-> b r k (", "taken_for_hidden"),
+    ("the order of these does not matter", "spared =", "decaying"),
+    ("too small to be seen, and nothing hidden gives 0", "e-05) / channels", "masked_mse"),
+    ("too small to be seen, and nothing hidden gives 0", "count = hidden.sum() * channels", "loss_gradient"),
+    ("one halving more or less is enough", "range(", "best_smooth_l1"),
+    ("only the sign of the sum counts, and either side of 0 will do", "clamp(-1, 1)", "best_smooth_l1"),
+    ("exactly at the limit the factor is 1", "norm >= max_norm", "clip_gradients"),
+    ("every pair still has a number of its own", "manual_seed(", "mask_of_step"),
+    ("0 is where `randint` starts", "torch.randint(2, shape", "mask_of_step"),
+    ("(7, anything) is below both", ">= (8,", "choose_precision"),
+]
+
+
+def survivors(task: str) -> Iterator[tuple[str, bool]]:
+    """Each mutant of the task, and whether it passes the check for one of the seeds."""
+    for change, mutant in mutants(task):
+        yield change, any(passes(task, mutant, seed) for seed in SEEDS)
+
+
+def passes(task: str, mutant, seed: int) -> bool:
+    with stopped_after(SECONDS):
+        return not any(checks.TASKS[task].run(mutant, seed).values())
+
+
+@contextmanager
+def stopped_after(seconds: int) -> Iterator[None]:
+    """A mutant may loop for ever: the check takes the exception as one of the answer."""
+
+    def stop(*_):
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def judge(task: str) -> dict[str, int]:
+    """How many mutants the task has, refused ones and equal ones; it fails where another passes the check."""
+    counts = Counter(mutants=0, refused=0, equal=0)
+    parts = {part for _, part, tasks in EQUAL if task in tasks.split()}
+    unused = set(parts)
+    for change, passed in survivors(task):
+        known = {part for part in parts if part in change.split(" → ")[1]}
+        assert known or not passed, f"{task} lets a mutant pass: {change}"
+        counts += {"mutants": 1, "equal" if passed else "refused": 1}
+        unused -= known if passed else set()
+    assert not unused, f"{task} refuses what stands in EQUAL: {unused}"
+    return {name: counts[name] for name in ("mutants", "refused", "equal")}
+
+
+def test_slips_are_those_of_learners():
+    source = """def f(x: Tensor, y: Tensor, n: int):
+        '''Text.'''
+        y = ~y
+        return rearrange(x.mean(dim=1, keepdim=True).sqrt() - math.ceil(n), "b c h -> h (b c)")"""
+    changes = {change.split(" → ")[1] for change, _ in slips(source)}
+    right = "return rearrange(x.mean(dim=1, keepdim=True).sqrt() - math.ceil(n), 'b c h -> h (b c)')"
+    for old, new in (
+        ("x.mean", "y.mean"),
+        ("mean", "sum"),
+        (".sqrt()", ""),
+        ("dim=1, ", ""),
+        (", keepdim=True", ""),
+        ("dim=1", "dim=0"),
+        ("dim=1", "dim=2"),
+        ("dim=1", "dim=-1"),
+        (" - ", " + "),
+        (" - math.ceil(n)", ""),
+        ("ceil", "floor"),
+        ("math.ceil(n)", "n"),
+        ("h (b c)", "h (c b)"),
+        ("b c h ->", "c b h ->"),
+    ):
+        assert right.replace(old, new) in changes, new
+    assert {"pass", "y = y", "y = ~x"} <= changes and not any("n.mean" in change for change in changes)
+
+
+@pytest.mark.parametrize("task", ["decaying", "error_per_hidden_value", "hidden_psnr"])
+def test_mutants_are_refused(task):
+    counts = judge(task)
+    assert counts["mutants"] == counts["refused"] + counts["equal"] >= 10
+
+
+@pytest.mark.verify
+def test_every_mutant_of_every_solution_is_refused_or_equal(record):
+    tasks = {task: judge(task) for task in solutions()}
+    assert set(tasks) == set(checks.TASKS) and {task for *_, names in EQUAL for task in names.split()} <= set(
+        tasks
+    )
+    total = {name: sum(counts[name] for counts in tasks.values()) for name in ("mutants", "refused", "equal")}
+    record("mutants.json", {"seeds": len(SEEDS), "tasks": tasks, "total": total})
