@@ -131,10 +131,11 @@ def training_memory(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
 )
 def vit_flops(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`vit_flops(image_size, patch, dim, depth)` is the work of the blocks of a ViT for one picture, in FLOP."""
-    cases = []
-    for _ in range(2):
-        rows, cols, patch, depth, wide = distinct(rng, 5, 2, 9)
-        cases.append(((rows * patch, cols * patch), patch, 64 * wide, depth))  # far fewer tokens than dimensions
+    sizes = distinct(rng, 10, 3, 12)
+    cases = [
+        ((rows * patch, cols * patch), patch, 64 * wide, depth)
+        for rows, cols, patch, wide, depth in (sizes[:5], sizes[5:])
+    ]
 
     def work(n: float, d: float, depth: int, square: float = 24, mix: float = 4) -> float:
         return depth * (square * n * d**2 + mix * n**2 * d)
@@ -358,8 +359,12 @@ def _rate(rule: Callable[[_Measured], float | Tensor]) -> Callable:
 
 def _queued(rng: Generator, warmup: int, timed: int, start: float) -> list[tuple[float, float]]:
     """Steps that are launched at once: a slow warm-up, and then an odd number of steps, one of them slow."""
-    slow, fast = torch.randperm(warmup, generator=rng), torch.randperm(timed, generator=rng)
-    seconds = torch.cat([1 + 0.1 * slow.double(), 0.2 + 0.02 * fast.double()])
+    slow = 1 + 0.1 * torch.randperm(warmup, generator=rng).double()
+    others = torch.tensor([0, 1, *range(3, timed - 2), timed - 1])[
+        torch.randperm(timed - 2, generator=rng)
+    ].tolist()
+    fast = 0.2 + 0.02 * torch.tensor([2, *others, timed - 2]).double()  # neither end is the fastest or the median
+    seconds = torch.cat([slow, fast])
     seconds[warmup + 3] += 1
     launched = start + 0.01 * torch.arange(warmup + timed).double()
     return list(zip(launched.tolist(), (start + seconds.cumsum(0)).tolist(), strict=True))
@@ -373,7 +378,8 @@ def _queued(rng: Generator, warmup: int, timed: int, start: float) -> list[tuple
 )
 def minutes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`minutes(image_count, epochs, flops_per_image, flops_per_second, utilisation)` is the time of training."""
-    cases = [_training(rng, 0.1, 0.4), _training(rng, 0.6, 0.9)]
+    percents = distinct(rng, 2, 7, 49)
+    cases = [_training(rng, percents[0] / 100, 0.1, 0.4), _training(rng, percents[1] / 100, 0.6, 0.9)]
     rules = {  # of the minutes and the arguments
         "this is the forward pass alone; the backward pass costs twice as much again": lambda m, *_: m / 3,
         "this is the backward pass alone; the forward pass comes first": lambda m, *_: m * 2 / 3,
@@ -428,11 +434,11 @@ def _minutes(images: int, epochs: int, flops: float, speed: float, used: float) 
     return 3 * images * epochs * flops / (speed * used) / 60
 
 
-def _training(rng: Generator, low: float, high: float) -> tuple[int, int, float, float, float]:
+def _training(rng: Generator, used: float, low: float, high: float) -> tuple[int, int, float, float, float]:
     """A training of some minutes and a fraction from `low` to `high`, so that round, int and ceil differ."""
     while True:
-        thousands, epochs, giga, tera, percent = distinct(rng, 5, 7, 59)
-        training = 1000 * thousands, epochs, giga * 1e9, tera * 1e12, percent / 100
+        thousands, epochs, giga, tera = distinct(rng, 4, 7, 59)
+        training = 1000 * thousands, epochs, giga * 1e9, tera * 1e12, used
         if _minutes(*training) < 2000 and low < _minutes(*training) % 1 < high:
             return training
 
