@@ -16,6 +16,7 @@ NO_BROWSER = "no browser found: run `.venv/bin/python -m playwright install chro
 
 def pytest_addoption(parser):
     parser.addoption("--record", type=Path, metavar="DIR", help="write what this run found into DIR/*.json")
+    parser.addoption("--seeds", type=int, default=20, help="of the catalogue of answers, with -m verify")
 
 
 def pytest_configure(config):

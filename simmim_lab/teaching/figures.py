@@ -98,7 +98,11 @@ def widget_latency(results: dict) -> str:
 
 
 def exercises(results: dict) -> str:
-    return "{caught} of {mutants}; {accepted} of {right}".format(**results["total"])
+    total, seeds = results["total"], results["seeds"]
+    return (
+        f"{total['caught']:,} of {total['mutants']:,}, each on {seeds['wrong']} seeds; "
+        f"{total['accepted']} of {total['right']}, each on {seeds['right']:,}"
+    )
 
 
 def grading(results: dict) -> str:
@@ -138,7 +142,7 @@ ROWS: tuple[tuple[str, str, Callable[..., str]], ...] = (
         widget_latency,
     ),
     (
-        "Wrong answers to the exercises that are told their own mistake, on five seeds; right ones accepted",
+        "Wrong answers to the exercises that are told their own mistake; right ones accepted",
         "exercises.json",
         exercises,
     ),
