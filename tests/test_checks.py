@@ -95,7 +95,7 @@ def test_every_wrong_answer_is_told_its_own_mistake(task, capsys):
 
 @pytest.mark.verify
 def test_many_seeds_tell_right_answers_from_wrong_ones(record, pytestconfig):
-    """`--seeds N` puts right answers to N seeds and wrong ones to a tenth of that, as the visible check sees them."""
+    """`--seeds N` puts right answers to N seeds and wrong ones to a tenth of that."""
     right = pytestconfig.getoption("--seeds")
     wrong = max(right // 10, FEWEST_SEEDS)
     with ProcessPoolExecutor() as pool:
@@ -119,12 +119,12 @@ def judge(task: str, wrong_seeds: int, right_seeds: int) -> dict[str, object]:
     missed = [
         f"{answer.__name__} on seed {seed}"
         for answer, says in WRONG[task]
-        for seed in first_seed(wrong_seeds, lambda said, named=words(says): named in words(said), task, answer)
+        for seed in first_surprise(task, answer, wrong_seeds, says)
     ]
     refused = [
         f"{getattr(answer, '__name__', answer)} on seed {seed}"
         for answer in RIGHT[task]
-        for seed in first_seed(right_seeds, lambda said: said == "", task, answer)
+        for seed in first_surprise(task, answer, right_seeds)
     ]
     return {
         "caught": len(WRONG[task]) - len(missed),
@@ -136,9 +136,13 @@ def judge(task: str, wrong_seeds: int, right_seeds: int) -> dict[str, object]:
     }
 
 
-def first_seed(seeds: int, expected: Callable[[str], bool], task: str, answer: Callable) -> list[int]:
-    """The first seed on which the hidden test does not say what is expected; empty if there is none."""
-    return next(([seed] for seed in range(seeds) if not expected(report(task, answer, seed))), [])
+def first_surprise(task: str, answer: Callable, seeds: int, says: str | None = None) -> list[int]:
+    """The first seed on which the hidden test does not say this; if None, on which it says anything. Or nothing."""
+    for seed in range(seeds):
+        said = report(task, answer, seed)
+        if said if says is None else words(says) not in words(said):
+            return [seed]
+    return []
 
 
 @pytest.mark.parametrize("task", TASKS)
