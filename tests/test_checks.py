@@ -137,7 +137,7 @@ def judge(task: str, wrong_seeds: int, right_seeds: int) -> dict[str, object]:
 
 
 def first_surprise(task: str, answer: Callable, seeds: int, says: str | None = None) -> list[int]:
-    """The first seed on which the hidden test does not say this; if None, on which it says anything. Or nothing."""
+    """The first seed on which the hidden test lacks `says` or, if that is None, says anything; else nothing."""
     for seed in range(seeds):
         said = report(task, answer, seed)
         if said if says is None else words(says) not in words(said):
