@@ -15,8 +15,6 @@ from pathlib import Path
 
 import nbformat
 
-SOLUTIONS = Path(__file__).parents[1] / "solutions"
-
 # Operators, by the names that `ast` gives them, and words: each stands in for the other.
 PAIRS = re.findall(
     r"(\w+) (\w+)",
@@ -30,6 +28,8 @@ ADDED = ["abs()", "clamp(0, 1)", "sigmoid()", "squeeze()", "detach()", "flip(0)"
 
 def swaps(node: ast.AST, types: dict[str, str]) -> Iterator[ast.AST]:
     """What may stand in the place of the node, a slip each; `types` are those of the function's arguments."""
+    if isinstance(node, ast.stmt):
+        yield ast.Pass()
     match node:
         case ast.Return(value) if not isinstance(value, ast.Tuple):
             yield from (ast.Return(ast.Name(f"({ast.unparse(value)}).{added}")) for added in ADDED)
@@ -61,8 +61,7 @@ def swaps(node: ast.AST, types: dict[str, str]) -> Iterator[ast.AST]:
             yield from (ast.Slice(None, upper, step), ast.Slice(lower, None, step))
         case ast.Call(function, arguments, keywords):
             yield from arguments[:1]  # f(x) -> x
-            if isinstance(function, ast.Attribute):
-                yield function.value  # x.f() -> x
+            yield from [function.value] if isinstance(function, ast.Attribute) else []  # x.f() -> x
             yield from (ast.Call(function, changed, keywords) for changed in _lists(arguments))
             yield from (ast.Call(function, arguments, changed) for changed in _shorter(keywords))
         case ast.Tuple(items, ast.Load() as load):
@@ -90,13 +89,9 @@ def _lists(items: list) -> Iterator[list]:
 
 def _patterns(pattern: str) -> Iterator[str]:
     """A pattern of einops with two neighbouring axes exchanged, on either side of its arrow."""
-    words = pattern.replace("(", "( ").replace(")", " )").split()
-    axes = [place for place, word in enumerate(words) if word.isalnum()]
-    for one, other in pairwise(axes):
-        if "->" not in words[one:other]:
-            changed = words.copy()
-            changed[one], changed[other] = words[other], words[one]
-            yield " ".join(changed).replace("( ", "(").replace(" )", ")")
+    for one, other in pairwise(re.finditer(r"\w+", pattern)):
+        if "->" not in (between := pattern[one.end() : other.start()]):
+            yield pattern[: one.start()] + other[0] + between + one[0] + pattern[other.end() :]
 
 
 def _changed(function: ast.FunctionDef) -> Iterator[str]:
@@ -106,11 +101,7 @@ def _changed(function: ast.FunctionDef) -> Iterator[str]:
         for field, value in ast.iter_fields(parent):
             if isinstance(value, list):
                 for place, item in enumerate(value):
-                    removed = [ast.Pass()] if isinstance(item, ast.stmt) else []
-                    for value[place] in [
-                        *removed,
-                        *(swaps(item, types) if isinstance(item, ast.AST) else ()),
-                    ]:
+                    for value[place] in swaps(item, types):
                         yield ast.unparse(function)
                     value[place] = item
             elif isinstance(value, ast.AST):
@@ -124,7 +115,7 @@ def _changed(function: ast.FunctionDef) -> Iterator[str]:
 def solutions() -> dict[str, tuple[str, str]]:
     """For each task what stands before it in its notebook (the imports), and the instructor's function."""
     found = {}
-    for path in sorted(SOLUTIONS.glob("*/*.ipynb")):
+    for path in sorted(Path(__file__).parents[1].glob("solutions/*/*.ipynb")):
         before = ""
         for cell in nbformat.read(path, as_version=4).cells:
             marks = cell.metadata.get("nbgrader", {})
@@ -155,6 +146,6 @@ def slips(source: str) -> Iterator[tuple[str, str]]:
 
 
 def _difference(one: str, other: str) -> str:
-    lines = [line for line in difflib.ndiff(one.splitlines(), other.splitlines()) if line[0] in "-+"]
+    lines = list(difflib.ndiff(one.splitlines(), other.splitlines()))
     old, new = ("; ".join(line[1:].strip() for line in lines if line[0] == sign) for sign in "-+")
     return f"{old} → {new}"
