@@ -231,7 +231,8 @@ def best_constant(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     for loss, best, wrong in ("mse", torch.mean, mse), ("l1", _median, l1):
         right, claim = _ignoring(best), f"is best for {loss.upper()}"
         mistakes = {
-            text: _ignoring(rule) for text, rule in (wrong | common | _rounded(best) | _nearly(best)).items()
+            text: _ignoring(rule)
+            for text, rule in (wrong | common | _rounded(best, 1, 0.1, 0.01) | _nearly(best)).items()
         }
         problem = explain(answer, right, [(values, loss) for values in uneven], mistakes, tolerance=1e-5)
         yield claim, problem
@@ -659,15 +660,15 @@ def best_smooth_l1(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "it has lost its sign": lambda v: _around(abs(_balance(v)), 0.001),
         "it is -1 times the best answer": lambda v: _around(-_balance(v), 0.001),
     }
-    mistakes |= _rounded(_balance) | _nearly(_balance)
+    mistakes |= _rounded(_balance, 1, 0.1) | _nearly(_balance)
 
     def right(values: Tensor) -> Between:
         """0.001 is asked for; the costs of far values, in 32 bits, hardly tell so near answers apart."""
         return _around(_balance(values), 0.002 if values.max() - values.min() < 20 else 0.02)
 
-    yield "is where all pulls cancel", explain(answer, right, cases, mistakes)
+    yield "is where all pulls cancel", explain(answer, right, cases, mistakes, tolerance=1e-5)
     close = [(level + 0.5 * torch.rand(4, generator=rng),) for level in (3.0, -7.0)]
-    yield "is the mean when all values are near", explain(answer, right, close, mistakes)
+    yield "is the mean when all values are near", explain(answer, right, close, mistakes, tolerance=1e-5)
     yield (
         "gives 0.5 for the values 0, 0 and 9",
         compare(answer(torch.tensor([0.0, 0.0, 9.0])), _around(0.5, 0.002)),
@@ -729,12 +730,11 @@ def _ignoring(best: Callable) -> Callable:
     return lambda values, loss: best(values)
 
 
-def _rounded(best: Callable) -> dict[str, Callable]:
+def _rounded(best: Callable, *steps: float) -> dict[str, Callable]:
     """The nearest to the best answer of a grid from 0 on."""
     text = "it is rounded to {}, or the nearest of a grid: return the number itself"
     return {
-        text.format(step): lambda values, step=step: round(float(best(values)) / step) * step
-        for step in (1, 0.1, 0.05, 0.01, 0.005)
+        text.format(step): lambda values, step=step: round(float(best(values)) / step) * step for step in steps
     }
 
 

@@ -1232,9 +1232,9 @@ def limit_of_a_half(values):
     return halved_with_limit(values, 0.5)
 
 
-@wrong("best_smooth_l1", "it is rounded to 0.01")
+@wrong("best_smooth_l1", "it is rounded to 1")
 def smooth_rounded(values):
-    return round(halving(values), 2)
+    return round(halving(values))
 
 
 @wrong("best_smooth_l1", "it has lost its sign")
