@@ -232,9 +232,7 @@ class Answer:
         else:
             with _another_process():
                 if not all(self._repeats(call) for call in self._calls):
-                    text = (
-                        "`hash` and the number of a process differ from one process to the next: do not use them"
-                    )
+                    text = "`hash` and the number of a process may differ from one process to the next: do not use them"
                     yield "gives the same result in another process", text
         if batched and (text := self._other_for_one(batched)):
             yield "works on a batch of one", text

@@ -527,6 +527,11 @@ def lmmse_fill(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         h = torch.rand(n, generator=rng).argsort() < count
         yield "fills any number of values", compare(answer(values, h, mean, S), lmmse(values, h, mean, S))
     yield "gives the mean where nothing is visible", compare(answer(values, h | True, mean, S), mean)
+    alone = torch.ones(1, dtype=torch.bool)
+    yield (
+        "gives the mean where nothing is visible",
+        compare(answer(values[:1], alone, mean[:1], S[:1, :1]), mean[:1]),
+    )
     yield "changes nothing where nothing is hidden", compare(answer(values, h & False, mean, S), values)
 
 
