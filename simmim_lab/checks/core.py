@@ -232,7 +232,7 @@ class Answer:
         else:
             with _another_process():
                 if not all(self._repeats(call) for call in self._calls):
-                    text = "`hash` and the number of a process may differ from one process to the next: do not use them"
+                    text = "`hash` and the number of a process may be others in another process: do not use them"
                     yield "gives the same result in another process", text
         if batched and (text := self._other_for_one(batched)):
             yield "works on a batch of one", text
@@ -264,7 +264,7 @@ class Answer:
             one, many = (_map(Tensor.detach, result) for result in (self._call(*args), call.result))
             if not _close(one, _map(lambda tensor: tensor[:1], many), 1e-4):
                 shown = [describe(tensor) for tensor in _tensors(one)[:1]] or [describe(one)]
-                return f"for one image alone it gives {shown[0]}: does `squeeze` drop an axis, or do images mix?"
+                return f"for the first alone it gives {shown[0]}: does `squeeze` drop an axis, or do images mix?"
         return None
 
     def _lost_gradient(self, places: tuple[int, ...]) -> str | None:
@@ -438,7 +438,7 @@ def _stopped(error: BaseException) -> str:
 def _in_short(value: Any) -> str:
     """An argument, as a call shows it."""
     if isinstance(value, Tensor):
-        return f"<tensor {tuple(value.shape)}>"
+        return f"<tensor {'×'.join(map(str, value.shape))}>"
     if isinstance(value, list) and _tensors(value):
         return f"[{', '.join(map(_in_short, value))}]"
     return "<generator>" if isinstance(value, Generator) else textwrap.shorten(repr(value), 60)
