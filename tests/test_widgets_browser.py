@@ -291,6 +291,7 @@ def test_a_saved_notebook_shows_the_pictures_without_a_kernel(page, browser):
     pictures = reader.locator(".jp-OutputArea-output img")
     wait_for(lambda: pictures.count() == len(outputs), seconds=30)
     assert all(picture.evaluate("img => img.naturalWidth > 200") for picture in pictures.all())
-    assert "No Kernel" in reader.locator("#jp-main-statusbar").inner_text()
+    status = reader.locator("#jp-main-statusbar")
+    wait_for(lambda: "No Kernel" in status.inner_text(), seconds=30)
     assert "Error displaying widget" not in reader.locator(".jp-Notebook").inner_text()
     reader.close()
