@@ -17,7 +17,7 @@ test: .venv/.all  ## run the tests, two files at a time
 	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 verify: .venv/.all  ## run the long tests, which rarely fail; results/ keeps what they found
-	.venv/bin/python -m pytest -m verify --record results
+	.venv/bin/python -m pytest tests -m verify --record results
 	.venv/bin/simmim-course figures
 
 demo: .venv/.lab  ## train SimMIM on photographs for two minutes; pictures and scores go to demo/
