@@ -28,6 +28,7 @@ from simmim_lab.checks.core import (
     first,
     form,
 )
+from simmim_lab.checks.guessing import Guess
 
 SECONDS = 5.0  # on a busy machine
 FEWEST_SEEDS = 5
@@ -536,3 +537,125 @@ def test_odd_inputs_are_not_taken_for_changed_ones(odd):
 
 def test_answers_lose_their_gradients():
     assert not Answer(lambda x: x * 2, "double")(torch.zeros(2, requires_grad=True)).requires_grad
+
+
+def triple(x):
+    """3 x"""
+    return 3 * x
+
+
+@check("first hint", "second hint", solution=triple)
+def tripled(answer, rng):
+    """`tripled(x)` returns 3 x."""
+    x = torch.rand(3, generator=rng)
+    yield "returns 3 x", explain(answer, triple, [(x,), (x + 1,)], {"you doubled it": lambda x: 2 * x})
+
+
+def test_your_turn_goes_on_with_a_right_answer_of_the_learner(capsys):
+    mine = lambda x: x + x + x  # noqa: E731
+    assert tripled.yours_or_ours(mine) is mine
+    assert "all checks here passed" in capsys.readouterr().out
+
+
+def endless(x):
+    while True:
+        pass
+
+
+def asleep(x):
+    time.sleep(1000)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (nothing, "Your turn: write tripled"),
+        (lambda x: 2 * x, "you doubled it"),
+        (lambda x: None, "None: does the function end with `return`?"),
+        (lambda x: x[:1], "expected the shape"),
+        (lambda x: print("seen") or x, "expected"),
+        (lambda x: x.mul_(3), "work on a copy"),
+        (lambda x: x.undefined, "it stopped in line"),
+        (endless, "it was stopped after 1 s: is there a loop that never ends?"),
+        (asleep, "it was stopped after 1 s"),
+        (7, "expected the function tripled, but got 7"),
+    ],
+)
+def test_your_turn_goes_on_with_the_lessons_own_otherwise(answer, said, capsys, monkeypatch):
+    monkeypatch.setattr("simmim_lab.checks.core.SECONDS", 1.0)
+    assert tripled.yours_or_ours(answer) is triple
+    printed = capsys.readouterr().out
+    assert said in printed and "Traceback" not in printed
+    assert printed.endswith('Until it holds, the lesson goes on with its own: check.solution("tripled")\n')
+
+
+def test_an_untouched_stub_prints_two_lines_and_no_failure(capsys):
+    tripled.yours_or_ours(nothing)
+    printed = capsys.readouterr().out
+    assert len(printed.splitlines()) == 2 and "✗" not in printed and 'check.hint("tripled")' in printed
+
+
+def test_the_solution_is_shown_of_a_lessons_task_alone(capsys):
+    tripled.show_solution()
+    assert capsys.readouterr().out == 'def triple(x):\n    """3 x"""\n    return 3 * x\n'
+    double.show_solution()
+    assert "double is a graded task" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="graded task"):
+        double.yours_or_ours(lambda x: 2 * x)
+
+
+NUMBER = Guess(0.125, "three coins must agree", within=0.05)
+CHOICE = Guess("both", "they are the same", choices=("left", "right", "both"))
+
+
+@pytest.mark.parametrize("value", [0.125, 0.12, 1 / 8, np.float32(0.125)])
+def test_a_right_number_is_told_why(value, capsys):
+    NUMBER.ask(value)
+    assert capsys.readouterr().out == "Right: three coins must agree\n"
+
+
+@pytest.mark.parametrize("value", [0.5, -0.125, 0, float("nan"), float("inf")])
+def test_a_wrong_number_is_told_the_right_one(value, capsys):
+    NUMBER.ask(value)
+    assert capsys.readouterr().out == "Not quite. It is 0.125: three coins must agree\n"
+
+
+def test_a_question_without_a_guess_says_how_to_guess(capsys):
+    NUMBER.ask(None)
+    assert "in place of None" in capsys.readouterr().out
+    CHOICE.ask(None)  # here is no notebook
+    assert capsys.readouterr().out == "Your guess: left | right | both\n"
+
+
+def test_a_choice_is_judged(capsys):
+    CHOICE.ask("both")
+    CHOICE.ask("left")
+    assert capsys.readouterr().out == "Right: they are the same\nNot quite. It is both: they are the same\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "value"), [(NUMBER, "many"), (NUMBER, True), (NUMBER, [1]), (CHOICE, 3), (CHOICE, "up")]
+)
+def test_what_is_no_guess_is_refused(asked, value):
+    with pytest.raises(ValueError, match=r"guess|choose"):
+        asked.ask(value)
+
+
+def test_a_guess_needs_its_answer_among_its_choices():
+    for choices in ((), ("a", "b")):
+        with pytest.raises(ValueError, match="answer"):
+            Guess("c", "why", choices=choices)
+
+
+@pytest.mark.parametrize("name", checks.GUESSES)
+def test_a_guess_of_a_lesson_is_judged_by_its_own_answer(name, capsys):
+    checks.guess(name, checks.GUESSES[name].answer)
+    assert capsys.readouterr().out.startswith("Right: ")
+    assert checks.GUESSES[name].why
+
+
+def test_questions_have_names_of_their_own():
+    names = [name for lesson in checks.LESSONS for name in lesson.GUESSES]
+    assert len(names) == len(set(names))
+    with pytest.raises(ValueError, match="unknown question"):
+        checks.guess("no such question", 1)

@@ -1,11 +1,15 @@
-"""Checks of the exercises: `from simmim_lab import checks as check`.
+"""Checks of the lessons and the exercises: `from simmim_lab import checks as check`.
 
 check.random_mask(random_mask)   is this answer right? One line per property; a failure names the mistake
 check.hint("random_mask")        a hint; called again, a better one too
+check.yours_or_ours(patchify)    in a lesson: your function if it is right, else the lesson's own
+check.solution("patchify")       in a lesson: the source of the lesson's own
+check.guess("coins", 0.125)      is this guess right? And why?
 """
 
 from collections.abc import Callable
 
+from simmim_lab.checks import decoders, encoders, gpu_training, masking, mse_loss, start_here, training
 from simmim_lab.checks.core import Check
 from simmim_lab.checks.decoders import (
     linear_head,
@@ -31,6 +35,7 @@ from simmim_lab.checks.gpu_training import (
     training_memory,
     vit_flops,
 )
+from simmim_lab.checks.guessing import Guess
 from simmim_lab.checks.masking import (
     avg_dist,
     chance_all_hidden,
@@ -65,8 +70,35 @@ from simmim_lab.checks.training import (
 from simmim_lab.common import choose
 
 TASKS: dict[str, Check] = {name: value for name, value in vars().items() if isinstance(value, Check)}
+LESSONS = (start_here, masking, encoders, decoders, mse_loss, training, gpu_training)
+GUESSES: dict[str, Guess] = {name: value for lesson in LESSONS for name, value in lesson.GUESSES.items()}
 
 
 def hint(task: str | Callable) -> None:
     """Print a hint for a task, named like its function; called again, a better one too."""
-    choose(getattr(task, "__name__", task), TASKS, "task").hint()
+    _task(task).hint()
+
+
+def yours_or_ours(answer: Callable) -> Callable:
+    """Print what is wrong with the learner's function; return it if nothing is, else the lesson's own.
+
+    The name of the function says which task it answers. ValueError if there is no such task in a lesson.
+    """
+    return _task(answer).yours_or_ours(answer)
+
+
+def solution(task: str | Callable) -> None:
+    """Print the source with which a lesson goes on if the learner's function is not right."""
+    _task(task).show_solution()
+
+
+def guess(question: str, value: float | str | None = None) -> None:
+    """Say whether a guess is right, and why; without a value, show the choices, or how to guess a number.
+
+    ValueError for an unknown question, or for a value that is no number or none of the choices.
+    """
+    choose(question, GUESSES, "question").ask(value)
+
+
+def _task(task: str | Callable) -> Check:
+    return choose(getattr(task, "__name__", task), TASKS, "task")

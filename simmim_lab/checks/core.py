@@ -16,14 +16,21 @@ What holds for every task stands here, not in the rules:
 - Sizes are drawn with `distinct`, so that no two of them are equal by chance.
 - A mistake is named where it explains the results of several inputs (`explain`), not one number.
 - What is said of chance is said by `fair`, which tells how often a right answer would be refused.
+- An answer that does not end is stopped after `SECONDS` (`_time_limit`).
+
+A task with a `solution` is one of a lesson's "your turn" cells; the others are graded.
 """
 
+import _thread
+import inspect
 import linecache
 import math
 import random
 import secrets
+import signal
 import sysconfig
 import textwrap
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -44,6 +51,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 VISIBLE_SEED = 0
+SECONDS = 15.0  # for all calls of one check
 WIDTH = 90  # characters of a line
 REMEMBERED = 5  # calls of an answer that are made again
 LIBRARIES = (str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
@@ -88,19 +96,44 @@ class Interrupted(_Plain, KeyboardInterrupt):
 class Check:
     """The check of one task. See `check`."""
 
-    def __init__(self, rule: Rule, hints: tuple[str, str], gradient: tuple[int, ...], batched: tuple[int, ...]):
-        self.name, self.__doc__, self.hints = rule.__name__, rule.__doc__, hints
+    def __init__(
+        self,
+        rule: Rule,
+        hints: tuple[str, str],
+        solution: Callable | None,
+        gradient: tuple[int, ...],
+        batched: tuple[int, ...],
+    ):
+        self.name, self.__doc__, self.hints, self.solution = rule.__name__, rule.__doc__, hints, solution
         self._rule, self._gradient, self._batched, self._asked = rule, gradient, batched, 0
 
     def __call__(self, answer: Callable) -> None:
         """Print one line for each property of `answer`, passed or failed, with the likely mistake."""
+        self._show(self.run(answer, VISIBLE_SEED))
+
+    def yours_or_ours(self, answer: Callable) -> Callable:
+        """`answer` if every property holds, else the lesson's own solution; print the report, as a call does."""
+        if self.solution is None:
+            raise ValueError(f"{self.name} is a graded task, so the course has no solution to go on with")
         results = self.run(answer, VISIBLE_SEED)
-        print(self._report(results))
-        for mistake in results.values():
-            if mistake and mistake.figure:
-                plots.show(mistake.figure, mistake.alt)
-        if any(results.values()):
-            print(f'Stuck? Run check.hint("{self.name}")')
+        if not any(results.values()):
+            self._show(results)
+            return answer
+        if results == {"runs": Mistake(_unwritten(self.name))}:
+            print(f'Your turn: write {self.name}. Hints: check.hint("{self.name}")')
+        else:
+            self._show(results)
+        print(f'Until it holds, the lesson goes on with its own: check.solution("{self.name}")')
+        return self.solution
+
+    def show_solution(self) -> None:
+        """Print the source of the solution; of a graded task, say that there is none."""
+        if self.solution is None:
+            print(
+                f'{self.name} is a graded task: there is no solution to see, but hints: check.hint("{self.name}")'
+            )
+        else:
+            print(inspect.getsource(self.solution).rstrip())
 
     def grade(self, answer: Callable, seed: int | None = None) -> None:
         """The hidden test: raise `Failed` unless every property holds on fresh inputs.
@@ -123,7 +156,7 @@ class Check:
         results: dict[str, Mistake | None] = {}
         wrapped = Answer(answer, self.name)
         try:
-            with _fixed_settings():
+            with _fixed_settings(), _time_limit(SECONDS):
                 for claim, verdict in self._rule(wrapped, Generator().manual_seed(seed)):
                     mistake = Mistake(verdict) if isinstance(verdict, str) else verdict
                     results[claim] = results.get(claim) or mistake  # a claim may be checked several times
@@ -139,6 +172,14 @@ class Check:
                 results[claim] = Mistake(f"the check could not use the result: {_one_line(error)}")
         return results
 
+    def _show(self, results: Mapping[str, Mistake | None]) -> None:
+        print(self._report(results))
+        for mistake in results.values():
+            if mistake and mistake.figure:
+                plots.show(mistake.figure, mistake.alt)
+        if any(results.values()):
+            print(f'Stuck? Run check.hint("{self.name}")')
+
     def _report(self, results: Mapping[str, Mistake | None]) -> str:
         failed = sum(mistake is not None for mistake in results.values())
         lines = [f"{self.name}: {f'{failed} not yet right' if failed else 'all checks here passed'}"]
@@ -148,16 +189,22 @@ class Check:
         return "\n".join(lines)
 
 
-def check(*hints: str, gradient: tuple[int, ...] = (), batched: tuple[int, ...] = ()) -> Callable[[Rule], Check]:
+def check(
+    *hints: str,
+    solution: Callable | None = None,
+    gradient: tuple[int, ...] = (),
+    batched: tuple[int, ...] = (),
+) -> Callable[[Rule], Check]:
     """Make a rule the check of the task of its name, with two hints: where to look, and nearly how.
 
+    A `solution` makes it a task of a lesson, not a graded one: the learner may read it.
     `gradient` are the places of the arguments to which the result, or the first of several, must carry a gradient.
     `batched` are the places of those whose first axis counts images; that of the result, or of each result, counts
     them too, and what becomes of one image must not depend on the others.
     """
     if len(hints) != 2:
         raise ValueError(f"a task has two hints, not {len(hints)}")
-    return lambda rule: Check(rule, hints, gradient, batched)
+    return lambda rule: Check(rule, hints, solution, gradient, batched)
 
 
 @contextmanager
@@ -170,6 +217,34 @@ def _fixed_settings() -> Iterator[None]:
             yield
     finally:
         torch.set_default_dtype(dtype)
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Stop what takes longer, as the button Interrupt would. Only the main thread, where cells run, can be."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        if hasattr(signal, "pthread_kill"):  # not on Windows; it also ends a sleep
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        else:
+            _thread.interrupt_main()
+
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not late.is_set():
+            raise
+        raise _Stopped("ends", f"it was stopped after {seconds:.0f} s: is there a loop that never ends?") from None
+    finally:
+        timer.cancel()
 
 
 @contextmanager
@@ -295,8 +370,7 @@ class Answer:
             raise Interrupted(f"{self.name} was stopped: is there a loop that never ends?") from None
         except (Exception, SystemExit) as error:
             if type(error) is NotImplementedError and not str(error):  # torch raises some with a text
-                message = f"{self.name} is not written yet: replace `raise NotImplementedError()`"
-                raise _Stopped("runs", message) from None
+                raise _Stopped("runs", _unwritten(self.name)) from None
             raise _Stopped("runs on every input", f"{_stopped(error)}\n{self.shown(*args, **kwargs)}") from None
 
     def shown(self, *args: Any, **kwargs: Any) -> str:
@@ -433,6 +507,10 @@ def _stopped(error: BaseException) -> str:
     line = linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
     place = f"line {own[-1].lineno}" + (f", `{line}`," if line else "")
     return f"it stopped in {place} with {_one_line(error)}"
+
+
+def _unwritten(name: str) -> str:
+    return f"{name} is not written yet: replace `raise NotImplementedError()`"
 
 
 def _in_short(value: Any) -> str:

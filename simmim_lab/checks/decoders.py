@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from simmim_lab.checks.core import Answer, Verdict, check, compare, describe, distinct, explain, form
+from simmim_lab.checks.guessing import Guess
 from simmim_lab.data.scenes import draw_scenes
 
 
@@ -448,3 +449,6 @@ def _wrong_layouts(channels: Float[Tensor, "batch 3*s*s rows cols"], stride: int
         ),
     }
     return wrong
+
+
+GUESSES: dict[str, Guess] = {}

@@ -12,6 +12,7 @@ from einops import rearrange
 from torch import Generator, Tensor
 
 from simmim_lab.checks.core import Answer, Verdict, check, compare, distinct, explain, first, form
+from simmim_lab.checks.guessing import Guess
 from simmim_lab.encoders import RelativePositionBias
 
 
@@ -513,3 +514,6 @@ def taken_for_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
     want = torch.tensor([False, True, False]).view(3, 1, 1)
     verdict = compare(answer(images, nothing), want, mistakes)
     yield f"finds one patch of {2 * size} x {2 * size} pixels if all of it is black", verdict
+
+
+GUESSES: dict[str, Guess] = {}

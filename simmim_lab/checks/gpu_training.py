@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
 from simmim_lab.checks.core import Answer, Verdict, check, compare, distinct, explain, form
+from simmim_lab.checks.guessing import Guess
 from simmim_lab.data.scenes import draw_scenes
 
 
@@ -553,3 +554,6 @@ WRONG_CROPS: dict[str, Callable] = {  # of images x, tops t, lefts c and size s;
     ),
     "the whole image is made smaller, not cut": lambda x, t, c, s: interpolate(x, (s, s)),
 }
+
+
+GUESSES: dict[str, Guess] = {}

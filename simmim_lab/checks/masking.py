@@ -22,6 +22,7 @@ from simmim_lab.checks.core import (
     first,
     form,
 )
+from simmim_lab.checks.guessing import Guess
 
 
 @check(
@@ -546,3 +547,6 @@ def lmmse(values: Tensor, hidden: Tensor, mean: Tensor, covariance: Tensor) -> T
     shown = ~hidden
     weights = torch.linalg.solve(covariance[shown][:, shown], (values - mean)[shown])
     return values.masked_scatter(hidden, mean[hidden] + covariance[hidden][:, shown] @ weights)
+
+
+GUESSES: dict[str, Guess] = {}

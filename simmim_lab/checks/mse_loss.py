@@ -20,6 +20,7 @@ from simmim_lab.checks.core import (
     first,
     form,
 )
+from simmim_lab.checks.guessing import Guess
 
 
 class _Batch(NamedTuple):
@@ -780,3 +781,6 @@ def _errors(hidden: Tensor, rng: Generator) -> Tensor:
     size = torch.arange(1.0, len(hidden) + 1).view(-1, 1, 1, 1) * (2 - hidden.float())
     signs = torch.where(torch.rand(hidden.shape, generator=rng) < 0.7, 1, -1)  # so that no mean is near 0
     return signs * size * (0.9 + 0.2 * torch.rand(hidden.shape, generator=rng))
+
+
+GUESSES: dict[str, Guess] = {}

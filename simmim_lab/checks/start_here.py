@@ -19,6 +19,7 @@ from simmim_lab.checks.core import (
     first,
     form,
 )
+from simmim_lab.checks.guessing import Guess
 from simmim_lab.images import load
 
 
@@ -343,3 +344,6 @@ def real_bugs(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     )
     missed = [kind for letter, kind in REAL.items() if letter not in got]
     yield "finds every real bug", f"a real bug is missing, {missed[0]}" if missed else None
+
+
+GUESSES: dict[str, Guess] = {}

@@ -21,6 +21,7 @@ from simmim_lab.checks.core import (
     first,
     form,
 )
+from simmim_lab.checks.guessing import Guess
 from simmim_lab.training import Recipe
 
 DRAWS = 400  # of a split
@@ -789,3 +790,6 @@ def _unfair(masks: Tensor) -> str | None:
         ),
         (not fair(masks.sum(0), len(masks), 1 / 2), "some places are 1 more often than others"),
     )
+
+
+GUESSES: dict[str, Guess] = {}
