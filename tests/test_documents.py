@@ -1,4 +1,4 @@
-"""CHANGELOG.md and SOURCES.md keep in step with what is there."""
+"""CHANGELOG.md, GLOSSARY.md and SOURCES.md keep in step with what is there."""
 
 import re
 import subprocess
@@ -11,6 +11,7 @@ from simmim_lab.data.photographs import PHOTOS
 
 ROOT = Path(__file__).parents[1]
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+GLOSSARY = (ROOT / "GLOSSARY.md").read_text(encoding="utf-8")
 SOURCES = (ROOT / "SOURCES.md").read_text(encoding="utf-8")
 SHIPPED = (
     ".png",
@@ -50,6 +51,47 @@ def test_each_picture_and_weight_in_the_repository_has_a_row():
     assert set(re.findall(r"^\| `([^`]+/[^`]+)` \|", SOURCES, re.MULTILINE)) == shipped
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", CHANGELOG + SOURCES))))
+@pytest.mark.parametrize(
+    "target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", CHANGELOG + GLOSSARY + SOURCES)))
+)
 def test_the_links_resolve(target):
     assert (ROOT / target).exists()
+
+
+TERMS = re.findall(r"^### (.+)$", GLOSSARY, re.MULTILINE)
+ENTRIES = dict(zip(TERMS, re.split(r"^### .+$", GLOSSARY, flags=re.MULTILINE)[1:], strict=True))
+PAGES = [ROOT / "README.md", *ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("exercises/*/*.ipynb")]
+
+
+def anchor(heading: str) -> str:
+    """The name by which a link finds a heading, on GitHub."""
+    return re.sub(r"[^\w -]", "", heading).replace(" ", "-").lower()
+
+
+def linked(text: str) -> set[str]:
+    """The anchors of the glossary to which a page links."""
+    return set(re.findall(r"GLOSSARY\.md#([^)]+)\)", text))
+
+
+def test_the_terms_of_the_glossary_are_in_order_once_each():
+    assert sorted(set(TERMS), key=str.lower) == TERMS
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_a_term_is_explained_in_a_few_sentences_and_names_the_lesson_that_teaches_it(term):
+    pattern = r"\s*(.+?) \(\[Lesson (\d\d)\]\((notebooks/\2_\w+\.ipynb)\)\)\s*"
+    text, _, lesson = re.fullmatch(pattern, ENTRIES[term]).groups()
+    assert (ROOT / lesson).exists()
+    assert 1 <= len(re.findall(r"\.(?:\s|$)", text)) <= 3
+    assert f"(#{anchor(term)})" not in text
+
+
+def test_each_term_is_linked_from_a_page_or_another_term():
+    inside = set(re.findall(r"\]\(#([^)]+)\)", GLOSSARY))
+    outside = set().union(*(linked(path.read_text(encoding="utf-8")) for path in PAGES))
+    assert inside | outside == {anchor(term) for term in TERMS}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_links_lead_to_terms_that_exist(path):
+    assert linked(path.read_text(encoding="utf-8")) <= {anchor(term) for term in TERMS}
