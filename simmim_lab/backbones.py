@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from simmim_lab.encoders import ConvEncoder, ViTEncoder
-from simmim_lab.masking import check_mask
+from simmim_lab.encoders import ConvEncoder, ViTEncoder, check_input
 from simmim_lab.shapes import Features, Grid, Images, Mask
+from simmim_lab.swin import SwinEncoder
 
 
 class TimmEncoder(nn.Module):
@@ -66,19 +66,19 @@ class TimmEncoder(nn.Module):
         return torch.where(self.mask.reshape(*embedded.shape[:-1], 1), token, embedded)
 
     def forward(self, images: Images, mask: Mask | None = None) -> Features:
-        if images.shape[-2:] != self.image_size:
-            raise ValueError(
-                f"this encoder was built for {self.image_size} pixels, not {tuple(images.shape[-2:])}"
-            )
-        if mask is not None:
-            check_mask(mask, len(images), self.grid)
+        check_input(images, mask, self.image_size, self.grid)
         self.mask = mask
         [features] = self.backbone.forward_intermediates(images, indices=1, norm=True, intermediates_only=True)
         self.mask = None
         return features
 
 
-ENCODERS: dict[str, type[nn.Module]] = {"conv": ConvEncoder, "vit": ViTEncoder, "timm": TimmEncoder}
+ENCODERS: dict[str, type[nn.Module]] = {
+    "conv": ConvEncoder,
+    "vit": ViTEncoder,
+    "swin": SwinEncoder,
+    "timm": TimmEncoder,
+}
 
 
 def build(kinds: dict[str, type[nn.Module]], config: dict[str, Any], *args: Any) -> nn.Module:

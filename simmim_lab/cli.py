@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DATA = "photos or scenes (both built in), cifar10, stl10, flowers102, imagenette, oxford_pets, or folder"
 MASKS = "random, bernoulli, block, grid, half, center, stroke or mixture"
-PRESETS = "article_cnn, vit_nano, vit_tiny, vit_small, vit_base or swin_base"
+PRESETS = "article_cnn, vit_nano, swin_nano, vit_tiny, vit_small, vit_base or swin_base"
 
 COUNT = number(int, 1)
 SECONDS = number(float, 0, LONGEST, above=True)

@@ -7,8 +7,8 @@ Every encoder is called as `encoder(images, mask=None) -> features` and has four
     dim     channels of the feature map
     config  the arguments it was built with
 
-`mask=None` hides nothing: that is how an encoder is used after pre-training. More encoders, of the timm library,
-are in `backbones`.
+`mask=None` hides nothing: that is how an encoder is used after pre-training. Swin is in `swin`; more encoders, of
+the timm library, are in `backbones`.
 """
 
 from typing import Literal
@@ -21,6 +21,9 @@ from torch import Tensor, nn
 
 from simmim_lab.masking import check_mask
 from simmim_lab.shapes import Features, Grid, Images, Mask, Tokens
+
+Windows = Float[Tensor, "batch *windows tokens dim"]  # a ViT has all tokens in one window, without an axis for it
+Bias = Float[Tensor, "*windows heads tokens tokens"]  # what is added to the scores of (query, key)
 
 
 class ConvEncoder(nn.Module):
@@ -60,7 +63,7 @@ class ViTEncoder(nn.Module):
     attention score (see `RelativePositionBias`), "both" does both. `layer_scale` is the initial factor of the
     residual branches (None: no factors). `cls_token` adds a token that looks at all others; SimMIM drops it
     before the decoder.
-    Source: SimMIM §3.2 and its `vision_transformer.py`; the initialisation is ours (see `_init_weights`).
+    Source: SimMIM §3.2 and its `vision_transformer.py`; the initialisation is ours (see `init_weights`).
     """
 
     def __init__(
@@ -100,17 +103,7 @@ class ViTEncoder(nn.Module):
         self.relative = RelativePositionBias(self.grid, heads, cls_token) if positions != "absolute" else None
         self.blocks = nn.ModuleList(Block(dim, heads, layer_scale) for _ in range(depth))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
-        self._init_weights()
-
-    def _init_weights(self) -> None:
-        """Weights from N(0, 1 / fan-in), which keeps the size of a signal at any width; tokens near 0."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Conv2d):
-                nn.init.normal_(module.weight, std=module.weight[0].numel() ** -0.5)
-                nn.init.zeros_(module.bias)
-        for token in (self.mask_token, self.cls_token, self.positions):
-            if token is not None:
-                nn.init.trunc_normal_(token, std=0.02)
+        init_weights(self, self.mask_token, self.cls_token, self.positions)
 
     def forward(self, images: Images, mask: Mask | None = None) -> Features:
         tokens = self.embed(images, mask)
@@ -121,17 +114,13 @@ class ViTEncoder(nn.Module):
 
     def embed(self, images: Images, mask: Mask | None = None) -> Tokens:
         """From pixels to the tokens that enter the first block."""
-        if images.shape[-2:] != self.image_size:
-            raise ValueError(
-                f"this encoder was built for {self.image_size} pixels, not {tuple(images.shape[-2:])}"
-            )
+        check_input(images, mask, self.image_size, self.grid)
         # 1. Each patch becomes a token (SimMIM §3.2: "patch embedding").
         tokens = rearrange(self.patch_embed(images), "batch dim rows cols -> batch rows cols dim")
         tokens = tokens.contiguous()  # one copy here saves one in every layer
 
         # 2. The tokens of hidden patches are replaced by the mask token (§3.1).
         if mask is not None:
-            check_mask(mask, len(images), self.grid)
             tokens = torch.where(mask[..., None], self.mask_token.to(tokens.dtype), tokens)
 
         # 3. Every token, hidden or not, is told its place.
@@ -150,6 +139,26 @@ class ViTEncoder(nn.Module):
         return rearrange(
             tokens[:, -rows * cols :], "batch (rows cols) dim -> batch dim rows cols", rows=rows, cols=cols
         )
+
+
+def check_input(images: Images, mask: Mask | None, image_size: Grid, grid: Grid) -> None:
+    """Raise TypeError or ValueError unless images and mask are what an encoder of this size takes."""
+    if images.shape[-2:] != image_size:
+        raise ValueError(f"this encoder was built for {image_size} pixels, not {tuple(images.shape[-2:])}")
+    if mask is not None:
+        check_mask(mask, len(images), grid)
+
+
+def init_weights(encoder: nn.Module, *tokens: nn.Parameter | None) -> None:
+    """Weights from N(0, 1 / fan-in), which keeps the size of a signal at any width; tokens near 0."""
+    for module in encoder.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.normal_(module.weight, std=module.weight[0].numel() ** -0.5)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for token in tokens:
+        if token is not None:
+            nn.init.trunc_normal_(token, std=0.02)
 
 
 class RelativePositionBias(nn.Module):
@@ -187,16 +196,16 @@ class RelativePositionBias(nn.Module):
 class Block(nn.Module):
     """One Transformer layer: attention between tokens, then an MLP on each token, both as residuals."""
 
-    def __init__(self, dim: int, heads: int, layer_scale: float | None = None):
+    def __init__(self, dim: int, heads: int, layer_scale: float | None = None, eps: float = 1e-6):
         super().__init__()
-        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
+        self.norm1 = nn.LayerNorm(dim, eps)
         self.attention = Attention(dim, heads)
-        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
+        self.norm2 = nn.LayerNorm(dim, eps)
         self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
         self.scale1 = LayerScale(dim, layer_scale) if layer_scale else nn.Identity()
         self.scale2 = LayerScale(dim, layer_scale) if layer_scale else nn.Identity()
 
-    def forward(self, x: Tokens, bias: Float[Tensor, "heads tokens tokens"] | None = None) -> Tokens:
+    def forward(self, x: Windows, bias: Bias | None = None) -> Windows:
         x = x + self.scale1(self.attention(self.norm1(x), bias))
         return x + self.scale2(self.mlp(self.norm2(x)))
 
@@ -208,12 +217,12 @@ class LayerScale(nn.Module):
         super().__init__()
         self.factor = nn.Parameter(torch.full((dim,), start))
 
-    def forward(self, x: Tokens) -> Tokens:
+    def forward(self, x: Windows) -> Windows:
         return self.factor * x
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention: every token takes a weighted mean over all tokens."""
+    """Multi-head self-attention: every token takes a weighted mean over all tokens, in Swin over its window."""
 
     def __init__(self, dim: int, heads: int):
         super().__init__()
@@ -223,10 +232,10 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.project = nn.Linear(dim, dim)
 
-    def forward(self, x: Tokens, bias: Float[Tensor, "heads tokens tokens"] | None = None) -> Tokens:
+    def forward(self, x: Windows, bias: Bias | None = None) -> Windows:
         query, key, value = (
-            rearrange(part, "b n (h d) -> b h n d", h=self.heads) for part in self.qkv(x).chunk(3, dim=-1)
+            rearrange(part, "... n (h d) -> ... h n d", h=self.heads) for part in self.qkv(x).chunk(3, dim=-1)
         )
         bias = bias.to(query.dtype)[None] if bias is not None else None
         x = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        return self.project(rearrange(x, "b h n d -> b n (h d)"))
+        return self.project(rearrange(x, "... h n d -> ... n (h d)"))

@@ -30,6 +30,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "article_cnn": {"encoder": {"kind": "conv"}, "decoder": {"kind": "deconv"}},
     # 0.2 million parameters: learns on a laptop's CPU in two minutes
     "vit_nano": {"encoder": _vit(64, 4, 2), "decoder": {"kind": "linear"}},
+    # as large: windows of 4 x 4 tokens, first on 16 x 16 patches of 2 pixels, then on 8 x 8 of 4
+    "swin_nano": {"encoder": {"kind": "swin"}, "decoder": {"kind": "linear"}},
     "vit_tiny": {"encoder": _vit(192, 12, 3), "decoder": {"kind": "linear"}},
     "vit_small": {"encoder": _vit(384, 12, 6), "decoder": {"kind": "linear"}},
     # the paper's (SimMIM §4.1 and the official configurations)
@@ -40,6 +42,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "swin_base": {"encoder": {"kind": "timm", **_PAPER_SWIN}, "decoder": {"kind": "linear"}, "loss": "l1"},
 }
+
+# The trained models that come with the course, by name; SOURCES.md says where each comes from.
+PRETRAINED = {"cifar10": Path(__file__).parent / "weights" / "cifar10"}
 
 
 class SimMIM(nn.Module):
@@ -77,6 +82,16 @@ class SimMIM(nn.Module):
         encoder = build(ENCODERS, config["encoder"])
         decoder = build(DECODERS, config["decoder"], encoder.dim, encoder.stride)
         return cls(encoder, decoder, **{key: config[key] for key in config.keys() - {"encoder", "decoder"}})
+
+    @classmethod
+    def pretrained(cls, name: str) -> Self:
+        """A trained model that comes with the course, one of PRETRAINED.
+
+        "cifar10" is a `vit_tiny` for images of 32 x 32 pixels, trained for two minutes on a GPU on the training
+        images of CIFAR-10, with masks of all kinds in 8-pixel cells.
+        Raises ValueError for an unknown name.
+        """
+        return cls.load(choose(name, PRETRAINED, "pretrained model"))
 
     @property
     def patch(self) -> int:
@@ -125,9 +140,13 @@ class SimMIM(nn.Module):
             "normalize_patch": self.normalize_patch,
         }
 
-    def save(self, folder: str | Path) -> None:
-        """Write `model.safetensors` and `model.json` into `folder`, each whole or not at all."""
-        save_model(folder, self.config, self.state_dict())
+    def save(self, folder: str | Path, bits: int = 32, header: dict[str, str] | None = None) -> None:
+        """Write `model.safetensors` and `model.json` into `folder`, each whole or not at all.
+
+        With `bits=8` the weights take a quarter of the room, rounded (`files.pack` says how). `header` are texts
+        that the file of the weights keeps, such as what the model was trained on.
+        """
+        save_model(folder, self.config, self.state_dict(), bits, header)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

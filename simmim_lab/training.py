@@ -56,6 +56,7 @@ _PAPER = {"lr": 2e-4, "batch_size": 512, "betas": (0.9, 0.999), "mask_size": 32,
 RECIPES = {
     "article_cnn": {"lr": 1e-3, "betas": (0.9, 0.999), "weight_decay": 0.0},  # PyTorch's Adam, as in the article
     "vit_nano": {},
+    "swin_nano": {},
     "vit_tiny": {"lr": 1e-3, "batch_size": 512},
     "vit_small": {"lr": 1e-3, "batch_size": 512},
     "vit_base": {**_PAPER, "drop_path": 0.1},

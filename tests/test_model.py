@@ -18,6 +18,7 @@ from simmim_lab.encoders import ConvEncoder, RelativePositionBias, ViTEncoder
 from simmim_lab.losses import LOSSES, masked_l1, masked_mse, normalize_patches
 from simmim_lab.masking import random_mask, to_pixels
 from simmim_lab.simmim import PRESETS, SimMIM
+from simmim_lab.swin import SwinEncoder
 
 examples = settings(deadline=None, max_examples=20, derandomize=True)
 
@@ -38,6 +39,11 @@ def narrow_swin_base():
     return SimMIM(encoder, LinearDecoder(encoder.dim, encoder.stride), loss="l1")
 
 
+def wide_image_with_a_swin():
+    encoder = SwinEncoder((16, 24), 2, 8, depths=(2, 2), heads=(1, 2), window=2)
+    return SimMIM(encoder, LinearDecoder(16, 4))
+
+
 def wide_image_with_a_transformer_decoder():
     encoder = ViTEncoder((16, 24), 4, 16, 1, 2, positions="absolute")
     return SimMIM(encoder, TransformerDecoder(16, 4, (4, 6), width=16, depth=1, heads=2), loss="smooth_l1")
@@ -48,6 +54,7 @@ MODELS = {
     "vit_nano": (lambda: SimMIM.preset("vit_nano"), (32, 32)),
     "vit_base": (narrow_vit_base, (224, 224)),
     "swin_base": (narrow_swin_base, (192, 192)),
+    "swin": (wide_image_with_a_swin, (16, 24)),
     "wide": (wide_image_with_a_transformer_decoder, (16, 24)),
 }
 MODEL_PARAMS = [pytest.param(name, marks=needs_timm if name == "swin_base" else ()) for name in MODELS]
@@ -372,7 +379,8 @@ def parameters(model):
 
 
 @pytest.mark.parametrize(
-    ("name", "millions"), [("article_cnn", 0.007), ("vit_nano", 0.21), ("vit_tiny", 5.4), ("vit_small", 21.4)]
+    ("name", "millions"),
+    [("article_cnn", 0.007), ("vit_nano", 0.21), ("swin_nano", 0.24), ("vit_tiny", 5.4), ("vit_small", 21.4)],
 )
 def test_presets_have_the_size_they_are_named_for(name, millions):
     with torch.device("meta"):  # shapes without memory

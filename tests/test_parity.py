@@ -1,6 +1,7 @@
 """The course's models against transformers': the same weights give the same predictions and the same loss."""
 
 import re
+from functools import partial
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from simmim_lab.backbones import TimmEncoder, ViTEncoder
 from simmim_lab.decoders import LinearDecoder
 from simmim_lab.masking import random_mask
 from simmim_lab.simmim import SimMIM
+from simmim_lab.swin import SwinEncoder
 
 transformers = pytest.importorskip("transformers", reason="needs transformers: pip install 'simmim-lab[hub]'")
 pytest.importorskip("timm", reason="needs timm: pip install 'simmim-lab[hub]'")
@@ -42,6 +44,18 @@ SWIN = {
     r"^swin\.embeddings\.": "encoder.",
     r"^swin\.layernorm\.": "encoder.backbone.norm.",
     r"^decoder\.0\.": "decoder.linear.",
+}
+SWIN_BY_HAND = {
+    r"^swin\.encoder\.layers\.0\.downsample\.reduction\.": "encoder.stages.1.reduce.",
+    r"^swin\.encoder\.layers\.0\.downsample\.": "encoder.stages.1.",
+    r"^swin\.encoder\.layers\.0\.": "encoder.stages.0.",
+    r"^swin\.encoder\.layers\.1\.": "encoder.stages.2.",
+    r"^swin\.embeddings\.patch_embeddings\.projection\.": "encoder.patch_embed.",
+    r"^swin\.embeddings\.norm\.": "encoder.patch_norm.",
+    r"^swin\.embeddings\.": "encoder.",
+    r"^swin\.layernorm\.": "encoder.norm.",
+    r"^decoder\.0\.": "decoder.linear.",
+    r"attention\.table": "relative.table",
 }
 TIMM_LAYER = {
     r"attention\.qkv": "attn.qkv",
@@ -83,9 +97,9 @@ def vit_weights(theirs):
     return state
 
 
-def swin_weights(theirs):
+def swin_weights(theirs, swin=SWIN, layer=TIMM_LAYER):
     weights = {name: tensor for name, tensor in theirs.state_dict().items() if not name.endswith("position_index")}
-    state = rename(fuse(rename(weights, LAYER, SWIN)), TIMM_LAYER)
+    state = rename(fuse(rename(weights, LAYER, swin)), layer)
     state["encoder.mask_token"] = state["encoder.mask_token"].flatten()
     return state
 
@@ -97,18 +111,35 @@ def vit_pair():
     return transformers.ViTForMaskedImageModeling(config), SimMIM(encoder, LinearDecoder(24, 4), loss="l1")
 
 
-def swin_pair():
+def hugging_face_swin():
     """Two stages of 16 x 16 and 8 x 8 patches with windows of 4 x 4: every second block shifts them."""
     config = transformers.SwinConfig(
         image_size=64, patch_size=4, embed_dim=16, depths=[2, 2], num_heads=[2, 4], window_size=4, encoder_stride=8
     )
+    return transformers.SwinForMaskedImageModeling(config)
+
+
+def timm_swin_pair():
     sizes = {"embed_dim": 16, "depths": (2, 2), "num_heads": (2, 4), "window_size": 4}
     encoder = TimmEncoder("swin_tiny_patch4_window7_224", 64, **sizes)
     assert all(stage.blocks[1].shift_size == (2, 2) for stage in encoder.backbone.layers)
-    return transformers.SwinForMaskedImageModeling(config), SimMIM(encoder, LinearDecoder(32, 8), loss="l1")
+    return hugging_face_swin(), SimMIM(encoder, LinearDecoder(32, 8), loss="l1")
 
 
-@pytest.mark.parametrize(("pair", "weights"), [(vit_pair, vit_weights), (swin_pair, swin_weights)])
+def swin_pair():
+    encoder = SwinEncoder(64, 4, 16, depths=(2, 2), heads=(2, 4), window=4)
+    assert all(encoder.stages[stage].blocks[1].shift == (2, 2) for stage in (0, 2))
+    return hugging_face_swin(), SimMIM(encoder, LinearDecoder(32, 8), loss="l1")
+
+
+@pytest.mark.parametrize(
+    ("pair", "weights"),
+    [
+        (vit_pair, vit_weights),
+        (timm_swin_pair, swin_weights),
+        (swin_pair, partial(swin_weights, swin=SWIN_BY_HAND, layer={})),
+    ],
+)
 def test_predictions_and_losses_are_those_of_transformers(pair, weights):
     torch.manual_seed(0)
     theirs, ours = pair()
