@@ -28,12 +28,13 @@ import math
 import random
 import secrets
 import signal
+import sys
 import sysconfig
 import textwrap
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from numbers import Real
 from operator import eq
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 VISIBLE_SEED = 0
 SECONDS = 15.0  # for all calls of one check
 WIDTH = 90  # characters of a line
+ROOM = WIDTH - 6  # of a line about a mistake; a failed property takes at most three of them
 REMEMBERED = 5  # calls of an answer that are made again
 LIBRARIES = (str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
 
@@ -209,11 +211,16 @@ def check(
 
 @contextmanager
 def _fixed_settings() -> Iterator[None]:
-    """32 bits, the CPU and gradients, whatever the notebook has set; its settings come back at the end."""
+    """32 bits, the CPU, gradients and nothing compiled, whatever is set; all is set back at the end."""
     dtype = torch.get_default_dtype()
+    compiled = "torch._dynamo" in sys.modules  # else nothing is, and loading it takes a second
     torch.set_default_dtype(torch.float32)
     try:
-        with torch.device("cpu"), torch.enable_grad():
+        with (
+            torch.device("cpu"),
+            torch.enable_grad(),
+            torch.compiler.set_stance("force_eager") if compiled else nullcontext(),
+        ):
             yield
     finally:
         torch.set_default_dtype(dtype)
@@ -374,9 +381,14 @@ class Answer:
             raise _Stopped("runs on every input", f"{_stopped(error)}\n{self.shown(*args, **kwargs)}") from None
 
     def shown(self, *args: Any, **kwargs: Any) -> str:
-        """A call in words."""
-        given = [*map(_in_short, args), *(f"{name}={_in_short(value)}" for name, value in kwargs.items())]
-        return f"in the call {self.name}({', '.join(given)})"
+        """A call in words, on one line: long lists are cut until it fits."""
+        for items in (9, 3, 2):
+            given = [f"{name}={_in_short(value, items)}" for name, value in kwargs.items()]
+            given = [*(_in_short(value, items) for value in args), *given]
+            text = f"in the call {self.name}({', '.join(given)})"
+            if len(text) <= ROOM:
+                break
+        return textwrap.shorten(text, ROOM, placeholder=" ...)")
 
 
 def compare(
@@ -505,20 +517,26 @@ def _stopped(error: BaseException) -> str:
     if not own:
         return f"the call failed, so check the arguments that the function takes: {_one_line(error)}"
     line = linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
-    place = f"line {own[-1].lineno}" + (f", `{line}`," if line else "")
-    return f"it stopped in {place} with {_one_line(error)}"
+    text = f"it stopped in line {own[-1].lineno} with {_one_line(error, 110)}"
+    room = 2 * ROOM - 30 - len(text)  # for two lines, whose last words may not fit
+    line = line if len(line) <= room else line[: room - 3] + "..."
+    return f"{text}, in `{line}`" if room > 20 and line else text
 
 
 def _unwritten(name: str) -> str:
     return f"{name} is not written yet: replace `raise NotImplementedError()`"
 
 
-def _in_short(value: Any) -> str:
-    """An argument, as a call shows it."""
+def _in_short(value: Any, items: int) -> str:
+    """An argument, as a call shows it; of a list so many items."""
     if isinstance(value, Tensor):
-        return f"<tensor {'×'.join(map(str, value.shape))}>"
-    if isinstance(value, list) and _tensors(value):
-        return f"[{', '.join(map(_in_short, value))}]"
+        return f"<tensor {'×'.join(map(str, value.shape))}>" if value.ndim else "<tensor>"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        shown = [_in_short(item, items) for item in value[:items]] + ["..."] * (len(value) > items)
+        single = "," * (len(value) == 1)
+        return f"[{', '.join(shown)}]" if isinstance(value, list) else f"({', '.join(shown)}{single})"
     return "<generator>" if isinstance(value, Generator) else textwrap.shorten(repr(value), 60)
 
 
@@ -527,9 +545,9 @@ def _indent(text: str, start: str) -> str:
     return textwrap.fill(text, WIDTH, initial_indent=start, subsequent_indent=" " * len(start))
 
 
-def _one_line(error: BaseException) -> str:
+def _one_line(error: BaseException, room: int = 180) -> str:
     text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text if len(text) < 200 else text[:197] + '...'}"
+    return f"{type(error).__name__}: {text if len(text) < room else text[: room - 3] + '...'}"
 
 
 def _map(function: Callable[[Tensor], Tensor], value: Any) -> Any:
@@ -627,7 +645,8 @@ def _difference(got: Any, want: Any, tolerance: float) -> str:
     if isinstance(want, Tensor) and want.ndim == 0:
         want = want.item()
     if isinstance(want, Between):
-        return f"expected a number from {_short(want.low)} to {_short(want.high)}, got {describe(got)}"
+        seen = _short(got) if _is_number(got) else describe(got)
+        return f"expected a number from {_short(want.low)} to {_short(want.high)}, got {seen}"
     if isinstance(want, Tensor):
         problem = form(got, want.shape, want.dtype) if want.isfinite().all() else None
         if problem := problem or _layout(got, want.shape, want.dtype):

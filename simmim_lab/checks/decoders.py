@@ -31,14 +31,15 @@ def linear_head_size(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
     right = with_outputs(lambda stride: 3 * stride**2)
     mistakes = {
         "the bias is not counted": of_outputs(lambda dim, n: n * dim),
-        "that is how many numbers the head gives for one square; how many does it need for that?": of_outputs(
+        "that is how many numbers the head gives for a square: how many weights does it need?": of_outputs(
             lambda dim, n: n
         ),
         "a bias belongs to each output of the map, not to each of the `dim` inputs": of_outputs(
             lambda dim, n: n * dim + dim
         ),
-        "that is the bias of a transposed convolution, one per colour; a kernel of 1 × 1 with the shuffle "
-        "after it has one for each of its outputs": of_outputs(lambda dim, n: n * dim + 3),
+        "a transposed convolution has a bias for each colour, the head one for each output": of_outputs(
+            lambda dim, n: n * dim + 3
+        ),
         "the bias has as many numbers as the map has outputs, not 1": of_outputs(lambda dim, n: n * dim + 1),
         "one bias for each pixel: each colour of a pixel has its own": of_outputs(lambda dim, n: n * dim + n // 3),
         "the bias is counted for each weight: there is one for each output": of_outputs(
@@ -195,14 +196,14 @@ def overlaps(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         return (right(*case) + [0] * lengths[case])[: lengths[case]]
 
     mistakes = {
-        "the length is wrong: the last input starts at (size - 1) * stride and writes `kernel` values": filled,
-        "kernel // stride is only an average: some pixels get more, and those at the ends fewer": lambda n, k, s: (
+        "wrong length: input size - 1, at (size - 1) * stride, writes `kernel` values too": filled,
+        "kernel // stride is only an average: pixels at the ends get fewer, others more": lambda n, k, s: (
             [k // s] * len(right(n, k, s))
         ),
-        "kernel / stride is only an average: some pixels get more, and those at the ends fewer": lambda n, k, s: (
+        "kernel / stride is only an average: pixels at the ends get fewer, others more": lambda n, k, s: (
             [k / s] * len(right(n, k, s))
         ),
-        "where several inputs write to one output, each of them counts: add 1, do not set it to 1": lambda *case: [
+        "each of several inputs that write to one output counts: add 1, do not set it to 1": lambda *case: [
             min(count, 1) for count in right(*case)
         ],
         "the middle is right, but at the two ends fewer inputs reach a pixel": endless,

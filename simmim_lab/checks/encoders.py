@@ -37,13 +37,14 @@ def receptive_field(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
         ),
         "the kernels are added up, but windows overlap, and strides make the steps longer": lambda k, s: sum(k),
         "the kernels are multiplied, as if windows never overlapped": lambda k, s: math.prod(k),
-        "wrong order: `(field - 1) * stride + kernel` must go from the last layer to the first; with a jump, "
-        "go from the first to the last": lambda k, s: grow(k[::-1], jumps(s[::-1])),
+        "wrong order: go from the last layer to the first, but with a jump from the first": lambda k, s: grow(
+            k[::-1], jumps(s[::-1])
+        ),
         "the last stride replaces the jump, but strides multiply": lambda k, s: grow(k, (1, *s)),
         "a layer adds `kernel` steps, but 3 inputs are only 2 apart": lambda k, s: (
             grow(k, jumps(s)) + sum(jumps(s)[:-1])
         ),
-        "an even kernel is taken for one longer: `kernel // 2` steps to each side are too many": lambda k, s: grow(
+        "an even kernel is taken for one longer, with `kernel // 2` steps to each side": lambda k, s: grow(
             (2 * (kernel // 2) + 1 for kernel in k), jumps(s)
         ),
         "the field starts at 0, but before any layer it is 1 pixel": lambda k, s: grow(k, jumps(s)) - 1,
@@ -398,8 +399,9 @@ def relative_index(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "the factor is 2 rows - 1, but offsets of columns take 2 cols - 1 values": lambda y, x, r, c: (
             y * (2 * r - 1) + x
         ),
-        "a row counts as cols, as in a difference of token numbers, but offsets of columns take 2 cols - 1 "
-        "values": lambda y, x, r, c: y * c + x,
+        "a row counts as cols, but the offsets of the columns take 2 cols - 1 values": lambda y, x, r, c: (
+            y * c + x
+        ),
         "the factor is 2 cols, but offsets of columns take 2 cols - 1 values": lambda y, x, r, c: y * 2 * c + x,
         "the factor is 2 cols + 1, but offsets of columns take 2 cols - 1 values": lambda y, x, r, c: (
             y * (2 * c + 1) + x

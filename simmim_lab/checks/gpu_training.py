@@ -274,7 +274,7 @@ def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
             lambda m: (m.images - m.batch) / (m.done[-1] - m.ready)
         ),
         "the last step is left out": lambda m: (m.images - m.batch) / (m.done[-2] - m.ready),
-        "the mean of the steps' rates favours the fast ones: divide all images by all the time": (
+        "the mean of rates favours the fast steps: divide all images by all the time": (
             lambda m: m.batch * (1 / m.seconds).mean()
         ),
         "the median hides the slow step, which happened": lambda m: m.batch / m.seconds.median(),

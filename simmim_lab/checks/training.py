@@ -1,14 +1,16 @@
-"""Checks of the exercises on training (lesson 05)."""
+"""Checks of the lesson and the exercises on training (lesson 05)."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations
 from math import cos, pi, sin
 from numbers import Integral
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
+from simmim_lab import loop, recipe
+from simmim_lab.checks import solutions
 from simmim_lab.checks.core import (
     Answer,
     Verdict,
@@ -22,7 +24,6 @@ from simmim_lab.checks.core import (
     form,
 )
 from simmim_lab.checks.guessing import Guess
-from simmim_lab.training import Recipe
 
 DRAWS = 400  # of a split
 
@@ -167,6 +168,7 @@ def _not_places(sides: list, count: int) -> str | None:
     "Two cases. Before `warmup` the rate is a share of `lr`: how much of the warm-up is over? After it compute "
     "the share of the *rest* that is over, from 0 to 1. Half a turn, from 0 to pi, makes the cosine fall from 1 "
     "to -1. Move and shrink it so that it falls from 1 to 0, then so that it falls from `lr` to `min_lr`.",
+    solution=recipe.lr_at,
 )
 def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`lr_at(done, lr, min_lr, warmup)` is the learning rate: a linear warm-up, then half a cosine."""
@@ -175,9 +177,6 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         (round(0.4 + high, 3), round(0.1 + low, 3), round(0.1 + w, 3)),
         (round(20 + 50 * high, 2), round(1 + 50 * low, 2), round(0.9 - w, 3)),  # a long warm-up to a high rate
     ]
-
-    def right(done, lr, low, w):
-        return Recipe(steps=1, lr=lr, min_lr=low, warmup=w).lr_at(done)
 
     def cases(*shares, rest=False):
         """Calls at these shares of the warm-up, or of the rest."""
@@ -190,7 +189,7 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     mistakes = {
         "the rate is constant: there is no warm-up": lambda done, lr, low, w: lr,
         "the cosine alone: there is no warm-up": lambda done, lr, low, w: low + (lr - low) * _half_wave(done),
-        "a cosine that begins at once, and a straight line too: in the warm-up there is the line alone": (
+        "the cosine begins at once, but in the warm-up there is the straight line alone": (
             lambda done, lr, low, w: (low + (lr - low) * _half_wave(done)) * done / w
         ),
         "it rises too slowly: it must reach `lr` when the share `warmup` of the run is over": (
@@ -210,7 +209,7 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
     }
     verdict = explain(
-        answer, right, cases(0.25, 0.75, *torch.linspace(0, 0.999, 20).tolist()), mistakes, tolerance=1e-6
+        answer, recipe.lr_at, cases(0.25, 0.75, *torch.linspace(0, 0.999, 20).tolist()), mistakes, tolerance=1e-6
     )
     yield "rises in a straight line from 0", verdict
 
@@ -218,7 +217,7 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the cosine starts at 0: it must start where the warm-up ends": (
             lambda done, lr, low, w: low + (lr - low) * _half_wave(done)
         ),
-        "the cosine is not done at the end: stretch it over the rest, which is `1 - warmup` long": (
+        "the cosine is not done at the end: stretch it over the rest, `1 - warmup`": (
             lambda done, lr, low, w: low + (lr - low) * _half_wave(done - w)
         ),
         "brackets are missing: the share is (done - warmup) / (1 - warmup)": (
@@ -274,12 +273,12 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
             after(lambda p, lr, low: low + (lr - low) * _half_wave(p) ** 2)
         ),
     }
-    verdict = explain(answer, right, cases(0.2, 0.6, 0.95, 0.01, rest=True), mistakes, tolerance=1e-6)
+    verdict = explain(answer, recipe.lr_at, cases(0.2, 0.6, 0.95, 0.01, rest=True), mistakes, tolerance=1e-6)
     yield "falls along a cosine after it", verdict
-    verdict = explain(answer, right, cases(0, 1, rest=True), tolerance=1e-6)
+    verdict = explain(answer, recipe.lr_at, cases(0, 1, rest=True), tolerance=1e-6)
     yield "is `lr` after the warm-up and `min_lr` at the end", verdict
     without = [(done, lr, low, 0.0) for lr, low, _ in settings for done in (0.0, 0.3, 1.0)]
-    yield "works without a warm-up", explain(answer, right, without, tolerance=1e-6)
+    yield "works without a warm-up", explain(answer, recipe.lr_at, without, tolerance=1e-6)
 
 
 def _half_wave(turned: float) -> float:
@@ -287,14 +286,15 @@ def _half_wave(turned: float) -> float:
     return (1 + cos(pi * turned)) / 2
 
 
-SPARED = ("positions", "table", "_token")
+SPARED = ("positions", "pos_embed", "table", "_token")
 
 
 @check(
     "Two questions for each parameter: how many numbers does its shape have? How does its name end? The word "
     "`weight` in a name helps with neither: norms have it as well.",
-    "A name is in the set if its shape has two or more numbers **and** the name does not end in one of the three "
+    "A name is in the set if its shape has two or more numbers **and** the name does not end in one of the four "
     'words. `name.endswith(("a", "b"))` takes a tuple of endings.',
+    solution=loop.decaying,
 )
 def decaying(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`decaying(shapes)` is the set of the names of the parameters that decay."""
@@ -305,6 +305,8 @@ def decaying(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "encoder.positions": (8, 8, dim),
         "decoder.mask_token": (dim,),
         "decoder.positions": (1, 64, dim),
+        "encoder.backbone.pos_embed": (1, 65, dim),
+        "encoder.pos_embed_map.weight": (dim, 65),
         "encoder.relative.table": (225, 2),
         "encoder.relative_bias_table": (225, 4),
         "encoder.table_mixer": (dim, 64),
@@ -359,7 +361,7 @@ def decaying(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
     )
     plain = want - convolutions - tricky
-    why = " should decay: it is a matrix, and its name does not *end* in positions, table or _token"
+    why = " should decay: it is a matrix, and its name does not *end* in one of the four words"
     yield "lets matrices decay", problem or wrong(plain - got, why)
     if problem:
         return
@@ -371,6 +373,183 @@ def decaying(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     yield "spares tokens, positions and tables", wrong(got & levels, level)
     yield "goes by the end of a name, not by a word inside", wrong(tricky - got, why)
     yield "works for a model without parameters", compare({*answer({})}, set())
+
+
+@check(
+    "Six lines, in this order: the rate of every group, forget the gradients of the step before, call the model, "
+    "`loss.backward()`, clip, `optimizer.step()`. What goes wrong if two of them change places?",
+    '`optimizer.param_groups` is a list of dicts, each with an entry "lr". `torch.nn.utils.clip_grad_norm_` takes '
+    "`model.parameters()` and the length; it needs gradients, so it comes behind `backward` and before `step`. "
+    "`loss.item()` is the loss as a number.",
+    solution=solutions.train_step,
+)
+def train_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`train_step(model, optimizer, batch, lr=lr, clip=clip)` updates the weights once and returns the loss."""
+    steps = _Training(answer.function, answer.name)
+    small, large = (low + torch.rand((), generator=rng).item() / 4 for low in (0.1, 0.5))
+    trainings = {
+        "one step": (*_weights_and_batches(rng, 1), [small], 1e3),
+        "three steps": (*_weights_and_batches(rng, 3), [large, small, small / 2], 1e3),
+        "steps with a long gradient": (*_weights_and_batches(rng, 3), [small, large, small], small),
+    }
+    got = {words: steps(*training) for words, training in trainings.items()}
+    want = {words: _Training(solutions.train_step, "")(*training) for words, training in trainings.items()}
+
+    def part(results: dict, name: str) -> dict:
+        return {words: result[name] for words, result in results.items()}
+
+    def told(name: str, mistakes: dict) -> Verdict:
+        """What is wrong with this part of the results, and which of the mistakes makes all of them so."""
+        made = {
+            text: {words: _Training(wrong, "")(*training)[name] for words, training in trainings.items()}
+            for text, wrong in mistakes.items()
+        }
+        return compare(part(got, name), part(want, name), made)
+
+    graph = any(any(result["graph"]) for result in got.values())
+    yield (
+        "returns the loss before the update, as a number",
+        first((graph, "the loss carries its graph, which keeps the whole step in memory: return `loss.item()`"))
+        or told("losses", _WRONG_STEP_LOSSES),
+    )
+    yield "sets the rate of every group", told("rates", _WRONG_RATES)
+    yield "moves the weights against the clipped gradient of this batch", told("weights", _WRONG_STEPS)
+    for claim, text in steps.habits((), ()):
+        yield claim, text
+
+
+class _Training(Answer):
+    """A training step as a function of plain data: weights and batches go in, losses and weights come out."""
+
+    def _call(self, weights: list[Tensor], batches: list, lrs: list[float], clip: float) -> dict:
+        model = _Predictor(*weights)
+        optimizer = torch.optim.SGD(
+            [{"params": [model.weight], "weight_decay": 0.2}, {"params": [model.bias]}], lr=0.03, momentum=0.9
+        )
+        losses, rates = [], []
+        for batch, lr in zip(batches, lrs, strict=True):
+            losses.append(super()._call(model, optimizer, batch, lr=lr, clip=clip))
+            rates.append([group["lr"] for group in optimizer.param_groups])
+        graph = [isinstance(loss, Tensor) and loss.requires_grad for loss in losses]
+        moved = [parameter.detach() for parameter in model.parameters()]
+        return {"losses": losses, "graph": graph, "rates": rates, "weights": moved}
+
+    def shown(self, *args, lr: float, clip: float) -> str:
+        return f"in the call {self.name}(model, optimizer, batch, lr={lr:.3g}, clip={clip:.3g})"
+
+
+class _Predictor(nn.Module):
+    """The linear predictor of the exercises: hidden values enter as 0, and only theirs are asked for."""
+
+    def __init__(self, weight: Tensor, bias: Tensor):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
+
+    def forward(self, values: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        prediction = values.masked_fill(hidden, 0) @ self.weight + self.bias
+        return (prediction - values)[hidden].square().mean(), prediction
+
+
+def _weights_and_batches(rng: Generator, count: int) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
+    width, pictures = distinct(rng, 2, 3, 7)
+    weights = [torch.randn(shape, generator=rng) for shape in ((width, width), (width,))]
+    hides = [distinct(rng, 1, 1, width - 1) * pictures for _ in range(count)]
+    return weights, [_problem(rng, width, some)[1:3] for some in hides]
+
+
+def _step(order: str = "rates zero forward backward clip step", **changed: Callable) -> Callable:
+    """A training step whose parts come in this order, some of them changed: (model, optimizer, loss, lr, clip)."""
+
+    def step(model, optimizer, batch, *, lr, clip):
+        loss = None
+        for name in order.split():
+            if name == "forward":
+                loss, _ = model(*batch)
+            elif name == "new":
+                optimizer = torch.optim.SGD(optimizer.param_groups, lr=lr, momentum=0.9)
+            else:
+                (_PARTS | changed)[name](model, optimizer, loss, lr, clip)
+        return loss.item()
+
+    return step
+
+
+def _set_rates(optimizer: torch.optim.Optimizer, lr: float, groups: slice = slice(None)) -> None:
+    for group in optimizer.param_groups[groups]:
+        group["lr"] = lr
+
+
+_PARTS = {
+    "rates": lambda model, optimizer, loss, lr, clip: _set_rates(optimizer, lr),
+    "zero": lambda model, optimizer, loss, lr, clip: optimizer.zero_grad(),
+    "backward": lambda model, optimizer, loss, lr, clip: loss.backward(),
+    "clip": lambda model, optimizer, loss, lr, clip: nn.utils.clip_grad_norm_(model.parameters(), clip),
+    "step": lambda model, optimizer, loss, lr, clip: optimizer.step(),
+}
+_WRONG_STEP_LOSSES = {
+    "that is the loss after the step: return the one before it": _step(
+        "rates zero forward backward clip step forward"
+    ),
+}
+_WRONG_RATES = {
+    'the rate is never set: each group of the optimizer has an entry "lr"': _step(
+        "zero forward backward clip step"
+    ),
+    "only the first group learns at this rate: set it in every group": _step(
+        rates=lambda model, optimizer, loss, lr, clip: _set_rates(optimizer, lr, slice(1))
+    ),
+    "only the last group learns at this rate: set it in every group": _step(
+        rates=lambda model, optimizer, loss, lr, clip: _set_rates(optimizer, lr, slice(-1, None))
+    ),
+    "the rate is multiplied by `lr`: set it": _step(
+        rates=lambda model, optimizer, loss, lr, clip: [
+            group.update(lr=group["lr"] * lr) for group in optimizer.param_groups
+        ]
+    ),
+}
+_WRONG_STEPS = _WRONG_RATES | {
+    "the rate is set behind the step, so this step still has the old one": _step(
+        "zero forward backward clip step rates"
+    ),
+    "the gradients of earlier steps are added: where is `optimizer.zero_grad()`?": _step(
+        "rates forward backward clip step"
+    ),
+    "`zero_grad` comes between `backward` and `step`, so the gradient is forgotten before it is used": _step(
+        "rates forward backward clip zero step"
+    ),
+    "`zero_grad` comes between `backward` and the clipping: the gradient is forgotten before it is used": _step(
+        "rates forward backward zero clip step"
+    ),
+    "there is no gradient: where is `loss.backward()`?": _step("rates zero forward clip step"),
+    "the weights did not move: where is `optimizer.step()`?": _step("rates zero forward backward clip"),
+    "the step comes before `backward`, so it uses the gradient of the step before": _step(
+        "rates forward step zero backward clip"
+    ),
+    "the gradient is not clipped": _step("rates zero forward backward step"),
+    "it is clipped behind the step: too late": _step("rates zero forward backward step clip"),
+    "it is clipped before `backward`: there is no gradient yet": _step("rates zero forward clip backward step"),
+    "single values are cut off: the direction changes; use `clip_grad_norm_`": _step(
+        clip=lambda model, optimizer, loss, lr, clip: nn.utils.clip_grad_value_(model.parameters(), clip)
+    ),
+    "each parameter is clipped on its own: all belong to one vector": _step(
+        clip=lambda model, optimizer, loss, lr, clip: [
+            nn.utils.clip_grad_norm_([parameter], clip) for parameter in model.parameters()
+        ]
+    ),
+    "the gradient is clipped to the length 1, not to `clip`": _step(
+        clip=lambda model, optimizer, loss, lr, clip: nn.utils.clip_grad_norm_(model.parameters(), 1)
+    ),
+    "`lr` stands in the place of `clip`": _step(
+        clip=lambda model, optimizer, loss, lr, clip: nn.utils.clip_grad_norm_(model.parameters(), lr)
+    ),
+    "the sign is wrong: this step climbs the loss": _step(
+        backward=lambda model, optimizer, loss, lr, clip: (-loss).backward()
+    ),
+    "two steps are taken: call `optimizer.step()` once": _step("rates zero forward backward clip step step"),
+    "the optimizer is made anew: it forgets its momentum from step to step": _step(
+        "rates zero forward backward clip new step"
+    ),
+}
 
 
 @check(

@@ -370,7 +370,7 @@ wrong(TASK, "the first step after the warm-up are counted")(
     rate(lambda t, f, n, b, w: b * (n - w) / (f[-1] - f[w]))
 )
 wrong(TASK, "one step too many is left out")(rate(lambda t, f, n, b, w: b * (n - w - 1) / (f[-1] - f[w])))
-wrong(TASK, "favours the fast ones")(rate(lambda t, f, n, b, w: statistics.mean(b / gap for gap in gaps(f, w))))
+wrong(TASK, "favours the fast steps")(rate(lambda t, f, n, b, w: statistics.mean(b / gap for gap in gaps(f, w))))
 wrong(TASK, "the median hides")(rate(lambda t, f, n, b, w: b / statistics.median(gaps(f, w))))
 wrong(TASK, "do not add up times from launch to finish")(
     rate(lambda t, f, n, b, w: b * (n - w) / sum(end - start for start, end in zip(t[w:], f[w:], strict=True)))

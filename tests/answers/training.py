@@ -358,7 +358,7 @@ def share_of_the_warmup(done, lr, min_lr, warmup):
     return done / warmup if done < warmup else formula(done, lr, min_lr, warmup)
 
 
-@wrong("lr_at", "a cosine that begins at once, and a straight line too")
+@wrong("lr_at", "the cosine begins at once")
 def product(done, lr, min_lr, warmup):
     return no_warmup(done, lr, min_lr, warmup) * (min(1, done / warmup) if warmup else 1)
 
