@@ -1,7 +1,7 @@
 """Files: the weights of a model, and how it was built (lessons 04 and 05).
 
 A model is two files: its weights as safetensors, and a JSON text that says how to build it. Nothing in them is
-ever executed.
+ever executed. Weights can be kept in 8 bits, which makes the file four times as small: `pack` says how.
 """
 
 import json
@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
@@ -17,15 +18,26 @@ from simmim_lab.common import replace_file
 
 Model = TypeVar("Model", bound=nn.Module)
 
+SCALE = ".scale"  # ends the name of the tensor that holds the scales of another
 
-def save_model(folder: str | Path, config: dict[str, Any], weights: Mapping[str, Tensor]) -> None:
+
+def save_model(
+    folder: str | Path,
+    config: dict[str, Any],
+    weights: Mapping[str, Tensor],
+    bits: int = 32,
+    header: dict[str, str] | None = None,
+) -> None:
     """Write `model.safetensors` and `model.json` into `folder`, each whole or not at all.
 
+    With `bits=8` the weights are rounded, see `pack`. `header` are texts that the file of the weights keeps.
     Raises OSError if the folder cannot be written.
     """
+    if bits not in (8, 32):
+        raise ValueError(f"weights can be kept in 8 or 32 bits, not in {bits!r}")
     folder = Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
-    write_tensors(folder / "model.safetensors", weights)
+    write_tensors(folder / "model.safetensors", pack(weights) if bits == 8 else weights, header)
     text = json.dumps(config, indent=2) + "\n"
     replace_file(folder / "model.json", lambda path: path.write_text(text, encoding="utf-8"))
 
@@ -45,13 +57,43 @@ def load_model(folder: str | Path, build: Callable[[dict[str, Any]], Model]) -> 
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{config} does not describe a model ({error!r}): save the model again") from error
     try:
-        tensors = load(weights.read_bytes())  # read, not mapped: Windows lets nobody replace a mapped file
-    except SafetensorError as error:
+        tensors = unpack(load(weights.read_bytes()))  # not mapped: Windows lets nobody replace a mapped file
+    except (SafetensorError, ValueError) as error:
         raise ValueError(f"{weights} is damaged or holds no weights ({error}): save the model again") from error
     if problem := misfit(model.state_dict(), tensors):
         raise ValueError(f"{weights} does not fit {config}: {problem}; save the model again")
     model.load_state_dict(tensors)
     return model
+
+
+def pack(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Round each matrix to whole numbers from -127 to 127, with a scale for each of its rows.
+
+    A row is what belongs to one index of the first axis. Its largest value becomes 127 or -127, so that no value
+    changes by more than half a scale. Vectors are small and stay as they are.
+    """
+    packed = dict(weights)
+    for name, tensor in weights.items():
+        if tensor.ndim > 1:
+            largest = tensor.abs().flatten(1).amax(1).view(-1, *[1] * (tensor.ndim - 1))
+            scale = largest.clamp(min=torch.finfo(tensor.dtype).tiny) / 127  # a row of zeros needs one too
+            packed[name], packed[name + SCALE] = (tensor / scale).round().to(torch.int8), scale
+    return packed
+
+
+def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights that `pack` rounded, as floating-point numbers; weights that it did not see stay the same.
+
+    Raises ValueError if a tensor of 8 bits has no scale for each row.
+    """
+    weights = dict(packed)
+    for name, tensor in packed.items():
+        if tensor.dtype == torch.int8:
+            scale = weights.pop(name + SCALE, None)
+            if scale is None or scale.shape != (*tensor.shape[:1], *[1] * (tensor.ndim - 1)):
+                raise ValueError(f"{name} has 8 bits, but not a scale for each row")
+            weights[name] = tensor * scale
+    return weights
 
 
 def misfit(wanted: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> str:
