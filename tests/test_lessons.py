@@ -13,10 +13,12 @@ import pytest
 import tiny_lesson
 from nbformat import NotebookNode
 
+from simmim_lab import checks
+from simmim_lab.checks.guessing import Guess
 from simmim_lab.teaching import comparison, hosting, lessons
 from simmim_lab.teaching.cli import main
 from simmim_lab.teaching.lessons import PROGRESS, VIEW
-from simmim_lab.teaching.rules import EXEMPT, output_text, problems
+from simmim_lab.teaching.rules import EXEMPT, YOUR_TURN, output_text, problems, turn_of
 
 ROOT = Path(__file__).parents[1]
 COSTS = json.loads((ROOT / "results" / "lessons.json").read_text(encoding="utf-8"))
@@ -47,12 +49,40 @@ def test_measured_costs_are_within_the_limit():
 
 
 @each_lesson
-def test_a_fast_run_prints_what_is_stored(path, capsys):
-    executed, seconds = run_fast(path)
+def test_a_lesson_has_two_to_four_turns(path):
+    assert 2 <= len(turns(path)) <= 4
+    assert len(set(turns(path))) == len(turns(path))
+
+
+def test_every_task_of_a_lesson_is_in_one_lesson_and_in_no_exercise():
+    asked = [task for path in hosting.lessons(ROOT) for task in turns(path)]
+    assert sorted(asked) == sorted(name for name, task in checks.TASKS.items() if task.solution)
+    graded = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "solutions").rglob("*.ipynb"))
+    assert [name for name in asked if f"check.{name}(" in graded] == []
+    assert len(checks.TASKS) - len(asked) >= 35
+
+
+def test_every_guess_is_asked_once():
+    sources = "".join(cell.source for path in hosting.lessons(ROOT) for cell in nbformat.read(path, 4).cells)
+    assert {name: sources.count(f'check.guess("{name}"') for name in checks.GUESSES} == dict.fromkeys(
+        checks.GUESSES, 1
+    )
+
+
+def turns(path: Path) -> list[str]:
+    return [task for cell in nbformat.read(path, as_version=4).cells if (task := turn_of(cell))]
+
+
+@each_lesson
+def test_a_fast_run_with_the_solutions_prints_what_is_stored_without(path, capsys):
+    executed, seconds = run_fast(path, solved=True)
+    for cell in executed.cells:
+        assert turn_of(cell) is None or "all checks here passed" in output_text(cell)
     outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
     widgets = [output for output in outputs if VIEW in output.get("data", {})]
     bare = [output.data["text/plain"] for output in widgets if "image/png" not in output.data]
-    assert [text for text in bare if not PROGRESS.fullmatch(text)] == [], "a widget without a picture"
+    without = [text for text in bare if not PROGRESS.fullmatch(text) and not text.startswith("Your guess: ")]
+    assert without == [], "a widget without a picture"
     assert len(widgets) > len(bare), "no widget of simmim_lab.widgets is shown"
 
     found = compare(path, executed)
@@ -70,12 +100,28 @@ def test_a_machine_that_rounds_otherwise_prints_the_same(path):
     assert not (found := compare(path, executed)).differences, "\n".join(found.differences)
 
 
-def run_fast(path: Path, **environment: str) -> tuple[NotebookNode, float]:
+@pytest.mark.verify
+@each_lesson
+def test_all_cells_can_run_twice_in_one_kernel(path):
+    run_fast(path, twice=True)
+
+
+def run_fast(
+    path: Path, *, solved: bool = False, twice: bool = False, **environment: str
+) -> tuple[NotebookNode, float]:
     """Execute a copy of the lesson in fast mode, with another number of threads than the stored run had.
 
+    With `solved`, a learner has written all solutions. With `twice`, all cells run twice.
     Returns the copy, and the seconds of CPU that its kernel took.
     """
     notebook = nbformat.read(path, as_version=4)
+    if solved:
+        for cell in notebook.cells:
+            if task := turn_of(cell):
+                written = f'{task} = check.TASKS["{task}"].solution'
+                cell.source = cell.source.replace(f"\n{task} = ", f"\n{written}\n{task} = ")
+    if twice:
+        notebook.cells += [nbformat.from_dict({**cell, "id": f"{cell.id}-again"}) for cell in notebook.cells]
     notebook.cells.append(nbformat.v4.new_code_cell(SPENT))
     with mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "2", **environment}):
         executed = papermill.execute_notebook(
@@ -91,8 +137,11 @@ def run_fast(path: Path, **environment: str) -> tuple[NotebookNode, float]:
 
 
 def compare(path: Path, executed: NotebookNode) -> comparison.Comparison:
+    """Compare a run with what is stored, but for the cells that say whether the learner has written a step."""
     lessons.tidy(executed)
-    return comparison.compare(nbformat.read(path, as_version=4), executed)
+    stored = nbformat.read(path, as_version=4)
+    stored.cells = [cell for cell in stored.cells if YOUR_TURN not in cell.metadata.get("tags", [])]
+    return comparison.compare(stored, executed)
 
 
 @pytest.fixture
@@ -119,6 +168,51 @@ def replace(cell: int, old: str, new: str):
 def add(cell: int, **output):
     """An edit of a notebook that adds an output to one of its cells."""
     return lambda notebook: notebook.cells[cell].outputs.append(nbformat.v4.new_output(**output))
+
+
+STUB = """\
+def half_of(step):
+    \"\"\"Half.\"\"\"
+    raise NotImplementedError
+
+
+half_of = check.yours_or_ours(half_of)"""
+
+
+def half_of(step):
+    """Half."""
+    return step / 2
+
+
+def turn(source: str, printed: str = "Your turn: write half_of."):
+    """An edit of a notebook that makes a cell a "your turn", with this source and this output."""
+
+    def edit(notebook):
+        cell = notebook.cells[4]
+        cell.update(source=source, outputs=[nbformat.v4.new_output("stream", text=f"{printed}\n 12.3 dB")])
+        cell.metadata["tags"] = [YOUR_TURN]
+
+    return edit
+
+
+@pytest.fixture
+def half_task(monkeypatch):
+    """A task whose solution is `half_of`."""
+    monkeypatch.setitem(checks.TASKS, "half_of", mock.Mock(solution=half_of))
+
+
+def test_a_turn_that_is_described_as_in_its_solution_keeps_the_rules(tiny, half_task):
+    change(tiny, turn(STUB))
+    assert problems(tiny) == []
+
+
+@pytest.mark.parametrize(("printed", "problem"), [("0.125 or 12.5 %", ""), ("0.25", "prints its answer, 0.125")])
+def test_the_answer_comes_after_the_guess(tiny, printed, problem, monkeypatch):
+    monkeypatch.setitem(checks.GUESSES, "coins", Guess(0.125, "three coins must agree"))
+    change(tiny, replace(2, "FAST", 'FAST\ncheck.guess("coins", None)'))
+    change(tiny, add(4, output_type="stream", text=printed))
+    found = [line for line in problems(tiny) if "parameters cell" not in line]
+    assert not found if not problem else any(problem in line for line in found)
 
 
 def test_the_tiny_lesson_keeps_the_rules(tiny):
@@ -161,9 +255,19 @@ def test_the_tiny_lesson_keeps_the_rules(tiny):
         (replace(6, "`simmim_lab.masking.random_mask`", "`simmim_lab/mask.py`"), "no file `simmim_lab/mask.py`"),
         (replace(3, "12.3 dB", "12.4 dB"), "no cell, result or source has '12.4 dB'"),
         (replace(6, " (§4.1)", ""), "no cell, result or source has '60 %'"),
+        (replace(0, "minutes of study", "minutes"), "needs the time it takes"),
+        (replace(3, "The noise", "See lesson 12. The noise"), "there is no lesson 12"),
+        (replace(3, "The noise", "See lessons 07 and 13. The noise"), "there is no lesson 13"),
+        (replace(4, "print", "check.guess('x')\ncheck.guess(\"no such\")\nprint"), "no question 'no such'"),
+        (replace(4, "print", "f = check.yours_or_ours(f)\nprint"), "needs the tag `your-turn`"),
+        (turn("def f():\n    pass"), "where f is a task with a solution"),
+        (turn(STUB.replace("raise NotImplementedError", "return step")), "needs the stub of"),
+        (turn(STUB.replace("step)", "step: int)")), "needs the signature and the docstring"),
+        (turn(STUB.replace("Half.", "A half.")), "needs the signature and the docstring"),
+        (turn(STUB, "all checks here passed"), "is not stored untouched"),
     ],
 )
-def test_a_broken_rule_is_found(tiny, edit, problem):
+def test_a_broken_rule_is_found(tiny, half_task, edit, problem):
     change(tiny, edit)
     found = problems(tiny)
     assert any(problem in line for line in found), found

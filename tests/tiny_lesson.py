@@ -21,6 +21,8 @@ You will be able to count.
 - count to two;
 - count to three.
 
+*About 5 minutes of study.*
+
 <!-- cost -->"""
 TAIL = """\
 ## Recap

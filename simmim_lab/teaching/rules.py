@@ -1,7 +1,10 @@
 """The rules that every lesson keeps. `problems(path)` checks the stored notebook, without running it."""
 
+import ast
+import inspect
 import re
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from pkgutil import resolve_name
 from types import ModuleType
@@ -10,10 +13,12 @@ import nbformat
 from bs4 import BeautifulSoup
 from nbconvert.filters import markdown2html
 
+from simmim_lab import checks
 from simmim_lab.teaching.lessons import METADATA, VIEW
 
 PARAMETERS = "from simmim_lab.notebook import FAST  # True shrinks the work, for tests"
 MEGABYTES = 1.5
+YOUR_TURN = "your-turn"  # the tag of a cell in which the learner writes a step
 EXEMPT = 0.25  # of the code cells may be exempt from the comparison of their outputs
 
 MACHINE_PATH = re.compile(r"(?<![\w.:/~-])/(?:home/(?!me/)|(?:root|work|tmp|Users|mnt|opt|usr)/)|\b[A-Z]:\\")
@@ -37,8 +42,11 @@ def problems(path: Path) -> list[str]:
         *_structure(notebook, text, path),
         *_text(text, html),
         *_links(text, path),
+        *_promises(text, path),
         *_names(notebook, text, path),
         *_claims(notebook, text, path),
+        *_turns(notebook),
+        *_guesses(notebook),
     ]
 
 
@@ -91,6 +99,8 @@ def _structure(notebook: nbformat.NotebookNode, text: BeautifulSoup, path: Path)
     head = notebook.cells[0].source
     if "**You will learn to**" not in head or not 3 <= len(re.findall(r"^[-*] ", head, re.MULTILINE)) <= 5:
         yield "the first cell needs **You will learn to** and three to five objectives"
+    if "minutes of study" not in head:
+        yield "the first cell needs the time it takes, as in *About 60 minutes of study.*"
     for name in ("Recap", "Quiz", "Further reading"):
         if name not in headings:
             yield f"it needs a section `## {name}`"
@@ -125,6 +135,14 @@ def _links(text: BeautifulSoup, path: Path) -> Iterator[str]:
             yield f"the link to {target!r} leads nowhere"
 
 
+def _promises(text: BeautifulSoup, path: Path) -> Iterator[str]:
+    """A lesson that is named exists."""
+    there = {lesson.name[:2] for lesson in path.parent.glob("[0-9][0-9]_*.ipynb")}
+    for numbers in re.findall(r"\b[Ll]essons? ((?:\d\d(?:, | and | to )?)+)", text.get_text(" ")):
+        for number in re.findall(r"\d\d", numbers):
+            yield from [] if number in there else [f"there is no lesson {number}"]
+
+
 def _names(notebook: nbformat.NotebookNode, text: BeautifulSoup, path: Path) -> Iterator[str]:
     """In `code`: simmim_lab.masking.to_pixels, masking.to_pixels if masking is imported, simmim_lab/masking.py."""
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
@@ -154,6 +172,64 @@ def _claims(notebook: nbformat.NotebookNode, text: BeautifulSoup, path: Path) ->
             half = 0.5001 * 10.0 ** -len(claim[1].partition(".")[2])
             if not any(abs(value - _value(claim[1])) <= half for value in known):
                 yield f"no cell, result or source has {claim[0]!r}: {' '.join(words.split())[:100]}"
+
+
+def turn_of(cell: nbformat.NotebookNode) -> str | None:
+    """The task of a "your turn" cell; None of another cell."""
+    named = re.search(r"^(\w+) = check\.yours_or_ours\(\1\)$", cell.source, re.MULTILINE)
+    return named[1] if named and YOUR_TURN in cell.metadata.get("tags", []) else None
+
+
+def _turns(notebook: nbformat.NotebookNode) -> Iterator[str]:
+    """A "your turn" cell is stored untouched: with the stub of a lesson's task, described as in its solution."""
+    for number, cell in enumerate(notebook.cells, 1):
+        if YOUR_TURN not in cell.metadata.get("tags", []):
+            if "yours_or_ours" in cell.source:
+                yield f"cell {number} needs the tag `{YOUR_TURN}`"
+            continue
+        name = turn_of(cell)
+        if name not in checks.TASKS or not (solution := checks.TASKS[name].solution):
+            yield f"cell {number} must end in `f = check.yours_or_ours(f)`, where f is a task with a solution"
+            continue
+        stub = _function(cell.source, name)
+        if stub is None or not ast.unparse(stub).endswith("raise NotImplementedError"):
+            yield f"cell {number} needs the stub of {name}, with a docstring and `raise NotImplementedError`"
+        elif _described(stub) != _described(_function(source_of(solution), solution.__name__)):
+            yield f"cell {number} needs the signature and the docstring that the solution of {name} has"
+        if "Your turn: write" not in output_text(cell):
+            yield f"cell {number} is not stored untouched: run `make notebooks`"
+
+
+def source_of(function: Callable) -> str:
+    """The source of a function, from its first column on."""
+    return textwrap.dedent(inspect.getsource(inspect.unwrap(function)))
+
+
+def _function(source: str, name: str) -> ast.FunctionDef | None:
+    found = (
+        node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef) and node.name == name
+    )
+    return next(found, None)
+
+
+def _described(function: ast.FunctionDef) -> tuple[str, ...]:
+    """Name, signature and docstring of a function."""
+    returns = ast.unparse(function.returns) if function.returns else ""
+    return function.name, ast.unparse(function.args), returns, ast.get_docstring(function) or ""
+
+
+def _guesses(notebook: nbformat.NotebookNode) -> Iterator[str]:
+    """A guess is asked before its answer: a number is printed by one of the next two cells with code."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code):
+        for name in re.findall(r"check\.guess\(\"([^\"]+)\"", cell.source):
+            if name not in checks.GUESSES:
+                yield f"there is no question {name!r}"
+            elif not isinstance(answer := checks.GUESSES[name].answer, str):
+                printed = re.findall(NUMBER, "\n".join(map(output_text, code[number + 1 : number + 3])))
+                shown = {_value(text) for text in printed}
+                if not any(abs(value - scale * answer) <= 1e-9 * answer for value in shown for scale in (1, 100)):
+                    yield f"no cell after the guess {name!r} prints its answer, {answer:,}"
 
 
 def _title(heading) -> str:
