@@ -5,7 +5,7 @@
 #   make lab PYTHON=/path/python3  another Python (on the first run)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test verify demo notebooks bench
+.PHONY: help lab test verify catalogue demo notebooks bench
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -18,6 +18,10 @@ test: .venv/.all  ## run the tests, two files at a time
 
 verify: .venv/.all  ## run the long tests, which rarely fail; results/ keeps what they found
 	.venv/bin/python -m pytest tests -m verify --record results
+	.venv/bin/simmim-course figures
+
+catalogue: .venv/.all  ## put right answers to the tasks to 1,000 seeds, wrong ones to 100: hours; ONLY=TASK for one
+	.venv/bin/python -m pytest tests/test_checks.py -m verify -k '$(or $(ONLY),many_seeds)' --seeds 1000 --record results
 	.venv/bin/simmim-course figures
 
 demo: .venv/.lab  ## train SimMIM on photographs for two minutes; pictures and scores go to demo/

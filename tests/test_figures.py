@@ -33,12 +33,13 @@ def test_a_new_result_reaches_the_readme_and_nothing_else_changes(course, capsys
     before = (course / "README.md").read_text(encoding="utf-8")
     path = course / "results" / "exercises.json"
     results = json.loads(path.read_text())
-    results["total"] |= {"caught": 6, "mutants": 7}
-    path.write_text(json.dumps(results | {"date": "2031-01-02"}))
+    row = {"caught": 3, "wrong": 4, "wrong_seeds": 10, "accepted": 2, "right": 2, "right_seeds": 1000}
+    rows = {"one": row, "two": row | {"caught": 4, "wrong_seeds": 9}}
+    path.write_text(json.dumps(results | {"date": "2031-01-02", "tasks": rows}))
     assert main(["figures"]) == 0 and capsys.readouterr().out == "Wrote README.md\n"
     after = (course / "README.md").read_text(encoding="utf-8")
     [line] = set(after.splitlines()) - set(before.splitlines())
-    assert "| 6 of 7, each on " in line and "| 2031-01-02 |" in line
+    assert "| 7 of 8, each on 9 seeds; 4 of 4, each on 1,000 | 2031-01-02 |" in line
     assert main(["figures"]) == 0 and capsys.readouterr().out == "Nothing to change.\n"
 
 

@@ -44,3 +44,8 @@ def test_a_recorded_run_says_what_it_found(project):
     assert verified["date"] and verified["torch"] and verified["cpu"] and verified["seconds"] >= 0
     figures = json.loads((project.path / "results" / "figures.json").read_text())
     assert figures["seeds"] == 5 and figures["date"] == verified["date"]
+
+
+def test_a_run_of_the_catalogue_leaves_the_record_of_all_long_tests(project):
+    project.runpytest("-m", "verify", "--record", "results", "--seeds", "1000")
+    assert [path.name for path in (project.path / "results").iterdir()] == ["figures.json"]

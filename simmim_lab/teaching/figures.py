@@ -98,11 +98,12 @@ def widget_latency(results: dict) -> str:
 
 
 def exercises(results: dict) -> str:
-    total, seeds = results["total"], results["seeds"]
-    return (
-        f"{total['caught']:,} of {total['mutants']:,}, each on {seeds['wrong']} seeds; "
-        f"{total['accepted']} of {total['right']}, each on {seeds['right']:,}"
+    rows = results["tasks"].values()
+    caught, wrong, accepted, right = (
+        sum(row[key] for row in rows) for key in ("caught", "wrong", "accepted", "right")
     )
+    seeds = [min(row[f"{kind}_seeds"] for row in rows) for kind in ("wrong", "right")]
+    return f"{caught:,} of {wrong:,}, each on {seeds[0]} seeds; {accepted} of {right}, each on {seeds[1]:,}"
 
 
 def grading(results: dict) -> str:
