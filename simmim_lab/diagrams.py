@@ -4,6 +4,7 @@ Each function returns a figure and its alt text: a lesson writes `plots.show(*di
 Places and sizes are in inches, of which a notebook shows 100 pixels each.
 """
 
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 from torch import Generator
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 WIDTH = 8.8
 LINE = {"edgecolor": "black", "linewidth": 1}
 MARK = {"edgecolor": plots.VERMILLION, "linewidth": 3}
-STEP = "#DCEAF4"  # the fill of what computes; data are white or a picture
+TINTS = RED, GREEN, BLUE, YELLOW = "#F8DFD0", "#D3EDE4", "#DCEAF4", "#FAF1C6"
 
 Point = tuple[float, float]
 
@@ -80,6 +81,142 @@ def pipeline(here: str, size: int = 32, patch: int = 4, dim: int = 64) -> tuple[
     )
 
 
+def vit_block() -> tuple["Figure", str]:
+    """A block of the course's ViT `vit_nano`: attention, then an MLP, each behind a LayerNorm and a residual."""
+    plot, low, high, middle = canvas(2.05), 0.25, 0.95, 0.725
+    halves = (
+        (0.75, "attention", "each token\nlooks at all\ntokens", 1.1),
+        (4.7, "MLP", "each token alone:\n64 → 256, GELU,\n256 → 64", 1.35),
+    )
+    for left, name, text, wide in halves:
+        norm, step = left + 0.4, left + 1.65
+        plus = step + wide + 0.25
+        box(plot, (norm, low), (0.95, high), "each token:\nmean 0,\nvariance 1", title="LayerNorm")
+        box(plot, (step, low), (wide, high), text, title=name)
+        box(plot, (plus, middle - 0.13), (0.26, 0.26), "+", fill="white")
+        for start, end in (norm + 0.95, step), (step + wide, plus):
+            arrow(plot, (start, middle), (end, middle))
+        over, onto = left + 0.2, plus + 0.13
+        arrow(plot, (over, middle), (over, 1.65), (onto, 1.65), (onto, middle + 0.13))
+        write(plot, (over + 0.1, 1.71), "what came in is added (residual)")
+    for start, end in (0.1, 1.15), (4.01, 5.1), (8.21, 8.7):
+        arrow(plot, (start, middle), (end, middle))
+    for x, y in (0.06, middle + 0.06), (4.1, middle - 0.22):
+        write(plot, (x, y), "(B, 64, 64)")
+    return plot.figure, (
+        "Boxes in a row. Tokens (B, 64, 64) go through LayerNorm and attention, and what came in is added (+); "
+        "then through LayerNorm and an MLP (64 → 256, GELU, 256 → 64), and what came in is added again (+). The "
+        "shape stays."
+    )
+
+
+def swin_windows() -> tuple["Figure", str]:
+    """The windows of a Swin on 8 x 8 tokens, where the next block has them, and how it computes with them."""
+    panels = {  # from where to where the regions reach, in rows as in columns
+        "windows of 4 × 4": [(0, 4), (4, 8)],
+        "shifted by 2": [(0, 2), (2, 6), (6, 8)],
+        "rolled by 2": [(6, 8), (0, 4), (4, 6)],
+    }
+    notes = (
+        "tokens look at the others\nin their window",
+        "the next block: new borders,\n9 windows of unequal size",
+        "4 windows of equal size: in each,\nonly equal letters look at each other",
+    )
+    plot, low, cell = canvas(3.1), 0.55, 0.27
+    side = 8 * cell
+    for number, ((title, spans), note) in enumerate(zip(panels.items(), notes, strict=True)):
+        left = 0.4 + 2.95 * number
+        for (row, (top, bottom)), (col, (start, end)) in product(enumerate(spans), repeat=2):
+            window, names = (2 * row + col, "1234") if number == 0 else (2 * (row != 1) + (col != 1), "ABCDEFGHI")
+            x, y, wide, high = (cell * n for n in (start, 8 - bottom, end - start, bottom - top))
+            box(plot, (left + x, low + y), (wide, high), names[len(spans) * row + col], fill=TINTS[window])
+            inside = {"color": "white", "linewidth": 1}
+            plot.vlines([left + cell * n for n in range(start + 1, end)], low + y, low + y + high, **inside)
+            plot.hlines(
+                [low + side - cell * n for n in range(top + 1, bottom)], left + x, left + x + wide, **inside
+            )
+        write(plot, (left + side / 2, low + side + 0.08), title, size=10, weight="bold", ha="center")
+        write(plot, (left + side / 2, low - 0.08), note, ha="center", va="top")
+        if number:
+            arrow(plot, (left - 0.69, low + side / 2), (left - 0.1, low + side / 2))
+    return plot.figure, (
+        "Three grids of 8 × 8 tokens. Windows of 4 × 4: four windows, 1 to 4. Shifted by 2: the borders lie at 2 "
+        "and 6 and leave nine regions, A to I, in rows of three; the middle one, E, has 4 × 4 tokens. Rolled by "
+        "2: the first two rows and columns have moved to the end, and the four windows of 4 × 4 hold E; F and D; "
+        "H and B; I, G, C and A."
+    )
+
+
+def receptive_field() -> tuple["Figure", str]:
+    """The article's CNN in one dimension: which values of each layer, and which pixels, reach one feature."""
+    rows = (  # pixels per value; the first and the last value that reach the feature
+        ("features: max pooling 2 × 2", "1 feature", 4, 1, 1),
+        ("convolution 3 × 3", "2 × 2 values", 2, 2, 3),
+        ("max pooling 2 × 2", "4 × 4 values", 2, 1, 4),
+        ("convolution 3 × 3", "8 × 8 values", 1, 2, 9),
+        ("pixels of the image", "10 × 10 pixels", 1, 1, 10),
+    )
+    plot, left, pixel, high, step = canvas(2.75), 2.2, 0.3, 0.28, 0.53
+    edges = []
+    for number, (name, reach, stride, first, last) in enumerate(rows):
+        y, wide = 2.3 - step * number, pixel * stride
+        for place in range(16 // stride):
+            fill = BLUE if first <= place <= last else "white"
+            box(plot, (left + place * wide, y), (wide, high), fill=fill)
+        write(plot, (left - 0.12, y + high / 2), name, ha="right", va="center")
+        write(plot, (left + 16 * pixel + 0.12, y + high / 2), reach, va="center", weight="bold")
+        edges.append((left + first * wide, left + (last + 1) * wide, y))
+    for (start, end, above), (to_start, to_end, below) in pairwise(edges):
+        corners = [start, end, to_end, to_start], [above, above, below + high, below + high]
+        plot.fill(*corners, BLUE, zorder=0)
+    return plot.figure, (
+        "Rows of values, the features on top and the pixels of the image at the bottom. 1 feature of the second "
+        "max pooling 2 × 2 comes from 2 × 2 values of the second convolution 3 × 3, these from 4 × 4 values of "
+        "the first max pooling, these from 8 × 8 values of the first convolution, and these from 10 × 10 pixels."
+    )
+
+
+def linear_head() -> tuple["Figure", str]:
+    """SimMIM's head at one place, with stride 2: 64 features become 12 numbers, and these 2 x 2 pixels."""
+    plot, low = canvas(2.95), 0.4
+    cells = ["x₀", "x₁", "x₂", "…", "x₆₃"]
+    for place, text in enumerate(cells):
+        box(plot, (0.35, low + 2.16 - 0.432 * (place + 1)), (0.5, 0.432), text)
+    box(plot, (1.65, low + 0.68), (1.25, 0.8), "12 × 64 weights,\n12 biases", title="linear map")
+    middle = low + 1.08
+    for start, end in (0.85, 1.65), (2.9, 3.6):
+        arrow(plot, (start, middle), (end, middle))
+
+    for colour, (name, tint) in enumerate(zip(("red", "green", "blue"), TINTS, strict=False)):
+        top = low + 2.16 - 0.72 * colour
+        for number in range(4):
+            box(plot, (3.6, top - 0.18 * (number + 1)), (0.5, 0.18), str(4 * colour + number), fill=tint)
+            row, col = divmod(number, 2)
+            corner = 5.35 + 0.3 * col, top - 0.06 - 0.3 * (row + 1)
+            box(plot, corner, (0.3, 0.3), str(4 * colour + number), fill=tint)
+        arrow(plot, (4.1, top - 0.36), (5.35, top - 0.36))
+        write(plot, (4.2, top - 0.3), name)
+        arrow(plot, (5.95, top - 0.36), (6.95, middle + 0.3 - 0.3 * colour))
+    for number in range(4):
+        row, col = divmod(number, 2)
+        corner, text = (6.95 + 0.72 * col, middle - 0.72 * row), f"{number}, {number + 4}, {number + 8}"
+        box(plot, corner, (0.72, 0.72), text, fill="white")
+    for x, title, note in (
+        (0.6, "features", "of one place"),
+        (3.85, "3 · 2 · 2 numbers", "the channels"),
+        (5.65, "pixel shuffle", "a square of each colour"),
+        (7.67, "pixels", "2 × 2, of three colours"),
+    ):
+        write(plot, (x, low + 2.24), title, size=10, weight="bold", ha="center")
+        write(plot, (x, low - 0.08), note, ha="center", va="top")
+    return plot.figure, (
+        "From left to right: the 64 features of one place; a linear map with 12 × 64 weights and 12 biases; "
+        "3 · 2 · 2 numbers, the channels 0 to 3 red, 4 to 7 green and 8 to 11 blue; the pixel shuffle, which lays "
+        "each four out as a square, row by row; and 2 × 2 pixels. Channels 0, 4 and 8 are the upper left pixel, "
+        "1, 5 and 9 the upper right one, 2, 6 and 10 the lower left one, 3, 7 and 11 the lower right one."
+    )
+
+
 def canvas(height: float) -> "Axes":
     """An empty drawing as wide as the page of a lesson; one unit is one inch."""
     from matplotlib.figure import Figure
@@ -91,7 +228,7 @@ def canvas(height: float) -> "Axes":
 
 
 def box(
-    plot: "Axes", corner: Point, size: Point, text: str = "", *, title: str = "", fill: str = STEP, **line: Any
+    plot: "Axes", corner: Point, size: Point, text: str = "", *, title: str = "", fill: str = BLUE, **line: Any
 ) -> None:
     """A rounded box from its lower left corner, with a text in it and a title above."""
     from matplotlib.patches import FancyBboxPatch
