@@ -7,6 +7,7 @@ from pathlib import Path
 import cifar10_race
 import data_pipeline
 import pretrain_step
+import pretrained
 import pytest
 import speed
 import torch
@@ -39,6 +40,21 @@ def test_where_time_goes_is_measured_and_other_machines_are_kept(tmp_path):
     assert sum(measured["time_shares"].values()) == pytest.approx(1)
     assert measured["memory"]["state"] == 16 * measured["memory"]["parameters"]
     assert measured["roofline"]["flops"]["1024"] > measured["roofline"]["flops"]["16"] > 0
+
+
+def test_the_shipped_model_is_scored_beside_simple_fills(tmp_path):
+    pretrained.main(["--quick", "--out", str(tmp_path / "pretrained.json")])
+    results = json.loads((tmp_path / "pretrained.json").read_text())
+    assert results["masks"].keys() == pretrained.MASKS.keys()
+    for scores in results["masks"].values():
+        assert scores["simmim"]["psnr"] > scores["biharmonic"]["psnr"]
+
+
+def test_without_images_the_shipped_model_is_not_scored(tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        pretrained.main(["--data", str(tmp_path), "--out", str(tmp_path / "pretrained.json")])
+    assert end.value.code == 0 and capsys.readouterr().err.startswith("Skipped, there are no images to score on:")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.verify
