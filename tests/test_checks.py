@@ -31,7 +31,6 @@ from simmim_lab.checks.core import (
     first,
     form,
 )
-from simmim_lab.checks.guessing import Guess
 
 SECONDS = 5.0  # on a busy machine
 SEEDS, FEWEST_SEEDS = 20, 5
@@ -639,60 +638,3 @@ def test_the_solution_is_shown_of_a_lessons_task_alone(capsys):
     assert "double is a graded task" in capsys.readouterr().out
     with pytest.raises(ValueError, match="graded task"):
         double.yours_or_ours(lambda x: 2 * x)
-
-
-NUMBER = Guess(0.125, "three coins must agree", within=0.05)
-CHOICE = Guess("both", "they are the same", choices=("left", "right", "both"))
-
-
-@pytest.mark.parametrize("value", [0.125, 0.12, 1 / 8, np.float32(0.125)])
-def test_a_right_number_is_told_why(value, capsys):
-    NUMBER.ask(value)
-    assert capsys.readouterr().out == "Right: three coins must agree\n"
-
-
-@pytest.mark.parametrize("value", [0.5, -0.125, 0, float("nan"), float("inf")])
-def test_a_wrong_number_is_told_the_right_one(value, capsys):
-    NUMBER.ask(value)
-    assert capsys.readouterr().out == "Not quite. It is 0.125: three coins must agree\n"
-
-
-def test_a_question_without_a_guess_says_how_to_guess(capsys):
-    NUMBER.ask(None)
-    assert "in place of None" in capsys.readouterr().out
-    CHOICE.ask(None)  # here is no notebook
-    assert capsys.readouterr().out == "Your guess: left | right | both\n"
-
-
-def test_a_choice_is_judged(capsys):
-    CHOICE.ask("both")
-    CHOICE.ask("left")
-    assert capsys.readouterr().out == "Right: they are the same\nNot quite. It is both: they are the same\n"
-
-
-@pytest.mark.parametrize(
-    ("asked", "value"), [(NUMBER, "many"), (NUMBER, True), (NUMBER, [1]), (CHOICE, 3), (CHOICE, "up")]
-)
-def test_what_is_no_guess_is_refused(asked, value):
-    with pytest.raises(ValueError, match=r"guess|choose"):
-        asked.ask(value)
-
-
-def test_a_guess_needs_its_answer_among_its_choices():
-    for choices in ((), ("a", "b")):
-        with pytest.raises(ValueError, match="answer"):
-            Guess("c", "why", choices=choices)
-
-
-@pytest.mark.parametrize("name", checks.GUESSES)
-def test_a_guess_of_a_lesson_is_judged_by_its_own_answer(name, capsys):
-    checks.guess(name, checks.GUESSES[name].answer)
-    assert capsys.readouterr().out.startswith("Right: ")
-    assert checks.GUESSES[name].why
-
-
-def test_questions_have_names_of_their_own():
-    names = [name for lesson in checks.LESSONS for name in lesson.GUESSES]
-    assert len(names) == len(set(names))
-    with pytest.raises(ValueError, match="unknown question"):
-        checks.guess("no such question", 1)
