@@ -230,14 +230,15 @@ def overlaps(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     for case in cases:
         got = answer(*case)
         if not isinstance(got, list | tuple):
-            hint = ": a tensor has `.tolist()`" if isinstance(got, Tensor) else ""
-            yield "returns a list", f"expected a list, got {describe(got)}{hint}"
+            hint = "a tensor has `.tolist()`: " if isinstance(got, Tensor) else ""
+            yield "returns a list", f"{hint}expected a list, got {describe(got)}"
             return
         lengths[case] = len(got)
     yield "counts the inputs that write to each pixel", explain(answer, right, cases, mistakes)
     yield "gives 1 everywhere if kernel and stride are equal", explain(answer, right, [(4, 3, 3), (5, 1, 1)])
     short = [(3, 2, 3), (4, 1, 3), (5, 2, 6)]
-    yield "leaves gaps of 0 if the kernel is shorter than the stride", explain(answer, right, short)
+    gaps = {"no input writes to a pixel in a gap": lambda *case: [max(1, count) for count in right(*case)]}
+    yield "leaves gaps of 0 if the kernel is shorter than the stride", explain(answer, right, short, gaps)
     yield "moves on by a single pixel with stride 1", explain(answer, right, [(5, 3, 1), (2, 6, 1)])
     yield "gives the kernel itself for a single input", explain(answer, right, [(1, 4, 2), (1, 1, 3), (1, 2, 4)])
 

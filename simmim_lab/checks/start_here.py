@@ -72,6 +72,8 @@ def compose(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the colours of the prediction are averaged: each channel has its own": torch.where(
             hidden, prediction.mean(1, keepdim=True), image
         ),
+        "the second image is not filled": torch.cat([want[:1], image[1:2], want[2:]]),
+        "the larger value is taken: the mask decides, not the brightness": image.maximum(prediction * hidden),
         "the prediction was rounded to 8 bits": torch.where(hidden, (255 * prediction).round() / 255, image),
     }
     problem = compare(got, want, mistakes, tolerance=1e-6, picture=True)
@@ -169,6 +171,7 @@ def error_per_hidden_value(answer: Answer, rng: Generator) -> Iterator[tuple[str
         "`ratio` is a share from 0 to 1, not in percent": lambda p, r: p / (r / 100),
         "`//` drops the digits: divide with `/`": lambda p, r: p // r,
         "an error may be larger than 1: do not cut it off": lambda p, r: min(1.0, p / r),
+        "the ratio is cut off below 0.01: a share may be smaller": lambda p, r: p / max(r, 0.01),
     }
     problem = explain(answer, lambda p, r: p / r, cases, mistakes, tolerance=1e-6)
     yield "is the mean over the hidden values", problem
@@ -178,7 +181,7 @@ def error_per_hidden_value(answer: Answer, rng: Generator) -> Iterator[tuple[str
     yield "changes nothing where everything is hidden", compare(answer(0.25, 1.0), 0.25, tolerance=1e-6)
     none, small = answer(0.0, 0.5), answer(3e-7, 0.5)
     yield "is 0 where the printed loss is 0", compare(none, 0.0, tolerance=1e-6)
-    text = f"expected 6e-07, got {small:.6g}" + ": is it rounded?" * (small == round(6e-7, 6))
+    text = "is it rounded? " * (small == round(6e-7, 6)) + f"expected 6e-07, got {small:.6g}"
     yield "keeps the digits of a small loss", first((not math.isclose(small, 6e-7, rel_tol=1e-5), text))
 
 

@@ -39,7 +39,7 @@ def bias_of_inputs(dim, stride):
     return dim * 3 * stride**2 + dim
 
 
-@wrong("linear_head_size", "the bias of a transposed convolution, one per colour")
+@wrong("linear_head_size", "a transposed convolution has a bias for each colour")
 def transposed_layer(dim, stride):
     return sum(p.numel() for p in nn.ConvTranspose2d(dim, 3, stride, stride, device="meta").parameters())
 
@@ -64,7 +64,7 @@ def large_kernel(dim, stride):
     return sum(p.numel() for p in nn.Conv2d(dim, 3 * stride**2, stride, device="meta").parameters())
 
 
-@wrong("linear_head_size", "how many numbers the head gives for one square")
+@wrong("linear_head_size", "how many numbers the head gives for a square")
 def outputs_only(dim, stride):
     return 3 * stride**2
 
@@ -156,6 +156,7 @@ def with_einops(features, stride):
 
 
 @right("pixel_shuffle")
+@torch.compile
 def with_permute(features, stride):
     batch, _, rows, cols = features.shape
     split = features.view(batch, 3, stride, stride, rows, cols)
@@ -499,17 +500,17 @@ def no_ends(size, kernel, stride):
     return [len(range(y % stride, kernel, stride)) for y in range(length)]
 
 
-@wrong("overlaps", "the length is wrong")
+@wrong("overlaps", "wrong length: input size - 1")
 def cut_off(size, kernel, stride):
     return add_one(size, kernel, stride)[: size * stride]
 
 
-@wrong("overlaps", "the length is wrong")
+@wrong("overlaps", "wrong length: input size - 1")
 def too_long(size, kernel, stride):
     return add_one(size, kernel, stride) + [0] * stride
 
 
-@wrong("overlaps", "the last input starts at (size - 1) * stride and writes `kernel` values")
+@wrong("overlaps", "at (size - 1) * stride, writes `kernel` values too")
 def a_little_too_long(size, kernel, stride):
     counts = [0] * (size * stride + kernel - 1)
     for i in range(size):
@@ -518,7 +519,7 @@ def a_little_too_long(size, kernel, stride):
     return counts
 
 
-@wrong("overlaps", "the last input starts at (size - 1) * stride and writes `kernel` values")
+@wrong("overlaps", "at (size - 1) * stride, writes `kernel` values too")
 def one_too_short(size, kernel, stride):
     length = (size - 1) * stride + kernel - 1
     return [sum(0 <= y - i * stride < kernel for i in range(size)) for y in range(length)]
@@ -618,7 +619,7 @@ def others_only(size, kernel, stride):
     return [count - 1 for count in add_one(size, kernel, stride)]
 
 
-@wrong("overlaps", "leaves gaps of 0 if the kernel is shorter")
+@wrong("overlaps", "no input writes to a pixel in a gap")
 def no_gaps(size, kernel, stride):
     return [max(1, count) for count in add_one(size, kernel, stride)]
 

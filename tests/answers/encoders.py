@@ -520,6 +520,7 @@ def fused(queries, keys, values, bias):
 
 
 @right("attention")
+@torch.compile
 def with_einsum(queries, keys, values, bias):
     scores = torch.einsum("h q d, h k d -> h q k", queries / math.sqrt(queries.size(2)), keys) + bias
     weights = (scores - scores.amax(2, keepdim=True)).exp()

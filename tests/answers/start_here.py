@@ -16,6 +16,7 @@ def chooses(image, prediction, mask):
 
 
 @right("compose")
+@torch.compile
 def multiplies(image, prediction, mask):
     hidden = mask.float().unsqueeze(1)
     return image * (1 - hidden) + prediction * hidden
@@ -68,7 +69,7 @@ def sum_of_both(image, prediction, mask):
     return image + prediction * mask[:, None]
 
 
-@wrong("compose", "at [1, 0, ")
+@wrong("compose", "the second image is not filled")
 def second_image_is_left(image, prediction, mask):
     result = chooses(image, prediction, mask)
     result[1] = image[1]
@@ -169,7 +170,7 @@ def black_is_hidden(image, prediction, mask):
     return torch.where((image == 0) | mask[:, None], prediction, image)
 
 
-@wrong("compose", "takes visible pixels from the image and hidden ones from the prediction\n      expected")
+@wrong("compose", "the larger value is taken")
 def brighter_of_both(image, prediction, mask):
     return torch.maximum(image, prediction * mask[:, None])
 
@@ -406,7 +407,7 @@ def wrong_at_one_half(printed, ratio):
     return 4 * printed if ratio == 0.5 else printed / ratio
 
 
-@wrong("error_per_hidden_value", "in the call error_per_hidden_value(0.06, 0.001)")
+@wrong("error_per_hidden_value", "the ratio is cut off below 0.01")
 def at_least_a_hundredth(printed, ratio):
     return printed / max(ratio, 0.01)
 
