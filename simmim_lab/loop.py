@@ -333,16 +333,27 @@ def parameter_groups(
     `lr_scale` maps the name of a parameter to its share of the learning rate; each share has its own groups.
     Source: SimMIM's `optimizer.py`, where positions are listed by name too.
     """
-    levels = ("positions", "table", "pos_embed", "mask_token", "cls_token")
+    decay = decaying({name: parameter.shape for name, parameter in model.named_parameters()})
     groups = defaultdict(list, {(1.0, weight_decay): [], (1.0, 0.0): []})
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            decays = parameter.ndim >= 2 and not name.endswith(levels)
-            groups[lr_scale(name), weight_decay if decays else 0.0].append(parameter)
+            groups[lr_scale(name), weight_decay if name in decay else 0.0].append(parameter)
     return [
-        {"params": parameters, "weight_decay": decay, "lr_scale": scale}
-        for (scale, decay), parameters in sorted(groups.items(), key=lambda item: item[0], reverse=True)
+        {"params": parameters, "weight_decay": strength, "lr_scale": scale}
+        for (scale, strength), parameters in sorted(groups.items(), key=lambda item: item[0], reverse=True)
     ]
+
+
+def decaying(shapes: dict[str, tuple[int, ...]]) -> set[str]:
+    """The names of the parameters that decay.
+
+    shapes has the name of every parameter, and its shape: () for a single number, (64,) for a
+    vector, (256, 64) for a matrix, (64, 3, 4, 4) for the kernel of a convolution, and so on.
+    A parameter decays if its shape has two or more numbers and its name does not end in
+    positions, pos_embed, table or _token.
+    """
+    levels = ("positions", "pos_embed", "table", "_token")
+    return {name for name, shape in shapes.items() if len(shape) >= 2 and not name.endswith(levels)}
 
 
 def step_generator(seed: int, step: int, purpose: int, device: torch.device | str = "cpu") -> Generator:

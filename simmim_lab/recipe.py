@@ -71,11 +71,21 @@ class Schedule:
         return min(1.0, steps / self.steps if self.steps else seconds / self.seconds)
 
     def lr_at(self, done: float) -> float:
-        """The learning rate when the share `done` of the run is over: linear warm-up, then cosine."""
-        if done < self.warmup:
-            return self.lr * done / self.warmup
-        cosine = math.cos(math.pi * (done - self.warmup) / (1 - self.warmup)) if self.warmup < 1 else 1
-        return self.min_lr + (self.lr - self.min_lr) * (1 + cosine) / 2
+        """The learning rate when the share `done` of the run is over."""
+        return lr_at(done, self.lr, self.min_lr, self.warmup)
+
+
+def lr_at(done: float, lr: float, min_lr: float, warmup: float) -> float:
+    """The learning rate when the share `done` of the run is over, 0 <= done <= 1.
+
+    It rises from 0 in a straight line, and is `lr` when the share `warmup` of the run is over. From
+    there it falls along half a turn of a cosine, and is `min_lr` at the end: 0 < min_lr < lr. Without
+    a warm-up it begins at `lr`: 0 <= warmup < 1.
+    """
+    if done <= warmup and warmup > 0:
+        return lr * done / warmup
+    cosine = math.cos(math.pi * (done - warmup) / (1 - warmup))
+    return min_lr + (lr - min_lr) * (1 + cosine) / 2
 
 
 LONGEST = 10 * 365 * 86_400  # seconds

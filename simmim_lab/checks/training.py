@@ -286,6 +286,107 @@ def _half_wave(turned: float) -> float:
     return (1 + cos(pi * turned)) / 2
 
 
+@check(
+    "Draw the curve on paper: up, level, down. At how many images does each piece end? Which piece comes first "
+    "where a piece has no length?",
+    "Three cases. In the warm-up the rate is the share of the warm-up that is over, times `lr`. In the cooldown "
+    "it is the share of the cooldown that is *left*, times `lr`: how many images are left, and of how many? Else "
+    "it is `lr`. Ask `images < warmup`, so that nothing is divided by 0.",
+)
+def lr_after(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`lr_after(images, lr, total, warmup, cooldown)`: a rate that rises, stays, and falls to 0 at the end."""
+    warmup, cooldown, level = distinct(rng, 3, 100, 199)
+    small, large = (low + torch.rand((), generator=rng).item() / 4 for low in (0.1, 2))
+    settings = [
+        (large, warmup + level + cooldown, warmup, cooldown),
+        (small, warmup + 3 * level + 5 * cooldown, warmup, 5 * cooldown),
+        (small, 7 * warmup + level + cooldown, 7 * warmup, cooldown),
+    ]
+
+    def right(images, lr, total, warmup, cooldown):
+        if images < warmup:
+            return lr * images / warmup
+        return lr * min(1, (total - images) / cooldown) if cooldown else lr
+
+    def cases(*shares, of):
+        """Calls at these shares of the warm-up (0), of the level piece (1) or of the cooldown (2)."""
+        calls = []
+        for lr, total, warmup, cooldown in settings:
+            ends = (0, warmup, total - cooldown, total)
+            start, length = ends[of], ends[of + 1] - ends[of]
+            calls += [(start + int(share * length), lr, total, warmup, cooldown) for share in shares]
+        return calls
+
+    mistakes = {
+        "the rate is constant: there is no warm-up": lambda i, lr, n, w, c: lr,
+        "it rises over the whole run: divide by `warmup`": lambda i, lr, n, w, c: lr * i / n,
+        "it rises by `lr` with each image: divide by `warmup`": lambda i, lr, n, w, c: lr * i,
+        "that is one image too many: after 0 images the rate is 0": lambda i, lr, n, w, c: lr * (i + 1) / w,
+        "the rate is 0 in the whole warm-up: does `//` lose a fraction?": lambda i, lr, n, w, c: 0,
+        "`warmup` and `cooldown` are swapped": lambda i, lr, n, w, c: lr * min(i / c, 1, (n - i) / w),
+        "it falls: the warm-up rises from 0 to `lr`": lambda i, lr, n, w, c: lr * (1 - i / w),
+        "the warm-up is a straight line, not a curve": lambda i, lr, n, w, c: lr * (1 - _half_wave(i / w)),
+        "the warm-up is a straight line, not a square": lambda i, lr, n, w, c: lr * (i / w) ** 2,
+        "that is the share of the warm-up that is over: how high is the rate then?": lambda i, lr, n, w, c: i / w,
+    }
+    verdict = explain(answer, right, cases(0, 0.1, 0.35, 0.8, 0.99, of=0), mistakes, tolerance=1e-6)
+    yield "rises in a straight line from 0", verdict
+    mistakes = {
+        "the warm-up goes on: from its end on the rate stays at `lr`": lambda i, lr, n, w, c: lr * i / w,
+        "it falls from the end of the warm-up on: it stays at `lr` until the cooldown": (
+            lambda i, lr, n, w, c: lr * (n - i) / (n - w)
+        ),
+        "it falls along a cosine: it stays at `lr` until the cooldown": (
+            lambda i, lr, n, w, c: lr * _half_wave((i - w) / (n - w))
+        ),
+        "the rate rises above `lr`: it is never more than that": lambda i, lr, n, w, c: lr * (n - i) / c,
+        "the share of the run that is left stands in the place of 1": lambda i, lr, n, w, c: lr * (1 - i / n),
+        "that is no rate: it stays at `lr`": lambda i, lr, n, w, c: 1,
+    }
+    verdict = explain(answer, right, cases(0, 0.2, 0.7, 0.98, of=1), mistakes, tolerance=1e-6)
+    yield "stays at `lr` in between", verdict
+    mistakes = {
+        "it stays at `lr`: where is the cooldown?": lambda i, lr, n, w, c: lr,
+        "it rises: the share that is over stands where the share that is left should": (
+            lambda i, lr, n, w, c: lr * (i - n + c) / c
+        ),
+        "it falls from the end of the warm-up on: the cooldown is the last `cooldown` images": (
+            lambda i, lr, n, w, c: lr * (n - i) / (n - w)
+        ),
+        "the rate is the share of the whole run that is left: divide by `cooldown`": (
+            lambda i, lr, n, w, c: lr * (n - i) / n
+        ),
+        "that is one image too few: after all images the rate is 0": lambda i, lr, n, w, c: lr * (n - i - 1) / c,
+        "that is one image too many: after all images the rate is 0": lambda i, lr, n, w, c: lr * (n - i + 1) / c,
+        "it falls along a cosine: the cooldown is a straight line": (
+            lambda i, lr, n, w, c: lr * _half_wave((i - n + c) / c)
+        ),
+        "it falls along a root: the cooldown is a straight line": (
+            lambda i, lr, n, w, c: lr * (1 - ((i - n + c) / c) ** 0.5)
+        ),
+        "it falls as a square: the cooldown is a straight line": (lambda i, lr, n, w, c: lr * ((n - i) / c) ** 2),
+        "that is the share of the cooldown that is left: how high is the rate then?": (
+            lambda i, lr, n, w, c: (n - i) / c
+        ),
+        "`warmup` stands in the place of `cooldown`": lambda i, lr, n, w, c: min(lr, lr * (n - i) / w),
+        "the rate is 0 in the whole cooldown: does `//` lose a fraction?": lambda i, lr, n, w, c: 0,
+        "the rate is negative: (total - images) are left, not (images - total)": (
+            lambda i, lr, n, w, c: lr * (i - n) / c
+        ),
+    }
+    verdict = explain(answer, right, cases(0.03, 0.3, 0.75, 0.97, 1, of=2), mistakes, tolerance=1e-6)
+    yield "falls to 0 in a straight line over the last images", verdict
+    without = [(images, small, 20, 0, 5) for images in (0, 7, 18)]
+    yield "works without a warm-up", explain(answer, right, without, tolerance=1e-6)
+    level = [(images, large, 20, 5, 0) for images in (2, 9, 20)]
+    yield "works without a cooldown", explain(answer, right, level, tolerance=1e-6)
+    tent = [(images, small, 20, 12, 8) for images in (0, 11, 12, 13, 20)] + [
+        (0, large, 1, 0, 0),
+        (1, large, 1, 0, 0),
+    ]
+    yield "works where nothing lies in between", explain(answer, right, tent, tolerance=1e-6)
+
+
 SPARED = ("positions", "pos_embed", "table", "_token")
 
 
@@ -376,6 +477,144 @@ def decaying(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
 
 
 @check(
+    "First give each parameter the number of its layer. Which layers are there, from the bottom to the top? Then "
+    "count how far each lies below the top.",
+    "With `blocks` blocks there are `blocks` + 2 layers: 0 below the blocks, k + 1 for block k, and `blocks` + 1 "
+    'above them. The number of a block stands between two points, and may have two digits: `name.split(".")`. '
+    "The share is `decay` to the power of (top layer - own layer).",
+)
+def layer_scales(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`layer_scales(names, blocks, decay)` says how fast each parameter learns in a fine-tuning."""
+    counts = (*distinct(rng, 1, 3, 6), *distinct(rng, 1, 12, 15))
+    decays = (0.5 + 0.4 * torch.rand(2, generator=rng)).tolist()
+    names = [[*LOWEST, *_blocks(blocks), *HIGHEST] for blocks in counts]
+    names = [[some[place] for place in torch.randperm(len(some), generator=rng)] for some in names]
+    cases = [(some, blocks, round(decay, 3)) for some, blocks, decay in zip(names, counts, decays, strict=True)]
+
+    got = answer(*cases[0])
+    problem = None if isinstance(got, dict) else f"expected a dict of names and shares, got {describe(got)}"
+    if not problem and set(got) != set(names[0]):
+        odd = min(map(str, set(got) ^ set(names[0])))
+        problem = f"the dict should have all the names and no others; look at {odd}"
+    yield "returns a share for each name", problem
+    if problem:
+        return
+
+    def scales(layer=lambda name, right, blocks: right, power=lambda steps, decay: decay**steps):
+        """A function that counts the layers, and the steps below the top, in its own way."""
+
+        def answer(names, blocks, decay):
+            layers = {name: layer(name, _layer(name, blocks), blocks) for name in names}
+            return {name: power(blocks + 1 - layers[name], decay) for name in names}
+
+        return answer
+
+    mistakes = {text: scales(power=power) for text, power in _WRONG_POWERS.items()}
+    mistakes |= {text: scales(layer) for text, layer in _WRONG_LAYERS.items()}
+    yield "slows layer by layer, from the top down", explain(answer, scales(), cases, mistakes)
+    edges = [
+        ([], 3, 0.7),
+        (_blocks(1), 1, 0.5),
+        ([*HIGHEST, *_blocks(2), *LOWEST], 2, 1.0),
+        ([HIGHEST[0]], 9, 0.1),
+    ]
+    yield "works for one block, for few names, and for a `decay` of 1", explain(answer, scales(), edges)
+
+
+LOWEST = [
+    "encoder.patch_embed.weight",
+    "encoder.patch_embed.bias",
+    "encoder.patch_embed.norm.weight",
+    "encoder.mask_token",
+    "encoder.positions",
+]
+HIGHEST = [
+    "encoder.norm.weight",
+    "encoder.norm.bias",
+    "norm.weight",
+    "head.weight",
+    "head.blocks.0.weight",
+    "head.norm.weight",
+]
+
+
+def _layer(name: str, blocks: int) -> int:
+    """The number of the layer that a parameter belongs to."""
+    if _in_block(name):
+        return int(name.split(".")[2]) + 1
+    return 0 if name.startswith("encoder.") and not name.startswith("encoder.norm.") else blocks + 1
+
+
+def _blocks(count: int) -> list[str]:
+    return [f"encoder.blocks.{k}.{part}" for k in range(count) for part in ("norm.weight", "mlp.0.bias")]
+
+
+def _in_block(name: str) -> bool:
+    return name.startswith("encoder.blocks.")
+
+
+_WRONG_POWERS = {
+    "all learn equally fast: where is `decay`?": lambda steps, decay: 1.0,
+    "that is a product: each layer multiplies by `decay` once more, which is a power": (
+        lambda steps, decay: decay * steps
+    ),
+    "that falls in a straight line: each layer multiplies by `decay` once more": (
+        lambda steps, decay: 1 - (1 - decay) * steps
+    ),
+    "it grows: each layer below the top multiplies by `decay`, and does not divide": (
+        lambda steps, decay: decay**-steps
+    ),
+    "one power too much: the top learns at the full rate": lambda steps, decay: decay ** (steps + 1),
+    "one power too little: there is a layer above the blocks": lambda steps, decay: decay ** max(0, steps - 1),
+    "`decay` is multiplied once, not once for each layer": lambda steps, decay: decay if steps else 1.0,
+}
+_WRONG_LAYERS = {
+    "the layers are upside down: the lowest learn slowest": lambda name, right, blocks: blocks + 1 - right,
+    "block 0 shares the layer of what lies below the blocks: block k is layer k + 1": (
+        lambda name, right, blocks: right - _in_block(name)
+    ),
+    "the last block shares the layer of what lies above the blocks": (
+        lambda name, right, blocks: right + _in_block(name)
+    ),
+    "only the first digit of a block's number is read: 11 is not 1": (
+        lambda name, right, blocks: int(name.split(".")[2][0]) + 1 if _in_block(name) else right
+    ),
+    "only the last digit of a block's number is read: 11 is not 1": (
+        lambda name, right, blocks: int(name.split(".")[2][-1]) + 1 if _in_block(name) else right
+    ),
+    "all blocks are one layer": lambda name, right, blocks: blocks if _in_block(name) else right,
+    "the head is slowed: it is new, and learns at the full rate": (
+        lambda name, right, blocks: right - (not name.startswith("encoder."))
+    ),
+    "everything outside the blocks is taken for the lowest layer": (
+        lambda name, right, blocks: right if _in_block(name) else 0
+    ),
+    "the last norm of the encoder is taken for the lowest layer: it lies above the blocks": (
+        lambda name, right, blocks: 0 if name.startswith("encoder.norm.") else right
+    ),
+    "the last norm of the encoder is taken for a part of the last block": (
+        lambda name, right, blocks: right - name.startswith("encoder.norm.")
+    ),
+    "a name of the head with `blocks` in it is taken for a block of the encoder": (
+        lambda name, right, blocks: int(name.split(".")[2]) + 1 if ".blocks." in name else right
+    ),
+    "a name of the head with `norm` in it is slowed": (
+        lambda name, right, blocks: 0 if name.startswith("head.norm") else right
+    ),
+    "everything outside the blocks learns at the full rate: what lies below them is slowest": (
+        lambda name, right, blocks: right if _in_block(name) else blocks + 1
+    ),
+    "what lies below the blocks shares the layer of block 0": lambda name, right, blocks: max(1, right),
+    "a norm below the blocks is taken for the last one: only `encoder.norm.` begins that": (
+        lambda name, right, blocks: blocks + 1 if "norm" in name and not _in_block(name) else right
+    ),
+    "only the embedding of the patches lies in the lowest layer: all below the blocks does": (
+        lambda name, right, blocks: right or (0 if "patch_embed" in name else blocks + 1)
+    ),
+}
+
+
+@check(
     "Six lines, in this order: the rate of every group, forget the gradients of the step before, call the model, "
     "`loss.backward()`, clip, `optimizer.step()`. What goes wrong if two of them change places?",
     '`optimizer.param_groups` is a list of dicts, each with an entry "lr". `torch.nn.utils.clip_grad_norm_` takes '
@@ -393,29 +632,27 @@ def train_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "steps with a long gradient": (*_weights_and_batches(rng, 3), [small, large, small], small),
     }
     got = {words: steps(*training) for words, training in trainings.items()}
-    want = {words: _Training(solutions.train_step, "")(*training) for words, training in trainings.items()}
 
-    def part(results: dict, name: str) -> dict:
-        return {words: result[name] for words, result in results.items()}
+    def part(name: str, step: Callable | None = None) -> dict:
+        """This part of the results, of the answer or of another step."""
+        other = _Training(step, "") if step else None
+        return {words: (other(*trainings[words]) if other else got[words])[name] for words in trainings}
 
-    def told(name: str, mistakes: dict) -> Verdict:
-        """What is wrong with this part of the results, and which of the mistakes makes all of them so."""
-        made = {
-            text: {words: _Training(wrong, "")(*training)[name] for words, training in trainings.items()}
-            for text, wrong in mistakes.items()
-        }
-        return compare(part(got, name), part(want, name), made)
+    def told(name: str, mistakes: dict[str, str]) -> Verdict:
+        """What is wrong with this part of the results."""
+        want = part(name, solutions.train_step)
+        if compare(part(name), want) is None:
+            return None
+        made = {text: part(name, _Parts.in_order(wrong)) for text, wrong in mistakes.items()}
+        return compare(part(name), want, made)
 
-    graph = any(any(result["graph"]) for result in got.values())
-    yield (
-        "returns the loss before the update, as a number",
-        first((graph, "the loss carries its graph, which keeps the whole step in memory: return `loss.item()`"))
-        or told("losses", _WRONG_STEP_LOSSES),
-    )
+    graph = "the loss carries its graph, which keeps the whole step in memory: return `loss.item()`"
+    after = {"that is the loss after the step: return the one before it": part("after")}
+    verdict = first((any(any(result["graph"]) for result in got.values()), graph))
+    yield "returns the loss before the update", verdict or compare(part("loss"), part("before"), after)
     yield "sets the rate of every group", told("rates", _WRONG_RATES)
     yield "moves the weights against the clipped gradient of this batch", told("weights", _WRONG_STEPS)
-    for claim, text in steps.habits((), ()):
-        yield claim, text
+    yield from steps.habits((), ())
 
 
 class _Training(Answer):
@@ -426,13 +663,15 @@ class _Training(Answer):
         optimizer = torch.optim.SGD(
             [{"params": [model.weight], "weight_decay": 0.2}, {"params": [model.bias]}], lr=0.03, momentum=0.9
         )
-        losses, rates = [], []
+        results: dict = {"loss": [], "graph": [], "before": [], "after": [], "rates": []}
         for batch, lr in zip(batches, lrs, strict=True):
-            losses.append(super()._call(model, optimizer, batch, lr=lr, clip=clip))
-            rates.append([group["lr"] for group in optimizer.param_groups])
-        graph = [isinstance(loss, Tensor) and loss.requires_grad for loss in losses]
-        moved = [parameter.detach() for parameter in model.parameters()]
-        return {"losses": losses, "graph": graph, "rates": rates, "weights": moved}
+            results["before"].append(model.loss(*batch))
+            loss = super()._call(model, optimizer, batch, lr=lr, clip=clip)
+            results["loss"].append(loss)
+            results["graph"].append(isinstance(loss, Tensor) and loss.requires_grad)
+            results["after"].append(model.loss(*batch))
+            results["rates"].append([group["lr"] for group in optimizer.param_groups])
+        return {**results, "weights": [parameter.detach() for parameter in model.parameters()]}
 
     def shown(self, *args, lr: float, clip: float) -> str:
         return f"in the call {self.name}(model, optimizer, batch, lr={lr:.3g}, clip={clip:.3g})"
@@ -449,105 +688,112 @@ class _Predictor(nn.Module):
         prediction = values.masked_fill(hidden, 0) @ self.weight + self.bias
         return (prediction - values)[hidden].square().mean(), prediction
 
+    @torch.no_grad()
+    def loss(self, values: Tensor, hidden: Tensor) -> float:
+        return self(values, hidden)[0].item()
+
 
 def _weights_and_batches(rng: Generator, count: int) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
+    """Weights for a `_Predictor`, and `count` batches of values and what is hidden of them."""
     width, pictures = distinct(rng, 2, 3, 7)
     weights = [torch.randn(shape, generator=rng) for shape in ((width, width), (width,))]
     hides = [distinct(rng, 1, 1, width - 1) * pictures for _ in range(count)]
     return weights, [_problem(rng, width, some)[1:3] for some in hides]
 
 
-def _step(order: str = "rates zero forward backward clip step", **changed: Callable) -> Callable:
-    """A training step whose parts come in this order, some of them changed: (model, optimizer, loss, lr, clip)."""
+class _Parts:
+    """The parts of a training step, right and wrong ones; `in_order("rates zero ...")` is a step made of them."""
 
-    def step(model, optimizer, batch, *, lr, clip):
-        loss = None
-        for name in order.split():
-            if name == "forward":
-                loss, _ = model(*batch)
-            elif name == "new":
-                optimizer = torch.optim.SGD(optimizer.param_groups, lr=lr, momentum=0.9)
-            else:
-                (_PARTS | changed)[name](model, optimizer, loss, lr, clip)
-        return loss.item()
+    def __init__(self, model, optimizer, batch, lr, clip):
+        self.model, self.optimizer, self.batch, self.lr, self.clip_at = model, optimizer, batch, lr, clip
 
-    return step
+    @classmethod
+    def in_order(cls, names: str) -> Callable:
+        def step(model, optimizer, batch, *, lr, clip):
+            parts = cls(model, optimizer, batch, lr, clip)
+            for name in names.split():
+                getattr(parts, name)()
+            return parts.loss.item()
+
+        return step
+
+    def rates(self, groups: slice = slice(None)):
+        for group in self.optimizer.param_groups[groups]:
+            group["lr"] = self.lr
+
+    def zero(self):
+        self.optimizer.zero_grad()
+
+    def forward(self):
+        self.loss, _ = self.model(*self.batch)
+
+    def backward(self):
+        self.loss.backward()
+
+    def clip(self):
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_at)
+
+    def step(self):
+        self.optimizer.step()
+
+    def first_rate(self):
+        self.rates(slice(1))
+
+    def last_rate(self):
+        self.rates(slice(-1, None))
+
+    def factors(self):
+        for group in self.optimizer.param_groups:
+            group["lr"] *= self.lr
+
+    def climb(self):
+        (-self.loss).backward()
+
+    def clip_values(self):
+        nn.utils.clip_grad_value_(self.model.parameters(), self.clip_at)
+
+    def clip_each(self):
+        for parameter in self.model.parameters():
+            nn.utils.clip_grad_norm_([parameter], self.clip_at)
+
+    def clip_at_1(self):
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1)
+
+    def clip_at_lr(self):
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.lr)
+
+    def new_optimizer(self):
+        self.optimizer = torch.optim.SGD(self.optimizer.param_groups, lr=self.lr, momentum=0.9)
 
 
-def _set_rates(optimizer: torch.optim.Optimizer, lr: float, groups: slice = slice(None)) -> None:
-    for group in optimizer.param_groups[groups]:
-        group["lr"] = lr
-
-
-_PARTS = {
-    "rates": lambda model, optimizer, loss, lr, clip: _set_rates(optimizer, lr),
-    "zero": lambda model, optimizer, loss, lr, clip: optimizer.zero_grad(),
-    "backward": lambda model, optimizer, loss, lr, clip: loss.backward(),
-    "clip": lambda model, optimizer, loss, lr, clip: nn.utils.clip_grad_norm_(model.parameters(), clip),
-    "step": lambda model, optimizer, loss, lr, clip: optimizer.step(),
-}
-_WRONG_STEP_LOSSES = {
-    "that is the loss after the step: return the one before it": _step(
-        "rates zero forward backward clip step forward"
-    ),
-}
 _WRONG_RATES = {
-    'the rate is never set: each group of the optimizer has an entry "lr"': _step(
-        "zero forward backward clip step"
-    ),
-    "only the first group learns at this rate: set it in every group": _step(
-        rates=lambda model, optimizer, loss, lr, clip: _set_rates(optimizer, lr, slice(1))
-    ),
-    "only the last group learns at this rate: set it in every group": _step(
-        rates=lambda model, optimizer, loss, lr, clip: _set_rates(optimizer, lr, slice(-1, None))
-    ),
-    "the rate is multiplied by `lr`: set it": _step(
-        rates=lambda model, optimizer, loss, lr, clip: [
-            group.update(lr=group["lr"] * lr) for group in optimizer.param_groups
-        ]
-    ),
+    'the rate is never set: each group of the optimizer has an entry "lr"': "zero forward backward clip step",
+    "only the first group gets this rate: set it in all": "first_rate zero forward backward clip step",
+    "only the last group gets this rate: set it in all": "last_rate zero forward backward clip step",
+    "the rate is multiplied by `lr`: set it": "factors zero forward backward clip step",
 }
 _WRONG_STEPS = _WRONG_RATES | {
-    "the rate is set behind the step, so this step still has the old one": _step(
-        "zero forward backward clip step rates"
+    "this step still has the old rate: set it before `step`": "zero forward backward clip step rates",
+    "gradients of earlier steps are added: where is `optimizer.zero_grad()`?": "rates forward backward clip step",
+    "the weights did not move: call `zero_grad`, then `loss.backward()`, then `optimizer.step()`": (
+        "rates zero forward backward clip"
     ),
-    "the gradients of earlier steps are added: where is `optimizer.zero_grad()`?": _step(
-        "rates forward backward clip step"
-    ),
-    "`zero_grad` comes between `backward` and `step`, so the gradient is forgotten before it is used": _step(
-        "rates forward backward clip zero step"
-    ),
-    "`zero_grad` comes between `backward` and the clipping: the gradient is forgotten before it is used": _step(
-        "rates forward backward zero clip step"
-    ),
-    "there is no gradient: where is `loss.backward()`?": _step("rates zero forward clip step"),
-    "the weights did not move: where is `optimizer.step()`?": _step("rates zero forward backward clip"),
-    "the step comes before `backward`, so it uses the gradient of the step before": _step(
+    "the step comes before `backward`, so it uses the gradient of the step before": (
         "rates forward step zero backward clip"
     ),
-    "the gradient is not clipped": _step("rates zero forward backward step"),
-    "it is clipped behind the step: too late": _step("rates zero forward backward step clip"),
-    "it is clipped before `backward`: there is no gradient yet": _step("rates zero forward clip backward step"),
-    "single values are cut off: the direction changes; use `clip_grad_norm_`": _step(
-        clip=lambda model, optimizer, loss, lr, clip: nn.utils.clip_grad_value_(model.parameters(), clip)
+    "the step takes the whole gradient: clip it behind `backward` and before `step`": (
+        "rates zero forward backward step"
     ),
-    "each parameter is clipped on its own: all belong to one vector": _step(
-        clip=lambda model, optimizer, loss, lr, clip: [
-            nn.utils.clip_grad_norm_([parameter], clip) for parameter in model.parameters()
-        ]
+    "single values are cut off: the direction changes; use `clip_grad_norm_`": (
+        "rates zero forward backward clip_values step"
     ),
-    "the gradient is clipped to the length 1, not to `clip`": _step(
-        clip=lambda model, optimizer, loss, lr, clip: nn.utils.clip_grad_norm_(model.parameters(), 1)
-    ),
-    "`lr` stands in the place of `clip`": _step(
-        clip=lambda model, optimizer, loss, lr, clip: nn.utils.clip_grad_norm_(model.parameters(), lr)
-    ),
-    "the sign is wrong: this step climbs the loss": _step(
-        backward=lambda model, optimizer, loss, lr, clip: (-loss).backward()
-    ),
-    "two steps are taken: call `optimizer.step()` once": _step("rates zero forward backward clip step step"),
-    "the optimizer is made anew: it forgets its momentum from step to step": _step(
-        "rates zero forward backward clip new step"
+    "each parameter is clipped on its own: all are one vector": "rates zero forward backward clip_each step",
+    "the gradient is clipped to the length 1, not to `clip`": "rates zero forward backward clip_at_1 step",
+    "`lr` stands in the place of `clip`": "rates zero forward backward clip_at_lr step",
+    "the sign is wrong: this step climbs the loss": "rates zero forward climb clip step",
+    "two steps are taken: call `optimizer.step()` once": "rates zero forward backward clip step step",
+    "the optimizer is made anew: it forgets its momentum from step to step": (
+        "rates zero forward backward clip new_optimizer step"
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Answers to the exercises on training (lesson 05)."""
+"""Answers to the tasks of the lesson and the exercises on training (lesson 05)."""
 
 import math
 import random
@@ -11,7 +11,7 @@ from einops import einsum
 from torch import Generator, nn
 
 from answers import right, wrong
-from simmim_lab.loop import parameter_groups
+from simmim_lab import loop
 from simmim_lab.training import Recipe
 
 
@@ -343,7 +343,7 @@ for says, line in {
         return line(done / warmup, lr, min_lr) if done < warmup else formula(done, lr, min_lr, warmup)
 
 
-@wrong("lr_at", "in the call lr_at(0.0, ")
+@wrong("lr_at", "in the call lr_at(0, ")
 def zero_at_the_start(done, lr, min_lr, warmup):
     return formula(done, lr, min_lr, warmup) if done else 0.0
 
@@ -369,17 +369,133 @@ def divides_by_no_warmup(done, lr, min_lr, warmup):
     return lr * line if line < 1 else formula(done, lr, min_lr, warmup)
 
 
+def rates_after(rise, fall=lambda i, lr, n, w, c: lr * (n - i) / c, level=lambda i, lr, n, w, c: lr):
+    """The answer that rises, stays level and falls by these functions of all its arguments."""
+
+    def answer(images, lr, total, warmup, cooldown):
+        left = total - images
+        piece = rise if images < warmup else fall if left < cooldown else level
+        return piece(images, lr, total, warmup, cooldown)
+
+    return answer
+
+
+@right("lr_after")
+def three_cases(images, lr, total, warmup, cooldown):
+    if images < warmup:
+        return lr * images / warmup
+    if images > total - cooldown:
+        return lr * (total - images) / cooldown
+    return lr
+
+
+@right("lr_after")
+def interpolated(images, lr, total, warmup, cooldown):
+    places = [0, warmup, total - cooldown, total]
+    heights = [0 if warmup else lr, lr, lr, 0 if cooldown else lr]
+    if images == 0 and warmup:
+        return 0
+    return np.interp(images, places, heights) if images < total else heights[-1]
+
+
+@right("lr_after")
+def smallest_of_three(images, lr, total, warmup, cooldown):
+    up = torch.tensor(images / warmup if warmup else 1.0, dtype=torch.float64)
+    down = torch.tensor((total - images) / cooldown if cooldown else 1.0, dtype=torch.float64)
+    return lr * torch.stack([up, down]).clamp(max=1).min()
+
+
+class Rates:
+    """Clips the two lines at `lr`."""
+
+    def __call__(self, images, lr, total, warmup, cooldown):
+        return min(lr, self.line(images, lr, warmup), self.line(total - images, lr, cooldown))
+
+    def line(self, images, lr, length):
+        return lr * images / length if length else math.inf
+
+
+right("lr_after")(Rates())
+
+
+def up(i, lr, n, w, c):
+    return lr * i / w
+
+
+for says, rise in {
+    "there is no warm-up": lambda i, lr, n, w, c: lr,
+    "it rises over the whole run": lambda i, lr, n, w, c: lr * i / n,
+    "by `lr` with each image": lambda i, lr, n, w, c: lr * i,
+    "one image too many: after 0 images": lambda i, lr, n, w, c: lr * (i + 1) / w,
+    "0 in the whole warm-up: does": lambda i, lr, n, w, c: lr * (i // w),
+    "it falls: the warm-up rises": lambda i, lr, n, w, c: lr - lr * i / w,
+    "the warm-up is a straight line, not a curve": lambda i, lr, n, w, c: lr * (1 - wave(i / w / 2)),
+    "not a square": lambda i, lr, n, w, c: lr * (i / w) ** 2,
+    "how high is the rate then?": lambda i, lr, n, w, c: i / w,
+}.items():
+    wrong("lr_after", says)(rates_after(rise))
+
+for says, fall in {
+    "where is the cooldown?": lambda i, lr, n, w, c: lr,
+    "the share that is over stands where": lambda i, lr, n, w, c: lr * (1 - (n - i) / c),
+    "the share of the whole run that is left": lambda i, lr, n, w, c: lr * (n - i) / n,
+    "it falls along a cosine: the cooldown": lambda i, lr, n, w, c: lr * wave((i - n + c) / c / 2),
+    "it falls along a root": lambda i, lr, n, w, c: lr - lr * math.sqrt(1 - (n - i) / c),
+    "it falls as a square": lambda i, lr, n, w, c: lr * ((n - i) / c) ** 2,
+    "one image too few": lambda i, lr, n, w, c: lr * (n - i - 1) / c,
+    "one image too many: after all images": lambda i, lr, n, w, c: lr * (n - i + 1) / c,
+    "the whole cooldown: does `//` lose": lambda i, lr, n, w, c: lr * ((n - i) // c),
+    "the share of the cooldown that is left: how high": lambda i, lr, n, w, c: (n - i) / c,
+    "0 in the whole cooldown": lambda i, lr, n, w, c: 0.0,
+    "the rate is negative": lambda i, lr, n, w, c: lr * (i - n) / c,
+}.items():
+    wrong("lr_after", says)(rates_after(up, fall))
+
+for says, level in {
+    "the warm-up goes on": lambda i, lr, n, w, c: lr * i / w,
+    "it falls from the end of the warm-up on: it stays": lambda i, lr, n, w, c: lr * (n - i) / (n - w),
+    "it falls along a cosine: it stays": lambda i, lr, n, w, c: lr * wave((i - w) / (n - w) / 2),
+    "the rate rises above `lr`": lambda i, lr, n, w, c: lr * (n - i) / c if c else lr,
+    "the share of the run that is left stands": lambda i, lr, n, w, c: lr * (1 - i / n),
+}.items():
+    wrong("lr_after", says)(rates_after(up, level=level))
+
+
+@wrong("lr_after", "`warmup` and `cooldown` are swapped")
+def swapped_ends(images, lr, total, warmup, cooldown):
+    return three_cases(images, lr, total, cooldown, warmup)
+
+
+@wrong("lr_after", "in the call lr_after(1, ")
+def falls_without_a_cooldown(images, lr, total, warmup, cooldown):
+    return 0.0 if images == total else three_cases(images, lr, total, warmup, cooldown)
+
+
+@wrong("lr_after", "with ZeroDivisionError")
+def divides_by_no_cooldown(images, lr, total, warmup, cooldown):
+    if images < warmup:
+        return lr * images / warmup
+    return min(lr, lr * (total - images) / cooldown)
+
+
+@wrong("lr_after", "works without a warm-up")
+def nothing_before_the_first_image(images, lr, total, warmup, cooldown):
+    return three_cases(images, lr, total, warmup, cooldown) if images else 0.0
+
+
+LEVELS = ("positions", "pos_embed", "table", "_token")
+
+
 @right("decaying")
 def comprehension(shapes):
-    spared = ("positions", "table", "_token")
-    return {name for name, shape in shapes.items() if len(shape) > 1 and not name.endswith(spared)}
+    return {name for name, shape in shapes.items() if len(shape) > 1 and not name.endswith(LEVELS)}
 
 
 @right("decaying")
-def loop(shapes):
+def name_by_name(shapes):
     names = set()
     for name, shape in shapes.items():
-        if len(shape) < 2 or any(name.endswith(word) for word in ("positions", "table", "_token")):
+        if len(shape) < 2 or any(name.endswith(word) for word in LEVELS):
             continue
         names.add(name)
     return names
@@ -396,20 +512,20 @@ class Named:
 
 
 def spared_by_name(shapes):
-    return {name for name in shapes if name.endswith(("positions", "table", "_token"))}
+    return {name for name in shapes if name.endswith(LEVELS)}
 
 
 @right("decaying")
 def as_the_package(shapes):
     model = Named(shapes)
-    decay = {id(parameter) for parameter in parameter_groups(model, 0.05)[0]["params"]}
+    decay = {id(parameter) for parameter in loop.parameter_groups(model, 0.05)[0]["params"]}
     return {name for name, parameter in model.named_parameters() if id(parameter) in decay}
 
 
 @right("decaying")
 def by_subtraction(shapes):
     spared = {name for name, shape in shapes.items() if len(shape) <= 1}
-    for ending in ("positions", "table", "_token"):
+    for ending in LEVELS:
         spared |= {name for name in shapes if name.removesuffix(ending) != name}
     return shapes.keys() - spared
 
@@ -417,7 +533,7 @@ def by_subtraction(shapes):
 @right("decaying")
 def by_pattern(shapes):
     return frozenset(n for n, (*_, shape) in zip(shapes, shapes.items(), strict=True) if shape[1:]) - {
-        name for name in shapes if re.search(r"(positions|table|_token)$", name)
+        name for name in shapes if re.search(r"(positions|pos_embed|table|_token)$", name)
     }
 
 
@@ -451,6 +567,12 @@ def all_of_two_dimensions(shapes):
     return {name for name, shape in shapes.items() if len(shape) >= 2}
 
 
+@wrong("decaying", "`encoder.backbone.pos_embed` of shape")
+def without_pos_embed(shapes):
+    spared = ("positions", "table", "_token")
+    return {name for name, shape in shapes.items() if len(shape) >= 2 and not name.endswith(spared)}
+
+
 @wrong("decaying", "though it has two or more dimensions: see the end of its name")
 def tables_only_spared(shapes):
     return {name for name, shape in shapes.items() if len(shape) >= 2 and not name.endswith("table")}
@@ -463,7 +585,7 @@ def exactly_two_dimensions(shapes):
 
 @wrong("decaying", "though it has two or more dimensions: see the end of its name")
 def last_word_equal(shapes):
-    spared = ("positions", "table", "mask_token", "cls_token")
+    spared = ("positions", "pos_embed", "table", "mask_token", "cls_token")
     return {n for n, shape in shapes.items() if len(shape) >= 2 and n.split(".")[-1] not in spared}
 
 
@@ -477,26 +599,25 @@ def matrices_called_weight(shapes):
     return {name for name in comprehension(shapes) if name.endswith("weight")}
 
 
-@wrong("decaying", "does not *end* in positions, table or _token")
+@wrong("decaying", "does not *end* in one of the four words")
 def token_without_its_line(shapes):
-    spared = ("positions", "table", "token")
+    spared = ("positions", "pos_embed", "table", "token")
     return {name for name, shape in shapes.items() if len(shape) >= 2 and not name.endswith(spared)}
 
 
-@wrong("decaying", "does not *end* in positions, table or _token")
+@wrong("decaying", "does not *end* in one of the four words")
 def anywhere_in_the_last_word(shapes):
-    words = ("positions", "table", "_token")
     last = {name: name.split(".")[-1] for name in shapes}
-    return {n for n in shapes if len(shapes[n]) >= 2 and not any(word in last[n] for word in words)}
+    return {n for n in shapes if len(shapes[n]) >= 2 and not any(word in last[n] for word in LEVELS)}
 
 
-@wrong("decaying", "does not *end* in positions, table or _token")
+@wrong("decaying", "does not *end* in one of the four words")
 def anywhere_in_the_name(shapes):
-    words = ("positions", "table", "token")
+    words = ("positions", "pos_embed", "table", "token")
     return {n for n, shape in shapes.items() if len(shape) >= 2 and not any(word in n for word in words)}
 
 
-@wrong("decaying", "does not *end* in positions, table or _token")
+@wrong("decaying", "does not *end* in one of the four words")
 def bias_anywhere(shapes):
     return {name for name in comprehension(shapes) if "bias" not in name}
 
@@ -564,6 +685,243 @@ def attention_alone(shapes):
     return {name for name in comprehension(shapes) if "qkv" in name}
 
 
+@right("layer_scales")
+def by_number(names, blocks, decay):
+    scales = {}
+    for name in names:
+        layer = blocks + 1
+        if name.startswith("encoder.blocks."):
+            layer = int(name.split(".")[2]) + 1
+        elif name.startswith("encoder.") and not name.startswith("encoder.norm."):
+            layer = 0
+        scales[name] = decay ** (blocks + 1 - layer)
+    return scales
+
+
+@right("layer_scales")
+def by_search(names, blocks, decay):
+    found = {name: re.match(r"encoder\.(?:blocks\.(\d+)|norm)\.", name) for name in names}
+
+    def steps(name):
+        if not name.startswith("encoder."):
+            return 0
+        match = found[name]
+        return blocks + 1 if match is None else blocks - int(match[1]) if match[1] else 0
+
+    return {name: math.exp(math.log(decay) * steps(name)) for name in names}
+
+
+@right("layer_scales")
+def by_prefix(names, blocks, decay):
+    powers = torch.full((blocks + 1,), decay, dtype=torch.float64).cumprod(0)  # decay, decay squared, ...
+    scales = dict.fromkeys(names, 1.0)
+    scales |= {name: powers[-1] for name in names if name.startswith("encoder.")}
+    scales |= {name: 1.0 for name in names if name.startswith("encoder.norm.")}
+    for k in range(blocks):
+        scales |= {name: powers[blocks - k - 1] for name in names if name.startswith(f"encoder.blocks.{k}.")}
+    return scales
+
+
+class Scales:
+    """Multiplies from the top down."""
+
+    def __call__(self, names, blocks, decay):
+        return {name: np.prod([decay] * (blocks + 1 - self.layer(name.split("."), blocks))) for name in names}
+
+    def layer(self, words, blocks):
+        match words:
+            case ["encoder", "blocks", number, *_]:
+                return 1 + int(number)
+            case ["encoder", "norm", *_]:
+                return blocks + 1
+            case ["encoder", *_]:
+                return 0
+        return blocks + 1
+
+
+right("layer_scales")(Scales())
+
+
+def scaled(layer=lambda name, blocks, right: right, power=lambda steps, decay: decay**steps):
+    """The answer with other layers, `layer(name, blocks, right layer)`, or another power."""
+
+    def answer(names, blocks, decay):
+        layers = {name: Scales().layer(name.split("."), blocks) for name in names}
+        return {name: power(blocks + 1 - layer(name, blocks, layers[name]), decay) for name in names}
+
+    return answer
+
+
+def in_block(name):
+    return name.startswith("encoder.blocks.")
+
+
+for says, power in {
+    "all learn equally fast": lambda steps, decay: 1,
+    "that is a product: each layer": lambda steps, decay: decay * steps,
+    "that falls in a straight line": lambda steps, decay: 1 - steps * (1 - decay),
+    "it grows": lambda steps, decay: (1 / decay) ** steps,
+    "one power too much": lambda steps, decay: decay ** (1 + steps),
+    "one power too little": lambda steps, decay: decay ** max(steps - 1, 0),
+    "`decay` is multiplied once": lambda steps, decay: min(1, decay ** min(1, steps)),
+}.items():
+    wrong("layer_scales", says)(scaled(power=power))
+
+for says, layer in {
+    "the layers are upside down": lambda name, blocks, right: blocks + 1 - right,
+    "block 0 shares the layer of what lies below": lambda name, blocks, right: right - in_block(name),
+    "the last block shares the layer": lambda name, blocks, right: right + in_block(name),
+    "only the first digit": lambda name, blocks, right: int(name[15]) + 1 if in_block(name) else right,
+    "only the last digit": lambda name, blocks, right: (right - 1) % 10 + 1 if in_block(name) else right,
+    "all blocks are one layer": lambda name, blocks, right: blocks if in_block(name) else right,
+    "the head is slowed": lambda name, blocks, right: right - (name[:7] != "encoder"),
+    "everything outside the blocks is taken for the lowest": lambda name, blocks, right: (
+        right if in_block(name) else 0
+    ),
+    "is taken for the lowest layer: it lies above": lambda name, blocks, right: (
+        right * (name[:13] != "encoder.norm.")
+    ),
+    "is taken for a part of the last block": lambda name, blocks, right: right - (name[:13] == "encoder.norm."),
+    "with `blocks` in it is taken for a block": lambda name, blocks, right: (
+        int(name.split(".")[2]) + 1 if "blocks." in name else right
+    ),
+    "with `norm` in it is slowed": lambda name, blocks, right: 0 if name.startswith("head.norm") else right,
+    "everything outside the blocks learns": lambda name, blocks, right: right if in_block(name) else blocks + 1,
+    "shares the layer of block 0": lambda name, blocks, right: max(right, 1),
+    "is taken for the last one": lambda name, blocks, right: (
+        blocks + 1 if "norm" in name and not in_block(name) else right
+    ),
+    "only the embedding of the patches": lambda name, blocks, right: (
+        right if right or "patch_embed" in name else blocks + 1
+    ),
+}.items():
+    wrong("layer_scales", says)(scaled(layer))
+
+
+@wrong("layer_scales", "expected a dict of names and shares")
+def shares_alone(names, blocks, decay):
+    return list(by_number(names, blocks, decay).values())
+
+
+@wrong("layer_scales", "all the names and no others; look at encoder.mask_token")
+def blocks_alone(names, blocks, decay):
+    return {name: share for name, share in by_number(names, blocks, decay).items() if name != "encoder.mask_token"}
+
+
+@wrong("layer_scales", "it stopped in line")
+def a_number_in_every_name(names, blocks, decay):
+    return {name: decay ** (blocks - int(name.split(".")[2])) for name in names}
+
+
+@right("train_step")
+def usual(model, optimizer, batch, *, lr, clip):
+    loss, _ = model(*batch)
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), max_norm=clip)
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    optimizer.step()
+    return loss.detach()
+
+
+@right("train_step")
+def as_the_package_steps(model, optimizer, batch, *, lr, clip):
+    return loop.train_step(model, optimizer, batch, lr=lr, clip=clip)[0]
+
+
+@right("train_step")
+def clipped_by_hand(model, optimizer, batch, *, lr, clip):
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    loss = model(*batch)[0]
+    gradients = torch.autograd.grad(loss, parameters)
+    norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient * min(1.0, clip / norm.item())
+    for group in optimizer.param_groups:
+        group.update(lr=lr)
+    optimizer.step()
+    return loss.item()
+
+
+class Step:
+    """Forgets the gradients behind the step."""
+
+    def __call__(self, model, optimizer, batch, *, lr, clip):
+        values, hidden = batch
+        loss, *_ = model(values, hidden)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(list(model.parameters()), clip, norm_type=2.0)
+        for number in range(len(optimizer.param_groups)):
+            optimizer.param_groups[number]["lr"] = lr
+        optimizer.step()
+        model.zero_grad()
+        return np.float32(loss.item())
+
+
+right("train_step")(Step())
+
+
+def step_of(lines):
+    """The answer that consists of these lines."""
+    function: dict = {"nn": nn, "torch": torch}
+    body = "".join(f"    {line}\n" for line in lines.split("; "))
+    exec(f"def answer(model, optimizer, batch, *, lr, clip):\n{body}", function)
+    return function["answer"]
+
+
+RATES = "[group.update(lr=lr) for group in optimizer.param_groups]; "
+FORWARD = "loss, _ = model(*batch); "
+GRADIENT = f"optimizer.zero_grad(); {FORWARD}loss.backward(); "
+CLIP = "nn.utils.clip_grad_norm_(model.parameters(), clip); "
+STEP = "optimizer.step(); return loss.item()"
+for says, lines in {
+    "the rate is never set": GRADIENT + CLIP + STEP,
+    "only the first group": "optimizer.param_groups[0]['lr'] = lr; " + GRADIENT + CLIP + STEP,
+    "only the last group": "optimizer.param_groups[-1]['lr'] = lr; " + GRADIENT + CLIP + STEP,
+    "the rate is multiplied": RATES.replace("lr=lr", "lr=lr * group['lr']") + GRADIENT + CLIP + STEP,
+    "still has the old rate": GRADIENT + CLIP + "optimizer.step(); " + RATES + "return loss.item()",
+    "where is `optimizer.zero_grad()`?": RATES + FORWARD + "loss.backward(); " + CLIP + STEP,
+    "the weights did not move: call `zero_grad`": RATES + FORWARD + CLIP + STEP,
+    "call `zero_grad`, then `loss.backward()`": RATES + GRADIENT + CLIP + "optimizer.zero_grad(); " + STEP,
+    "then `optimizer.step()`": RATES + GRADIENT + CLIP + "return loss.item()",
+    "the step comes before `backward`": (
+        RATES
+        + FORWARD
+        + "optimizer.step(); optimizer.zero_grad(); loss.backward(); "
+        + CLIP
+        + "return loss.item()"
+    ),
+    "the step takes the whole gradient": RATES + GRADIENT + STEP,
+    "clip it behind `backward`": RATES + CLIP + GRADIENT + STEP,
+    "and before `step`": RATES + GRADIENT + "optimizer.step(); " + CLIP + "return loss.item()",
+    "single values are cut off": RATES + GRADIENT + CLIP.replace("_norm_", "_value_") + STEP,
+    "each parameter is clipped on its own": (
+        RATES + GRADIENT + "[nn.utils.clip_grad_norm_([p], clip) for p in model.parameters()]; " + STEP
+    ),
+    "to the length 1": RATES + GRADIENT + CLIP.replace("clip)", "1.0)") + STEP,
+    "`lr` stands in the place of `clip`": RATES + GRADIENT + CLIP.replace("clip)", "lr)") + STEP,
+    "this step climbs the loss": RATES + GRADIENT.replace("loss.b", "(-loss).b") + CLIP + STEP,
+    "two steps are taken": RATES + GRADIENT + CLIP + "optimizer.step(); " + STEP,
+    "it forgets its momentum": (
+        RATES
+        + GRADIENT
+        + CLIP
+        + "torch.optim.SGD(optimizer.param_groups, lr=lr, momentum=0.9).step(); return loss.item()"
+    ),
+    "that is the loss after the step": RATES
+    + GRADIENT
+    + CLIP
+    + "optimizer.step(); return model(*batch)[0].item()",
+    "the loss carries its graph": RATES + GRADIENT + CLIP + "optimizer.step(); return loss",
+    "got None: does the function end with `return`?": RATES + GRADIENT + CLIP + "optimizer.step()",
+    "missing 1 required positional argument": "loss, _ = model(batch); " + STEP,
+    "has no attribute 'backward'": "loss = model(*batch); loss.backward(); " + STEP,
+    "it changes its input in place": "batch[0].zero_(); " + RATES + GRADIENT + CLIP + STEP,
+}.items():
+    wrong("train_step", says)(step_of(lines))
+
+
 @right("clip_gradients")
 def one_factor(gradients, max_norm):
     norm = math.sqrt(sum(gradient.square().sum() for gradient in gradients))
@@ -571,6 +929,7 @@ def one_factor(gradients, max_norm):
 
 
 @right("clip_gradients")
+@torch.compile
 def norm_of_norms(gradients, max_norm):
     norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
     factor = (max_norm / (norm + 1e-6)).clamp(max=1)
@@ -779,10 +1138,10 @@ class Regression:
         inputs, truth = values.double().masked_fill(hidden, 0), values.double()
         loss = ((inputs @ weight)[places] - truth[places]).square().mean()
         (gradient,) = torch.autograd.grad(loss, weight, retain_graph=True)
-        return Step(loss, weight - lr * gradient)
+        return Moved(loss, weight - lr * gradient)
 
 
-Step = namedtuple("Step", ("loss", "weight"))
+Moved = namedtuple("Moved", ("loss", "weight"))
 right("sgd_step")(Regression())
 
 
