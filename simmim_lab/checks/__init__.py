@@ -28,29 +28,41 @@ from simmim_lab.checks.encoders import (
     taken_for_hidden,
 )
 from simmim_lab.checks.gpu_training import (
+    accumulated_gradient,
+    bytes_per_gpu,
     choose_precision,
     crop_batch,
     images_per_second,
     minutes,
+    swin_flops,
     training_memory,
     vit_flops,
+    whole_gradient,
 )
 from simmim_lab.checks.guessing import Guess
 from simmim_lab.checks.masking import (
     avg_dist,
-    chance_all_hidden,
+    blind_share,
     lmmse_fill,
+    mae_to_images,
+    masks_of_ratios,
+    patch_shares,
+    patches_to_hide,
     patchify,
     random_mask,
     to_pixels,
 )
 from simmim_lab.checks.mse_loss import (
     best_constant,
+    best_quantile,
     best_smooth_l1,
+    image_vote_gradient,
     loss_gradient,
     masked_mse,
     normalize_patches,
+    pooled_psnr,
     repaired_loss,
+    weighted_l1,
 )
 from simmim_lab.checks.start_here import (
     compose,
@@ -62,10 +74,13 @@ from simmim_lab.checks.start_here import (
 from simmim_lab.checks.training import (
     clip_gradients,
     decaying,
+    layer_scales,
+    lr_after,
     lr_at,
     mask_of_step,
     sgd_step,
     split_photographs,
+    train_step,
 )
 from simmim_lab.common import choose
 
