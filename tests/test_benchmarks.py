@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cifar10_race
 import data_pipeline
+import encoder_race
 import pretrain_step
 import pretrained
 import pytest
@@ -92,6 +93,16 @@ def test_the_grading_of_a_class_is_timed(tmp_path):
     grading.main(["--students", "1", "--out", str(tmp_path / "grading.json")])
     results = json.loads((tmp_path / "grading.json").read_text())
     assert results["class"]["students"] == 1 and results["class"]["grade_seconds"] > 0
+
+
+def test_the_encoders_race_for_equal_seconds_on_the_same_images(tmp_path):
+    encoder_race.main(["--quick", "--out", str(tmp_path / "encoders.json")])
+    results = json.loads((tmp_path / "encoders.json").read_text())
+    assert [run["preset"] for run in results["runs"]] == list(encoder_race.PRESETS)
+    for scores in (*results["fills"].values(), *results["runs"]):
+        assert scores["psnr"] > 5 and 0 < scores["ssim"] < 1
+    steps = {run["preset"]: run["steps"] for run in results["runs"]}
+    assert steps["article_cnn"] > steps["swin_nano"] > 0  # a small network takes more steps in the same time
 
 
 def test_the_steps_of_all_models_that_are_installed_are_timed(tmp_path, capsys):
