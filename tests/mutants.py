@@ -60,7 +60,7 @@ def swaps(node: ast.AST, types: dict[str, str]) -> Iterator[ast.AST]:
         case ast.Slice(lower, upper, step):
             yield from (ast.Slice(None, upper, step), ast.Slice(lower, None, step))
         case ast.Call(function, arguments, keywords):
-            yield from arguments[:1]  # f(x) -> x
+            yield from (one for one in arguments[:1] if not isinstance(one, ast.Starred))  # f(x) -> x
             yield from [function.value] if isinstance(function, ast.Attribute) else []  # x.f() -> x
             yield from (ast.Call(function, changed, keywords) for changed in _lists(arguments))
             yield from (ast.Call(function, arguments, changed) for changed in _shorter(keywords))
