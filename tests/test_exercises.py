@@ -51,9 +51,9 @@ def test_the_sets_are_those_of_the_lessons():
 TOPICS = ("start_here", "masking", "encoders", "decoders", "mse_loss", "training", "gpu_training")
 
 
-def test_every_check_has_a_task_and_every_task_a_check():
+def test_every_graded_check_has_a_task_and_every_task_a_check():
     asked = [task for name in SETS for task in tasks(name)]
-    assert sorted(asked) == sorted(checks.TASKS)
+    assert sorted(asked) == sorted(name for name, task in checks.TASKS.items() if task.solution is None)
     assert len(asked) == len(set(asked)) >= 25
 
 

@@ -12,12 +12,12 @@ from simmim_lab.teaching.jupyterlab import notebook, server
 ROOT = Path(__file__).parents[1]
 STUDENTS = [path for path in hosting.exercises(ROOT) if path.parts[-3] == "exercises"]
 
-STUB = "def random_mask("
-COIN = """def random_mask(batch, grid, ratio, generator):
-    return torch.rand(batch, *grid, generator=generator) < ratio"""
-RIGHT = """def random_mask(batch, grid, ratio, generator):
-    rank = torch.rand(batch, grid[0] * grid[1], generator=generator).argsort(1).argsort(1)
-    return (rank < math.ceil(ratio * grid[0] * grid[1])).view(batch, *grid)"""
+STUB = "def masks_of_ratios("
+COIN = """def masks_of_ratios(grid, ratios, generator):
+    return torch.rand(len(ratios), *grid, generator=generator) < ratios[:, None, None]"""
+RIGHT = """def masks_of_ratios(grid, ratios, generator):
+    rank = torch.rand(len(ratios), grid[0] * grid[1], generator=generator).argsort(1)
+    return (rank < torch.ceil(ratios * grid[0] * grid[1])[:, None]).view(-1, *grid)"""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def answer(page, text: str):
     page.keyboard.insert_text(text)
     page.keyboard.press("Shift+Enter")
     page.keyboard.press("Shift+Enter")
-    return page.locator(".jp-CodeCell", has_text="check.random_mask(").first
+    return page.locator(".jp-CodeCell", has_text="check.masks_of_ratios(").first
 
 
 def test_an_untouched_exercise_says_what_to_do(page):
@@ -49,7 +49,7 @@ def test_a_mistake_is_named_and_a_right_answer_passes(page):
     check = answer(page, COIN)
     check.get_by_text("is it a coin for each patch?").wait_for(timeout=10_000)
     check = answer(page, RIGHT)
-    check.get_by_text("random_mask: all checks here passed").wait_for(timeout=10_000)
+    check.get_by_text("masks_of_ratios: all checks here passed").wait_for(timeout=10_000)
     assert "✗" not in check.inner_text()
 
 

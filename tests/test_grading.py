@@ -20,7 +20,7 @@ from simmim_lab.teaching.course import read_records
 
 ROOT = Path(__file__).parents[1]
 SET = "01_masking"
-TASK = "random_mask"
+TASK = "masks_of_ratios"
 WRITTEN = "high_ratio"
 
 

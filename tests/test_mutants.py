@@ -19,12 +19,17 @@ EQUAL = [
     (
         "no training goes through the result",
         ".detach()",
-        "compose hidden_from_article to_pixels random_mask avg_dist lmmse_fill relative_index taken_for_hidden "
+        "compose hidden_from_article to_pixels random_mask avg_dist patches_to_hide masks_of_ratios blind_share "
+        "lmmse_fill relative_index taken_for_hidden "
         "loss_gradient mask_of_step crop_batch",
     ),
-    ("the result is never negative", ".abs()", "avg_dist relative_index masked_mse repaired_loss mask_of_step"),
+    (
+        "the result is never negative",
+        ".abs()",
+        "avg_dist blind_share relative_index masked_mse repaired_loss mask_of_step",
+    ),
     ("all values lie from 0 to 1", ".abs()", "compose"),
-    ("all values lie from 0 to 1", ".clamp(0, 1)", "compose mask_of_step"),
+    ("all values lie from 0 to 1", ".clamp(0, 1)", "compose blind_share mask_of_step"),
     ("a single number has no axes", ".squeeze()", "masked_mse repaired_loss"),
     ("a single number has no axes", ".flip(0)", "masked_mse repaired_loss"),
     ("a single number may come as a tensor", "torch.log10(error)", "hidden_psnr"),
@@ -34,8 +39,8 @@ EQUAL = [
     ("a single number may come as a tensor", "values.max())", "best_smooth_l1"),
     ("places may come as tensors", "order = torch.randperm(len(names), generator=generator)", "split_photographs"),
     ("the images of a batch are drawn alike", ".flip(0)", "random_mask mask_of_step"),
-    ("the last axis is the second of two", "dim=-1", "random_mask avg_dist normalize_patches"),
-    ("the last axis is the second of two", "argsort()", "random_mask"),
+    ("the last axis is the second of two", "dim=-1", "random_mask masks_of_ratios avg_dist normalize_patches"),
+    ("the last axis is the second of two", "argsort()", "random_mask masks_of_ratios"),
     ("the last axis is the second of two", "scatter(-1,", "random_mask"),
     ("the third axis from the left is the second from the right", "-2", "linear_head"),
     ("a new axis at the front is added anyway", "[:, None] - row", "relative_index"),
@@ -58,13 +63,14 @@ EQUAL = [
     ("a square, or a quotient, forgets the sign", "article_mask - 1", "repaired_loss"),
     ("the cosine forgets the sign", "(warmup - done)", "lr_at"),
     ("the cosine forgets the sign", "(warmup - 1)", "lr_at"),
+    ("at the end of the warm-up either piece gives `lr`", "done < warmup", "lr_at"),
     ("nothing is left over in this division", "/ 2", "blind_rows"),
     ("nothing is left over in this division", "(height / 2 - below)", "blind_rows"),
     ("nothing is left over in this division", "height / ", "masked_mse loss_gradient vit_flops"),
     ("nothing is left over in this division", "width / ", "vit_flops"),
     ("the order of these does not matter", "max(cells * stride, 0)", "blind_rows"),
     ("the order of these does not matter", "-> b r k (", "taken_for_hidden"),
-    ("the order of these does not matter", "spared =", "decaying"),
+    ("the order of these does not matter", "levels =", "decaying"),
     ("too small to be seen, and nothing hidden gives 0", "e-05) / channels", "masked_mse"),
     ("too small to be seen, and nothing hidden gives 0", "count = hidden.sum() * channels", "loss_gradient"),
     ("one halving more or less is enough", "range(", "best_smooth_l1"),
@@ -73,6 +79,12 @@ EQUAL = [
     ("every pair still has a number of its own", "manual_seed(", "mask_of_step"),
     ("0 is where `randint` starts", "torch.randint(2, shape", "mask_of_step"),
     ("(7, anything) is below both", ">= (8,", "choose_precision"),
+    ("the order of these does not matter", "rows cols (q p)", "patches_to_hide"),
+    ("the order of these does not matter", "dim=(2, 1)", "blind_share"),
+    ("one of the two follows from the other", "pattern, cols=cols", "mae_to_images"),
+    ("one of the two follows from the other", "pattern, rows=rows, p=", "mae_to_images"),
+    ("`<` rounds up, too", "counts = ratios * rows * cols", "masks_of_ratios"),
+    ("a visible pixel sees itself", "blind = (~seen)", "blind_share"),
 ]
 
 

@@ -5,6 +5,7 @@ check.hint("random_mask")        a hint; called again, a better one too
 check.yours_or_ours(patchify)    in a lesson: your function if it is right, else the lesson's own
 check.solution("patchify")       in a lesson: the source of the lesson's own
 check.guess("coins", 0.125)      is this guess right? And why?
+check.progress()                 in all lessons: which of your functions hold?
 """
 
 from collections.abc import Callable
@@ -64,6 +65,7 @@ from simmim_lab.checks.mse_loss import (
     repaired_loss,
     weighted_l1,
 )
+from simmim_lab.checks.progressing import note, page
 from simmim_lab.checks.start_here import (
     compose,
     error_per_hidden_value,
@@ -99,7 +101,11 @@ def yours_or_ours(answer: Callable) -> Callable:
 
     The name of the function says which task it answers. ValueError if there is no such task in a lesson.
     """
-    return _task(answer).yours_or_ours(answer)
+    task = _task(answer)
+    function = task.yours_or_ours(answer)
+    if function is answer and answer is not task.solution:
+        note(task.name)
+    return function
 
 
 def solution(task: str | Callable) -> None:
@@ -113,6 +119,17 @@ def guess(question: str, value: float | str | None = None) -> None:
     ValueError for an unknown question, or for a value that is no number or none of the choices.
     """
     choose(question, GUESSES, "question").ask(value)
+
+
+def progress() -> None:
+    """Show in which lessons the learner's own functions hold."""
+    from IPython.display import display
+
+    tasks = {}
+    for number, lesson in enumerate(LESSONS):
+        name = f"{number:02} {lesson.__name__.rpartition('.')[2].replace('_', ' ')}"
+        tasks[name] = [task.name for task in vars(lesson).values() if isinstance(task, Check) and task.solution]
+    display(page(tasks))
 
 
 def _task(task: str | Callable) -> Check:

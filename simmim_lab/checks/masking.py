@@ -1,4 +1,4 @@
-"""Checks of the exercises on masking (lesson 01)."""
+"""Checks of lesson 01 and of its exercises: masking."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -8,8 +8,10 @@ from math import inf
 import torch
 from einops import rearrange
 from torch import Generator, Tensor
+from torch.nn.functional import avg_pool2d, max_pool2d
 
 from simmim_lab import masking
+from simmim_lab.checks import solutions
 from simmim_lab.checks.core import (
     Answer,
     Verdict,
@@ -23,6 +25,7 @@ from simmim_lab.checks.core import (
     form,
 )
 from simmim_lab.checks.guessing import Guess
+from simmim_lab.shapes import Grid
 
 
 @check(
@@ -30,6 +33,7 @@ from simmim_lab.checks.guessing import Guess
     "like after it has grown to the right? And the whole mask after it has grown downwards, too?",
     "Two calls of `repeat_interleave` do it, one for each axis of the picture. Axis 0 counts the images and "
     "stays. In einops it is one `repeat` whose right side joins each axis with a new one: `(rows p)`.",
+    solution=masking.to_pixels,
     batched=(0,),
 )
 def to_pixels(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
@@ -94,64 +98,11 @@ def corners(mask: Tensor, patch: int) -> Tensor:
 
 
 @check(
-    "Which axes does `x.shape` have in the article's line? Each number of `x` gets a coin of its own. How many "
-    "coins must say `hidden` before a whole patch is gone?",
-    "Count the numbers in one patch: its pixels, times its channels. The chances of independent coins are "
-    "multiplied, so the chance of one coin is raised to the power of this count.",
-)
-def chance_all_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
-    """`chance_all_hidden(patch, channels)` is the chance that the article's mask hides a whole patch."""
-    few, many = distinct(rng, 2, 3, 8)
-    cases = [(1, 1), (2, 1), (1, few), (1, many), (3, 1), (2, 3)]
-    mistakes = {
-        "this is the chance for one number: how many must be hidden at once?": lambda p, c: 0.5,
-        "this is the chance for one pixel: a patch has more": lambda p, c: 0.5**c,
-        "the channels do not share a coin: `x.shape` counts them, too": lambda p, c: 0.5 ** (p * p),
-        "a patch has patch * patch pixels: is the square missing?": lambda p, c: 0.5 ** (p * c),
-        "a patch has patch * patch pixels: the square is not the double": lambda p, c: 0.5 ** (2 * p * c),
-        "a patch has patch * patch pixels, and each has all its channels": lambda p, c: 0.5**p,
-        "each pixel has all its channels: multiply the two counts, do not add them": lambda p, c: (
-            0.5 ** (p * p + c)
-        ),
-        "that is right for three channels only: use `channels`": lambda p, c: 0.5 ** (3 * p * p),
-        "only `patch` is squared, not the channels": lambda p, c: 0.5 ** (p * c) ** 2,
-        "`^` is no power in Python: write `patch**2`": lambda p, c: 0.5 ** ((p ^ 2) * c),
-        "`**` goes from right to left: patch**2**channels is patch**(2**channels)": lambda p, c: 0.5 ** (p**2**c),
-        "one coin too few is counted": lambda p, c: 0.5 ** (p * p * c - 1),
-        "one coin too many is counted": lambda p, c: 0.5 ** (p * p * c + 1),
-        "a coin has two sides: a hidden value is one of 2, not of 256": lambda p, c: 256.0 ** -(p * p * c),
-        "this is the chance that something stays visible": lambda p, c: 1 - 0.5 ** (p * p * c),
-        "that is in percent: give a number between 0 and 1": lambda p, c: 100 * 0.5 ** (p * p * c),
-        "a chance is not greater than 1: is the sign of the exponent missing?": lambda p, c: 2 ** (p * p * c),
-        "a chance is not negative: is this a logarithm?": lambda p, c: -p * p * c,
-        "that is the number of the coins, not the chance": lambda p, c: p * p * c,
-        "independent chances are multiplied, not added": lambda p, c: 0.5 * p * p * c,
-        "independent chances are multiplied: the count belongs in the exponent": lambda p, c: 0.5 / (p * p * c),
-        "a chance of one half became 0: divide with `/`": lambda p, c: 0,
-    }
-    for digits in (2, 3, 4, 5):
-        mistakes[f"the result is rounded to {digits} digits: the chance is small, but not 0"] = (
-            lambda p, c, digits=digits: round(0.5 ** (p * p * c), digits)
-        )
-    problem = explain(answer, lambda p, c: 0.5 ** (p * p * c), cases, mistakes, tolerance=1e-6)
-    yield "is the chance that all numbers of a patch are hidden", problem
-    if problem:
-        return
-
-    for patch, channels in (4, 3), (5, 4):
-        got, want = answer(patch, channels), 0.5 ** (patch * patch * channels)
-        text = f"expected {want:.6g}, got {got:.6g}" + ": is it rounded?" * (got == round(want, 14))
-        yield (
-            f"is right for {patch} x {patch} pixels with {channels} channels, too",
-            first((not math.isclose(got, want, rel_tol=1e-6), text)),
-        )
-
-
-@check(
     "The height is rows * patch, the width cols * patch. So the image has five axes: colour, row of patches, row "
     "inside the patch, column of patches, column inside the patch. Which of them say *which* patch it is?",
     "Split the axes with `view`, or on the left side of an einops pattern. Bring the two that say which patch to "
     "the front, and leave the other three in the order colour, row, column. Join axes only then.",
+    solution=solutions.patchify,
     gradient=(0,),
 )
 def patchify(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
@@ -175,7 +126,7 @@ def patchify(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     def without_the_last(x, p):
         return right(x[:, :-p, :-p], p)
 
-    right = cut("(rows cols) (c p q)")
+    right = solutions.patchify
     mistakes = {
         "`reshape` alone keeps the order of the memory: split the axes, permute, join": (
             lambda x, p: x.reshape(-1, 3 * p * p)
@@ -222,28 +173,22 @@ def patchify(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     "Draw a random number for every patch: `torch.rand(batch, rows * cols, generator=generator)`. `argsort` along "
     "dimension 1 turns them into a random order for each image. Set the first `count` of that order to True "
     "with `scatter_`.",
+    solution=solutions.random_mask,
 )
 def random_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`random_mask(batch, grid, ratio, generator)` hides ceil(ratio * patches) patches of every image."""
     seed = int(torch.randint(10_000, (1,), generator=rng))
-    batch, rows, cols = distinct(rng, 3, 4, 9)
-    large = rows + 4, cols + 4  # so many patches that two masks are never equal by chance
+    rows, cols = distinct(rng, 2, 4, 9)
 
     def draw(batch, grid, ratio, extra=0):
         return answer(batch, grid, ratio, generator=Generator().manual_seed(seed + extra))
-
-    whole = draw(batch, large, 0.5)
-    problem = form(whole, (batch, *large), torch.bool)
-    yield "returns True and False of shape (batch, rows, cols)", problem
-    if problem:
-        return
 
     part = int(torch.randint(1, rows * cols, (1,), generator=rng)) - 0.25  # patches: here `round` is right
     cases = [(5, 7, 0.6), (5, 7, 0.35), (rows, cols, part / (rows * cols)), (rows, cols, 0.001), (9, 1, 0.5)]
     cases += [(1, 1, 0.5), (4, 6, 0.0), (4, 6, 1.0)]
     masks = [draw(1 + number, (r, c), ratio) for number, (r, c, ratio) in enumerate(cases)]
-    for number, (mask, (r, c, _)) in enumerate(zip(masks, cases, strict=True)):
-        problem = problem or form(mask, (1 + number, r, c), torch.bool)
+    shapes = [(1 + number, r, c) for number, (r, c, _) in enumerate(cases)]
+    problem = wrong_forms(masks, shapes)
     yield "returns True and False of shape (batch, rows, cols)", problem
     if problem:
         return
@@ -254,21 +199,36 @@ def random_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         torch.stack([draw(50, (5, 7), 0.6, extra) for extra in range(4)]),
     )
     yield "hides ceil(ratio * patches) patches in every image", problem
-    if problem:
-        return
+    if not problem:
+        yield from chances(lambda batch, grid, generator: answer(batch, grid, 0.5, generator=generator), rng)
+
+
+def wrong_forms(masks: list[Tensor], shapes: list[tuple[int, int, int]]) -> str | None:
+    """What is wrong with the first mask that is no mask of its shape."""
+    problems = (form(mask, shape, torch.bool) for mask, shape in zip(masks, shapes, strict=True))
+    return next(filter(None, problems), None)
+
+
+def chances(draw: Callable[[int, Grid, Generator], Tensor], rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """What is wrong with the chance in `draw(batch, grid, generator)`, whose masks hide half of the patches."""
+    batch, rows, cols = distinct(rng, 3, 8, 13)  # so many patches that two masks are never equal by chance
+    grid, seed = (rows, cols), int(torch.randint(10_000, (1,), generator=rng))
+
+    def drawn_with(extra: int, batch: int = batch) -> Tensor:
+        return draw(batch, grid, Generator().manual_seed(seed + extra))
 
     generator = Generator().manual_seed(seed)
     drawn = {
-        "seeds": [draw(2, large, 0.5, extra)[0] for extra in range(30)],
-        "calls with one generator": [answer(2, large, 0.5, generator=generator)[0] for _ in range(200)],
-        "images of a batch": [*draw(30, large, 0.5)],
-        "batches of one": [draw(1, large, 0.5, extra)[0] for extra in range(30)],
+        "seeds": [drawn_with(extra)[0] for extra in range(30)],
+        "calls with one generator": [draw(2, grid, generator)[0] for _ in range(200)],
+        "images of a batch": [*drawn_with(0, 30)],
+        "batches of one": [drawn_with(extra, 1)[0] for extra in range(30)],
     }
     different = {name: len(torch.stack(masks).flatten(1).unique(dim=0)) for name, masks in drawn.items()}
     problems = {
         "draws from `generator` alone": first(
             (
-                not torch.equal(draw(batch, large, 0.5), whole),
+                not torch.equal(drawn_with(0), drawn_with(0)),
                 "two generators of one seed gave two masks: pass `generator` on",
             ),
             (different["seeds"] == 1, "generators of 30 seeds gave one mask: is a seed set, or nothing drawn?"),
@@ -288,7 +248,7 @@ def random_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     if any(problems.values()):
         return
 
-    problem = unfair(draw(6000, (2, 3), 0.5))
+    problem = unfair(draw(6000, (2, 3), Generator().manual_seed(seed)))
     yield "draws every mask equally often", problem
     if problem:
         return
@@ -368,6 +328,7 @@ def unfair(masks: Tensor) -> str | None:
     "`mask.nonzero()` of one image gives the coordinates of its hidden pixels, `(~mask).nonzero()` of the visible "
     "ones. `torch.cdist` makes the table of all distances between them, as floats: take the smallest of each row, "
     "then the mean. The two special images need an `if` each, before that.",
+    solution=solutions.avg_dist,
     batched=(0,),
 )
 def avg_dist(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
@@ -386,7 +347,7 @@ def avg_dist(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         nearest = torch.cdist(hidden, (~mask).nonzero().float()).amin(1)
         return torch.stack([nearest[hidden[:, 0] == image].mean() for image in range(len(mask))])
 
-    right = masking.avg_dist
+    right = solutions.avg_dist
     mistakes = {
         "this is the city-block distance, rows + columns; use the straight line": each(
             lambda d: d.amin(1).mean(), 1
@@ -413,6 +374,7 @@ def avg_dist(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
             lambda d: d.amin(1).mean() - 1
         ),
         "the distances are cut to whole numbers": each(lambda d: d.amin(1).floor().mean()),
+        "the means are cut to whole numbers": lambda mask: right(mask).long(),
         "this is one number for the whole batch; each image has its own": lambda mask: right(mask).mean(),
         "all images have the mean of the batch; each has its own": (
             lambda mask: right(mask).mean().expand(len(mask))
@@ -432,14 +394,16 @@ def avg_dist(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     if not (isinstance(got, Tensor) and got.shape == (len(mask) + 2,)):
         yield (
             "gives a number for each image",
-            f"expected {len(mask) + 2} of them, got {describe(got)}: is it returned too early?",
+            f"is it returned too early? Expected {len(mask) + 2} numbers, got {describe(got)}",
         )
         return
     yield "measures each image on its own", compare(got[1:-1], right(mask))
     divided = bool(got[0].isnan()), "NaN: a sum of nothing is divided by 0"
-    yield "is 0 where nothing is hidden", first(divided) or compare(got[0], 0.0)
-    easiest = {"0 would be the easiest mask; here not one clue is near": 0.0}
-    yield "is infinity where nothing is visible", compare(got[-1], inf, easiest)
+    needless = {"nothing is hidden, so no distance is too long: it is 0": inf}
+    yield "is 0 where nothing is hidden", first(divided) or compare(got[0], 0.0, needless)
+    easiest = bool(got[-1] == 0), "0 would be the easiest mask; here not one clue is near"
+    number = bool(got[-1].isfinite()), f"{got[-1]:.6g} is a number, but no clue is near: give `math.inf`"
+    yield "is infinity where nothing is visible", first(easiest, number) or compare(got[-1], inf)
     for line in (few_visible(2, 1, 7, rng), few_visible(2, 8, 1, rng)):
         yield "works on a single row or column", compare(answer(line), right(line))
 
@@ -448,6 +412,427 @@ def few_visible(batch: int, height: int, width: int, rng: Generator) -> Tensor:
     """Masks that show 1, 2, 3 ... pixels, so that distances are long and the images differ."""
     order = torch.rand(batch, height * width, generator=rng).argsort(1)
     return (order > torch.arange(batch)[:, None]).view(batch, height, width)
+
+
+@check(
+    "Every damaged pixel lies in one patch. What must hold for the pixels of a patch so that it may stay visible?",
+    "Split both axes, `(rows p)` and `(cols q)`, and join p and q at the end: one axis then holds the pixels of a "
+    "patch, and `any` over it answers. Or pool: `max_pool2d` takes the largest value of each patch, of floats.",
+    batched=(0,),
+)
+def patches_to_hide(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`patches_to_hide(damage, patch)` hides every patch in which a pixel is damaged."""
+    sizes = distinct(rng, 6, 3, 8)
+    cases = [(scratched(3, *sizes[:3], rng), sizes[2]), (scratched(2, *sizes[3:], rng), sizes[5])]
+    cases.append((scratched(5, 4, 6, 2, rng), 2))  # here patches are damaged by half
+
+    def each(measure: Callable[[Tensor], Tensor], split: str = "(rows p) (cols q)") -> Callable:
+        """Of each patch: `measure` of its pixels, (batch, rows, cols, p, q)."""
+        return lambda m, p: measure(
+            rearrange(m, f"b {split} -> b rows cols p q", rows=m.shape[1] // p, cols=m.shape[2] // p, p=p, q=p)
+        )
+
+    right = each(lambda m: m.any(-1).any(-1))
+    mistakes = {
+        "True and False are swapped": lambda m, p: ~right(m, p),
+        "only wholly damaged patches are hidden: one pixel is enough": each(lambda m: m.all(-1).all(-1)),
+        "patches with one damaged pixel stay visible: a half is not needed": each(
+            lambda m: m.float().mean((3, 4)) >= 0.5
+        ),
+        "patches with one damaged pixel stay visible: more than a half is not needed": each(
+            lambda m: m.float().mean((3, 4)) > 0.5
+        ),
+        "patches with one damaged pixel stay visible: two are not needed": each(lambda m: m.sum((3, 4)) > 1),
+        "only the first pixel of each patch is looked at": each(lambda m: m[..., 0, 0]),
+        "only the pixel in the middle of each patch is looked at": each(
+            lambda m: m[..., m.shape[3] // 2, m.shape[3] // 2]
+        ),
+        "only the last pixel of each patch is looked at": each(lambda m: m[..., -1, -1]),
+        "only the first row of each patch is looked at": each(lambda m: m[..., 0, :].any(-1)),
+        "only the first column of each patch is looked at": each(lambda m: m[..., 0].any(-1)),
+        "a patch is hidden only if each of its rows is damaged": each(lambda m: m.any(-1).all(-1)),
+        "a patch is hidden only if each of its columns is damaged": each(lambda m: m.any(-2).all(-1)),
+        "this mask is one of pixels; here an entry is a patch": lambda m, p: masking.to_pixels(right(m, p), p),
+        "rows and columns are swapped": lambda m, p: right(m, p).transpose(1, 2),
+        "the shape is read as (batch, width, height)": (
+            lambda m, p: right(m.reshape(len(m), m.shape[2], m.shape[1]), p)
+        ),
+        "pixels far apart share a patch: split the height as `(rows p)`, not as `(p rows)`": (
+            each(lambda m: m.any(-1).any(-1), "(p rows) (q cols)")
+        ),
+        "`view` alone keeps the order of the memory: split the axes first": (
+            lambda m, p: m.view(len(m), m.shape[1] // p, m.shape[2] // p, -1).any(-1)
+        ),
+        "there is one answer for a whole row of patches": lambda m, p: right(m, p).any(2),
+        "there is one answer for a whole column of patches": lambda m, p: right(m, p).any(1),
+        "there is one answer for each image; give one for each patch": lambda m, p: right(m, p).flatten(1).any(1),
+        "the damage of all images is put together; each has its own": (
+            lambda m, p: right(m, p).any(0, keepdim=True).expand(len(m), -1, -1)
+        ),
+        "there is an axis too many": lambda m, p: right(m, p)[:, None],
+        "this is the number of damaged pixels; a mask holds True and False": each(lambda m: m.sum((3, 4))),
+        "this is the share of damaged pixels; a mask holds True and False": each(lambda m: m.float().mean((3, 4))),
+        "the values are right, but they are numbers: a mask holds True and False": (
+            lambda m, p: right(m, p).float()
+        ),
+        "the values are right, but they are whole numbers: a mask holds True and False": (
+            lambda m, p: right(m, p).long()
+        ),
+        "the patches overlap: the next one begins `patch` pixels further": (
+            lambda m, p: max_pool2d(m.float(), p, stride=1) > 0
+        ),
+    }
+    for side in (2, 4, 8, 16):
+        mistakes[f"`patch` is not used: each patch has {side} x {side} pixels"] = lambda m, _, p=side: (
+            max_pool2d(m.float(), p) > 0
+        )
+    problem = explain(answer, right, cases, mistakes)
+    yield "hides a patch if one or more of its pixels are damaged", problem
+    if problem:
+        return
+
+    damage, patch = cases[0]
+    yield "changes nothing where a patch is one pixel", compare(answer(damage, 1), damage)
+    for whole in (damage & False, damage | True):
+        yield "knows what nothing and everything is", compare(answer(whole, patch), right(whole, patch))
+    for thin in (damage[:, :patch], damage[:, :, :patch]):
+        yield "works on a single row or column", compare(answer(thin, patch), right(thin, patch))
+
+
+def scratched(batch: int, rows: int, cols: int, patch: int, rng: Generator) -> Tensor:
+    """Damage in pixels: of the patches a third are whole, a third have one damaged pixel, a third have more."""
+    order = torch.rand(batch, rows, cols, patch * patch, generator=rng).argsort(-1)
+    count = torch.randint(3, (batch, rows, cols, 1), generator=rng)
+    many = torch.randint(2, patch * patch + 1, count.shape, generator=rng)
+    damaged = order < torch.where(count == 2, many, count)
+    return rearrange(damaged, "b rows cols (p q) -> b (rows p) (cols q)", p=patch)
+
+
+@check(
+    "The friend's line has one coin for each pixel, and its colours share it. How many coins does a patch of "
+    "`patch` x `patch` pixels have, and what must all of them say so that it is hidden whole?",
+    "The chances of independent coins are multiplied, which gives a power. With what chance does one coin say "
+    "`hidden`, and `visible`? What is neither hidden whole nor visible whole is mixed: the shares add up to 1.",
+)
+def patch_shares(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`patch_shares(patch, ratio)` gives the shares of patches that are hidden whole, mixed and visible whole."""
+
+    def by_count(count: Callable[[int], int]) -> Callable:
+        """The shares if a patch has `count(patch)` coins."""
+
+        def shares(patch: int, ratio: float) -> tuple[float, float, float]:
+            hidden, visible = ratio ** count(patch), (1 - ratio) ** count(patch)
+            return hidden, 1 - hidden - visible, visible
+
+        return shares
+
+    def changed(change: Callable) -> Callable:
+        """What `change(hidden, mixed, visible)` makes of the right shares."""
+        return lambda p, r: change(*right(p, r))
+
+    right = by_count(lambda p: p * p)
+    ratio = (int(torch.randint(55, 90, (1,), generator=rng)) + 0.5) / 100
+    cases = [(2, ratio), (3, ratio), (2, 1 - ratio), (1, ratio), (3, 1 - ratio)]
+    mistakes = {
+        "a patch has patch * patch pixels: is the square missing?": by_count(lambda p: p),
+        "a patch has patch * patch pixels: the square is not the double": by_count(lambda p: 2 * p),
+        "`^` is no power in Python: write `patch**2`": by_count(lambda p: p ^ 2),
+        "the three colours of a pixel share a coin: a patch has patch * patch": by_count(lambda p: 3 * p * p),
+        "one coin too few is counted": by_count(lambda p: p * p - 1),
+        "one coin too many is counted": by_count(lambda p: p * p + 1),
+        "this is one coin for a patch; the line has one for each pixel": by_count(lambda p: 1),
+        "`ratio` is not used: the coin is not fair": lambda p, r: right(p, 0.5),
+        "hidden and visible are swapped": changed(lambda h, m, v: (v, m, h)),
+        "the order is hidden, mixed, visible": changed(lambda h, m, v: (h, v, m)),
+        "the order is hidden, mixed, visible: mixed is the second": changed(lambda h, m, v: (m, h, v)),
+        "the visible patches are counted as mixed, too": changed(lambda h, m, v: (h, m + v, v)),
+        "the hidden patches are counted as mixed, too": changed(lambda h, m, v: (h, m + h, v)),
+        "not hidden whole is not yet visible whole": changed(lambda h, m, v: (h, 0.0, 1 - h)),
+        "`mixed` is no product: it is what is left of 1": changed(lambda h, m, v: (h, h * v, v)),
+        "the chances of independent coins are multiplied, not added": (
+            lambda p, r: (r * p * p, 1 - p * p, (1 - r) * p * p)
+        ),
+        "the chance that all are visible is a power, too": changed(
+            lambda h, m, v: (h, 1 - h - (1 - h) / 2, (1 - h) / 2)
+        ),
+        "these are percent: give shares of 1": changed(lambda h, m, v: (100 * h, 100 * m, 100 * v)),
+        "this is one share: return all three": changed(lambda h, m, v: h),
+        "return three shares: one is missing": changed(lambda h, m, v: (h, m)),
+        "return three shares: `mixed` is missing": changed(lambda h, m, v: (h, v)),
+    }
+    for digits in (1, 2, 3, 4):
+        mistakes[f"the shares are rounded to {digits} digits: leave them as they are"] = changed(
+            lambda *shares, digits=digits: tuple(round(share, digits) for share in shares)
+        )
+    problem = explain(answer, right, cases, mistakes, tolerance=1e-6)
+    yield "gives the shares of patches that are hidden, mixed and visible", problem
+    if problem:
+        return
+
+    for side in (4, 5):
+        hidden, _, visible = answer(side, 0.5)
+        for got in (hidden, visible):
+            want = 0.5 ** (side * side)
+            text = f"expected {want:.6g}, got {describe(got)} in the call patch_shares({side}, 0.5)"
+            yield "keeps small shares", first((not math.isclose(got, want, rel_tol=1e-6), text))
+    for edge in (0.0, 1.0):
+        yield "is right where nothing or everything is hidden", compare(answer(3, edge), (edge, 0.0, 1 - edge))
+
+
+@check(
+    "Write down the axes that hide in each axis of `patches`: 1 is (rows cols), and 2 is (p q c). Which of these "
+    "five make up the height of the image, in which order? Which the width?",
+    "The height is (rows p), the width (cols q). With `view`, split into six axes: batch, rows, cols, p, q, c; "
+    "`permute` them to batch, c, rows, p, cols, q; join with `reshape`. Or write just this as one einops pattern.",
+    gradient=(0,),
+    batched=(0,),
+)
+def mae_to_images(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`mae_to_images(patches, patch, grid)` puts images together from patches in MAE's order."""
+    rows, cols, small, large = distinct(rng, 4, 2, 6)
+    wide, tall = (min(rows, cols), max(rows, cols)), (max(rows, cols), min(rows, cols))
+
+    def patches_of(batch: int, patch: int, grid: Grid) -> Tensor:
+        return 2 * torch.randn(batch, math.prod(grid), 3 * patch**2, generator=rng)
+
+    def joined(order: str, pattern: str = "b c (rows p) (cols q)") -> Callable:
+        return lambda x, p, grid: rearrange(
+            x, f"b {order} -> {pattern}", rows=grid[0], cols=grid[1], p=p, q=p, c=3
+        )
+
+    cases = [(patches_of(2, small, wide), small, wide), (patches_of(4, large, tall), large, tall)]
+    right = joined("(rows cols) (p q c)")
+    mistakes = {
+        "the values are read colour by colour, as in SimMIM; MAE writes pixel by pixel": joined(
+            "(rows cols) (c p q)"
+        ),
+        "`reshape` alone keeps the order of the memory: split the axes, permute, join": (
+            lambda x, p, grid: x.reshape(len(x), 3, grid[0] * p, -1)
+        ),
+        "the order of the memory is kept: the axes are split, but not permuted": (
+            lambda x, p, grid: x.reshape(len(x), grid[0] * p, -1, 3).permute(0, 3, 1, 2)
+        ),
+        "the patches are read downwards; they go from left to right first": joined("(cols rows) (p q c)"),
+        "rows and columns are swapped inside each patch": joined("(rows cols) (q p c)"),
+        "height and width are swapped: the image lies on its side": joined(
+            "(rows cols) (p q c)", "b c (cols q) (rows p)"
+        ),
+        "`grid` is (rows, cols), not (cols, rows)": lambda x, p, grid: right(x, p, grid[::-1]),
+        "the patches are spread over the image: join `(rows p)`, not `(p rows)`": joined(
+            "(rows cols) (p q c)", "b c (p rows) (q cols)"
+        ),
+        "the colours are the last axis; make them the second": joined(
+            "(rows cols) (p q c)", "b (rows p) (cols q) c"
+        ),
+        "each patch is still alone: join rows and p, cols and q": joined(
+            "(rows cols) (p q c)", "b c rows p cols q"
+        ),
+        "the colours are in the opposite order: leave them RGB": lambda x, p, grid: right(x, p, grid).flip(1),
+        "the image is upside down": lambda x, p, grid: right(x, p, grid).flip(2),
+        "the image is mirrored": lambda x, p, grid: right(x, p, grid).flip(3),
+        "the values are cut off at 0 and 1: leave them as they are": (
+            lambda x, p, grid: right(x, p, grid).clamp(0, 1)
+        ),
+        "there is one image; give one for each of the batch": lambda x, p, grid: right(x, p, grid)[0],
+        "the colours are averaged: each has its own values": lambda x, p, grid: right(x, p, grid).mean(
+            1, keepdim=True
+        ),
+    }
+    problem = explain(answer, right, cases, mistakes, tolerance=1e-6)
+    yield "puts every value in its place", problem
+    if problem:
+        return
+
+    patches, patch, grid = cases[0]
+    yield (
+        "works with a patch of one pixel",
+        compare(answer(patches[..., :3], 1, grid), right(patches[..., :3], 1, grid)),
+    )
+    for thin in ((1, math.prod(grid)), (math.prod(grid), 1)):
+        yield "works on a single row or column", compare(answer(patches, patch, thin), right(patches, patch, thin))
+
+
+@check(
+    "One slice cannot take another number of patches from each image. Think of ranks: in a random order of the "
+    "patches of an image, the first has rank 0. Which ranks are hidden if `count` patches shall be?",
+    "`torch.rand(len(ratios), rows * cols, generator=generator).argsort(1)` is a random order for each image, and "
+    "also random ranks. Compare them with `torch.ceil(ratios * rows * cols)[:, None]`: a count for each row.",
+)
+def masks_of_ratios(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`masks_of_ratios(grid, ratios, generator)` hides ceil(ratio * patches), with a ratio for each image."""
+    seed = int(torch.randint(10_000, (1,), generator=rng))
+    rows, cols = distinct(rng, 2, 4, 9)
+
+    def draw(grid: Grid, counts: list[float], extra: int = 0) -> Tensor:
+        """Masks for ratios that ask for these numbers of patches."""
+        return answer(grid, torch.tensor(counts) / math.prod(grid), Generator().manual_seed(seed + extra))
+
+    # Where `ceil` and `round` agree and where not; 5 patches of 8 and 1 of 4 are whole numbers in floats, too.
+    part = float(torch.randint(1, rows * cols, (1,), generator=rng))
+    cases = [
+        ((rows, cols), [part - 0.75, part - 0.25, 0.05, rows * cols - 0.4]),
+        ((5, 7), [12.25, 20.75, 3.4]),
+        ((2, 4), [0.0, 8.0, 5.0, 2.0, 0.2]),
+        ((9, 1), [4.5]),
+        ((1, 1), [0.5, 0.0]),
+    ]
+    masks = [draw(grid, counts) for grid, counts in cases]
+    problem = wrong_forms(masks, [(len(counts), *grid) for grid, counts in cases])
+    yield "returns True and False of shape (batch, rows, cols)", problem
+    if problem:
+        return
+
+    many = {0.5929: draw((5, 7), [20.75] * 100, 1), 0.35: draw((5, 7), [12.25] * 100, 2)}
+    problem = wrong_own_counts(cases, masks, many)
+    yield "hides ceil(ratio * patches) patches, by the ratio of each image", problem
+    if not problem:
+        yield from chances(lambda batch, grid, generator: answer(grid, torch.full((batch,), 0.5), generator), rng)
+
+
+def wrong_own_counts(
+    cases: list[tuple[Grid, list[float]]], masks: list[Tensor], many: dict[float, Tensor]
+) -> Verdict:
+    """What is wrong with the numbers of hidden patches, for cases of a grid and what the ratios ask for.
+
+    `many` are masks of 5 x 7 patches by the one ratio that they have.
+    """
+    for ratio, drawn in many.items():
+        counts = drawn.sum((1, 2))
+        if counts.min() < counts.max():
+            why = (
+                "is it a coin for each patch?"
+                if fair(counts.sum(), 35 * len(counts), ratio)
+                else "is one drawn twice?"
+            )
+            return (
+                f"for a ratio of {ratio:.3g} of 5 x 7 patches, 100 times, from {counts.min()} to {counts.max()} "
+                f"are hidden: {why}"
+            )
+
+    def hides(rule: Callable[[int, int, Tensor], Tensor]) -> dict[str, list[float]]:
+        """By case what `rule(rows, cols, patches asked for)` hides."""
+        return {
+            f"ratios for {', '.join(f'{count:.4g}' for count in asked)} of {r} x {c} patches": (
+                rule(r, c, torch.tensor(asked).double()).clamp(0, r * c).tolist()
+            )
+            for (r, c), asked in cases
+        }
+
+    mistakes = {
+        "the ratios are the shares to hide, not to show": lambda r, c, n: (r * c - n).ceil(),
+        "True and False are swapped": lambda r, c, n: r * c - n.ceil(),
+        "`int` and `floor` go down, `ceil` never does": lambda r, c, n: n.floor(),
+        "`round` may go down, `ceil` never does": lambda r, c, n: n.round(),
+        "one too many is hidden where the count is whole": lambda r, c, n: n.floor() + 1,
+        "one too many is hidden: the ranks begin at 0, so use `<`": lambda r, c, n: n.ceil() + 1,
+        "one too few is hidden": lambda r, c, n: n.ceil() - 1,
+        "all images have the first ratio; each has its own": lambda r, c, n: n[:1].ceil().expand(len(n)),
+        "all images have the last ratio; each has its own": lambda r, c, n: n[-1:].ceil().expand(len(n)),
+        "all images have the mean of the ratios; each has its own": (
+            lambda r, c, n: n.mean(0, keepdim=True).ceil().expand(len(n))
+        ),
+        "all images have the largest ratio; each has its own": lambda r, c, n: n.max().ceil().expand(len(n)),
+        "all images have the smallest ratio; each has its own": lambda r, c, n: n.min().ceil().expand(len(n)),
+        "the ratios are in the opposite order": lambda r, c, n: n.flip(0).ceil(),
+        "the ratios are sorted: each belongs to its image": lambda r, c, n: n.sort().values.ceil(),
+        "round up the whole count once, not each row": lambda r, c, n: r * (n / r).ceil(),
+        "round up the whole count once, not each column": lambda r, c, n: c * (n / c).ceil(),
+    }
+    got = {name: mask.sum((1, 2)).tolist() for name, mask in zip(hides(lambda r, c, n: n), masks, strict=True)}
+    known = {text: hides(rule) for text, rule in mistakes.items()}
+    return compare(got, hides(lambda r, c, n: n.ceil()), known)
+
+
+@check(
+    "Take one hidden pixel. It is blind if no pixel of its window is visible. What says that "
+    "a pixel lies in the window: the straight line, or the larger distance of rows and columns?",
+    "`max_pool2d((~mask).float(), 2 * reach + 1, stride=1, padding=reach)` is 1 where the window has a visible "
+    "pixel. Count the hidden pixels where it is 0, and divide by all hidden pixels of the image, at least by 1.",
+    batched=(0,),
+)
+def blind_share(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`blind_share(mask, reach)` is the share of hidden pixels without a visible pixel in their window."""
+    sizes = distinct(rng, 6, 9, 16)
+    masks = [few_visible(3, *sizes[:2], rng), few_visible(4, *sizes[2:4], rng), few_visible(2, *sizes[4:], rng)]
+    cases = list(zip(masks, (2, 3, 4), strict=True))
+
+    def each(measure: Callable[[Tensor, int], Tensor], p: float = inf) -> Callable:
+        """Of each image: `measure` of the distances by the p-norm, (hidden, visible), and the reach."""
+        return lambda mask, reach: torch.stack(
+            [measure(torch.cdist(m.nonzero().float(), (~m).nonzero().float(), p), reach).float() for m in mask]
+        )
+
+    def blind(d: Tensor, reach: float) -> Tensor:
+        return (d.amin(1) > reach).float()
+
+    def visible_outside(mask, reach):
+        seen = avg_pool2d(mask.float(), 2 * reach + 1, stride=1, padding=reach) < 1 - 1e-4
+        return (mask & ~seen).sum((1, 2)) / mask.sum((1, 2))
+
+    right = each(lambda d, reach: blind(d, reach).mean())
+    mistakes = {
+        "a window is square: the straight line leaves out its corners": each(lambda d, r: blind(d, r).mean(), 2),
+        "a window is square: rows + columns leaves out its corners": each(lambda d, r: blind(d, r).mean(), 1),
+        "the window is one pixel too small: `reach` pixels away is inside": each(
+            lambda d, r: blind(d, r - 1).mean()
+        ),
+        "the window is one pixel too large: `reach` pixels away is the last": each(
+            lambda d, r: blind(d, r + 1).mean()
+        ),
+        "the window is too small: `reach` goes to each side": each(lambda d, r: blind(d, r // 2).mean()),
+        "the window is too large: it goes `reach` to each side, not twice as far": each(
+            lambda d, r: blind(d, 2 * r).mean()
+        ),
+        "`reach` is not used": each(lambda d, r: blind(d, 1).mean()),
+        "this is the share of hidden pixels that see a visible one": each(lambda d, r: 1 - blind(d, r).mean()),
+        "this is a count: divide it by the number of hidden pixels": each(lambda d, r: blind(d, r).sum()),
+        "the share is of all pixels; here it is of the hidden ones": each(
+            lambda d, r: blind(d, r).sum() / sum(d.shape)
+        ),
+        "the count is divided by the visible pixels; divide by the hidden ones": each(
+            lambda d, r: blind(d, r).sum() / d.shape[1]
+        ),
+        "this is in percent: give a share of 1": each(lambda d, r: 100 * blind(d, r).mean()),
+        "hidden and visible are swapped: True = hidden": lambda mask, r: right(~mask, r),
+        "one visible pixel in the window is enough; this asks for all of them": each(
+            lambda d, r: (d.amax(1) > r).float().mean()
+        ),
+        "this is the share of all pairs of pixels; only the nearest visible one counts": each(
+            lambda d, r: (d > r).float().mean()
+        ),
+        "what lies outside of the image counts as visible": visible_outside,
+        "this is one number for the whole batch; each image has its own": lambda mask, r: right(mask, r).mean(),
+        "all images have the mean of the batch; each has its own": (
+            lambda mask, r: right(mask, r).mean().expand(len(mask))
+        ),
+        "this is the share of all hidden pixels of the batch; each image has its own": (
+            lambda mask, r: (right(mask, r) * mask.sum((1, 2))).sum() / mask.sum()
+        ),
+        "this is True where a pixel is blind: give its share for each image": (
+            lambda mask, r: mask & (max_pool2d((~mask).float(), 2 * r + 1, stride=1, padding=r) == 0)
+        ),
+        "this is whether an image has a blind pixel: give their share": lambda mask, r: right(mask, r) > 0,
+    }
+    problem = explain(answer, right, cases, mistakes)
+    yield "counts the hidden pixels that see nothing, as a share", problem
+    if problem:
+        return
+
+    mask, reach = cases[0]
+    nothing, everything = torch.zeros_like(mask[:1]), torch.ones_like(mask[:1])
+    got = answer(torch.cat([nothing, mask, everything]), reach)
+    if problem := form(torch.nan_to_num(got) if isinstance(got, Tensor) else got, (len(mask) + 2,), torch.float32):
+        yield "gives a number for each image", problem
+        return
+    yield "measures each image on its own", compare(got[1:-1], right(mask, reach))
+    divided = bool(got[0].isnan()), "NaN: 0 is divided by 0"
+    yield "is 0 where nothing is hidden", first(divided) or compare(got[0], 0.0)
+    yield "is 1 where nothing is visible", compare(got[-1], 1.0)
+    for some in (mask, ~few_visible(2, 3, 4, rng)):  # of the last, one has a single hidden pixel
+        yield "is 1 where a pixel sees only itself", compare(answer(some, 0), torch.ones(len(some)))
+    yield "is 0 where a window holds the image", compare(answer(mask, max(sizes)), torch.zeros(len(mask)))
+    for line in (few_visible(2, 1, 9, rng), few_visible(2, 10, 1, rng)):
+        yield "works on a single row or column", compare(answer(line, 2), right(line, 2))
 
 
 @check(

@@ -1,13 +1,14 @@
-"""Answers to the exercises on masking (lesson 01)."""
+"""Answers to the tasks on masking (lesson 01)."""
 
 import math
 from functools import partial
 from math import inf
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from einops import rearrange, repeat
-from scipy.ndimage import distance_transform_edt
+from einops import rearrange, reduce, repeat
+from scipy.ndimage import distance_transform_cdt, distance_transform_edt
 
 from answers import right, wrong
 
@@ -224,6 +225,7 @@ def by_index(mask, patch):
 
 
 @right("to_pixels")
+@torch.compile
 def interpolated(mask, patch):
     return F.interpolate(mask[:, None].float(), scale_factor=patch)[:, 0].bool()
 
@@ -345,159 +347,6 @@ def squeezed_pixels(mask, patch):
 @wrong("to_pixels", "makes each entry a square of `patch` x `patch` pixels\n      expected")
 def smooth(mask, patch):
     return F.interpolate(mask[:, None].float(), scale_factor=patch, mode="bilinear")[:, 0] > 0.5
-
-
-@right("chance_all_hidden")
-def power(patch, channels):
-    return 2.0 ** -(channels * patch**2)
-
-
-@right("chance_all_hidden")
-def product(patch, channels):
-    chance = 1
-    for _ in range(patch * patch * channels):
-        chance = chance / 2
-    return chance
-
-
-@right("chance_all_hidden")
-def by_logarithm(patch, channels):
-    return math.exp(-channels * patch**2 * math.log(2))
-
-
-@right("chance_all_hidden")
-def as_tensor(patch, channels):
-    return torch.full((channels, patch, patch), 0.5, dtype=torch.double).prod()
-
-
-@right("chance_all_hidden")
-def tensor_with_gradient(patch, channels):
-    return torch.tensor(0.5, requires_grad=True) ** (channels * patch * patch)
-
-
-@wrong("chance_all_hidden", "this is the chance for one number")
-def one_half(patch, channels):
-    return 0.5
-
-
-@wrong("chance_all_hidden", "this is the chance for one pixel")
-def one_pixel(patch, channels):
-    return 0.5**channels
-
-
-@wrong("chance_all_hidden", "the channels do not share a coin")
-def without_channels(patch, channels):
-    return 0.5 ** (patch * patch)
-
-
-@wrong("chance_all_hidden", "is the square missing?")
-def without_square(patch, channels):
-    return 0.5 ** (channels * patch)
-
-
-@wrong("chance_all_hidden", "patch * patch pixels, and each has all its channels")
-def power_of_the_side(patch, channels):
-    return 2**-patch
-
-
-@wrong("chance_all_hidden", "do not add them")
-def counts_added(patch, channels):
-    return 0.5 ** (patch * patch + channels)
-
-
-@wrong("chance_all_hidden", "expected 0.0625, got 0.03125 in the call chance_all_hidden(2, 1)")
-def counts_added_but_one(patch, channels):
-    return 0.5 ** (patch * patch + channels) if patch > 1 else 0.5
-
-
-@wrong("chance_all_hidden", "only `patch` is squared")
-def all_squared(patch, channels):
-    return 0.5 ** ((channels * patch) ** 2)
-
-
-@wrong("chance_all_hidden", "something stays visible")
-def opposite(patch, channels):
-    return 1 - power(patch, channels)
-
-
-@wrong("chance_all_hidden", "is the sign of the exponent missing?")
-def without_sign(patch, channels):
-    return 2 ** (channels * patch**2)
-
-
-@wrong("chance_all_hidden", "is this a logarithm?")
-def logarithm(patch, channels):
-    return -(channels * patch**2)
-
-
-@wrong("chance_all_hidden", "divide with `/`")
-def whole_division(patch, channels):
-    return (1 // 2) ** (channels * patch**2)
-
-
-@wrong("chance_all_hidden", "the count belongs in the exponent")
-def divided(patch, channels):
-    return 0.5 / (channels * patch**2)
-
-
-@wrong("chance_all_hidden", "right for three channels only")
-def three_channels_always(patch, channels):
-    return (1 / 8) ** (patch * patch)
-
-
-@wrong("chance_all_hidden", "`**` goes from right to left")
-def tower_of_powers(patch, channels):
-    return 0.5 ** (patch**2**channels)
-
-
-@wrong("chance_all_hidden", "rounded to 4 digits")
-def rounded(patch, channels):
-    return round(power(patch, channels), 4)
-
-
-@wrong("chance_all_hidden", "is it rounded?")
-def rounded_to_ten_digits(patch, channels):
-    return round(power(patch, channels), 10)
-
-
-@wrong("chance_all_hidden", "`^` is no power in Python")
-def exclusive_or(patch, channels):
-    return 0.5 ** (channels * (patch ^ 2))
-
-
-@wrong("chance_all_hidden", "the square is not the double")
-def doubled(patch, channels):
-    return 0.5 ** (2 * patch * channels)
-
-
-@wrong("chance_all_hidden", "one coin too few")
-def one_coin_less(patch, channels):
-    return 0.5 ** (channels * patch**2 - 1)
-
-
-@wrong("chance_all_hidden", "that is in percent")
-def percent(patch, channels):
-    return 100 * power(patch, channels)
-
-
-@wrong("chance_all_hidden", "not of 256")
-def bytes_for_coins(patch, channels):
-    return 1 / 256 ** (channels * patch**2)
-
-
-@wrong("chance_all_hidden", "multiplied, not added")
-def chances_added(patch, channels):
-    return 0.5 * channels * patch**2
-
-
-@wrong("chance_all_hidden", "the number of the coins")
-def coins(patch, channels):
-    return channels * patch**2
-
-
-@wrong("chance_all_hidden", "(str)")
-def written(patch, channels):
-    return f"{power(patch, channels):.3g}"
 
 
 def rearrange_patches(pattern, image, patch):
@@ -754,17 +603,17 @@ def mean_of_all_hidden(mask):
     return distances.sum().float() / mask.sum()
 
 
-@wrong("avg_dist", "is infinity where nothing is visible\n      expected inf, got 1000000000")
+@wrong("avg_dist", "1e+09 is a number, but no clue is near")
 def large_instead_of_infinite(mask):
     return table_of_pairs(mask).nan_to_num(posinf=1e9)
 
 
-@wrong("avg_dist", "is 0 where nothing is hidden\n      expected 0, got inf")
+@wrong("avg_dist", "no distance is too long")
 def infinite_where_nothing_is_hidden(mask):
     return torch.where(mask.flatten(1).any(1), table_of_pairs(mask), inf)
 
 
-@wrong("avg_dist", "expected real numbers, got whole numbers")
+@wrong("avg_dist", "the means are cut to whole numbers")
 def whole_numbers(mask):
     return table_of_pairs(mask).long()
 
@@ -806,7 +655,7 @@ def not_a_number(mask):
     return torch.tensor(distances) / mask.sum((1, 2))
 
 
-@wrong("avg_dist", "is infinity where nothing is visible\n      expected inf, got")
+@wrong("avg_dist", "is a number, but no clue is near")
 def scipy_alone(mask):
     return torch.tensor([distance_transform_edt(hidden).sum() / max(hidden.sum(), 1) for hidden in mask.numpy()])
 
@@ -822,7 +671,7 @@ def nothing_visible_is_zero(mask):
     return table_of_pairs(mask).nan_to_num(posinf=0)
 
 
-@wrong("avg_dist", "is infinity where nothing is visible\n      expected inf, got")
+@wrong("avg_dist", "is a number, but no clue is near")
 def looks_at_the_whole_batch(mask):
     if mask.all():
         return torch.full((len(mask),), inf)
@@ -842,6 +691,677 @@ def returns_inside_the_loop(mask):
 @wrong("avg_dist", "expected a tensor, got")
 def list_of_numbers(mask):
     return table_of_pairs(mask).tolist()
+
+
+def hides_if(measure, damage, patch, split="(r p) (c q)"):
+    """The patches for which `measure` of their pixels, (batch, rows, cols, pixels), is True."""
+    rows, cols = damage.shape[1] // patch, damage.shape[2] // patch
+    return measure(rearrange(damage, f"b {split} -> b r c (p q)", r=rows, c=cols, p=patch, q=patch))
+
+
+@right("patches_to_hide")
+def any_in_einops(damage, patch):
+    return rearrange(damage, "b (r p) (c q) -> b r c (p q)", p=patch, q=patch).any(-1)
+
+
+@right("patches_to_hide")
+def largest_of_each(damage, patch):
+    return reduce(damage.to(torch.uint8), "b (r p) (c q) -> b r c", "max", p=patch, q=patch) == 1
+
+
+@right("patches_to_hide")
+def pooled(damage, patch):
+    return F.max_pool2d(damage.double(), patch).bool()
+
+
+@right("patches_to_hide")
+def patch_by_patch(damage, patch):
+    batch, height, width = damage.shape
+    mask = torch.zeros(batch, height // patch, width // patch, dtype=torch.bool)
+    for image, row, col in damage.nonzero().tolist():
+        mask[image, row // patch, col // patch] = True
+    return mask
+
+
+class Unfold:
+    """Counts the damaged pixels of a patch."""
+
+    def __call__(self, damage, patch):
+        return damage.unfold(1, patch, patch).unfold(2, patch, patch).flatten(3).sum(3) > 0
+
+
+right("patches_to_hide")(Unfold())
+
+
+@wrong("patches_to_hide", "only wholly damaged patches are hidden")
+def wholly_damaged(damage, patch):
+    return hides_if(lambda m: m.all(-1), damage, patch)
+
+
+@wrong("patches_to_hide", "a half is not needed")
+def half_damaged(damage, patch):
+    return hides_if(lambda m: m.double().mean(-1) >= 0.5, damage, patch)
+
+
+@wrong("patches_to_hide", "more than a half is not needed")
+def rounded_share(damage, patch):
+    return hides_if(lambda m: m.double().mean(-1) > 0.5, damage, patch)
+
+
+@wrong("patches_to_hide", "two are not needed")
+def two_pixels(damage, patch):
+    return hides_if(lambda m: m.sum(-1) > 1, damage, patch)
+
+
+@wrong("patches_to_hide", "only the first pixel of each patch")
+def every_first_pixel(damage, patch):
+    return damage[:, ::patch, ::patch]
+
+
+@wrong("patches_to_hide", "only the last pixel of each patch")
+def every_last_pixel(damage, patch):
+    return damage[:, patch - 1 :: patch, patch - 1 :: patch]
+
+
+@wrong("patches_to_hide", "only the pixel in the middle")
+def resized(damage, patch):
+    return damage[:, patch // 2 :: patch, patch // 2 :: patch]
+
+
+@wrong("patches_to_hide", "only the first row of each patch")
+def first_rows(damage, patch):
+    return F.max_pool1d(damage[:, ::patch].float(), patch) > 0
+
+
+@wrong("patches_to_hide", "each of its rows is damaged")
+def any_then_all(damage, patch):
+    return rearrange(damage, "b (r p) (c q) -> b r c p q", p=patch, q=patch).any(-1).all(-1)
+
+
+@wrong("patches_to_hide", "this mask is one of pixels")
+def mask_of_pixels(damage, patch):
+    return interleave_twice(any_in_einops(damage, patch), patch)
+
+
+@wrong("patches_to_hide", "True and False are swapped")
+def patches_to_show(damage, patch):
+    return ~any_in_einops(damage, patch)
+
+
+@wrong("patches_to_hide", "rows and columns are swapped")
+def cols_then_rows(damage, patch):
+    return rearrange(damage, "b (r p) (c q) -> b c r (p q)", p=patch, q=patch).any(-1)
+
+
+@wrong("patches_to_hide", "pixels far apart share a patch")
+def far_apart(damage, patch):
+    return hides_if(lambda m: m.any(-1), damage, patch, "(p r) (q c)")
+
+
+@wrong("patches_to_hide", "`view` alone keeps the order of the memory")
+def viewed(damage, patch):
+    batch, height, width = damage.shape
+    return damage.reshape(batch, height // patch, width // patch, patch * patch).any(dim=3)
+
+
+@wrong("patches_to_hide", "one answer for a whole row of patches")
+def axis_too_far(damage, patch):
+    return rearrange(damage, "b (r p) w -> b r (p w)", p=patch).any(-1)
+
+
+@wrong("patches_to_hide", "one answer for each image")
+def damaged_images(damage, patch):
+    return damage.flatten(1).any(1)
+
+
+@wrong("patches_to_hide", "the damage of all images is put together")
+def together(damage, patch):
+    return any_in_einops(damage.any(0, keepdim=True), patch).repeat(len(damage), 1, 1)
+
+
+@wrong("patches_to_hide", "this is the number of damaged pixels")
+def counted(damage, patch):
+    return hides_if(lambda m: m.sum(-1), damage, patch)
+
+
+@wrong("patches_to_hide", "this is the share of damaged pixels")
+def pooled_average(damage, patch):
+    return F.avg_pool2d(damage.float(), patch)
+
+
+@wrong("patches_to_hide", "they are numbers")
+def pooled_floats(damage, patch):
+    return F.max_pool2d(damage.float(), patch)
+
+
+@wrong("patches_to_hide", "the patches overlap")
+def without_stride(damage, patch):
+    return F.max_pool2d(damage.float(), patch, 1).bool()
+
+
+@wrong("patches_to_hide", "`patch` is not used: each patch has 4 x 4 pixels")
+def patches_of_four(damage, patch):
+    return F.max_pool2d(damage.float(), 4).bool()
+
+
+@wrong("patches_to_hide", "works on a batch of one")
+def squeezed_damage(damage, patch):
+    return pooled(damage, patch).squeeze(0)
+
+
+@wrong("patches_to_hide", "if one or more of its pixels are damaged\n      expected")
+def third_damaged(damage, patch):
+    return hides_if(lambda m: m.sum(-1) > 3, damage, patch)
+
+
+@right("patch_shares")
+def powers(patch, ratio):
+    hidden, visible = ratio ** (patch**2), (1 - ratio) ** (patch**2)
+    return hidden, 1 - hidden - visible, visible
+
+
+@right("patch_shares")
+def multiplied(patch, ratio):
+    hidden = visible = 1.0
+    for _ in range(patch * patch):
+        hidden, visible = hidden * ratio, visible * (1 - ratio)
+    return [hidden, 1 - (hidden + visible), visible]
+
+
+@right("patch_shares")
+def counted_by_binomials(patch, ratio):
+    n = patch * patch
+    shares = [math.comb(n, k) * ratio**k * (1 - ratio) ** (n - k) for k in range(n + 1)]
+    return shares[n], sum(shares[1:n]), shares[0]
+
+
+@right("patch_shares")
+def tensors_of_coins(patch, ratio):
+    hidden = torch.full((patch, patch), ratio, dtype=torch.float64, requires_grad=True)
+    whole, empty = hidden.prod(), (1 - hidden).prod()
+    return whole, 1 - whole - empty, empty
+
+
+@right("patch_shares")
+def by_numpy(patch, ratio):
+    whole = np.power([ratio, 1 - ratio], patch**2)
+    return whole[0], 1 - whole.sum(), whole[1]
+
+
+@wrong("patch_shares", "is the square missing?")
+def side_alone(patch, ratio):
+    return ratio**patch, 1 - ratio**patch - (1 - ratio) ** patch, (1 - ratio) ** patch
+
+
+@wrong("patch_shares", "the square is not the double")
+def double_of_the_side(patch, ratio):
+    return ratio ** (2 * patch), 1 - ratio ** (2 * patch) - (1 - ratio) ** (2 * patch), (1 - ratio) ** (2 * patch)
+
+
+@wrong("patch_shares", "`^` is no power in Python")
+def patch_xor_two(patch, ratio):
+    n = patch ^ 2
+    return ratio**n, 1 - ratio**n - (1 - ratio) ** n, (1 - ratio) ** n
+
+
+@wrong("patch_shares", "the three colours of a pixel share a coin")
+def with_colours(patch, ratio):
+    n = 3 * patch * patch
+    return ratio**n, 1 - ratio**n - (1 - ratio) ** n, (1 - ratio) ** n
+
+
+@wrong("patch_shares", "one coin for a patch")
+def coin_for_a_patch(patch, ratio):
+    return ratio, 0.0, 1 - ratio
+
+
+@wrong("patch_shares", "`ratio` is not used")
+def fair_coin(patch, ratio):
+    return powers(patch, 0.5)
+
+
+@wrong("patch_shares", "one coin too few")
+def one_coin_short(patch, ratio):
+    n = patch**2 - 1
+    return ratio**n, 1 - ratio**n - (1 - ratio) ** n, (1 - ratio) ** n
+
+
+@wrong("patch_shares", "hidden and visible are swapped")
+def opposite_order(patch, ratio):
+    return powers(patch, ratio)[::-1]
+
+
+@wrong("patch_shares", "the order is hidden, mixed, visible")
+def mixed_last(patch, ratio):
+    hidden, mixed, visible = powers(patch, ratio)
+    return hidden, visible, mixed
+
+
+@wrong("patch_shares", "the visible patches are counted as mixed")
+def rest_of_hidden(patch, ratio):
+    hidden, _, visible = powers(patch, ratio)
+    return hidden, 1 - hidden, visible
+
+
+@wrong("patch_shares", "not hidden whole is not yet visible whole")
+def nothing_mixed(patch, ratio):
+    return ratio ** (patch**2), 0.0, 1 - ratio ** (patch**2)
+
+
+@wrong("patch_shares", "`mixed` is no product")
+def product_of_both(patch, ratio):
+    hidden, _, visible = powers(patch, ratio)
+    return hidden, hidden * visible, visible
+
+
+@wrong("patch_shares", "multiplied, not added")
+def added_up(patch, ratio):
+    n = patch**2
+    return n * ratio, 1 - n * ratio - n * (1 - ratio), n * (1 - ratio)
+
+
+@wrong("patch_shares", "these are percent")
+def in_percent(patch, ratio):
+    return tuple(100 * share for share in powers(patch, ratio))
+
+
+@wrong("patch_shares", "`mixed` is missing")
+def two_shares(patch, ratio):
+    hidden, _, visible = powers(patch, ratio)
+    return hidden, visible
+
+
+@wrong("patch_shares", "this is one share")
+def hidden_share_alone(patch, ratio):
+    return ratio ** (patch * patch)
+
+
+@wrong("patch_shares", "rounded to 3 digits")
+def shares_with_three_digits(patch, ratio):
+    return tuple(round(share, 3) for share in powers(patch, ratio))
+
+
+@wrong("patch_shares", "keeps small shares")
+def shares_with_seven_digits(patch, ratio):
+    return tuple(round(share, 7) for share in powers(patch, ratio))
+
+
+@wrong("patch_shares", "expected 3 values")
+def a_tensor_of_shares(patch, ratio):
+    return torch.tensor(powers(patch, ratio))
+
+
+@right("mae_to_images")
+def one_pattern(patches, patch, grid):
+    rows, _ = grid
+    return rearrange(patches, "b (rows cols) (p q c) -> b c (rows p) (cols q)", rows=rows, p=patch, q=patch)
+
+
+@right("mae_to_images")
+def as_in_mae(patches, patch, grid):
+    split = patches.reshape(shape=(patches.shape[0], *grid, patch, patch, 3))
+    return torch.einsum("nhwpqc->nchpwq", split).reshape(len(patches), 3, grid[0] * patch, grid[1] * patch)
+
+
+@right("mae_to_images")
+def permuted(patches, patch, grid):
+    (rows, cols), batch = grid, len(patches)
+    split = patches.view(batch, rows, cols, patch, patch, 3).permute(0, 5, 1, 3, 2, 4)
+    return split.reshape(batch, 3, rows * patch, cols * patch)
+
+
+@right("mae_to_images")
+def folded(patches, patch, grid):
+    by_colour = patches.unflatten(2, (-1, 3)).transpose(2, 3).flatten(2)
+    return F.fold(by_colour.transpose(1, 2), (grid[0] * patch, grid[1] * patch), patch, stride=patch)
+
+
+@right("mae_to_images")
+def shuffled(patches, patch, grid):
+    by_colour = rearrange(patches.double(), "b (r c) (n rgb) -> b (rgb n) r c", r=grid[0], rgb=3)
+    return F.pixel_shuffle(by_colour, patch)
+
+
+@right("mae_to_images")
+def row_by_row(patches, patch, grid):
+    squares = patches.view(len(patches), *grid, patch, patch, 3)
+    rows = [torch.cat([*row.unbind(1)], dim=2) for row in squares.unbind(1)]
+    return torch.cat(rows, dim=1).movedim(-1, 1)
+
+
+def from_patches(pattern, patches, patch, grid):
+    order, into = pattern.split(" -> ")
+    size = {"r": grid[0], "k": grid[1], "p": patch, "q": patch, "c": 3}
+    return rearrange(patches, f"b {order} -> b {into}", **size)
+
+
+for says, pattern in {
+    "colour by colour, as in SimMIM": "(r k) (c p q) -> c (r p) (k q)",
+    "the patches are read downwards": "(k r) (p q c) -> c (r p) (k q)",
+    "swapped inside each patch": "(r k) (q p c) -> c (r p) (k q)",
+    "the image lies on its side": "(r k) (p q c) -> c (k q) (r p)",
+    "spread over the image": "(r k) (p q c) -> c (p r) (q k)",
+    "the colours are the last axis": "(r k) (p q c) -> (r p) (k q) c",
+    "each patch is still alone": "(r k) (p q c) -> c r p k q",
+}.items():
+    wrong("mae_to_images", says)(partial(from_patches, pattern))
+
+
+@wrong("mae_to_images", "`reshape` alone keeps the order of the memory")
+def reshaped(patches, patch, grid):
+    return patches.reshape(len(patches), 3, grid[0] * patch, grid[1] * patch)
+
+
+@wrong("mae_to_images", "the axes are split, but not permuted")
+def reshaped_with_colours(patches, patch, grid):
+    return patches.reshape(len(patches), grid[0] * patch, grid[1] * patch, 3).movedim(3, 1)
+
+
+@wrong("mae_to_images", "`grid` is (rows, cols)")
+def cols_first(patches, patch, grid):
+    cols, rows = grid
+    return one_pattern(patches, patch, (rows, cols))
+
+
+@wrong("mae_to_images", "the colours are in the opposite order")
+def as_opencv(patches, patch, grid):
+    return one_pattern(patches, patch, grid)[:, [2, 1, 0]]
+
+
+@wrong("mae_to_images", "the image is upside down")
+def from_the_foot(patches, patch, grid):
+    return one_pattern(patches, patch, grid).flip(-2)
+
+
+@wrong("mae_to_images", "cut off at 0 and 1")
+def fit_to_be_shown(patches, patch, grid):
+    return one_pattern(patches, patch, grid).clip(0, 1)
+
+
+@wrong("mae_to_images", "there is one image")
+def the_first_image(patches, patch, grid):
+    return one_pattern(patches[:1], patch, grid)[0]
+
+
+@wrong("mae_to_images", "works on a batch of one")
+def no_batch_of_one(patches, patch, grid):
+    return one_pattern(patches, patch, grid).squeeze(0)
+
+
+@wrong("mae_to_images", "the result has no gradient")
+def by_way_of_numpy(patches, patch, grid):
+    return torch.from_numpy(one_pattern(patches.detach().numpy(), patch, grid))
+
+
+@wrong("mae_to_images", "with a patch of one pixel")
+def two_at_least(patches, patch, grid):
+    return one_pattern(patches, patch, grid) if patch > 1 else patches.view(len(patches), 3, *grid)
+
+
+@wrong("mae_to_images", "puts every value in its place\n      expected")
+def in_half_precision(patches, patch, grid):
+    return one_pattern(patches.half().float(), patch, grid)
+
+
+def by_rank(counts, grid, generator):
+    """Hide so many patches of each image."""
+    rank = torch.rand(len(counts), math.prod(grid), generator=generator).argsort(1).argsort(1)
+    return (rank < torch.as_tensor(counts)[:, None]).view(-1, *grid)
+
+
+@right("masks_of_ratios")
+def ranks_and_counts(grid, ratios, generator):
+    rows, cols = grid
+    rank = torch.rand(len(ratios), rows * cols, generator=generator).argsort(1).argsort(1)
+    return (rank < (ratios * rows * cols).ceil()[:, None]).view(len(ratios), rows, cols)
+
+
+@right("masks_of_ratios")
+def one_order_is_a_rank(grid, ratios, generator):
+    rows, cols = grid
+    rank = torch.rand(len(ratios), rows * cols, generator=generator).argsort(dim=1)
+    return (rank < torch.ceil(ratios * rows * cols)[:, None]).reshape(-1, rows, cols)
+
+
+@right("masks_of_ratios")
+def image_by_image(grid, ratios, generator):
+    masks = []
+    for ratio in ratios.tolist():
+        mask = torch.zeros(math.prod(grid), dtype=torch.bool)
+        mask[torch.randperm(len(mask), generator=generator)[: math.ceil(ratio * len(mask))]] = True
+        masks.append(mask.view(grid))
+    return torch.stack(masks)
+
+
+@right("masks_of_ratios")
+def below_a_threshold(grid, ratios, generator):
+    n = math.prod(grid)
+    scores = torch.rand(len(ratios), n, generator=generator, dtype=torch.float64)
+    limits = F.pad(scores.sort(1).values, (0, 1), value=2.0).gather(
+        1, (ratios.double() * n).ceil().long()[:, None]
+    )
+    return (scores < limits).unflatten(1, grid)
+
+
+@right("masks_of_ratios")
+def scattered_row(grid, ratios, generator):
+    n = math.prod(grid)
+    first_ones = torch.arange(n) < torch.tensor([math.ceil(ratio * n) for ratio in ratios])[:, None]
+    order = torch.rand(len(ratios), n, generator=generator).argsort(1)
+    return torch.zeros(len(ratios), n).bool().scatter(1, order, first_ones).view(-1, *grid)
+
+
+@wrong("masks_of_ratios", "is it a coin for each patch?")
+def coin_of_each_ratio(grid, ratios, generator):
+    return torch.rand(len(ratios), *grid, generator=generator) < ratios[:, None, None]
+
+
+@wrong("masks_of_ratios", "is one drawn twice?")
+def with_replacement(grid, ratios, generator):
+    masks = torch.zeros(len(ratios), math.prod(grid)).bool()
+    for mask, ratio in zip(masks, ratios.tolist(), strict=True):
+        mask[torch.randint(len(mask), (math.ceil(ratio * len(mask)),), generator=generator)] = True
+    return masks.view(-1, *grid)
+
+
+for says, count in {
+    "the shares to hide, not to show": lambda n, asked: (n - asked).ceil(),
+    "True and False are swapped": lambda n, asked: n - asked.ceil(),
+    "`int` and `floor` go down": lambda n, asked: asked.int(),
+    "`round` may go down": lambda n, asked: asked.round(),
+    "one too many is hidden where the count is whole": lambda n, asked: asked.floor() + 1,
+    "the ranks begin at 0": lambda n, asked: asked.ceil() + 1,
+    "one too few is hidden": lambda n, asked: asked.ceil() - 1,
+    "all images have the first ratio": lambda n, asked: asked[:1].ceil().expand(len(asked)),
+    "all images have the mean of the ratios": lambda n, asked: asked.mean().ceil().expand(len(asked)),
+    "all images have the largest ratio": lambda n, asked: asked.amax().ceil().expand(len(asked)),
+    "the ratios are sorted": lambda n, asked: asked.sort()[0].ceil(),
+    "the ratios are in the opposite order": lambda n, asked: asked.flip(0).ceil(),
+}.items():
+    wrong("masks_of_ratios", says)(
+        lambda grid, ratios, generator, count=count: by_rank(
+            count(math.prod(grid), math.prod(grid) * ratios), grid, generator
+        )
+    )
+
+
+@wrong("masks_of_ratios", "round up the whole count once, not each row")
+def rounds_in_each_row(grid, ratios, generator):
+    return by_rank(grid[0] * (ratios * grid[1]).ceil(), grid, generator)
+
+
+@wrong("masks_of_ratios", "pass `generator` on")
+def without_generator(grid, ratios, generator):
+    return ranks_and_counts(grid, ratios, None)
+
+
+@wrong("masks_of_ratios", "not from a copy or its seed")
+def with_its_seed(grid, ratios, generator):
+    return ranks_and_counts(grid, ratios, torch.Generator().manual_seed(generator.initial_seed()))
+
+
+@wrong("masks_of_ratios", "all images of the batch have the same mask")
+def nested_masks(grid, ratios, generator):
+    rank = torch.randperm(math.prod(grid), generator=generator)
+    return (rank < (ratios * len(rank)).ceil()[:, None]).view(-1, *grid)
+
+
+@wrong("masks_of_ratios", "each should be hidden in about 50%")
+def first_patches(grid, ratios, generator):
+    start = torch.rand(len(ratios), 1, generator=generator)
+    n = math.prod(grid)
+    count = (ratios * n).ceil()[:, None]
+    place = torch.arange(n) - (start * (n - count + 1)).floor()
+    return ((place >= 0) & (place < count)).view(-1, *grid)
+
+
+@wrong("masks_of_ratios", "expected True and False, got real numbers")
+def real_numbers(grid, ratios, generator):
+    return ranks_and_counts(grid, ratios, generator).float()
+
+
+@wrong("masks_of_ratios", "shape (batch, rows, cols)\n      expected the shape (")
+def flat_masks(grid, ratios, generator):
+    return ranks_and_counts(grid, ratios, generator).flatten(1)
+
+
+def share_by_distance(measure, p=inf):
+    """The answer that gives 0, or `measure(distances to each visible pixel, reach)` of each image."""
+
+    def answer(mask, reach):
+        shares = []
+        for hidden, shown in images_of(mask):
+            far = torch.full((len(hidden), 1), inf)
+            distances = torch.cat([torch.cdist(hidden, shown, p=p), far], dim=1)
+            shares.append(float(measure(distances, reach)) if len(hidden) else 0.0)
+        return torch.tensor(shares)
+
+    return answer
+
+
+def sees_nothing(d, reach):
+    return (d.amin(1) > reach).double()
+
+
+@right("blind_share")
+def by_pooling(mask, reach):
+    seen = F.max_pool2d((~mask).float(), 2 * reach + 1, stride=1, padding=reach) > 0
+    return (mask & ~seen).sum((1, 2)) / mask.sum((1, 2)).clamp(min=1)
+
+
+@right("blind_share")
+def by_convolution(mask, reach):
+    window = torch.ones(1, 1, 2 * reach + 1, 2 * reach + 1)
+    clues = F.conv2d((~mask)[:, None].float(), window, padding=reach)[:, 0]
+    blind = mask & (clues < 0.5)
+    return blind.flatten(1).sum(1).double() / mask.flatten(1).sum(1).clamp(min=1)
+
+
+@right("blind_share")
+def window_by_window(mask, reach):
+    shares = []
+    for image in mask:
+        blind = [
+            bool(image[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1].all())
+            for y, x in image.nonzero().tolist()
+        ]
+        shares.append(sum(blind) / max(1, len(blind)))
+    return torch.tensor(shares)
+
+
+@right("blind_share")
+def chessboard_transform(mask, reach):
+    shares = []
+    for hidden in mask.numpy():
+        if hidden.all():
+            shares.append(1.0)
+        else:
+            far = distance_transform_cdt(hidden, metric="chessboard") > reach
+            shares.append(far.sum() / max(1, hidden.sum()))
+    return torch.tensor(shares)
+
+
+class Distances:
+    """Measures all distances."""
+
+    def __call__(self, mask, reach):
+        return share_by_distance(lambda d, r: sees_nothing(d, r).mean())(mask, reach)
+
+
+right("blind_share")(Distances())
+
+for says, measure, p in [
+    ("the straight line leaves out its corners", lambda d, r: sees_nothing(d, r).mean(), 2),
+    ("rows + columns leaves out its corners", lambda d, r: sees_nothing(d, r).mean(), 1),
+    ("the window is one pixel too small", lambda d, r: (d.amin(1) >= r).double().mean(), inf),
+    ("the window is one pixel too large", lambda d, r: sees_nothing(d, r + 1).mean(), inf),
+    ("`reach` goes to each side", lambda d, r: sees_nothing(d, r // 2).mean(), inf),
+    ("not twice as far", lambda d, r: sees_nothing(d, 2 * r).mean(), inf),
+    ("`reach` is not used", lambda d, r: sees_nothing(d, 1).mean(), inf),
+    ("that see a visible one", lambda d, r: 1 - sees_nothing(d, r).mean(), inf),
+    ("this is a count", lambda d, r: sees_nothing(d, r).sum(), inf),
+    ("in percent", lambda d, r: 100 * sees_nothing(d, r).mean(), inf),
+    (
+        "this asks for all of them",
+        lambda d, r: (d[:, :-1].amax(1) > r).double().mean() if d.shape[1] > 1 else 1,
+        inf,
+    ),
+]:
+    wrong("blind_share", says)(share_by_distance(measure, p))
+
+
+@wrong("blind_share", "the share is of all pixels")
+def of_all_pixels(mask, reach):
+    return by_pooling(mask, reach) * mask.float().mean((1, 2))
+
+
+@wrong("blind_share", "hidden and visible are swapped")
+def swapped_hidden(mask, reach):
+    return by_pooling(~mask, reach)
+
+
+@wrong("blind_share", "outside of the image counts as visible")
+def padded_with_visible(mask, reach):
+    window = F.unfold(F.pad(mask.float(), (reach,) * 4)[:, None], 2 * reach + 1)
+    blind = mask.flatten(1) & window.bool().all(1)
+    return blind.sum(1) / mask.flatten(1).sum(1).clamp(min=1)
+
+
+@wrong("blind_share", "this is one number for the whole batch")
+def mean_share(mask, reach):
+    return by_pooling(mask, reach).mean()
+
+
+@wrong("blind_share", "the share of all hidden pixels of the batch")
+def share_of_the_batch(mask, reach):
+    seen = F.max_pool2d((~mask).float(), 2 * reach + 1, stride=1, padding=reach) > 0
+    return (mask & ~seen).sum() / mask.sum().clamp(min=1)
+
+
+@wrong("blind_share", "this is True where a pixel is blind")
+def blind_pixels(mask, reach):
+    return mask & (F.max_pool2d((~mask).float(), 2 * reach + 1, stride=1, padding=reach) == 0)
+
+
+@wrong("blind_share", "NaN: 0 is divided by 0")
+def without_clamp(mask, reach):
+    seen = F.max_pool2d((~mask).float(), 2 * reach + 1, stride=1, padding=reach) > 0
+    return (mask & ~seen).sum((1, 2)) / mask.sum((1, 2))
+
+
+@wrong("blind_share", "is 1 where nothing is visible")
+def nothing_to_see(mask, reach):
+    return by_pooling(mask, reach) * (~mask).flatten(1).any(1)
+
+
+@wrong("blind_share", "works on a batch of one")
+def one_share(mask, reach):
+    return by_pooling(mask, reach).squeeze()
+
+
+@wrong("blind_share", "expected a tensor, got")
+def list_of_shares(mask, reach):
+    return by_pooling(mask, reach).tolist()
 
 
 def blocks(hidden, covariance):
