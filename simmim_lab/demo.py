@@ -14,7 +14,9 @@ import torch
 from simmim_lab import evaluation, images, masking, plots, training
 from simmim_lab.checkpoints import CHECKPOINT
 from simmim_lab.common import replace_file
+from simmim_lab.data.photographs import photograph
 from simmim_lab.hardware import best_device, machine
+from simmim_lab.inpainting import inpaint
 from simmim_lab.recipe import History
 from simmim_lab.shapes import Hidden, Images, Mask
 from simmim_lab.simmim import SimMIM
@@ -22,6 +24,7 @@ from simmim_lab.simmim import SimMIM
 PRESET, SIZE = "vit_nano", 32
 MASK_RATIO, MASK_SIZE = 0.6, 8  # the share that is hidden, in squares of so many pixels
 TEST_IMAGES, TRAIN_IMAGES, SHOWN = 300, 10_000, 8  # to score on, to fit the LMMSE to, to draw
+WHOLE, WHOLE_SIZE = ("chelsea", "coffee"), (96, 144)  # photographs that no model of the demo was trained on
 
 METHODS = {
     "model": "SimMIM",
@@ -63,6 +66,7 @@ def run(out: Path, *, seconds: float = 120, data: str = "photos", root: Path | N
     mask = training.draw_mask(model, originals, recipe, torch.Generator().manual_seed(seed))
     scores = _scores(model, originals, mask, evaluation.LMMSE.fit(train.take(min(TRAIN_IMAGES, len(train)))))
     _draw(out, model, originals, mask, history)
+    draw_whole(out / "photographs.png", model, f"after {seconds:g} s here", seed)
     metrics = {
         "data": data,
         "model": PRESET,
@@ -80,7 +84,9 @@ def run(out: Path, *, seconds: float = 120, data: str = "photos", root: Path | N
     checkpoint.unlink()  # from here on the demo is finished
 
     print(_table(scores), _findings(scores), sep="\n\n", end="\n\n")
-    print(f"In {out}: reconstructions.png, loss.png, metrics.json and the trained model in model/")
+    print(
+        f"In {out}: photographs.png, reconstructions.png, loss.png, metrics.json and the trained model in model/"
+    )
 
 
 def _scores(model: SimMIM, originals: Images, mask: Mask, lmmse: evaluation.LMMSE) -> dict:
@@ -112,6 +118,24 @@ def _draw(out: Path, model: SimMIM, originals: Images, mask: Mask, history: Hist
         out / "loss.png",
         f"The loss on hidden pixels over {history.steps} steps: the training loss goes from {history.loss[0]:.2f} "
         f"to {history.loss[-1]:.2f}, the validation loss ends at {history.val_loss[-1]:.2f}.",
+    )
+
+
+def draw_whole(path: Path, model: SimMIM, trained: str, seed: int) -> None:
+    """Draw how `model`, `trained` so, and the model of the course fill holes in whole photographs."""
+    photos = torch.stack([photograph(name, WHOLE_SIZE) for name in WHOLE])
+    models = {f"SimMIM {trained}": model, "the shipped SimMIM": SimMIM.pretrained("cifar10").eval()}
+    cell, generator = MASK_SIZE // model.patch, torch.Generator().manual_seed(seed)
+    mask = masking.random_mask(len(photos), model.grid(photos), MASK_RATIO, cell, generator=generator)
+    hidden = masking.to_pixels(mask, model.patch)
+    filled = {title: inpaint(network, photos, mask) for title, network in models.items()}
+    columns = [photos, photos.masked_fill(hidden[:, None], 0.5), *filled.values()]
+    titles = ["original", f"{MASK_RATIO:.0%} hidden", *filled]
+    plots.save(
+        plots.panels([column[row] for row in range(len(photos)) for column in columns], titles * len(photos), 4),
+        path,
+        f"A cat and a cup of coffee, in four columns: the photograph; with {MASK_RATIO:.0%} hidden in squares of "
+        f"{MASK_SIZE} pixels; filled in by SimMIM {trained}; and filled in by the model that the course ships.",
     )
 
 

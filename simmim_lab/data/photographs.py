@@ -6,12 +6,14 @@ from pathlib import Path
 
 import torch
 from einops import rearrange
-from jaxtyping import UInt8
-from PIL import Image
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageOps
 from torch import Tensor
 
+from simmim_lab.common import choose
 from simmim_lab.data.imagesets import ImageSet, Source
 from simmim_lab.data.pictures import to_tensor
+from simmim_lab.shapes import Grid
 
 LOWEST_PHOTO = 300  # rows
 CROPS_PER_SCALE = 250
@@ -93,6 +95,16 @@ def load_photos(split: str, size: int) -> ImageSet:
     labels = torch.arange(len(crops)).repeat_interleave(torch.tensor([len(some) for some in crops]))
     classes = tuple(Path(file).stem for file in photos)
     return ImageSet("photos", split, torch.cat(crops), labels, classes, tuple(photos.values()))
+
+
+def photograph(name: str, size: Grid) -> Float[Tensor, "3 height width"]:
+    """A whole photograph, such as "chelsea", in [0, 1]: its middle, resized to `size`, which is (height, width).
+
+    Raises ValueError for an unknown name.
+    """
+    files = {Path(file).stem: file for photos in PHOTOS.values() for file in photos}
+    photo, (height, width) = _packaged(choose(name, files, "photograph")), size
+    return to_tensor(ImageOps.fit(photo, (width, height), Image.Resampling.BICUBIC)) / 255
 
 
 def _packaged(file: str) -> Image.Image:
