@@ -88,6 +88,7 @@ def test_an_interrupted_demo_says_so_and_goes_on(finished):
 
 def test_the_demo_leaves_pictures_scores_and_a_model(finished):
     assert {path.name for path in finished.out.iterdir()} == {
+        "photographs.png",
         "reconstructions.png",
         "loss.png",
         "metrics.json",
