@@ -1,5 +1,6 @@
-"""Checks of the exercises on the loss (lesson 04)."""
+"""Checks of lesson 04 and of its exercises: the loss."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import smooth_l1_loss
 
 from simmim_lab import masking
+from simmim_lab.checks import solutions
 from simmim_lab.checks.core import (
     Answer,
     Between,
@@ -38,6 +40,10 @@ class _Batch(NamedTuple):
     @property
     def squares(self) -> Tensor:
         return self.errors.square().masked_fill(~self.hidden, 0)
+
+    @property
+    def sizes(self) -> Tensor:
+        return self.errors.abs().masked_fill(~self.hidden, 0)
 
     @property
     def picked(self) -> Tensor:
@@ -107,24 +113,20 @@ WRONG_COUNTS: dict[str, Callable[[_Batch], Tensor | int]] = {
 }
 
 
-MISREAD: dict[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]] = {
-    "the output of the model goes through a sigmoid: use it as it is": lambda p, t, m: (p.sigmoid(), t, m),
-    "the output of the model is cut off at 0 and 1: use it as it is": lambda p, t, m: (p.clamp(0, 1), t, m),
-    "the mask is tiled: `masking.to_pixels` repeats each entry next to itself": lambda p, t, m: _tiled(p, t, m),
-    "the mask of the first image is used for all": lambda p, t, m: (p, t, m[:1].expand_as(m)),
-    "only the first image counts": lambda p, t, m: (p[:1], t[:1], m[:1]),
+MISREAD: dict[str, Callable[..., tuple[Tensor, ...]]] = {
+    "the output of the model goes through a sigmoid: use it as it is": lambda p, *rest: (p.sigmoid(), *rest),
+    "the output of the model is cut off at 0 and 1: use it as it is": lambda p, *rest: (p.clamp(0, 1), *rest),
+    "the mask is tiled: `masking.to_pixels` repeats each entry next to itself": (
+        lambda p, t, m, *rest: (p, t, m.repeat(1, *[t.shape[2] // m.shape[1]] * 2), *rest)
+    ),
+    "the mask of the first image is used for all": lambda p, t, m, *rest: (p, t, m[:1].expand_as(m), *rest),
+    "only the first image counts": lambda *args: tuple(arg[:1] for arg in args),
 }
 
 
 def _misread(right: Callable) -> dict[str, Callable]:
     """What is right, but of other arguments than the given ones."""
     return {text: lambda *args, change=change: right(*change(*args)) for text, change in MISREAD.items()}
-
-
-def _tiled(prediction: Tensor, target: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The arguments with a mask of pixels that repeats the whole mask instead of each entry."""
-    patch = target.shape[2] // mask.shape[1]
-    return prediction, target, mask.repeat(1, patch, patch)
 
 
 def _of_batch(rule: Callable[[_Batch], Tensor]) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -138,6 +140,7 @@ def _of_batch(rule: Callable[[_Batch], Tensor]) -> Callable[[Tensor, Tensor, Ten
     "place for the channels. Set the visible errors to 0 with `masked_fill` (a product would not do: "
     "infinity times 0 is nan). Add up, and divide by hidden pixels times channels. A tiny number added to the "
     "count turns 0 / 0 into 0.",
+    solution=solutions.masked_mse,
     gradient=(0,),
 )
 def masked_mse(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
@@ -155,25 +158,178 @@ def masked_mse(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     claim = "averages over the hidden values of the whole batch"
     yield claim, explain(answer, right, cases, mistakes)
     yield claim, explain(answer, right, _edges(rng))
-    zeros = torch.zeros(2, 1, 2, 3)
-    nothing = answer(zeros + 1, zeros, torch.zeros(2, 2, 3, dtype=torch.bool))
+    yield from _only_hidden_count(answer, cases[0])
+
+
+def _only_hidden_count(answer: Answer, case: tuple, *weight: Tensor) -> Iterator[tuple[str, Verdict]]:
+    """Nothing hidden costs 0, and a visible value costs nothing, whatever it is."""
+    nothing = answer(*case[:2], torch.zeros_like(case[2]), *weight)
     is_nan = bool(nothing != nothing)
     yield (
         "is 0 when nothing is hidden",
         first((is_nan, "it is nan, as 0 / 0 is: keep the divisor above 0")) or compare(nothing, 0.0),
     )
-    prediction, target, mask = cases[0]
-    visible = tuple((~_Batch.of(*cases[0]).hidden).nonzero()[0])
+    prediction, target, mask = case
+    visible = tuple((~_Batch.of(*case).hidden).nonzero()[0])
     for value in torch.inf, -torch.inf, torch.nan:
         spoiled = prediction.clone()
         spoiled[visible] = value
-        got = answer(spoiled, target, mask)
+        got = answer(spoiled, target, mask, *weight)
         problem = first(
             (bool(got != got), f"it becomes nan: set visible errors to 0, since {value} * 0 is nan"),
             (bool(got == torch.inf), "it becomes infinite: a visible value counts"),
         )
         claim = "is not changed by a visible value of the prediction that is infinite or nan"
-        yield claim, problem or compare(got, result)
+        yield claim, problem or compare(got, answer(*case, *weight))
+
+
+@check(
+    "Differentiate one squared error with respect to its prediction. Then look at what the loss divides by: the "
+    "same number belongs into the gradient. What does a visible value change?",
+    "Each hidden value has 2 * (prediction - target) / N, with N = hidden pixels times channels of the whole "
+    "batch. Enlarge the mask with `masking.to_pixels`, and set visible values to 0 with `masked_fill`. When "
+    "nothing is hidden, N must not be 0.",
+    solution=solutions.loss_gradient,
+)
+def loss_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`loss_gradient(prediction, target, mask)`: the gradient of `masked_mse` with respect to the prediction."""
+    by_count = {text: lambda b, count=count: 1 / count(b) for text, count in WRONG_COUNTS.items()}
+    votes = by_count | {
+        "it divides by all values, not by the hidden ones": lambda b: 1 / b.hidden.numel(),
+        "it divides by the visible values": lambda b: 1 / (~b.hidden).sum(),
+        "it divides by N - 1: a mean divides by N": lambda b: 1 / (b.hidden.sum() - 1),
+        "it is not divided by the number of hidden values": lambda b: 1,
+        "it is divided twice by the number of hidden values": lambda b: 1 / b.hidden.sum() ** 2,
+        "it divides by the number of images": lambda b: 1 / len(b.errors),
+        "it divides by the hidden values of each image: the loss is one mean over the batch": (
+            lambda b: 1 / b.hidden.sum((1, 2, 3), keepdim=True)
+        ),
+        "it divides by all values, not by the hidden ones, and the factor 2 is missing": (
+            lambda b: 0.5 / b.hidden.numel()
+        ),
+    }
+    edges = _edges(rng)
+    yield from _gradient(answer, _batches(rng), edges, lambda b: 1 / b.hidden.sum(), votes)
+    nothing = answer(*edges[0][:2], torch.zeros_like(edges[0][2]))
+    yield "is 0 everywhere when nothing is hidden", compare(nothing, torch.zeros_like(edges[0][0]))
+
+
+@check(
+    "In a mean of the images' means each image has one vote, whatever is hidden of it. How much of this vote is "
+    "left for one hidden value? What is the derivative of its squared error?",
+    "Count the hidden values of each image on its own: hidden pixels times channels, of shape (batch, 1, 1, 1). "
+    "Each hidden value has 2 * (prediction - target) / (this count * batch); set visible values to 0 with "
+    "`masked_fill`.",
+)
+def image_vote_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`image_vote_gradient(prediction, target, mask)`: the gradient of the mean of the images' masked MSEs."""
+    votes: dict[str, Callable[[_Batch], Tensor | float]] = {
+        "it divides by the hidden values of the whole batch, so images have unequal votes": lambda b: (
+            1 / b.hidden.sum()
+        ),
+        "it is the gradient of the sum of the images' means: divide by the images, too": (
+            lambda b: 1 / b.hidden.sum((1, 2, 3), keepdim=True)
+        ),
+        "it divides by the hidden pixels of each image: each has a value for each channel": (
+            lambda b: b.channels * _image_vote(b)
+        ),
+        "it divides by 3 channels: take their number from the shape": (lambda b: b.channels / 3 * _image_vote(b)),
+        "it divides by the hidden patches of each image: each is a square with channels": (
+            lambda b: b.channels * b.patch**2 * _image_vote(b)
+        ),
+        "the hidden values of the first image are the divisor for all": (
+            lambda b: 1 / b.hidden[:1].sum() / len(b.errors)
+        ),
+        "it divides by all values of an image, not by the hidden ones": lambda b: 1 / b.hidden.numel(),
+        "it divides by the visible values of each image": (
+            lambda b: 1 / (~b.hidden).sum((1, 2, 3), keepdim=True) / len(b.errors)
+        ),
+        "it is divided twice by the number of images": (lambda b: _image_vote(b) / len(b.errors)),
+        "it is not divided: each image has one vote, shared by its hidden values": lambda b: 1,
+        "it divides by the number of images only": lambda b: 1 / len(b.errors),
+        "it is multiplied by the share that is hidden: divide by the count": (
+            lambda b: b.hidden.float().mean((1, 2, 3), keepdim=True) / b.hidden.sum()
+        ),
+    }
+    edges = [case for case in _edges(rng) if case[2].flatten(1).any(1).all()]
+    yield from _gradient(answer, _batches(rng), edges, _image_vote, votes)
+
+
+def _image_vote(batch: _Batch) -> Tensor:
+    """What each hidden value of an image counts if all images count the same."""
+    return 1 / batch.hidden.sum((1, 2, 3), keepdim=True) / len(batch.errors)
+
+
+def _gradient(
+    answer: Answer,
+    cases: list[tuple],
+    edges: list[tuple],
+    vote: Callable[[_Batch], Tensor | float],
+    wrong_votes: Mapping[str, Callable[[_Batch], Tensor | float]],
+) -> Iterator[tuple[str, Verdict]]:
+    """The gradient of a mean of squared errors, 2 * error * vote at hidden values; the votes add up to 1."""
+    results = [answer(*case) for case in cases]
+    problems = (
+        form(got, prediction.shape, torch.float32) for got, (prediction, *_) in zip(results, cases, strict=True)
+    )
+    problem = next(filter(None, problems), None)
+    yield "returns one finite number for each value of the prediction", problem
+    if problem:
+        return
+
+    problem = _pulls_at_visible(results, cases)
+    yield "is exactly 0 at visible values", problem
+    if problem:
+        return
+
+    right = _of_batch(lambda b: 2 * b.errors * b.hidden * vote(b))
+    rules = {text: lambda b, wrong=wrong: 2 * b.errors * wrong(b) for text, wrong in wrong_votes.items()} | {
+        "the factor 2 is missing: the derivative of e² is 2e": lambda b: b.errors * vote(b),
+        "the sign is wrong: where the prediction is too large, a larger one costs more": (
+            lambda b: -2 * b.errors * vote(b)
+        ),
+        "the sign is wrong and the factor 2 is missing": lambda b: -b.errors * vote(b),
+        "it is twice too large: the derivative of e² is 2e": lambda b: 4 * b.errors * vote(b),
+        "it is neither doubled nor divided: these are the errors": lambda b: b.errors,
+        "it has the sign of the error but not its size: that is the gradient of L1": (
+            lambda b: b.errors.sign() * vote(b)
+        ),
+        "large errors are cut off at 1: that is the gradient of smooth L1": lambda b: (
+            b.errors.clamp(-1, 1) * vote(b)
+        ),
+        "it holds the squared errors, not their derivative": lambda b: b.squares * vote(b),
+        "it has lost the sign of the error": lambda b: 2 * b.errors.abs() * vote(b),
+        "it is the gradient of the root of the loss": (
+            lambda b: b.errors * vote(b) / (b.squares * vote(b)).sum().sqrt()
+        ),
+        "it is averaged over the channels: each has a gradient of its own": (
+            lambda b: 2 * b.errors.mean(1, keepdim=True) * vote(b)
+        ),
+        "each hidden value gets the same; its own error counts": lambda b: 2 * b.picked.mean() * vote(b),
+        "hidden values get nothing": lambda b: 0 * b.errors,
+    }
+    at_hidden = {text: _of_batch(lambda b, rule=rule: rule(b) * b.hidden) for text, rule in rules.items()}
+    claim = "has the right size and sign at hidden values"
+    yield claim, explain(answer, right, cases, at_hidden | _misread(right), tolerance=1e-6)
+    yield claim, explain(answer, right, edges, tolerance=1e-5)
+
+
+def _pulls_at_visible(gradients: list[Tensor], cases: list[tuple]) -> str | None:
+    """What is wrong with gradients that are not 0 at visible values."""
+    batches = [_Batch.of(*case) for case in cases]
+    pulled = [got != 0 for got in gradients]
+    if not any((where & ~batch.hidden).any() for where, batch in zip(pulled, batches, strict=True)):
+        return None
+    patterns = {text: [_Batch.of(*change(*case)).hidden for case in cases] for text, change in MISREAD.items()} | {
+        "it is 0 at hidden values instead: True = hidden": [~batch.hidden for batch in batches],
+        "no visible value is 0, as if there were no mask": [torch.ones_like(batch.hidden) for batch in batches],
+    }
+    count = (pulled[0] & ~batches[0].hidden).sum()
+    seen = (
+        f"{count} of {(~batches[0].hidden).sum()} visible values are not 0, but the loss does not depend on them"
+    )
+    named = [text for text, pattern in patterns.items() if all(map(torch.equal, pulled, pattern))]
+    return "\n".join([*named, seen])
 
 
 @check(
@@ -181,6 +337,7 @@ def masked_mse(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     "number lies so that the errors add up to 0? Which has as many values above it as below?",
     "One loss wants the mean. The other wants the middle of the *sorted* values. `torch.median` finds it: for an "
     "even count it takes the smaller of the two in the middle, which is as good as any number between them.",
+    solution=solutions.best_constant,
 )
 def best_constant(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`best_constant(values, loss)` is the one answer to all values with the smallest "mse" or "l1" loss."""
@@ -242,94 +399,282 @@ def best_constant(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
             yield f"{claim}, also for few, equal or very large values, and for an even number", problem
 
 
+WRONG_WEIGHTS: dict[str, Callable[[_Batch, Tensor], Tensor]] = {
+    "the weights are not used": lambda b, w: b.picked.abs().mean(),
+    "it divides by the number of hidden values: divide by the sum of their weights": (
+        lambda b, w: (w * b.sizes).sum() / b.hidden.sum()
+    ),
+    "the weights of visible pixels are in the divisor, too": lambda b, w: (w * b.sizes).sum() / w.sum(),
+    "it divides by the weights of pixels, but each has one value for each channel": (
+        lambda b, w: (w * b.sizes).sum() / w[b.hidden].sum() * b.channels
+    ),
+    "it divides by 3 channels: take their number from the shape": (
+        lambda b, w: (w * b.sizes).sum() / w[b.hidden].sum() * b.channels / 3
+    ),
+    "the channels are counted twice": lambda b, w: (w * b.sizes).sum() / w[b.hidden].sum() / b.channels,
+    "it divides by all values: divide by the sum of the hidden weights": lambda b, w: (w * b.sizes).mean(),
+    "visible errors count: the mask is not used": lambda b, w: (w * b.errors.abs()).sum() / w.sum(),
+    "visible errors are added up, too: set them to 0": (
+        lambda b, w: (w * b.errors.abs()).sum() / w[b.hidden].sum()
+    ),
+    "it averages over the visible values: True = hidden": (
+        lambda b, w: (w * b.errors.abs())[~b.hidden].sum() / w[~b.hidden].sum()
+    ),
+    "it is the sum: divide by the sum of the hidden weights": lambda b, w: (w * b.sizes).sum(),
+    "it divides by the number of images": lambda b, w: (w * b.sizes).sum() / len(w),
+    "it is the mean of the images' means: one mean over the whole batch is asked for": (
+        lambda b, w: ((w * b.sizes).sum((1, 2, 3)) / (w * b.hidden).sum((1, 2, 3))).mean()
+    ),
+    "the errors are squared: that is MSE": lambda b, w: (w * b.squares).sum() / w[b.hidden].sum(),
+    "the errors are squared where they are below 1: that is smooth L1": (
+        lambda b, w: (
+            (w[b.hidden] * smooth_l1_loss(b.picked, 0 * b.picked, reduction="none")).sum() / w[b.hidden].sum()
+        )
+    ),
+    "the errors are not made positive, so they cancel": (
+        lambda b, w: (w[b.hidden] * b.picked).sum() / w[b.hidden].sum()
+    ),
+    "the absolute value is taken of the sum, so errors cancel: take it of each error": (
+        lambda b, w: (w[b.hidden] * b.picked).sum().abs() / w[b.hidden].sum()
+    ),
+    "the weights are squared": lambda b, w: (w**2 * b.sizes).sum() / w[b.hidden].sum(),
+    "the errors are divided by the weights: multiply": (
+        lambda b, w: (b.picked.abs() / w[b.hidden]).sum() / w[b.hidden].sum()
+    ),
+    "the weights of the first image are used for all": (
+        lambda b, w: (w[:1] * b.sizes).sum() / w[:1].expand_as(w)[b.hidden].sum()
+    ),
+    "only the first channel counts": lambda b, w: (w * b.sizes)[:, 0].sum() / w[b.hidden].sum() * b.channels,
+}
+
+
 @check(
-    "Differentiate one squared error with respect to its prediction. Then look at what the loss divides by: the "
-    "same number belongs into the gradient. What does a visible value change?",
-    "Each hidden value has 2 * (prediction - target) / N, with N = hidden pixels times channels of the whole "
-    "batch. Enlarge the mask with `masking.to_pixels`, and set visible values to 0 with `masked_fill`. When "
-    "nothing is hidden, N must not be 0.",
+    "In a plain mean each value has the weight 1, and the divisor is the sum of these ones. What is the divisor "
+    "when the weights are others? Which of them belong in it?",
+    "Enlarge the mask with `masking.to_pixels`, and set visible errors to 0 with `masked_fill`. A weight counts "
+    "for each channel of its pixel: `weight[:, None]` has a place for them. Divide by the sum of the hidden "
+    "weights times the channels; a tiny number added to it turns 0 / 0 into 0.",
+    gradient=(0,),
 )
-def loss_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
-    """`loss_gradient(prediction, target, mask)`: the gradient of `masked_mse` with respect to the prediction."""
-    cases = _batches(rng)
-    results = [answer(*case) for case in cases]
-    problems = (
-        form(got, prediction.shape, torch.float32) for got, (prediction, *_) in zip(results, cases, strict=True)
-    )
-    problem = next(filter(None, problems), None)
-    yield "returns one finite number for each value of the prediction", problem
+def weighted_l1(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`weighted_l1(prediction, target, mask, weight)` is the mean absolute error by weight, over hidden values."""
+    cases = [(*case, _weights(rng, case)) for case in _batches(rng)]
+    problem = form(answer(*cases[0]), (), torch.float32)
+    yield "returns a tensor with one number", problem
     if problem:
         return
 
-    problem = _pulls_at_visible(results, cases)
-    yield "is exactly 0 at visible values", problem
-    if problem:
-        return
+    def of_weighted(rule: Callable[[_Batch, Tensor], Tensor]) -> Callable:
+        return lambda p, t, m, w: rule(_Batch.of(p, t, m), w[:, None].expand(t.shape))
 
-    right = _of_batch(lambda b: 2 * b.errors * b.hidden / b.hidden.sum())
-    by_count = {text: lambda b, count=count: 2 * b.errors / count(b) for text, count in WRONG_COUNTS.items()}
-    rules = by_count | {
-        "the factor 2 is missing: the derivative of e² is 2e": lambda b: b.errors / b.hidden.sum(),
-        "the sign is wrong: where the prediction is too large, a larger one costs more": (
-            lambda b: -2 * b.errors / b.hidden.sum()
+    right = of_weighted(lambda b, w: (w * b.sizes).sum() / w[b.hidden].sum())
+    mistakes = {text: of_weighted(rule) for text, rule in WRONG_WEIGHTS.items()} | _misread(right)
+    claim = "averages the hidden errors of the whole batch by their weights"
+    yield claim, explain(answer, right, cases, mistakes)
+    edges = [(*case, _weights(rng, case)) for case in _edges(rng)]
+    case, weight = cases[0][:3], cases[0][3]
+    scaled = [(*case, torch.ones_like(weight)), (*case, 50 * weight)]
+    two_hidden = _triple(rng, 1, 2, 1, 1, 3, [2])
+    some_are_0 = (*two_hidden, (two_hidden[2].cumsum(2) == 1).float())
+    yield claim, explain(answer, right, [*edges, *scaled, some_are_0])
+    yield from _only_hidden_count(answer, case, weight)
+
+
+def _weights(rng: Generator, case: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """A weight for each pixel: larger ones in some images, and where it is visible."""
+    hidden = _Batch.of(*case).hidden[:, 0]
+    image = 1 + torch.randperm(len(hidden), generator=rng)[:, None, None]
+    return image * (2 - hidden.float()) * (0.2 + torch.rand(hidden.shape, generator=rng))
+
+
+@check(
+    "Decibels are no errors: which of the two may be averaged? And has a batch in which twice as many values are "
+    "hidden one vote or two?",
+    "An error times its count is the sum of squares of a batch. Leave out batches with the count 0, add up these "
+    "sums, divide by the sum of the counts, and take -10 * log10 of it.",
+)
+def pooled_psnr(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`pooled_psnr(errors, counts)` is the PSNR of all hidden values, from each batch's MSE and its count."""
+    few, many = distinct(rng, 2, 5, 8)
+    cases = [_scores(rng, few), _scores(rng, many)]
+    right = _of_pooled(_psnr)
+    mistakes = {
+        "each batch has one vote, but one with more hidden values must count more": lambda e, c: _psnr(e.mean()),
+        "decibels are averaged: average the errors, then take the decibels": lambda e, c: _psnr(e).mean(),
+        "decibels are averaged, by the counts: average the errors instead": (
+            lambda e, c: (_psnr(e) * c).sum() / c.sum()
         ),
-        "the sign is wrong and the factor 2 is missing": lambda b: -b.errors / b.hidden.sum(),
-        "it is twice too large: the derivative of e² is 2e": lambda b: 4 * b.errors / b.hidden.sum(),
-        "it divides by all values, not by the hidden ones": lambda b: 2 * b.errors / b.hidden.numel(),
-        "it divides by all values, not by the hidden ones, and the factor 2 is missing": (
-            lambda b: b.errors / b.hidden.numel()
+        "the sum of squares is divided by the number of batches: divide by the sum of counts": (
+            lambda e, c: _psnr((e * c).mean())
         ),
-        "it divides by the visible values": lambda b: 2 * b.errors / (~b.hidden).sum(),
-        "it divides by N - 1: a mean divides by N": lambda b: 2 * b.errors / (b.hidden.sum() - 1),
-        "it is not divided by the number of hidden values": lambda b: 2 * b.errors,
-        "it is neither doubled nor divided: these are the errors": lambda b: b.errors,
-        "it is divided twice by the number of hidden values": lambda b: 2 * b.errors / b.hidden.sum() ** 2,
-        "it divides by the number of images": lambda b: 2 * b.errors / len(b.errors),
-        "it divides by the hidden values of each image: the loss is one mean over the batch": (
-            lambda b: 2 * b.errors / b.hidden.sum((1, 2, 3), keepdim=True)
+        "the sum of squares is not divided by the sum of the counts": lambda e, c: _psnr((e * c).sum()),
+        "batches with few hidden values count more: weigh by the count, not by 1 / count": (
+            lambda e, c: _psnr((e / c).sum() / (1 / c).sum())
         ),
-        "it has the sign of the error but not its size: that is the gradient of L1": (
-            lambda b: b.errors.sign() / b.hidden.sum()
+        "an error is divided by its count: multiply": lambda e, c: _psnr((e / c).sum() / c.sum()),
+        "the errors are added up, not averaged": lambda e, c: _psnr(e.sum()),
+        "it is the PSNR of the first batch": lambda e, c: _psnr(e[0]),
+        "it is the PSNR of the last batch": lambda e, c: _psnr(e[-1]),
+        "it is the PSNR of the best batch": lambda e, c: _psnr(e.min()),
+        "it is the PSNR of the worst batch": lambda e, c: _psnr(e.max()),
+        "it is the PSNR of the largest batch": lambda e, c: _psnr(e[c.argmax()]),
+        "it is the PSNR of the median error": lambda e, c: _psnr(e.median()),
+        "the sign is wrong: a smaller error has a higher PSNR": _of_pooled(lambda error: -_psnr(error)),
+        "it is the mean squared error: its PSNR is 10 * log10(1 / it)": _of_pooled(lambda error: error),
+        "it is the natural logarithm: take log10": _of_pooled(lambda error: -10 * error.log()),
+        "it is the logarithm to the base 2: take log10": _of_pooled(lambda error: -10 * error.log2()),
+        "the factor 10 is missing": _of_pooled(lambda error: _psnr(error) / 10),
+        "the factor is 10, not 20: 20 is for the root of the error": _of_pooled(lambda error: 2 * _psnr(error)),
+        "the root is taken: the squared error belongs in the logarithm": (
+            _of_pooled(lambda error: _psnr(error.sqrt()))
         ),
-        "large errors are cut off at 1: that is the gradient of smooth L1": (
-            lambda b: b.errors.clamp(-1, 1) / b.hidden.sum()
+        "the largest value is 1, not 255": _of_pooled(lambda error: _psnr(error / 255**2)),
+        "it is rounded to 1 digit: return the number itself": _of_pooled(
+            lambda error: round(_psnr(error).item(), 1)
         ),
-        "it holds the squared errors, not their derivative": lambda b: b.squares / b.hidden.sum(),
-        "it has lost the sign of the error": lambda b: 2 * b.errors.abs() / b.hidden.sum(),
-        "it is the gradient of the root of the loss": (
-            lambda b: b.errors / (b.squares.sum() * b.hidden.sum()).sqrt()
+        "it is rounded to 2 digits: return the number itself": (
+            _of_pooled(lambda error: round(_psnr(error).item(), 2))
         ),
-        "it is averaged over the channels: each has a gradient of its own": (
-            lambda b: 2 * b.errors.mean(1, keepdim=True) / b.hidden.sum()
-        ),
-        "each hidden value gets the same; its own error counts": lambda b: 2 * b.picked.mean() / b.hidden.sum(),
-        "hidden values get nothing": lambda b: 0 * b.errors,
     }
-    at_hidden = {text: _of_batch(lambda b, rule=rule: rule(b) * b.hidden) for text, rule in rules.items()}
-    claim = "has the right size and sign at hidden values"
-    yield claim, explain(answer, right, cases, at_hidden | _misread(right), tolerance=1e-6)
-    yield claim, explain(answer, right, _edges(rng), tolerance=1e-5)
-    zeros = torch.zeros(2, 1, 2, 3)
-    nothing = answer(zeros + 1, zeros, torch.zeros(2, 2, 3, dtype=torch.bool))
-    yield "is 0 everywhere when nothing is hidden", compare(nothing, zeros)
+    yield "is the PSNR of all hidden values together", explain(answer, right, cases, mistakes, tolerance=1e-5)
+    edges = [([0.25], [7]), ([4.0, 9.0], [3, 3]), ([1e-7, 2e-7, 4e-7], [10**9, 2, 10**8]), ([0.0, 0.5], [5, 1])]
+    claim = "is right for one batch, for equal counts, and for very small and large errors"
+    yield claim, explain(answer, right, [tuple(map(torch.tensor, edge)) for edge in edges], tolerance=1e-5)
+    errors, counts = cases[0]
+    got = answer(torch.tensor([math.nan, *errors, math.nan]), torch.tensor([0, *counts, 0]))
+    problem = first((bool(got != got), "it is nan: leave such a batch out, since nan * 0 is nan"))
+    claim = "leaves out a batch in which nothing is hidden: its count is 0, and its error nan"
+    yield claim, problem or compare(got, right(errors, counts), tolerance=1e-5)
 
 
-def _pulls_at_visible(gradients: list[Tensor], cases: list[tuple]) -> str | None:
-    """What is wrong with gradients that are not 0 at visible values."""
-    batches = [_Batch.of(*case) for case in cases]
-    pulled = [got != 0 for got in gradients]
-    if not any((where & ~batch.hidden).any() for where, batch in zip(pulled, batches, strict=True)):
-        return None
-    patterns = {text: [_Batch.of(*change(*case)).hidden for case in cases] for text, change in MISREAD.items()} | {
-        "it is 0 at hidden values instead: True = hidden": [~batch.hidden for batch in batches],
-        "no visible value is 0, as if there were no mask": [torch.ones_like(batch.hidden) for batch in batches],
+def _psnr(error: Tensor) -> Tensor:
+    return -10 * error.double().log10()
+
+
+def _of_pooled(rule: Callable[[Tensor], Tensor | float]) -> Callable[[Tensor, Tensor], Tensor | float]:
+    """What is made of the mean squared error of all batches together."""
+    return lambda errors, counts: rule((errors.double() * counts).sum() / counts.sum())
+
+
+def _scores(rng: Generator, count: int) -> tuple[Tensor, Tensor]:
+    """An error and a count for each batch; neither the first nor the last error is one that stands out."""
+    errors = 0.003 * 1.7 ** (torch.arange(count) + 0.5 * torch.rand(count, generator=rng))
+    ends = torch.tensor([1, count - 2])[torch.randperm(2, generator=rng)]
+    middle = torch.tensor([place for place in range(count) if place not in ends])
+    middle = middle[torch.randperm(count - 2, generator=rng)]
+    order = torch.cat([ends[:1], middle, ends[1:]])
+    return errors[order], 48 * torch.tensor(distinct(rng, count, 1, 60))
+
+
+@check(
+    "How many values lie above the answer, and how many below? Move it up a little: what does it cost, and what "
+    "does it save? At the best answer neither way is worth it.",
+    "Sort the values. Going up saves `under` for each value above and costs `over` for each value below. So the "
+    "best answer is the first value that has at least the share under / (over + under) of all up to itself.",
+)
+def best_quantile(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`best_quantile(values, over, under)`: the best answer if too much costs `over`, and too little `under`."""
+    cases = []
+    for count, price, level, step in ((7, 3.0, 20, 5), (13, 4.0, -0.5, 0.01)):
+        over, under = (1.0, price) if torch.rand(1, generator=rng) < 0.5 else (price, 1.0)
+        cases.append((level + step * _shuffled(rng, count, over, under), over, under))
+    mistakes = {
+        "it is the median, the best answer if both prices are equal": lambda v, over, under: v.median(),
+        "it is the mean, the best answer for squared errors": lambda v, over, under: v.mean(),
+        "the prices are swapped: `over` is for an answer that is too large": (
+            lambda v, over, under: _quantile(v, under, over)
+        ),
+        "it lies between two values, as `torch.quantile` does: one of the values is best": (
+            lambda v, over, under: v.quantile(under / (over + under))
+        ),
+        "the prices are swapped, and it lies between two values, as `torch.quantile` does": (
+            lambda v, over, under: v.quantile(over / (over + under))
+        ),
+        "it is one place too low": lambda v, over, under: v.sort().values[_rank(v, over, under) - 2],
+        "it is one place too high": lambda v, over, under: v.sort().values[_rank(v, over, under)],
+        "it is the value at this place as they came: sort them first": (
+            lambda v, over, under: v[_rank(v, over, under) - 1]
+        ),
+        "this is the place of the answer among the values, not the answer": _rank,
+        "this is the place of the answer, counted from 0, not the answer": lambda v, over, under: (
+            _rank(v, over, under) - 1
+        ),
+        "this is the share of the values below, not the answer": lambda v, over, under: under / (over + under),
+        "it is the smallest cost: return the answer that has it": (
+            lambda v, over, under: _lopsided(v, _quantile(v, over, under), over, under)
+        ),
+        "the errors are squared: they cost `over` or `under` for each unit": _expectile,
+        "it is an average of the smallest and the largest value": (
+            lambda v, over, under: (over * v.min() + under * v.max()) / (over + under)
+        ),
+        "the mean is multiplied by the prices: they decide how many values lie above": (
+            lambda v, over, under: v.mean() * under / over
+        ),
+        "it is the smallest value": lambda v, over, under: v.min(),
+        "it is the largest value": lambda v, over, under: v.max(),
+        "it has lost its sign": lambda v, over, under: abs(_quantile(v, over, under)),
+        "it lies from 0 to 1, but the values do not: look for it where they are": (
+            lambda v, over, under: _around(v.mean().clamp(0, 1), 0.12)
+        ),
     }
-    count = (pulled[0] & ~batches[0].hidden).sum()
-    seen = (
-        f"{count} of {(~batches[0].hidden).sum()} visible values are not 0, but the loss does not depend on them"
-    )
-    named = [text for text, pattern in patterns.items() if all(map(torch.equal, pulled, pattern))]
-    return "\n".join([*named, seen])
+    mistakes |= {
+        f"it is rounded to {step}, or the nearest of a grid: return the number itself": (
+            lambda v, over, under, step=step: round(_quantile(v, over, under) / step) * step
+        )
+        for step in (1, 0.1, 0.01)
+    }
+    yield "has the smallest cost", explain(answer, _quantile, cases, mistakes, tolerance=1e-5)
+    edges = [
+        (torch.randn(1, generator=rng), 2.0, 0.5),
+        (torch.full((3,), -0.5), 1.0, 2.0),
+        (torch.tensor([7.0, 3.0, 9.0, 3.0, 3.0]), 1.0, 1.0),
+        (torch.tensor([3e6, -1e6, 2e6, 7e6, -4e6]), 0.5, 1.5),
+        (_uneven(rng, 9), 1.0, 99.0),
+        (_uneven(rng, 9), 99.0, 1.0),
+        (_uneven(rng, 8), 1.0, 3.0),
+    ]
+    claim = "is right for one value, equal values, unequal prices, and where several answers are best"
+    yield claim, explain(answer, _quantile, edges, tolerance=1e-5)
+
+
+def _shuffled(rng: Generator, count: int, over: float, under: float) -> Tensor:
+    """Values from 0.5 on; at the place of the best answer, as they come, lies one that is no other mistake."""
+    ordered = (0.5 + torch.rand(count, generator=rng)).cumsum(0)
+    rank, middle = _rank(ordered, over, under), count // 2
+    taken = middle + 1 if rank <= middle else middle - 1
+    order = [place for place in torch.randperm(count, generator=rng).tolist() if place != taken]
+    order.insert(rank - 1, taken)
+    return ordered[order]
+
+
+def _rank(values: Tensor, over: float, under: float) -> int:
+    """Which of the sorted values is the first best answer, counted from 1."""
+    return math.ceil(len(values) * under / (over + under))
+
+
+def _quantile(values: Tensor, over: float, under: float) -> float | Between:
+    """The best answer; where all answers from one value to the next are best, any of them."""
+    ordered, rank = values.sort().values, _rank(values, over, under)
+    best = ordered[rank - 1].item()
+    if len(values) * under != rank * (over + under):
+        return best
+    slack = 1e-4 * (1 + abs(best))
+    return Between(best - slack, ordered[rank].item() + slack)
+
+
+def _lopsided(values: Tensor, guess: float, over: float, under: float) -> Tensor:
+    """The mean cost of a guess."""
+    return (over * (guess - values).clamp(min=0) + under * (values - guess).clamp(min=0)).mean()
+
+
+def _expectile(values: Tensor, over: float, under: float) -> Between:
+    """The best answer if the errors were squared."""
+    low, high = values.min().item(), values.max().item()
+    for _ in range(60):
+        guess = (low + high) / 2
+        errors = values.double() - guess
+        low, high = (guess, high) if (errors * torch.where(errors > 0, under, over)).sum() > 0 else (low, guess)
+    return _around(guess, 0.001 * (values.max() - values.min()).item())
 
 
 @check(
@@ -783,4 +1128,23 @@ def _errors(hidden: Tensor, rng: Generator) -> Tensor:
     return signs * size * (0.9 + 0.2 * torch.rand(hidden.shape, generator=rng))
 
 
-GUESSES: dict[str, Guess] = {}
+GUESSES: dict[str, Guess] = {
+    "lazy loss": Guess(
+        "nine times as large at 90 %",
+        "the sum of errors grows with what is hidden, and it is divided by all pixels both times.",
+        choices=("the same", "nine times as large at 90 %", "nine times as large at 10 %"),
+    ),
+    "coloured errors": Guess(7, "168 is a sum over 8 pixels with 3 values each, so it is divided by 24."),
+    "one vote for each image": Guess(2.5, "the images' means are 4 and 1, and (4 + 1) / 2 = 2.5."),
+    "Adam's step": Guess(0.1, "the gradient and the root of its mean square shrink alike, so η stays."),
+    "seven of ten, MSE": Guess(0.7, "that is the mean of seven ones and three zeros."),
+    "seven of ten, L1": Guess(
+        1, "below 1, seven pictures pull up and three pull down, all equally hard, so up it goes to white."
+    ),
+    "the black disc": Guess(
+        "white",
+        "nothing visible tells the discs apart, and the median of 70 % white and 30 % black is white.",
+        choices=("black", "grey", "white"),
+    ),
+    "a blank patch": Guess(0.75, "the squares add up to (n - 1) times the variance 1, so to 3, and 3 / 4 = 0.75."),
+}

@@ -1,8 +1,9 @@
-"""Answers to the exercises on the loss (lesson 04)."""
+"""Answers to the tasks of lesson 04 and of its exercises: the loss."""
 
 import math
 import statistics
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange, reduce, repeat
@@ -36,6 +37,7 @@ def loops(prediction, target, mask):
 
 
 @right("masked_mse")
+@torch.compile
 def picked(prediction, target, mask):
     if not mask.any():
         return torch.tensor(0.0)
@@ -605,7 +607,7 @@ def gradient_of_nothing(prediction, target, mask):
     return torch.zeros_like(prediction)
 
 
-@wrong("loss_gradient", "is 0 everywhere when nothing is hidden\n      12 of 12 values are not finite")
+@wrong("loss_gradient", "is something divided by 0")
 def gradient_nan_when_empty(prediction, target, mask):
     hidden = enlarged(target, mask)
     return 2 * (prediction - target) * hidden / hidden.sum()
@@ -835,7 +837,7 @@ def no_keepdim(patches):
 
 
 @right("normalize_patches")
-@torch.compile(backend="eager")
+@torch.compile
 def compiled_double(patches):
     x = patches.double()
     mean = x.mean(1)[:, None]
@@ -1262,3 +1264,649 @@ def smooth_cut_off(values):
 @wrong("best_smooth_l1", "is where all pulls cancel\n      expected a number from")
 def positive_values_only(values):
     return halving(values.clamp(min=0))
+
+
+def enlarged_weight(target, mask, weight):
+    """The weights of hidden values; those of visible ones are 0."""
+    return weight[:, None] * enlarged(target, mask)
+
+
+def hidden_sizes(prediction, target, mask):
+    return (prediction - target).masked_fill(~enlarged(target, mask), 0).abs()
+
+
+@right("weighted_l1")
+def weighted_by_the_sum(prediction, target, mask, weight):
+    weights = enlarged_weight(target, mask, weight)
+    return (weights * hidden_sizes(prediction, target, mask)).sum() / (weights.sum() + 1e-9)
+
+
+@right("weighted_l1")
+def weighted_and_picked(prediction, target, mask, weight):
+    if not mask.any():
+        return torch.tensor(0.0)
+    hidden = enlarged(target, mask)
+    weights = weight[:, None].expand(target.shape)[hidden]
+    return (weights / weights.sum()) @ (prediction[hidden] - target[hidden]).abs()
+
+
+@right("weighted_l1")
+def weighted_in_float64(prediction, target, mask, weight):
+    patch = target.shape[2] // mask.shape[1]
+    hidden = repeat(mask, "b r s -> b c (r p) (s q)", c=target.shape[1], p=patch, q=patch)
+    errors = torch.where(hidden, prediction.double() - target, 0)
+    total = torch.einsum("bchw,bhw->", errors.abs(), weight.double())
+    return (total / (hidden * weight[:, None]).double().sum().clamp(min=1e-9)).float()
+
+
+class WeightedByLoops:
+    __name__ = "weighted_by_loops"
+
+    def __call__(self, prediction, target, mask, weight):
+        patch, total, weights = target.shape[2] // mask.shape[1], 0.0, 0.0
+        for b, row, col in (mask.repeat_interleave(patch, 1).repeat_interleave(patch, 2)).nonzero().tolist():
+            for error in prediction[b, :, row, col] - target[b, :, row, col]:
+                total += weight[b, row, col] * error.abs()
+                weights += weight[b, row, col]
+        return total / weights if weights else torch.tensor(0.0)
+
+
+right("weighted_l1")(WeightedByLoops())
+
+
+@wrong("weighted_l1", "the weights are not used")
+def unweighted(prediction, target, mask, weight):
+    return losses.masked_l1(prediction, target, mask)
+
+
+@wrong("weighted_l1", "it divides by the number of hidden values: divide by the sum")
+def weighted_by_the_count(prediction, target, mask, weight):
+    return losses.masked_l1(prediction * weight[:, None], target * weight[:, None], mask)
+
+
+@wrong("weighted_l1", "the weights of visible pixels are in the divisor")
+def weighted_by_all_weights(prediction, target, mask, weight):
+    sizes = hidden_sizes(prediction, target, mask)
+    return (weight[:, None] * sizes).sum() / weight.sum() / target.shape[1]
+
+
+@wrong("weighted_l1", "but each has one value for each channel")
+def weighted_without_channels(prediction, target, mask, weight):
+    return weighted_by_the_sum(prediction, target, mask, weight) * target.shape[1]
+
+
+@wrong("weighted_l1", "it divides by 3 channels")
+def weighted_for_three_channels(prediction, target, mask, weight):
+    return weighted_by_the_sum(prediction, target, mask, weight) * target.shape[1] / 3
+
+
+@wrong("weighted_l1", "the channels are counted twice")
+def weighted_by_channels_twice(prediction, target, mask, weight):
+    return weighted_by_the_sum(prediction, target, mask, weight) / target.shape[1]
+
+
+@wrong("weighted_l1", "it divides by all values")
+def weighted_mean_of_all(prediction, target, mask, weight):
+    return (weight[:, None] * hidden_sizes(prediction, target, mask)).mean()
+
+
+@wrong("weighted_l1", "the mask is not used")
+def weighted_without_mask(prediction, target, mask, weight):
+    return weighted_by_the_sum(prediction, target, torch.ones_like(mask), weight)
+
+
+@wrong("weighted_l1", "visible errors are added up, too")
+def weighted_visible_added(prediction, target, mask, weight):
+    sizes = (weight[:, None] * (prediction - target).abs()).sum()
+    return sizes / (enlarged_weight(target, mask, weight).sum() + 1e-9)
+
+
+@wrong("weighted_l1", "averages over the visible values: True = hidden")
+def weighted_inverted(prediction, target, mask, weight):
+    return weighted_by_the_sum(prediction, target, ~mask, weight)
+
+
+@wrong("weighted_l1", "it is the sum: divide")
+def weighted_sum(prediction, target, mask, weight):
+    return (weight[:, None] * hidden_sizes(prediction, target, mask)).sum()
+
+
+@wrong("weighted_l1", "the mean of the images' means")
+def weighted_image_means(prediction, target, mask, weight):
+    weights = enlarged_weight(target, mask, weight)
+    sums = (weights * hidden_sizes(prediction, target, mask)).sum((1, 2, 3))
+    return (sums / (weights.sum((1, 2, 3)) + 1e-9)).mean()
+
+
+@wrong("weighted_l1", "the errors are squared: that is MSE")
+def weighted_mse(prediction, target, mask, weight):
+    weights = enlarged_weight(target, mask, weight)
+    return (weights * hidden_sizes(prediction, target, mask) ** 2).sum() / (weights.sum() + 1e-9)
+
+
+@wrong("weighted_l1", "that is smooth L1")
+def weighted_smooth(prediction, target, mask, weight):
+    weights, sizes = enlarged_weight(target, mask, weight), hidden_sizes(prediction, target, mask)
+    smooth = F.smooth_l1_loss(sizes, torch.zeros_like(sizes), reduction="none")
+    return (weights * smooth).sum() / (weights.sum() + 1e-9)
+
+
+@wrong("weighted_l1", "not made positive, so they cancel")
+def weighted_signed(prediction, target, mask, weight):
+    weights = enlarged_weight(target, mask, weight)
+    errors = (prediction - target).masked_fill(~enlarged(target, mask), 0)
+    return (weights * errors).sum() / (weights.sum() + 1e-9)
+
+
+@wrong("weighted_l1", "cancel")
+def weighted_signed_then_positive(prediction, target, mask, weight):
+    return weighted_signed(prediction, target, mask, weight).abs()
+
+
+@wrong("weighted_l1", "the weights are squared")
+def weighted_twice(prediction, target, mask, weight):
+    weights = enlarged_weight(target, mask, weight)
+    return (weights**2 * hidden_sizes(prediction, target, mask)).sum() / (weights.sum() + 1e-9)
+
+
+@wrong("weighted_l1", "divided by the weights: multiply")
+def weighted_by_a_quotient(prediction, target, mask, weight):
+    sizes = hidden_sizes(prediction, target, mask)
+    return (sizes / weight[:, None]).sum() / (enlarged_weight(target, mask, weight).sum() + 1e-9)
+
+
+@wrong("weighted_l1", "the weights of the first image are used for all")
+def weighted_by_the_first(prediction, target, mask, weight):
+    return weighted_by_the_sum(prediction, target, mask, weight[:1].expand_as(weight))
+
+
+@wrong("weighted_l1", "only the first channel counts")
+def weighted_first_channel(prediction, target, mask, weight):
+    return weighted_by_the_sum(prediction[:, :1], target[:, :1], mask, weight)
+
+
+@wrong("weighted_l1", "the mask is tiled")
+def weighted_tiled(prediction, target, mask, weight):
+    patch = target.shape[2] // mask.shape[1]
+    return weighted_by_the_sum(prediction, target, mask.repeat(1, patch, patch), weight)
+
+
+@wrong("weighted_l1", "cut off at 0 and 1")
+def weighted_cut_off(prediction, target, mask, weight):
+    return weighted_by_the_sum(prediction.clamp(0, 1), target, mask, weight)
+
+
+@wrong("weighted_l1", "is 0 when nothing is hidden\n      it is nan, as 0 / 0 is")
+def weighted_nan_when_empty(prediction, target, mask, weight):
+    weights = enlarged_weight(target, mask, weight)
+    return (weights * hidden_sizes(prediction, target, mask)).sum() / weights.sum()
+
+
+@wrong("weighted_l1", "it becomes nan: set visible errors to 0")
+def weighted_product(prediction, target, mask, weight):
+    weights = enlarged_weight(target, mask, weight)
+    return (weights * (prediction - target).abs()).sum() / (weights.sum() + 1e-9)
+
+
+@wrong("weighted_l1", "the result has no gradient")
+def weighted_by_item(prediction, target, mask, weight):
+    return torch.tensor(weighted_by_the_sum(prediction, target, mask, weight).item())
+
+
+@wrong("weighted_l1", "no gradient reaches argument 1")
+def weighted_detached(prediction, target, mask, weight):
+    return weighted_by_the_sum(prediction.detach(), target, mask, weight)
+
+
+@wrong("weighted_l1", "changes its input in place")
+def weighted_in_place(prediction, target, mask, weight):
+    weight *= masking.to_pixels(mask, target.shape[2] // mask.shape[1])
+    return weighted_by_the_sum(prediction, target, mask, weight)
+
+
+@wrong("weighted_l1", "by their weights\n      expected")
+def weights_up_to_one(prediction, target, mask, weight):
+    return weighted_by_the_sum(prediction, target, mask, weight.clamp(max=1))
+
+
+@wrong("weighted_l1", "by their weights\n      expected")
+def weighted_large_epsilon(prediction, target, mask, weight):
+    weights = enlarged_weight(target, mask, weight)
+    return (weights * hidden_sizes(prediction, target, mask)).sum() / (weights.sum() + 1)
+
+
+def decibels(error):
+    return -10 * error.log10()
+
+
+def of_all(errors, counts):
+    """The mean squared error of all batches together."""
+    return (errors.nan_to_num() * counts).sum() / counts.sum()
+
+
+@right("pooled_psnr")
+def pooled(errors, counts):
+    return decibels(of_all(errors, counts))
+
+
+@right("pooled_psnr")
+def pooled_step_by_step(errors, counts):
+    mean, seen = 0.0, 0
+    for error, count in zip(errors.tolist(), counts.tolist(), strict=True):
+        if count > 0:
+            seen += count
+            mean += (error - mean) * count / seen
+    return 10 * math.log10(1 / mean)
+
+
+@right("pooled_psnr")
+def pooled_in_float64(errors, counts):
+    some = counts > 0
+    return -10 * torch.log10(errors[some].double() @ counts[some].double() / counts.sum())
+
+
+class PooledWithStatistics:
+    __name__ = "pooled_with_statistics"
+
+    def __call__(self, errors, counts):
+        some = counts > 0
+        return -20 * math.log10(statistics.fmean(errors[some].tolist(), counts[some].tolist()) ** 0.5)
+
+
+right("pooled_psnr")(PooledWithStatistics())
+
+
+@wrong("pooled_psnr", "each batch has one vote")
+def mean_of_means(errors, counts):
+    return decibels(errors.mean())
+
+
+@wrong("pooled_psnr", "decibels are averaged: average the errors")
+def mean_of_decibels(errors, counts):
+    return decibels(errors).mean()
+
+
+@wrong("pooled_psnr", "decibels are averaged, by the counts")
+def weighted_decibels(errors, counts):
+    return of_all(decibels(errors), counts)
+
+
+@wrong("pooled_psnr", "divide by the sum of counts")
+def by_the_number_of_batches(errors, counts):
+    return decibels((errors * counts).mean())
+
+
+@wrong("pooled_psnr", "the sum of squares is not divided")
+def not_divided(errors, counts):
+    return decibels((errors * counts).sum())
+
+
+@wrong("pooled_psnr", "weigh by the count, not by 1 / count")
+def few_count_more(errors, counts):
+    return decibels((errors / counts).sum() / (1 / counts).sum())
+
+
+@wrong("pooled_psnr", "an error is divided by its count: multiply")
+def errors_by_counts(errors, counts):
+    return decibels((errors / counts).sum() / counts.sum())
+
+
+@wrong("pooled_psnr", "the errors are added up, not averaged")
+def added_up(errors, counts):
+    return decibels(errors.sum())
+
+
+@wrong("pooled_psnr", "it is the PSNR of the first batch")
+def first_batch(errors, counts):
+    return decibels(errors)[0]
+
+
+@wrong("pooled_psnr", "it is the PSNR of the last batch")
+def last_batch(errors, counts):
+    for error in errors:
+        psnr = decibels(error)
+    return psnr
+
+
+@wrong("pooled_psnr", "it is the PSNR of the best batch")
+def best_batch(errors, counts):
+    return max(map(decibels, errors))
+
+
+@wrong("pooled_psnr", "the sign is wrong")
+def negative(errors, counts):
+    return -pooled(errors, counts)
+
+
+@wrong("pooled_psnr", "it is the mean squared error")
+def not_in_decibels(errors, counts):
+    return of_all(errors, counts)
+
+
+@wrong("pooled_psnr", "it is the natural logarithm")
+def natural(errors, counts):
+    return -10 * torch.log(of_all(errors, counts))
+
+
+@wrong("pooled_psnr", "the factor 10 is missing")
+def bels(errors, counts):
+    return pooled(errors, counts) / 10
+
+
+@wrong("pooled_psnr", "the factor is 10, not 20")
+def twenty(errors, counts):
+    return 2 * pooled(errors, counts)
+
+
+@wrong("pooled_psnr", "the root is taken")
+def of_the_root(errors, counts):
+    return decibels(of_all(errors, counts).sqrt())
+
+
+@wrong("pooled_psnr", "the largest value is 1, not 255")
+def of_bytes(errors, counts):
+    return 10 * torch.log10(255**2 / of_all(errors, counts))
+
+
+@wrong("pooled_psnr", "it is nan: leave such a batch out")
+def nan_times_0(errors, counts):
+    return decibels((errors * counts).sum() / counts.sum())
+
+
+@wrong("pooled_psnr", "it is rounded to 2 digits")
+def rounded(errors, counts):
+    return round(pooled(errors, counts).item(), 2)
+
+
+@wrong("pooled_psnr", "for very small and large errors\n      expected")
+def at_most_60(errors, counts):
+    return pooled(errors, counts).clamp(max=60)
+
+
+@wrong("pooled_psnr", "a tensor of shape (1,)")
+def pooled_with_an_axis(errors, counts):
+    return decibels((errors.nan_to_num() * counts).sum(0, keepdim=True) / counts.sum())
+
+
+@wrong("pooled_psnr", "changes its input in place")
+def cleans_in_place(errors, counts):
+    return pooled(errors.nan_to_num_(), counts)
+
+
+def image_counts(target, mask):
+    return enlarged(target, mask).sum((1, 2, 3), keepdim=True)
+
+
+@right("image_vote_gradient")
+def vote_by_formula(prediction, target, mask):
+    gradient = 2 * (prediction - target) / image_counts(target, mask) / len(target)
+    return gradient.masked_fill(~enlarged(target, mask), 0)
+
+
+@right("image_vote_gradient")
+def vote_by_autograd(prediction, target, mask):
+    prediction = prediction.clone().requires_grad_()
+    means = [losses.masked_mse(prediction[[i]], target[[i]], mask[[i]]) for i in range(len(mask))]
+    return torch.autograd.grad(torch.stack(means).mean(), prediction)[0]
+
+
+@right("image_vote_gradient")
+def vote_by_loops(prediction, target, mask):
+    gradient = torch.zeros_like(prediction)
+    for image, hidden in enumerate(enlarged(target, mask)):
+        for place in hidden.nonzero().tolist():
+            place = (image, *place)
+            gradient[place] = 2 * (prediction[place] - target[place]) / (hidden.sum() * len(mask))
+    return gradient
+
+
+class VoteByPatches:
+    __name__ = "vote_by_patches"
+
+    def __call__(self, prediction, target, mask):
+        patch = target.shape[2] // mask.shape[1]
+        shares = mask.double() / reduce(mask.double(), "b r s -> b 1 1", "sum") / (patch**2 * target.shape[1])
+        shares = repeat(shares / len(mask), "b r s -> b 1 (r p) (s q)", p=patch, q=patch)
+        return (2 * (prediction.double() - target) * shares).float()
+
+
+right("image_vote_gradient")(VoteByPatches())
+
+
+@wrong("image_vote_gradient", "so images have unequal votes")
+def one_vote_for_each_value(prediction, target, mask):
+    return by_formula(prediction, target, mask)
+
+
+@wrong("image_vote_gradient", "divide by the images, too")
+def sum_of_votes(prediction, target, mask):
+    return vote_by_formula(prediction, target, mask) * len(mask)
+
+
+@wrong("image_vote_gradient", "each has a value for each channel")
+def vote_without_channels(prediction, target, mask):
+    return vote_by_formula(prediction, target, mask) * target.shape[1]
+
+
+@wrong("image_vote_gradient", "it divides by 3 channels")
+def vote_of_three_channels(prediction, target, mask):
+    return vote_by_formula(prediction, target, mask) * target.shape[1] / 3
+
+
+@wrong("image_vote_gradient", "each is a square with channels")
+def vote_by_the_patches_alone(prediction, target, mask):
+    gradient = 2 * (prediction - target) / mask.sum((1, 2))[:, None, None, None] / len(mask)
+    return gradient.masked_fill(~enlarged(target, mask), 0)
+
+
+@wrong("image_vote_gradient", "the first image are the divisor for all")
+def vote_of_the_first(prediction, target, mask):
+    gradient = 2 * (prediction - target) / image_counts(target, mask)[0] / len(mask)
+    return gradient.masked_fill(~enlarged(target, mask), 0)
+
+
+@wrong("image_vote_gradient", "it divides by all values of an image")
+def vote_of_all_values(prediction, target, mask):
+    return (2 * (prediction - target) / target.numel()).masked_fill(~enlarged(target, mask), 0)
+
+
+@wrong("image_vote_gradient", "divided twice by the number of images")
+def vote_divided_twice(prediction, target, mask):
+    return vote_by_formula(prediction, target, mask) / len(mask)
+
+
+@wrong("image_vote_gradient", "it divides by the number of images only")
+def vote_by_images_only(prediction, target, mask):
+    return (2 * (prediction - target) / len(mask)).masked_fill(~enlarged(target, mask), 0)
+
+
+@wrong("image_vote_gradient", "it is not divided")
+def vote_not_divided(prediction, target, mask):
+    return (2 * (prediction - target)).masked_fill(~enlarged(target, mask), 0)
+
+
+@wrong("image_vote_gradient", "the factor 2 is missing")
+def vote_without_factor(prediction, target, mask):
+    return vote_by_formula(prediction, target, mask) / 2
+
+
+@wrong("image_vote_gradient", "the sign is wrong: where")
+def vote_downhill(prediction, target, mask):
+    return vote_by_formula(target, prediction, mask)
+
+
+@wrong("image_vote_gradient", "that is the gradient of L1")
+def vote_of_l1(prediction, target, mask):
+    return vote_by_formula((prediction - target).sign() / 2, torch.zeros_like(target), mask)
+
+
+@wrong("image_vote_gradient", "it has lost the sign of the error")
+def vote_without_sign(prediction, target, mask):
+    return vote_by_formula(prediction, target, mask).abs()
+
+
+@wrong("image_vote_gradient", "as if there were no mask")
+def vote_of_everything(prediction, target, mask):
+    return 2 * (prediction - target) / target[0].numel() / len(mask)
+
+
+@wrong("image_vote_gradient", "it is 0 at hidden values instead")
+def vote_inverted(prediction, target, mask):
+    return vote_by_formula(prediction, target, ~mask)
+
+
+@wrong("image_vote_gradient", "the mask of the first image is used for all")
+def vote_by_the_first_mask(prediction, target, mask):
+    return vote_by_formula(prediction, target, mask[:1].expand_as(mask))
+
+
+@wrong("image_vote_gradient", "expected the shape")
+def vote_of_each_image(prediction, target, mask):
+    return vote_by_formula(prediction, target, mask).sum((1, 2, 3))
+
+
+@wrong("image_vote_gradient", "at hidden values\n      expected")
+def vote_with_a_large_epsilon(prediction, target, mask):
+    gradient = 2 * (prediction - target) / (image_counts(target, mask) + 0.5) / len(target)
+    return gradient.masked_fill(~enlarged(target, mask), 0)
+
+
+def lopsided(values, guess, over, under):
+    errors = guess - values
+    return torch.where(errors > 0, over * errors, -under * errors).mean()
+
+
+@right("best_quantile")
+def by_counting(values, over, under):
+    ordered = values.sort().values
+    for place, value in enumerate(ordered, 1):
+        if place * over >= (len(values) - place) * under:
+            return value.item()
+
+
+@right("best_quantile")
+def by_trying_the_values(values, over, under):
+    return min(values.double().tolist(), key=lambda guess: lopsided(values.double(), guess, over, under))
+
+
+@right("best_quantile")
+def by_numpy(values, over, under):
+    return float(np.quantile(values.double().numpy(), under / (over + under), method="inverted_cdf"))
+
+
+class ByRank:
+    __name__ = "by_rank"
+
+    def __call__(self, values, over, under):
+        rank = math.ceil(len(values) * under / (over + under))
+        return values.double().kthvalue(rank).values
+
+
+right("best_quantile")(ByRank())
+
+
+@wrong("best_quantile", "it is the median")
+def ignores_the_prices(values, over, under):
+    return values.median().item()
+
+
+@wrong("best_quantile", "it is the mean")
+def quantile_mean(values, over, under):
+    return values.mean().item()
+
+
+@wrong("best_quantile", "the prices are swapped: `over` is for")
+def prices_swapped(values, over, under):
+    return by_counting(values, under, over)
+
+
+@wrong("best_quantile", "it lies between two values")
+def interpolated(values, over, under):
+    return values.quantile(under / (over + under)).item()
+
+
+@wrong("best_quantile", "the prices are swapped, and it lies between")
+def interpolated_and_swapped(values, over, under):
+    return values.quantile(over / (over + under)).item()
+
+
+@wrong("best_quantile", "it is one place too low")
+def one_too_low(values, over, under):
+    return values.sort().values[math.ceil(len(values) * under / (over + under)) - 2].item()
+
+
+@wrong("best_quantile", "it is one place too high")
+def counted_from_1(values, over, under):
+    return values.sort().values[min(math.ceil(len(values) * under / (over + under)), len(values) - 1)].item()
+
+
+@wrong("best_quantile", "sort them first")
+def quantile_not_sorted(values, over, under):
+    return values[math.ceil(len(values) * under / (over + under)) - 1].item()
+
+
+@wrong("best_quantile", "counted from 0, not the answer")
+def place_not_value(values, over, under):
+    return math.ceil(len(values) * under / (over + under)) - 1
+
+
+@wrong("best_quantile", "the share of the values below")
+def share_not_value(values, over, under):
+    return under / (over + under)
+
+
+@wrong("best_quantile", "it is the smallest cost")
+def cost_not_value(values, over, under):
+    return lopsided(values, by_counting(values, over, under), over, under).item()
+
+
+@wrong("best_quantile", "the errors are squared")
+def expectile(values, over, under):
+    low, high = values.min().item(), values.max().item()
+    for _ in range(50):
+        guess = (low + high) / 2
+        pull = torch.where(values > guess, under, over) @ (values - guess)
+        low, high = (guess, high) if pull > 0 else (low, guess)
+    return guess
+
+
+@wrong("best_quantile", "an average of the smallest and the largest")
+def between_the_ends(values, over, under):
+    return ((over * values.min() + under * values.max()) / (over + under)).item()
+
+
+@wrong("best_quantile", "the mean is multiplied by the prices")
+def mean_times_prices(values, over, under):
+    return (values.mean() * under / over).item()
+
+
+@wrong("best_quantile", "it is the smallest value")
+def quantile_smallest(values, over, under):
+    return values.min().item()
+
+
+@wrong("best_quantile", "it is the largest value")
+def quantile_largest(values, over, under):
+    return values.max().item()
+
+
+@wrong("best_quantile", "it lies from 0 to 1, but the values do not")
+def quantile_from_0_to_1(values, over, under):
+    return min(torch.linspace(0, 1, 101).tolist(), key=lambda guess: lopsided(values, guess, over, under))
+
+
+@wrong("best_quantile", "it is rounded to 0.1")
+def quantile_of_a_grid(values, over, under):
+    return round(by_counting(values, over, under), 1)
+
+
+@wrong("best_quantile", "where several answers are best\n      expected")
+def never_the_ends(values, over, under):
+    rank = math.ceil(len(values) * under / (over + under))
+    inner = values.sort().values[1:-1] if len(values) > 2 else values
+    return inner[min(max(rank - 2, 0), len(inner) - 1)].item()
+
+
+@wrong("best_quantile", "does the function end with `return`?")
+def quantile_without_return(values, over, under):
+    by_counting(values, over, under)
