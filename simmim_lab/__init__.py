@@ -24,7 +24,8 @@ drop_path     residual branches left out at random             lesson 07
 images, data  photographs, drawn scenes, data sets, folders
 plots         figures
 widgets       interactive figures
-checks        what the exercises ask for
+checks        what the lessons and exercises ask for
+workspace     the learner's own copy of them
 teaching      what only course staff run; nothing else imports it
 """
 

@@ -10,6 +10,7 @@ from contextlib import redirect_stdout
 from datetime import date
 from io import StringIO
 from pathlib import Path
+from tempfile import gettempdir
 
 import numpy as np
 import pytest
@@ -132,7 +133,7 @@ def keep(path: Path, task: str, row: dict[str, object]) -> None:
     from simmim_lab.teaching import results
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
+    with FileLock(Path(gettempdir()) / "simmim_lab_catalogue.lock"):
         rows = json.loads(path.read_text(encoding="utf-8"))["tasks"] if path.exists() else {}
         tasks = {name: known for name, known in sorted({**rows, task: row}.items()) if name in TASKS}
         results.write({**results.origin("make catalogue"), "tasks": tasks}, path)

@@ -172,6 +172,7 @@ def test_the_head_states_the_measured_costs(course):
     assert hosting.update(course) == [course / "notebooks" / "07_tiny.ipynb"]
     shown = BeautifulSoup(markdown2html(head(course)), "html.parser").get_text()
     assert "Measured on 2 cores (Some CPU (2 GHz)): 85 s and 0.9 GB of memory; in fast mode 20 s (how)." in shown
+    assert "simmim-lab lab" in shown and "keeps your answers" in shown
     assert hosting.differences(course) == []
 
 

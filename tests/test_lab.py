@@ -1,4 +1,4 @@
-"""`simmim-lab lab` opens JupyterLab on the lessons."""
+"""`simmim-lab lab` opens JupyterLab on a copy of the lessons."""
 
 import socket
 import subprocess
@@ -17,7 +17,8 @@ def lab(tmp_path_factory):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "simmim_lab", "lab", "--no-browser", "--port", str(port)]
+    work = tmp_path_factory.mktemp("home") / "work"
+    command = [sys.executable, "-m", "simmim_lab", "lab", "--no-browser", "--port", str(port), "--work", str(work)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         lines = []

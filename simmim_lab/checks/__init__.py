@@ -21,12 +21,16 @@ from simmim_lab.checks.decoders import (
     transposed_convolution,
 )
 from simmim_lab.checks.encoders import (
+    attend_visible,
     attention,
     blind_rows,
+    dilated_field,
     insert_mask_token,
-    receptive_field,
-    relative_index,
+    may_look,
     taken_for_hidden,
+    to_windows,
+    tokens_with_class,
+    video_index,
 )
 from simmim_lab.checks.gpu_training import (
     accumulated_gradient,
@@ -127,8 +131,9 @@ def progress() -> None:
 
     tasks = {}
     for number, lesson in enumerate(LESSONS):
-        name = f"{number:02} {lesson.__name__.rpartition('.')[2].replace('_', ' ')}"
-        tasks[name] = [task.name for task in vars(lesson).values() if isinstance(task, Check) and task.solution]
+        title = f"{number:02} {lesson.__name__.rpartition('.')[2].replace('_', ' ')}"
+        if turns := [name for name, task in vars(lesson).items() if isinstance(task, Check) and task.solution]:
+            tasks[title] = turns
     display(page(tasks))
 
 

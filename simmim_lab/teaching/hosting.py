@@ -30,6 +30,8 @@ except ImportError:  # on Colab, for example
     %pip install --quiet {source}
 import simmim_lab.notebook  # not found? Then pip failed: check the connection, restart the kernel"""
 
+COPY = "Open the lessons with `simmim-lab lab`: it makes a copy of your own that keeps your answers and progress."
+
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 COLAB = "https://colab.research.google.com/github"
 GITHUB = "https://github.com/"
@@ -150,7 +152,7 @@ def _cost(path: Path) -> str:
     return (
         f"*Measured on {cost['cores']} cores ({cost['cpu']}): {cost['full']['seconds']:.0f} s and "
         f"{cost['full']['gigabytes']:.1f} GB of memory; in fast mode {cost['fast']['seconds']:.0f} s "
-        "([how](../results/lessons.json)).*"
+        f"([how](../results/lessons.json)). {COPY}*"
     )
 
 
