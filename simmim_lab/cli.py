@@ -220,7 +220,7 @@ def _lab_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--work",
         type=user_path,
-        default=user_path(workspace.HOME),
+        default=workspace.HOME,
         metavar="DIR",
         help=f"the folder of your own copy (default: {workspace.HOME})",
     )

@@ -415,19 +415,22 @@ def jupyterlab(monkeypatch):
     return started
 
 
-def test_lab_opens_the_lessons_of_this_checkout(jupyterlab, monkeypatch, tmp_path):
+def test_lab_opens_a_copy_of_this_checkout_in_the_home_folder(jupyterlab, monkeypatch, tmp_path):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.chdir(tmp_path)
     assert main(["lab", "--port", "9000", "--no-browser"]) == 0
-    assert f"--ServerApp.root_dir={Path(__file__).parents[1]}" in jupyterlab
+    assert f"--ServerApp.root_dir={tmp_path / 'simmim_lab_work'}" in jupyterlab
     assert {"--port=9000", "--no-browser"} <= set(jupyterlab)
+    assert (tmp_path / "simmim_lab_work" / "notebooks" / "00_start_here.ipynb").exists()
 
 
 def test_lab_without_a_checkout_takes_the_current_folder_or_explains(jupyterlab, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(commandline, "__file__", str(tmp_path / "site-packages/simmim_lab/commandline.py"))
     monkeypatch.chdir(tmp_path)
-    assert "no folder notebooks" in fails(capsys, "lab")
+    assert "no folder notebooks" in fails(capsys, "lab", "--course")
     (tmp_path / "notebooks").mkdir()
-    assert main(["lab"]) == 0
+    assert main(["lab", "--course"]) == 0
     assert f"--ServerApp.root_dir={tmp_path}" in jupyterlab
 
 
