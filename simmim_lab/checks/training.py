@@ -1217,4 +1217,48 @@ def _unfair(masks: Tensor) -> str | None:
     )
 
 
-GUESSES: dict[str, Guess] = {}
+GUESSES: dict[str, Guess] = {
+    "twins": Guess(
+        answer="the same spot, shifted by a few pixels",
+        why="crops overlap, so most have a twin among the others.",
+        choices=("the same spot, shifted by a few pixels", "another part of the photograph", "another photograph"),
+    ),
+    "first_loss": Guess(
+        answer="their sum",
+        why="the mean square of a difference of unrelated numbers is the sum of their mean squares.",
+        choices=("the larger one", "their mean", "their sum", "their product"),
+    ),
+    "half_way_down": Guess(
+        answer=0.001505,
+        why="half a turn of the cosine is half over, so the rate is the mean of 0.003 and 0.00001.",
+        within=0.01,
+    ),
+    "not_zeroed": Guess(
+        answer="the sum of both gradients",
+        why="`backward` adds to what is there; only `zero_grad` takes it away.",
+        choices=(
+            "the gradient of the second batch",
+            "the gradient of the first batch",
+            "the sum of both gradients",
+        ),
+    ),
+    "learned_first": Guess(
+        answer="colours",
+        why="the mean colour of the surroundings saves most of the squared error; edges and textures save less.",
+        choices=("colours", "edges", "textures"),
+    ),
+    "one_decibel": Guess(
+        answer=21,
+        why="10 dB are a factor of 10, so 1 dB is its tenth root, 1.26, and 1 / 1.26 of the error is left.",
+        within=0.1,
+    ),
+    "all_hidden": Guess(
+        answer="the same picture three times",
+        why="where nothing is visible the three inputs are equal, and a function gives equal outputs for them.",
+        choices=("the same picture three times", "three pictures that differ a little", "three new pictures"),
+    ),
+    "after_the_cut": Guess(
+        answer=0,
+        why="weights, optimizer and step are restored, and each step draws from a generator of its own.",
+    ),
+}
