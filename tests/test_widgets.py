@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from simmim_lab import widgets
-from simmim_lab.masking import half_mask, random_mask, to_pixels
+from simmim_lab.masking import STRATEGIES, half_mask, random_mask, to_pixels
 from simmim_lab.recipe import History
 from simmim_lab.simmim import SimMIM
 from simmim_lab.widgets import cells
@@ -76,6 +76,20 @@ def test_the_explorer_shows_the_learners_own_strategy():
 
     explorer = widgets.MaskExplorer(IMAGES, strategies={"mine": everything_but_the_corner})
     assert explorer.mask.sum() == 63 and explorer.status.startswith("98% hidden")
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_control_without_effect_is_said(name):
+    explorer = widgets.MaskExplorer(IMAGES, strategy=name)
+    noted = explorer.status.partition(". ")[2]
+    for control, values in {"ratio": (0.3, 0.6, 0.8), "seed": range(10)}.items():
+        seen = set()
+        for value in values:
+            setattr(explorer, control, value)
+            seen.add(explorer.hidden)
+        assert len(seen) > 1 or control in noted
+    own = widgets.MaskExplorer(IMAGES, strategies={name: random_mask})
+    assert ". " not in own.status
 
 
 def test_the_mask_in_python_is_the_one_that_is_shown():

@@ -13,6 +13,13 @@ from simmim_lab.masking import STRATEGIES, avg_dist, check_mask, to_pixels
 from simmim_lab.shapes import Grid, Mask
 from simmim_lab.widgets.panels import Panels, as_batch
 
+NOTES: dict[str, str] = {  # on strategies for which a control does nothing, or less than it seems
+    "grid": "Grid: up to a ratio of 0.8 three quarters are hidden.",
+    "half": "Half: nothing is drawn, so the seed does nothing.",
+    "center": "Center: nothing is drawn, so the seed does nothing.",
+    "mixture": "Mixture: the seed chooses random, block, half, center or stroke; the last three have fixed ratios.",
+}
+
 
 class MaskExplorer(Panels):
     """Choose a picture, a strategy, the size of the cells, the ratio and a seed; see the mask and what it leaves.
@@ -85,6 +92,8 @@ class MaskExplorer(Panels):
         distance = avg_dist(hidden[None]).item()
         reach = f"AvgDist {distance:.1f} pixels" if math.isfinite(distance) else "nothing is visible"
         self.status = f"{self.mask.float().mean():.0%} hidden, {reach}{self.remark(image, hidden)}"
+        if self.strategy in NOTES and strategy is STRATEGIES[self.strategy]:  # not one of the learner's own
+            self.status += f". {NOTES[self.strategy]}"
 
     def pictures(self, image: Tensor, mask: Tensor, hidden: Tensor) -> list[Tensor]:
         black_or_white = torch.where(hidden, 0.15, 0.9).expand(3, -1, -1)
