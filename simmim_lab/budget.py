@@ -63,11 +63,10 @@ KINDS = {
 
 
 def vit_flops(image_size: int | tuple[int, int], patch: int, dim: int, depth: int) -> int:
-    """FLOP of the blocks of a ViT for one image, forward only.
+    """FLOP of the matrix products in the blocks of a ViT for one image, forward only.
 
-    `image_size` is a side in pixels or (height, width). With N patches and d = `dim`, a block takes N · 24d² FLOP
-    in its linear layers and N · 4Nd in attention, whatever the number of heads. The embedding of the patches,
-    the decoder, norms, softmax and GELU are left out.
+    `image_size` is a side in pixels or (height, width). A token has `dim` numbers, and an MLP is
+    4 * `dim` wide inside. What lies before, between and behind the products is left out.
     Raises ValueError for a size that patches do not tile.
     """
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size

@@ -21,7 +21,7 @@ EQUAL = [
         ".detach()",
         "compose hidden_from_article to_pixels random_mask avg_dist patches_to_hide masks_of_ratios blind_share "
         "lmmse_fill relative_index taken_for_hidden "
-        "loss_gradient mask_of_step crop_batch",
+        "loss_gradient mask_of_step crop_batch whole_gradient",
     ),
     (
         "the result is never negative",
@@ -53,6 +53,7 @@ EQUAL = [
     ("the two have the same length", "values.shape[-1]", "attention"),
     ("the two have the same length", "prediction.shape", "masked_mse loss_gradient"),
     ("the two have the same length", "len(tops)", "crop_batch"),
+    ("all have one shape", "gradients[-1]", "whole_gradient"),
     ("the two have the same length", "len(lefts)", "crop_batch"),
     ("both are of one type on one device", "weight.new_zeros", "transposed_convolution"),
     ("a pair ends with its second number", "[-1] - steps", "images_per_second"),
@@ -66,9 +67,11 @@ EQUAL = [
     ("at the end of the warm-up either piece gives `lr`", "done < warmup", "lr_at"),
     ("nothing is left over in this division", "/ 2", "blind_rows"),
     ("nothing is left over in this division", "(height / 2 - below)", "blind_rows"),
-    ("nothing is left over in this division", "height / ", "masked_mse loss_gradient vit_flops"),
-    ("nothing is left over in this division", "width / ", "vit_flops"),
+    ("nothing is left over in this division", "height / ", "masked_mse loss_gradient swin_flops"),
+    ("nothing is left over in this division", "width / ", "swin_flops"),
+    ("nothing is left over in this division", "tokens / 4", "swin_flops"),
     ("the order of these does not matter", "max(cells * stride, 0)", "blind_rows"),
+    ("the order of these does not matter", "max(sum(hidden), 1)", "whole_gradient"),
     ("the order of these does not matter", "-> b r k (", "taken_for_hidden"),
     ("the order of these does not matter", "levels =", "decaying"),
     ("too small to be seen, and nothing hidden gives 0", "e-05) / channels", "masked_mse"),
@@ -85,6 +88,20 @@ EQUAL = [
     ("one of the two follows from the other", "pattern, rows=rows, p=", "mae_to_images"),
     ("`<` rounds up, too", "counts = ratios * rows * cols", "masks_of_ratios"),
     ("a visible pixel sees itself", "blind = (~seen)", "blind_share"),
+    ("the result is never negative", ".abs()", "weighted_l1"),
+    ("a single number has no axes", ".squeeze()", "weighted_l1 pooled_psnr"),
+    ("a single number has no axes", ".flip(0)", "weighted_l1 pooled_psnr"),
+    ("no training goes through the result", ".detach()", "pooled_psnr image_vote_gradient"),
+    ("a single number may come as a tensor", "return ordered[rank - 1]", "best_quantile"),
+    ("the two have the same length", "prediction.shape", "weighted_l1 image_vote_gradient"),
+    ("an absolute value forgets the sign", "(target - prediction)", "weighted_l1"),
+    ("nothing is left over in this division", "height / ", "weighted_l1 image_vote_gradient"),
+    ("too small to be seen, and nothing hidden gives 0", "weight.sum() * channels", "weighted_l1"),
+    ("where it is visible, the weight is 0", "masked_fill(~hidden, 1)", "weighted_l1"),
+    ("where it is visible, the weight is 0", "masked_fill(~hidden, -1)", "weighted_l1"),
+    ("nan is not above 0", "errors > 0", "pooled_psnr"),
+    ("the order of these does not matter", "(3, 2)", "image_vote_gradient"),
+    ("the third axis from the left is the second from the right", "(-2, 3)", "image_vote_gradient"),
 ]
 
 

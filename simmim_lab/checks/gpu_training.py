@@ -1,12 +1,16 @@
-"""Checks of the exercises on training with a GPU (lesson 06). None of them needs a GPU."""
+"""Checks of lesson 06 and its exercises, on training with a GPU. None of them needs a GPU."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
+from simmim_lab import budget
+from simmim_lab.checks import solutions
 from simmim_lab.checks.core import Answer, Verdict, check, compare, distinct, explain, form
 from simmim_lab.checks.guessing import Guess
 from simmim_lab.data.scenes import draw_scenes
@@ -66,6 +70,7 @@ def choose_precision(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
     "hold for this optimizer. How many bytes has one number of 32 bits?",
     "Without `ema`, AdamW has 4 numbers for each parameter and SGD 3. `ema` adds one to both. Each number has 4 "
     "bytes.",
+    solution=solutions.training_memory,
 )
 def training_memory(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`training_memory(parameters, optimizer, ema)` is the memory of the training state in bytes."""
@@ -129,6 +134,7 @@ def training_memory(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
     "N is (height / patch) * (width / patch). Four of the products are multiples of N * d * d, the other two are "
     "N * N * d: add them up for one block. A multiply-add is two FLOP, and the picture passes through `depth` "
     "blocks.",
+    solution=budget.vit_flops,
 )
 def vit_flops(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`vit_flops(image_size, patch, dim, depth)` is the work of the blocks of a ViT for one picture, in FLOP."""
@@ -202,6 +208,20 @@ def vit_flops(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     yield "counts 0.717 GFLOP for the course's vit_tiny", verdict
     verdict = compare(answer((224, 224), 16, 768, 12), 34_710_552_576.0, tolerance=1e-6)
     yield "counts 34.7 GFLOP for the paper's ViT-B", verdict
+    verdict = compare(answer(32, 4, 192, 12), 717_225_984.0, tolerance=1e-6)
+    yield "takes one side for a square image", verdict
+    yield "refuses a size that patches do not tile", _refused(answer, [((30, 32), 4), ((32, 30), 4), (30, 4)])
+
+
+def _refused(answer: Answer, cases: list[tuple]) -> Verdict:
+    """None if the answer raises an error for each size and patch, else the first that it takes."""
+    for size, patch in cases:
+        try:
+            got = answer(size, patch, 64, 1)
+        except Exception:
+            continue
+        return f"expected a ValueError for {size} pixels and patches of {patch}, got {got}"
+    return None
 
 
 def _of_tokens(
@@ -209,6 +229,322 @@ def _of_tokens(
 ) -> Callable:
     """A function of (tokens, dim, depth) as an answer."""
     return lambda size, patch, dim, depth: float(rule(tokens(*size, patch), dim, depth))
+
+
+@check(
+    "Only a part fits: cut the batch into `parts` of them. `gradient` gives the gradient of a part's *mean* loss. "
+    "How does the mean over the whole batch follow from the means of parts of equal size?",
+    "`batch.chunk(parts)` cuts it into `parts` parts; `split(n)` makes parts of n images. Add up `gradient(part)` "
+    "and divide the sum by `parts`: the mean over all images is the mean of the parts' means.",
+    solution=solutions.accumulated_gradient,
+)
+def accumulated_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`accumulated_gradient(gradient, batch, parts)` is the gradient for a batch of which only a part fits."""
+    cases = []
+    for _ in range(2):
+        parts, each, height, width = distinct(rng, 4, 2, 6)
+        batch = torch.randn(parts * each, 3, height, width, generator=rng)
+        weight = torch.randn(3, height, width, generator=rng)
+        cases.append((_Squares(weight, room=max(parts, each)), batch, parts))  # room for `split(parts)`, too
+
+    def means(gradient: Callable, batch: Tensor, parts: int) -> Tensor:
+        return torch.stack([gradient(part) for part in batch.chunk(parts)])
+
+    rules = {
+        "the parts' gradients are added; each is that of a mean: divide the sum by `parts`": (
+            lambda g, x, n: means(g, x, n).sum(0)
+        ),
+        "this is the last part alone: add to what is there": lambda g, x, n: means(g, x, n)[-1],
+        "this is the first part alone": lambda g, x, n: means(g, x, n)[0],
+        "the last part is left out": lambda g, x, n: means(g, x, n)[:-1].sum(0) / n,
+        "`split(parts)` cuts parts of `parts` images; `chunk(parts)` cuts so many parts": (
+            lambda g, x, n: sum(g(part) for part in x.split(n)) / n
+        ),
+        "it is divided by the number of images; each part has divided by its own": (
+            lambda g, x, n: means(g, x, n).sum(0) / len(x)
+        ),
+        "it is divided by the images in a part; divide by the number of parts": (
+            lambda g, x, n: means(g, x, n).sum(0) / (len(x) // n)
+        ),
+        "it is divided by `parts` twice": lambda g, x, n: means(g, x, n).mean(0) / n,
+        "it is multiplied by the images in a part: each part has a mean already": (
+            lambda g, x, n: means(g, x, n).mean(0) * (len(x) // n)
+        ),
+        "these are the gradients of all parts; one is asked for, their mean": means,
+        "one number is returned; the gradient has the shape that `gradient` gives": (
+            lambda g, x, n: means(g, x, n).mean()
+        ),
+        "the sign is turned: it is the optimizer that goes against the gradient": (
+            lambda g, x, n: -means(g, x, n).mean(0)
+        ),
+        "only one image of each part is taken": (
+            lambda g, x, n: torch.stack([g(part[:1]) for part in x.chunk(n)]).mean(0)
+        ),
+        "the median of the parts is no mean": lambda g, x, n: means(g, x, n).median(0).values,
+    }
+    right = solutions.accumulated_gradient
+    yield "is the gradient of the mean loss over the whole batch", explain(answer, right, cases, rules)
+    tight = [(_Squares(g.weight, room=len(x) // n), x, n) for g, x, n in cases]
+    yield "works off no more images at a time than fit", explain(answer, right, tight, rules)
+    gradient, batch, _ = cases[0]
+    whole = _Squares(gradient.weight, room=len(batch))
+    edges = [(whole, batch, 1), (whole, batch, len(batch)), (whole, batch[:1], 1)]
+    yield "is right for one part, and for parts of one image", explain(answer, right, edges, rules)
+
+
+@dataclass(frozen=True, eq=False)
+class _Squares:
+    """The gradient of the mean over images x of (w · x)² / 2, on a machine with room for a few images."""
+
+    weight: Tensor
+    room: int
+
+    def __call__(self, images: Tensor) -> Tensor:
+        if len(images) > self.room:
+            raise MemoryError(f"out of memory: {len(images)} images at a time, but only {self.room} fit")
+        products = (images * self.weight).sum((1, 2, 3), keepdim=True)
+        return (products * images).mean(0)
+
+    def __repr__(self) -> str:
+        return "gradient"
+
+
+@check(
+    "Nothing is new in the products of the linear layers: for each token they are those of a ViT. With how many "
+    "tokens is one compared in its window? And what does the next stage make of tokens and `dim`?",
+    "A stage takes depth * N * (24 * d * d + 4 * window * window * d) FLOP. Then N becomes N / 4, because 2 x 2 "
+    "tokens are merged, and d becomes 2 * d. Add up all stages.",
+)
+def swin_flops(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`swin_flops(image_size, patch, dim, depths, window)` is the work of a Swin's blocks for one picture."""
+    cases = [_swin(rng, stages) for stages in (3, 4)]
+
+    def rule(square: float = 24, mix: float = 4, *, look: Callable = lambda n, w: w * w, **changes) -> Callable:
+        return partial(_swin_work, square=square, mix=mix, look=look, **changes)
+
+    parts = {
+        "this is a ViT's attention; here a token is compared with window * window others": (
+            rule(look=lambda n, w: n)
+        ),
+        "a window of side `window` holds window * window tokens": rule(look=lambda n, w: w),
+        "the attention is missing": rule(mix=0),
+        "half of the attention: is a product missing, or is the first stage merged already?": rule(mix=2),
+        "the linear layers are missing": rule(square=0),
+        "the MLP is missing": rule(square=8),
+        "a multiply-add is two FLOP, one product and one sum": rule(12, 2),
+        "it is twice too much: a multiply-add is two FLOP, not four": rule(48, 8),
+        "this is training; the forward pass alone is asked for": rule(72, 12),
+        "`dim` doubles from stage to stage": rule(wider=1),
+        "`dim` doubles from stage to stage; it does not grow fourfold": rule(wider=4),
+        "2 x 2 tokens become one: N is a quarter in the next stage, not half": rule(fewer=2),
+        "2 x 2 tokens become one: N is a quarter in the next stage": rule(fewer=1),
+        "these are only the blocks of the first stage": rule(stages=slice(1)),
+        "the last stage is missing": rule(stages=slice(-1)),
+        "the first stage is missing": rule(stages=slice(1, None)),
+        "each stage has as many blocks as `depths` says, not one": rule(deep=False),
+        "a token is a patch, not a pixel": rule(tokens=lambda h, w, p: h * w),
+        "the tokens fill an area: divide both sides by `patch`": rule(tokens=lambda h, w, p: h * w // p),
+        "the picture is not square: rows * rows is not its number of patches": rule(
+            tokens=lambda h, w, p: (h // p) ** 2
+        ),
+        "the picture is not square: columns * columns is not its number of patches": rule(
+            tokens=lambda h, w, p: (w // p) ** 2
+        ),
+        "these are GFLOP: give FLOP": rule(24e-9, 4e-9),
+        "`^` is no power in Python but compares bits: write `window**2`": rule(look=lambda n, w: w ^ 2),
+    }
+    yield "counts the products of all stages", explain(answer, rule(), cases, parts, tolerance=1e-6)
+    yield "counts 2,304 FLOP for the example", compare(answer((16, 32), 4, 1, [1, 1], 2), 2304.0, tolerance=1e-6)
+    one = ((32, 32), 4, 192, [12], 8)
+    yield "is a ViT's for one stage with a single window", compare(answer(*one), 717_225_984.0, tolerance=1e-6)
+    paper = ((192, 192), 4, 128, [2, 2, 18, 2], 6)
+    yield "counts 22.1 GFLOP for the paper's Swin-B", compare(answer(*paper), 22_072_393_728.0, tolerance=1e-6)
+
+
+def _swin_work(
+    size: tuple[int, int],
+    patch: int,
+    dim: int,
+    depths: list[int],
+    window: int,
+    *,
+    square: float,
+    mix: float,
+    look: Callable,
+    wider: int = 2,
+    fewer: int = 4,
+    stages: slice = slice(None),
+    deep: bool = True,
+    tokens: Callable = lambda height, width, patch: height * width // patch**2,
+) -> float:
+    """The FLOP of the blocks, or what a mistake makes of them."""
+    work = []
+    for stage, depth in enumerate(depths):
+        n, d = tokens(*size, patch) / fewer**stage, dim * wider**stage
+        work.append((depth if deep else 1) * n * (square * d**2 + mix * look(n, window) * d))
+    return float(sum(work[stages]))
+
+
+def _swin(rng: Generator, stages: int) -> tuple[tuple[int, int], int, int, list[int], int]:
+    """A Swin whose windows tile the tokens of every stage; no two of its sizes are equal."""
+    rows, cols, window, patch, *depths = distinct(rng, 4 + stages, 3, 13)
+    side = patch * window * 2 ** (stages - 1)
+    return (rows * side, cols * side), patch, 32 * max(depths), depths, window
+
+
+@check(
+    "Without sharding every GPU holds everything. With it, what does each hold all the time, and what comes on "
+    "top for a moment, while a block computes?",
+    "Sharded, each GPU keeps 4 numbers for each of parameters / gpus parameters. On top come 2 numbers, weight "
+    "and gradient, for each parameter of the largest block. A number has 4 bytes.",
+)
+def bytes_per_gpu(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`bytes_per_gpu(parameters, largest_block, gpus, shard)` is what each GPU keeps of a model in training."""
+    models = []
+    for _ in range(2):
+        gpus, block, times = distinct(rng, 3, 3, 23)
+        block = 1_000 * block + 1
+        models.append((times * block + 2, block, gpus))
+
+    def rule(of: Callable, alone: Callable = lambda p, b, n: 16 * p) -> Callable:
+        return lambda p, b, n, shard: float(of(p, b, n) if shard else alone(p, b, n))
+
+    right = rule(lambda p, b, n: 16 * p / n + 8 * b)
+    units = {"kB": 1e3, "KiB": 2**10, "MB": 1e6, "MiB": 2**20, "GB": 1e9, "GiB": 2**30}
+
+    def scaled(factor: float) -> Callable:
+        return lambda *of: factor * right(*of)
+
+    scales = {
+        "these are numbers; each has 4 bytes": 1 / 4,
+        "these are bits; a byte has 8 of them": 8,
+        "all of these are fp32 numbers, 4 bytes each, not 2": 1 / 2,
+        "all of these are fp32 numbers, 4 bytes each, not 8": 2,
+        **{f"give bytes, not {unit}": 1 / size for unit, size in units.items()},
+    }
+    mistakes = {text: scaled(factor) for text, factor in scales.items()}
+    mistakes |= {
+        "without sharding nothing is divided: every GPU keeps all of it": rule(
+            lambda p, b, n: 16 * p / n + 8 * b, lambda p, b, n: 16 * p / n
+        ),
+        "without sharding nothing is divided, and no block is put together": rule(
+            lambda p, b, n: 16 * p / n + 8 * b, lambda p, b, n: 16 * p / n + 8 * b
+        ),
+        "without sharding no block is put together: its weights are there": rule(
+            lambda p, b, n: 16 * p / n + 8 * b, lambda p, b, n: 16 * p + 8 * b
+        ),
+        "it is the other way round: with `shard` it is divided": rule(
+            lambda p, b, n: 16 * p, lambda p, b, n: 16 * p / n + 8 * b
+        ),
+        "the gradient and AdamW's two means are missing": rule(
+            lambda p, b, n: 4 * p / n + 4 * b, lambda p, b, n: 4 * p
+        ),
+        "AdamW's two means are missing": rule(lambda p, b, n: 8 * p / n + 8 * b, lambda p, b, n: 8 * p),
+        "AdamW keeps two means for each parameter, not one": rule(
+            lambda p, b, n: 12 * p / n + 8 * b, lambda p, b, n: 12 * p
+        ),
+    }
+    shards = {
+        "`shard` changes nothing here": lambda p, b, n: 16 * p,
+        "the largest block is missing: while it computes, it is whole on every GPU": lambda p, b, n: 16 * p / n,
+        "of the largest block its gradients are whole, too": lambda p, b, n: 16 * p / n + 4 * b,
+        "of a block only weights and gradients are put together, not AdamW's means": (
+            lambda p, b, n: 16 * p / n + 16 * b
+        ),
+        "the largest block is whole on every GPU: do not divide it": lambda p, b, n: (16 * p + 8 * b) / n,
+        "`shard` divides weights and gradients, too, not AdamW's means alone": lambda p, b, n: 8 * p + 8 * p / n,
+        "`shard` divides all four numbers, not one of them": lambda p, b, n: 12 * p + 4 * p / n + 8 * b,
+        "the block's own share is there already, and comes on top: do not subtract it": (
+            lambda p, b, n: 16 * (p - b) / n + 8 * b
+        ),
+        "this is all GPUs together": lambda p, b, n: 16 * p + 8 * b * n,
+        "the blocks are put together one after the other, not all of them": lambda p, b, n: 16 * p / n + 8 * p,
+        "the division cuts off: `/`, not `//`": lambda p, b, n: 16 * (p // n) + 8 * b,
+    }
+    mistakes |= {text: rule(of) for text, of in shards.items()}
+    cases = [(*model, shard) for model in models for shard in (False, True)]
+    yield "counts what each GPU keeps", explain(answer, right, cases, mistakes, tolerance=1e-9)
+    examples = [answer(80, 20, 4, False), answer(80, 20, 4, True)]
+    yield "counts 1,280 and 480 bytes for the example", compare(examples, [1280.0, 480.0], tolerance=1e-9)
+    edges = [(1, 1, 1, True), (1, 1, 1, False), (70 * 10**9, 10**9, 64, True), (10, 3, 4, True)]
+    yield (
+        "is right for one GPU, and for 70 billion parameters",
+        explain(answer, right, edges, mistakes, tolerance=1e-9),
+    )
+
+
+@check(
+    "The mean over all hidden pixels is no mean of means when GPUs hide different numbers of pixels. What must a "
+    "gradient be multiplied by to become that of a *sum* of errors? And what is NaN times 0?",
+    "gradient * count is the gradient of the sum of errors on that GPU. Add these up where count is above 0, and "
+    "divide by the sum of all counts, or by 1 if that is 0.",
+)
+def whole_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`whole_gradient(gradients, hidden)` is the gradient of the mean error over all GPUs' hidden pixels."""
+    cases = []
+    for _ in range(2):
+        gpus, rows, cols = distinct(rng, 3, 3, 7)
+        gradients = [torch.randn(rows, cols, generator=rng) for _ in range(gpus)]
+        *others, most = sorted(distinct(rng, gpus, 10, 99))
+        cases.append((gradients, [*others[1:], most, others[0]]))  # neither the first nor the last hides most
+
+    def rule(of: Callable[[Tensor, Tensor], Tensor]) -> Callable:
+        return lambda gradients, hidden: of(torch.stack(gradients), torch.tensor(hidden).view(-1, 1, 1))
+
+    rules = {
+        "the GPUs hide different numbers of pixels: weigh each gradient with its number": lambda g, h: g.mean(0),
+        "the gradients are added; each is that of a mean": lambda g, h: g.sum(0),
+        "this is the gradient of the sum of errors: divide it by all hidden pixels": lambda g, h: (g * h).sum(0),
+        "it is divided by the number of GPUs; divide by that of all hidden pixels": (lambda g, h: (g * h).mean(0)),
+        "it is divided by the number of GPUs, and by the number of hidden pixels": (
+            lambda g, h: (g * h).mean(0) / h.sum()
+        ),
+        "a gradient is weighted with 1 / hidden: the more a GPU hides, the more it counts": (
+            lambda g, h: (g / h).sum(0) / (1 / h).sum()
+        ),
+        "a gradient is divided by its number: it was divided already, so multiply": lambda g, h: (g / h).sum(0),
+        "divided by all hidden pixels, but before: multiply each by its number first": (
+            lambda g, h: g.sum(0) / h.sum()
+        ),
+        "this is the GPU that hides most": lambda g, h: g[h.flatten().argmax()],
+        "this is the first GPU alone": lambda g, h: g[0],
+        "this is the last GPU alone": lambda g, h: g[-1],
+        "the numbers are weights, not their squares": lambda g, h: (g * h**2).sum(0) / (h**2).sum(),
+        "the gradients are joined, not averaged": lambda g, h: torch.cat(list(g)),
+        "one number is returned; a gradient has a value for each parameter": (
+            lambda g, h: (g * h).sum() / h.sum() / g[0].numel()
+        ),
+    }
+    mistakes = {text: rule(of) for text, of in rules.items()}
+    problem = explain(answer, _whole_gradient, cases, mistakes)
+    yield "is the gradient of the mean over all hidden pixels", problem
+    if problem:
+        return
+
+    gradients, hidden = cases[0]
+    nothing = torch.full_like(gradients[0], torch.nan)
+    rules = {
+        "NaN times 0 is NaN: leave out a GPU that hides nothing": lambda g, h: (g * h).sum(0) / h.sum(),
+        "NaN is replaced by 0 at the end, and takes what the others say with it": (
+            lambda g, h: ((g * h).sum(0) / h.sum()).nan_to_num()
+        ),
+        "a GPU that hides nothing counts as if it hid one pixel": (
+            lambda g, h: (g.nan_to_num() * h).sum(0) / h.clamp(min=1).sum()
+        ),
+    }
+    mistakes = {text: rule(of) for text, of in rules.items()}
+    idle = [([nothing, *gradients], [0, *hidden]), ([*gradients, nothing], [*hidden, 0])]
+    yield "leaves out a GPU that hides nothing", explain(answer, _whole_gradient, idle, mistakes)
+    none = [([nothing, nothing], [0, 0]), ([nothing], [0])]
+    yield "is 0 where nothing is hidden at all", explain(answer, _whole_gradient, none, mistakes)
+    one, two = torch.rand(2, 1, 3, generator=rng)
+    edges = [([one], [1]), ([one, two], [1, 2]), ([one, two], [5, 5]), ([one, two], [10**6, 1])]
+    yield "is right for one GPU, for equal numbers, 1 and large ones", explain(answer, _whole_gradient, edges)
+
+
+def _whole_gradient(gradients: list[Tensor], hidden: list[int]) -> Tensor:
+    sums = [gradient * count for gradient, count in zip(gradients, hidden, strict=True) if count]
+    return sum(sums, torch.zeros_like(gradients[0])) / max(1, sum(hidden))
 
 
 @check(

@@ -216,16 +216,24 @@ def average_trained(parameters, optimizer, ema):
     return added(parameters, optimizer, False) * (1 + ema)
 
 
+def tiled(image_size, patch):
+    """Rows and columns of patches."""
+    sides = (image_size, image_size) if isinstance(image_size, int) else image_size
+    if any(side % patch for side in sides):
+        raise ValueError("patches do not tile this size")
+    return [side // patch for side in sides]
+
+
 @right("vit_flops")
 def formula(image_size, patch, dim, depth):
-    height, width = image_size
-    n = (height // patch) * (width // patch)
+    n = math.prod(tiled(image_size, patch))
     return depth * n * (24 * dim**2 + 4 * n * dim)
 
 
 @right("vit_flops")
 def product_by_product(image_size, patch, dim, depth):
-    tokens = image_size[0] * image_size[1] // patch**2
+    rows, cols = tiled(image_size, patch)
+    tokens = rows * cols
     products = [
         (tokens, dim, 3 * dim),
         (tokens, dim, tokens),
@@ -239,7 +247,9 @@ def product_by_product(image_size, patch, dim, depth):
 
 @right("vit_flops")
 def block_by_block(image_size, patch, dim, depth):
-    tokens = image_size[0] / patch * image_size[1] / patch
+    height, width = torch.as_tensor(image_size).expand(2).tolist()
+    assert height % patch == 0 == width % patch
+    tokens = height / patch * width / patch
     flops = 0.0
     for _ in range(depth):
         flops += 2 * tokens * dim * (3 * dim + dim + 8 * dim)
@@ -251,10 +261,30 @@ def counted(tokens=lambda h, w, p: h * w // p**2, square=24, mix=4, power=2, tim
     """An answer that counts wrongly, in the ways that its arguments say."""
 
     def answer(image_size, patch, dim, depth):
-        n = tokens(*image_size, patch)
+        tiled(image_size, patch)
+        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+        n = tokens(height, width, patch)
         return times * (depth if deep else 1) * (square * n * dim**2 + mix * n**power * dim)
 
     return answer
+
+
+wrong("vit_flops", "takes one side for a square image")(lambda size, *of: formula((size[0], size[1]), *of))
+
+
+@wrong("vit_flops", "expected a ValueError for (30, 32) pixels and patches of 4")
+def never_refused(image_size, patch, dim, depth):
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    n = (height // patch) * (width // patch)
+    return depth * n * (24 * dim**2 + 4 * n * dim)
+
+
+@wrong("vit_flops", "expected a ValueError for (32, 30) pixels and patches of 4")
+def only_rows_looked_at(image_size, patch, dim, depth):
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    if height % patch:
+        raise ValueError
+    return never_refused((height, width), patch, dim, depth)
 
 
 wrong("vit_flops", "a multiply-add is two FLOP")(counted(square=12, mix=2))
@@ -287,7 +317,7 @@ class Products:
     __name__ = "products"
 
     def __call__(self, image_size, patch, dim, depth):
-        n = math.prod(side // patch for side in image_size)
+        n = math.prod(tiled(image_size, patch))
         sizes = torch.tensor(
             [[n, dim, 3 * dim], [n, dim, n], [n, n, dim], [n, dim, dim], [n, dim, 4 * dim], [n, 4 * dim, dim]]
         )
@@ -497,6 +527,7 @@ def indexed(images, tops, lefts, size):
 
 
 @right("crop_batch")
+@torch.compile
 def colours_moved_back(images, tops, lefts, size):
     rows, cols = (start[:, None] + torch.arange(size) for start in (tops, lefts))
     image = torch.arange(len(images))[:, None, None]
@@ -723,3 +754,350 @@ def squeezed_pixels(images, tops, lefts, size):
 def marked(images, tops, lefts, size):
     tops.clamp_(max=0)
     return loop(images, tops, lefts, size)
+
+
+@right("accumulated_gradient")
+def mean_of_means(gradient, batch, parts):
+    return torch.stack([gradient(part) for part in batch.chunk(parts)]).mean(0)
+
+
+@right("accumulated_gradient")
+def added_in_a_loop(gradient, batch, parts):
+    total, each = 0.0, len(batch) // parts
+    for start in range(0, len(batch), each):
+        total = total + gradient(batch[start : start + each]) / parts
+    return total
+
+
+@right("accumulated_gradient")
+def strided(gradient, batch, parts):
+    """Other parts, each of the same size."""
+    return sum(gradient(batch[first::parts]) for first in range(parts)) / parts
+
+
+@right("accumulated_gradient")
+def one_after_the_other(gradient, batch, parts):
+    return sum(gradient(image[None]) for image in batch) / len(batch)
+
+
+class Accumulator:
+    def __call__(self, gradient, batch, parts):
+        shaped = batch.view(parts, -1, *batch.shape[1:])
+        return torch.stack([gradient(part).double() for part in shaped]).mean(0)
+
+
+right("accumulated_gradient")(Accumulator())
+
+
+def parted(of):
+    """The answer of(gradients of the parts, number of images, parts)."""
+    return lambda gradient, batch, parts: of(
+        torch.stack([gradient(part) for part in batch.chunk(parts)]), len(batch), parts
+    )
+
+
+TASK = "accumulated_gradient"
+wrong(TASK, "each is that of a mean: divide the sum")(parted(lambda g, n, p: g.sum(0)))
+wrong(TASK, "this is the last part alone")(parted(lambda g, n, p: g[-1]))
+wrong(TASK, "this is the first part alone")(parted(lambda g, n, p: g[0]))
+wrong(TASK, "the last part is left out")(parted(lambda g, n, p: g[:-1].sum(0) / p))
+wrong(TASK, "divided by the number of images; each")(parted(lambda g, n, p: g.sum(0) / n))
+wrong(TASK, "divided by the images in a part")(parted(lambda g, n, p: g.sum(0) / (n // p)))
+wrong(TASK, "it is divided by `parts` twice")(parted(lambda g, n, p: g.mean(0) / p))
+wrong(TASK, "it is multiplied by the images in a part")(parted(lambda g, n, p: g.mean(0) * (n // p)))
+wrong(TASK, "these are the gradients of all parts")(parted(lambda g, n, p: g))
+wrong(TASK, "one number is returned")(parted(lambda g, n, p: g.mean()))
+wrong(TASK, "the sign is turned")(parted(lambda g, n, p: -g.mean(0)))
+wrong(TASK, "the median of the parts")(parted(lambda g, n, p: g.median(0).values))
+wrong(TASK, "is the gradient of the mean loss over the whole batch\n      expected")(
+    parted(lambda g, n, p: g.mean(0).abs())
+)
+
+
+@wrong(TASK, "`split(parts)` cuts parts of `parts` images")
+def parts_of_so_many(gradient, batch, parts):
+    return sum(gradient(part) for part in batch.split(parts)) / parts
+
+
+@wrong(TASK, "only one image of each part")
+def first_of_each(gradient, batch, parts):
+    return sum(gradient(part[:1]) for part in batch.chunk(parts)) / parts
+
+
+@wrong(TASK, "MemoryError: out of memory")
+def at_once(gradient, batch, parts):
+    return gradient(batch)
+
+
+@wrong(TASK, "changes its input in place")
+def scaled_in_place(gradient, batch, parts):
+    batch /= parts
+    return sum(gradient(part) for part in batch.chunk(parts))
+
+
+@wrong(TASK, "is right for one part, and for parts of one image")
+def at_least_two(gradient, batch, parts):
+    return mean_of_means(gradient, batch, parts) if parts > 1 else torch.zeros_like(batch[0])
+
+
+def swin(square=24, mix=4, look=lambda n, w: w * w, wider=2, fewer=4, stages=slice(None), skipped=0, deep=True):
+    """An answer that counts, rightly or wrongly, in the ways that its arguments say."""
+
+    def answer(image_size, patch, dim, depths, window):
+        height, width = image_size
+        work = []
+        for stage, depth in enumerate(depths, skipped):
+            n, d = height * width // patch**2 / fewer**stage, dim * wider**stage
+            work.append((depth if deep else 1) * n * (square * d * d + mix * look(n, window) * d))
+        return sum(work[stages])
+
+    return answer
+
+
+right("swin_flops")(swin())
+
+
+@right("swin_flops")
+def stage_by_stage(image_size, patch, dim, depths, window):
+    flops, tokens = 0, (image_size[0] // patch) * (image_size[1] // patch)
+    for depth in depths:
+        flops += depth * tokens * (24 * dim**2 + 4 * window**2 * dim)
+        tokens, dim = tokens // 4, 2 * dim
+    return flops
+
+
+@right("swin_flops")
+def window_by_window(image_size, patch, dim, depths, window):
+    rows, cols = (side // patch for side in image_size)
+    flops = 0
+    for depth in depths:
+        windows, inside = (rows // window) * (cols // window), window * window
+        one = 2 * inside * dim * dim * (3 + 1 + 8) + 2 * 2 * inside * inside * dim
+        flops += depth * windows * one
+        rows, cols, dim = rows // 2, cols // 2, dim * 2
+    return flops
+
+
+@right("swin_flops")
+def again_and_again(image_size, patch, dim, depths, window):
+    if not depths:
+        return torch.tensor(0.0, dtype=torch.float64)
+    n = torch.tensor(image_size, dtype=torch.float64).prod() / patch**2
+    first = depths[0] * n * dim * (24 * dim + 4 * window * window)
+    return first + again_and_again(image_size, 2 * patch, 2 * dim, depths[1:], window)
+
+
+class Recursive:
+    def __call__(self, image_size, patch, dim, depths, window):
+        return stage_by_stage(image_size, patch, dim, tuple(depths), window) / 1.0
+
+
+right("swin_flops")(Recursive())
+
+TASK = "swin_flops"
+wrong(TASK, "this is a ViT's attention")(swin(look=lambda n, w: n))
+wrong(TASK, "holds window * window tokens")(swin(look=lambda n, w: w))
+wrong(TASK, "the attention is missing")(swin(mix=0))
+wrong(TASK, "is a product missing")(swin(mix=2))
+wrong(TASK, "the linear layers are missing")(swin(square=0))
+wrong(TASK, "the MLP is missing")(swin(square=8))
+wrong(TASK, "a multiply-add is two FLOP, one product")(swin(12, 2))
+wrong(TASK, "a multiply-add is two FLOP, not four")(swin(48, 8))
+wrong(TASK, "this is training")(swin(72, 12))
+wrong(TASK, "`dim` doubles from stage to stage\n")(swin(wider=1))
+wrong(TASK, "it does not grow fourfold")(swin(wider=4))
+wrong(TASK, "N is a quarter in the next stage, not half")(swin(fewer=2))
+wrong(TASK, "2 x 2 tokens become one: N is a quarter in the next stage\n")(swin(fewer=1))
+wrong(TASK, "is the first stage merged already")(swin(skipped=1))
+wrong(TASK, "only the blocks of the first stage")(swin(stages=slice(1)))
+wrong(TASK, "the last stage is missing")(swin(stages=slice(-1)))
+wrong(TASK, "the first stage is missing")(swin(stages=slice(1, None)))
+wrong(TASK, "as many blocks as `depths` says")(swin(deep=False))
+wrong(TASK, "these are GFLOP")(swin(24e-9, 4e-9))
+wrong(TASK, "`^` is no power in Python")(swin(look=lambda n, w: w ^ 2))
+wrong(TASK, "counts the products of all stages\n      expected")(swin(mix=6))
+
+
+@wrong(TASK, "a token is a patch, not a pixel")
+def pixels(image_size, patch, dim, depths, window):
+    return stage_by_stage(image_size, 1, dim, depths, window)
+
+
+@wrong(TASK, "rows * rows")
+def as_high_as_wide(image_size, patch, dim, depths, window):
+    return stage_by_stage((image_size[0], image_size[0]), patch, dim, depths, window)
+
+
+def held(alone, shared):
+    """The answer with alone(p, b, n) bytes without sharding, and shared(p, b, n) with it."""
+    return lambda p, b, n, shard: (shared if shard else alone)(p, b, n)
+
+
+def all_of_it(p, b, n):
+    return 16 * p
+
+
+def a_share_and_a_block(p, b, n):
+    return 16 * p / n + 8 * b
+
+
+right("bytes_per_gpu")(held(all_of_it, a_share_and_a_block))
+
+
+@right("bytes_per_gpu")
+def number_by_number(parameters, largest_block, gpus, shard):
+    weights = gradients = means = squares = 4 * parameters
+    if not shard:
+        return weights + gradients + means + squares
+    return (weights + gradients + means + squares) / gpus + 2 * 4 * largest_block
+
+
+@right("bytes_per_gpu")
+def in_one_line(parameters, largest_block, gpus, shard):
+    return 4 * (4 * parameters / (gpus if shard else 1) + 2 * largest_block * shard)
+
+
+@right("bytes_per_gpu")
+def as_doubles(parameters, largest_block, gpus, shard):
+    p, b = torch.tensor([parameters, largest_block], dtype=torch.float64)
+    return 16 * p / gpus + 8 * b if shard else 16 * p
+
+
+class Keeper:
+    number = 4
+
+    def __call__(self, parameters, largest_block, gpus, shard):
+        share = parameters / gpus if shard else parameters
+        together = largest_block if shard else 0
+        return self.number * (4 * share + 2 * together)
+
+
+right("bytes_per_gpu")(Keeper())
+
+TASK = "bytes_per_gpu"
+wrong(TASK, "`shard` changes nothing here")(held(all_of_it, all_of_it))
+wrong(TASK, "the largest block is missing")(held(all_of_it, lambda p, b, n: 16 * p / n))
+wrong(TASK, "of the largest block its gradients")(held(all_of_it, lambda p, b, n: 16 * p / n + 4 * b))
+wrong(TASK, "not AdamW's means")(held(all_of_it, lambda p, b, n: 16 * p / n + 16 * b))
+wrong(TASK, "is whole on every GPU: do not divide it")(held(all_of_it, lambda p, b, n: (16 * p + 8 * b) / n))
+wrong(TASK, "`shard` divides weights and gradients, too")(held(all_of_it, lambda p, b, n: 8 * p + 8 * p / n))
+wrong(TASK, "all four numbers")(held(all_of_it, lambda p, b, n: 12 * p + 4 * p / n + 8 * b))
+wrong(TASK, "do not subtract it")(held(all_of_it, lambda p, b, n: 16 * (p - b) / n + 8 * b))
+wrong(TASK, "this is all GPUs together")(held(all_of_it, lambda p, b, n: 16 * p + 8 * b * n))
+wrong(TASK, "one after the other")(held(all_of_it, lambda p, b, n: 16 * p / n + 8 * p))
+wrong(TASK, "`/`, not `//`")(held(all_of_it, lambda p, b, n: 16 * (p // n) + 8 * b))
+wrong(TASK, "without sharding nothing is divided: every")(held(lambda p, b, n: 16 * p / n, a_share_and_a_block))
+wrong(TASK, "nothing is divided, and no block")(held(a_share_and_a_block, a_share_and_a_block))
+wrong(TASK, "its weights are there")(held(lambda p, b, n: 16 * p + 8 * b, a_share_and_a_block))
+wrong(TASK, "it is the other way round")(held(a_share_and_a_block, all_of_it))
+wrong(TASK, "the gradient and AdamW's two means are missing")(
+    held(lambda p, b, n: 4 * p, lambda p, b, n: 4 * p / n + 4 * b)
+)
+wrong(TASK, "AdamW's two means are missing")(held(lambda p, b, n: 8 * p, lambda p, b, n: 8 * p / n + 8 * b))
+wrong(TASK, "two means for each parameter, not one")(
+    held(lambda p, b, n: 12 * p, lambda p, b, n: 12 * p / n + 8 * b)
+)
+for factor, says in (
+    (1 / 4, "these are numbers"),
+    (8, "these are bits"),
+    (1 / 2, "not 2"),
+    (2, "not 8"),
+    (1e-9, "give bytes, not GB"),
+    (2**-30, "give bytes, not GiB"),
+    (1e-6, "give bytes, not MB"),
+):
+    wrong(TASK, says)(lambda *of, factor=factor: factor * number_by_number(*of))
+wrong(TASK, "counts what each GPU keeps\n      expected")(held(lambda p, b, n: 18 * p, a_share_and_a_block))
+
+
+@right("whole_gradient")
+def weighted(gradients, hidden):
+    total = torch.zeros_like(gradients[0])
+    for gradient, count in zip(gradients, hidden, strict=True):
+        if count:
+            total += gradient * count
+    return total / max(1, sum(hidden))
+
+
+@right("whole_gradient")
+def with_shares(gradients, hidden):
+    busy = [(gradient, count) for gradient, count in zip(gradients, hidden, strict=True) if count > 0]
+    if not busy:
+        return gradients[0].new_zeros(gradients[0].shape)
+    return sum(gradient * (count / sum(hidden)) for gradient, count in busy)
+
+
+@right("whole_gradient")
+def stacked(gradients, hidden):
+    counts = torch.tensor(hidden, dtype=torch.float64)
+    sums = torch.stack(gradients).nan_to_num().double()
+    return torch.einsum("g...,g->...", sums, counts) / counts.sum().clamp(min=1)
+
+
+@right("whole_gradient")
+def repeated(gradients, hidden):
+    """Each gradient as often as its GPU hides pixels; that many numbers only in theory."""
+    kept = [g for g, count in zip(gradients, hidden, strict=True) if count]
+    counts = [count for count in hidden if count]
+    if not kept:
+        return torch.zeros(gradients[0].shape)
+    shares = torch.tensor(counts).double() / sum(counts)
+    return torch.tensordot(shares, torch.stack(kept).double(), dims=1)
+
+
+class Averager:
+    def __call__(self, gradients, hidden):
+        return weighted(tuple(gradients), tuple(hidden)).clone()
+
+
+right("whole_gradient")(Averager())
+
+
+def gathered_by(of):
+    """The answer of(gradients, counts), both stacked along the GPUs."""
+    return lambda gradients, hidden: of(torch.stack(gradients), torch.tensor(hidden).view(-1, 1, 1))
+
+
+TASK = "whole_gradient"
+wrong(TASK, "weigh each gradient with its number")(gathered_by(lambda g, h: g.mean(0)))
+wrong(TASK, "the gradients are added; each is")(gathered_by(lambda g, h: g.sum(0)))
+wrong(TASK, "this is the gradient of the sum of errors")(gathered_by(lambda g, h: (g * h).sum(0)))
+wrong(TASK, "it is divided by the number of GPUs; divide")(gathered_by(lambda g, h: (g * h).mean(0)))
+wrong(TASK, "number of GPUs, and by the number of hidden")(gathered_by(lambda g, h: (g * h).mean(0) / h.sum()))
+wrong(TASK, "weighted with 1 / hidden")(gathered_by(lambda g, h: (g / h).sum(0) / (1 / h).sum()))
+wrong(TASK, "divided by its number")(gathered_by(lambda g, h: (g / h).sum(0)))
+wrong(TASK, "multiply each by its number first")(gathered_by(lambda g, h: g.sum(0) / h.sum()))
+wrong(TASK, "this is the GPU that hides most")(gathered_by(lambda g, h: g[h.flatten().argmax()]))
+wrong(TASK, "this is the first GPU alone")(lambda gradients, hidden: gradients[0])
+wrong(TASK, "this is the last GPU alone")(lambda gradients, hidden: gradients[-1])
+wrong(TASK, "not their squares")(gathered_by(lambda g, h: (g * h**2).sum(0) / (h**2).sum()))
+wrong(TASK, "joined, not averaged")(lambda gradients, hidden: torch.cat(gradients))
+wrong(TASK, "one number is returned")(lambda gradients, hidden: stacked(gradients, hidden).mean())
+wrong(TASK, "NaN times 0 is NaN")(
+    lambda gradients, hidden: sum(map(torch.mul, gradients, map(torch.tensor, hidden))) / max(1, sum(hidden))
+)
+
+
+@wrong(TASK, "is 0 where nothing is hidden at all")
+def divided_by_nothing(gradients, hidden):
+    sums = [g * count for g, count in zip(gradients, hidden, strict=True) if count]
+    return sum(sums, torch.zeros_like(gradients[0])) / sum(hidden)
+
+
+@wrong(TASK, "NaN is replaced by 0 at the end")
+def cleaned_at_the_end(gradients, hidden):
+    sums = sum(g * count for g, count in zip(gradients, hidden, strict=True))
+    return (sums / max(1, sum(hidden))).nan_to_num()
+
+
+@wrong(TASK, "counts as if it hid one pixel")
+def at_least_one(gradients, hidden):
+    sums = sum(g.nan_to_num() * count for g, count in zip(gradients, hidden, strict=True))
+    return sums / sum(max(1, count) for count in hidden)
+
+
+@wrong(TASK, "changes its input in place")
+def weighted_in_place(gradients, hidden):
+    for gradient, count in zip(gradients, hidden, strict=True):
+        gradient *= count
+    return sum(gradients) / sum(hidden)
