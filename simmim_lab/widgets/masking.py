@@ -17,7 +17,7 @@ NOTES: dict[str, str] = {  # on strategies for which a control does nothing, or 
     "grid": "Grid: up to a ratio of 0.8 three quarters are hidden.",
     "half": "Half: nothing is drawn, so the seed does nothing.",
     "center": "Center: nothing is drawn, so the seed does nothing.",
-    "mixture": "Mixture: the seed chooses random, block, half, center or stroke; the last three have fixed ratios.",
+    "mixture": "Mixture: the seed chooses random, block, half, center or stroke; the ratio is for the first two.",
 }
 
 
