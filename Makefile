@@ -21,7 +21,8 @@ verify: .venv/.all  ## run the long tests, which rarely fail; results/ keeps wha
 	.venv/bin/simmim-course figures
 
 catalogue: .venv/.all  ## put right answers to the tasks to 1,000 seeds, wrong ones to 100: hours; ONLY=TASK for one
-	.venv/bin/python -m pytest tests/test_checks.py -m verify -k '$(or $(ONLY),many_seeds)' --seeds 1000 --record results
+	.venv/bin/python -m pytest tests/test_checks.py -m verify -k '$(or $(ONLY),many_seeds)' --seeds 1000 --record results \
+		--numprocesses 2 --dist worksteal
 	.venv/bin/simmim-course figures
 
 demo: .venv/.lab  ## train SimMIM on photographs for two minutes; pictures and scores go to demo/
