@@ -601,14 +601,14 @@ _WRONG_LAYERS = {
     "a name of the head with `norm` in it is slowed": (
         lambda name, right, blocks: 0 if name.startswith("head.norm") else right
     ),
-    "everything outside the blocks learns at the full rate: what lies below them is slowest": (
+    "all outside the blocks learns at the full rate: what lies below them is slowest": (
         lambda name, right, blocks: right if _in_block(name) else blocks + 1
     ),
     "what lies below the blocks shares the layer of block 0": lambda name, right, blocks: max(1, right),
     "a norm below the blocks is taken for the last one: only `encoder.norm.` begins that": (
         lambda name, right, blocks: blocks + 1 if "norm" in name and not _in_block(name) else right
     ),
-    "only the embedding of the patches lies in the lowest layer: all below the blocks does": (
+    "only the patch embedding lies in the lowest layer: all below the blocks does": (
         lambda name, right, blocks: right or (0 if "patch_embed" in name else blocks + 1)
     ),
 }
@@ -639,12 +639,13 @@ def train_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         return {words: (other(*trainings[words]) if other else got[words])[name] for words in trainings}
 
     def told(name: str, mistakes: dict[str, str]) -> Verdict:
-        """What is wrong with this part of the results."""
+        """What is wrong with this part of the results: the mistake that makes it so, if one does."""
         want = part(name, solutions.train_step)
-        if compare(part(name), want) is None:
-            return None
-        made = {text: part(name, _Parts.in_order(wrong)) for text, wrong in mistakes.items()}
-        return compare(part(name), want, made)
+        verdict = compare(part(name), want)
+        for text in mistakes if verdict else ():
+            if compare(part(name), made := part(name, _Parts.in_order(mistakes[text]))) is None:
+                return compare(part(name), want, {text: made})
+        return verdict
 
     graph = "the loss carries its graph, which keeps the whole step in memory: return `loss.item()`"
     after = {"that is the loss after the step: return the one before it": part("after")}
@@ -775,7 +776,7 @@ _WRONG_RATES = {
 _WRONG_STEPS = _WRONG_RATES | {
     "this step still has the old rate: set it before `step`": "zero forward backward clip step rates",
     "gradients of earlier steps are added: where is `optimizer.zero_grad()`?": "rates forward backward clip step",
-    "the weights did not move: call `zero_grad`, then `loss.backward()`, then `optimizer.step()`": (
+    "the weights did not move: call `zero_grad`, then `loss.backward()`, then `step`": (
         "rates zero forward backward clip"
     ),
     "the step comes before `backward`, so it uses the gradient of the step before": (

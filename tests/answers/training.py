@@ -786,12 +786,12 @@ for says, layer in {
         int(name.split(".")[2]) + 1 if "blocks." in name else right
     ),
     "with `norm` in it is slowed": lambda name, blocks, right: 0 if name.startswith("head.norm") else right,
-    "everything outside the blocks learns": lambda name, blocks, right: right if in_block(name) else blocks + 1,
+    "all outside the blocks learns": lambda name, blocks, right: right if in_block(name) else blocks + 1,
     "shares the layer of block 0": lambda name, blocks, right: max(right, 1),
     "is taken for the last one": lambda name, blocks, right: (
         blocks + 1 if "norm" in name and not in_block(name) else right
     ),
-    "only the embedding of the patches": lambda name, blocks, right: (
+    "only the patch embedding": lambda name, blocks, right: (
         right if right or "patch_embed" in name else blocks + 1
     ),
 }.items():
@@ -884,7 +884,7 @@ for says, lines in {
     "where is `optimizer.zero_grad()`?": RATES + FORWARD + "loss.backward(); " + CLIP + STEP,
     "the weights did not move: call `zero_grad`": RATES + FORWARD + CLIP + STEP,
     "call `zero_grad`, then `loss.backward()`": RATES + GRADIENT + CLIP + "optimizer.zero_grad(); " + STEP,
-    "then `optimizer.step()`": RATES + GRADIENT + CLIP + "return loss.item()",
+    "then `step`": RATES + GRADIENT + CLIP + "return loss.item()",
     "the step comes before `backward`": (
         RATES
         + FORWARD
