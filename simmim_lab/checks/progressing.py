@@ -18,6 +18,7 @@ from simmim_lab.common import replace_file
 
 FILE = "progress.json"
 SECONDS = 5.0  # to wait for another notebook
+LEFT = 'style="text-align: left; vertical-align: top"'  # JupyterLab aligns tables to the right
 
 _solved: dict[str, str] = {}  # in this kernel: the day of each task
 
@@ -38,14 +39,16 @@ class Page:
     def _repr_html_(self) -> str:
         rows = []
         for lesson, tasks in self.lessons.items():
-            head = f'<th scope="rowgroup" rowspan="{len(tasks)}">{escape(lesson)}</th>'
-            for task, day in tasks.items():
-                rows.append(f'{head}<th scope="row"><code>{escape(task)}</code></th><td>{_state(day)}</td>')
+            head = f'<th scope="rowgroup" rowspan="{len(tasks)}" {LEFT}>{escape(lesson)}</th>'
+            for name, day in tasks.items():
+                task = f'<th scope="row" {LEFT}><code>{escape(name)}</code></th>'
+                rows.append(f"<tr>{head}{task}<td {LEFT}>{_state(day)}</td></tr>")
                 head = ""
-        columns = "".join(f'<th scope="col">{name}</th>' for name in ("lesson", "your turn", "does it hold?"))
+        names = "lesson", "your turn", "does it hold?"
+        columns = "".join(f'<th scope="col" {LEFT}>{name}</th>' for name in names)
         return (
             f"<table><caption>{self._title()}</caption><thead><tr>{columns}</tr></thead>"
-            f"<tbody><tr>{'</tr><tr>'.join(rows)}</tr></tbody></table><p>{escape(self.kept)}</p>"
+            f"<tbody>{''.join(rows)}</tbody></table><p>{escape(self.kept)}</p>"
         )
 
     def _title(self) -> str:
