@@ -242,7 +242,7 @@ def lab(args: argparse.Namespace) -> None:
         raise ImportError("JupyterLab is missing: install it with pip install 'simmim-lab[lab]'") from error
 
     root = course_folder()
-    if not args.course:
+    if not args.course and not workspace.find(root):
         course, root = root, args.work.absolute()
         print(*workspace.update(course, root), sep="\n", flush=True)
     os.chdir(root)  # nbgrader's formgrader looks for its configuration where JupyterLab was started

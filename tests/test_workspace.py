@@ -286,6 +286,16 @@ def test_lab_opens_the_course_itself_for_instructors(started, course, capsys):
     assert capsys.readouterr().out == "" and not (course / MARKER).exists()
 
 
+def test_lab_in_a_copy_opens_this_copy_as_it_is(started, work, monkeypatch, tmp_path):
+    write(work / LESSON, "mine")
+    before = files(work)
+    monkeypatch.setattr(cli, "course_folder", lambda: work)
+    for other in (work, tmp_path / "other"):
+        assert main(["lab", "--work", str(other)]) == 0
+    assert files(work) == before and not (tmp_path / "other").exists()
+    assert all(f"--ServerApp.root_dir={work}" in options for options in started)
+
+
 def test_a_copy_that_cannot_be_written_is_told_in_a_line(started, monkeypatch, capsys):
     def replace_file(path, write):
         raise PermissionError(13, "Permission denied", str(path))

@@ -29,10 +29,11 @@ def package(prediction, target, mask):
 @right("masked_mse")
 def loops(prediction, target, mask):
     patch, total, count = target.shape[2] // mask.shape[1], 0.0, 0
-    for b, c, row, col in torch.cartesian_prod(*map(torch.arange, target.shape)).tolist():
-        if mask[b, row // patch, col // patch]:
-            total += (prediction[b, c, row, col] - target[b, c, row, col]) ** 2
-            count += 1
+    for image, row, col in mask.nonzero().tolist():
+        rows, cols = (slice(patch * start, patch * (start + 1)) for start in (row, col))
+        for guess, truth in zip(prediction[image, :, rows, cols], target[image, :, rows, cols], strict=True):
+            total += ((guess - truth) ** 2).sum()
+            count += truth.numel()
     return torch.as_tensor(total / max(count, 1))
 
 
@@ -1123,10 +1124,11 @@ def trying(values):
 
 @right("best_smooth_l1")
 def reweighting(values):
-    answer = values.median()
+    values = values.tolist()
+    answer = sum(values) / len(values)
     for _ in range(500):
-        weights = 1 / (values - answer).abs().clamp(min=1)
-        answer = (weights * values).sum() / weights.sum()
+        weights = [1 / max(1, abs(value - answer)) for value in values]
+        answer = sum(weight * value for weight, value in zip(weights, values, strict=True)) / sum(weights)
     return answer
 
 
