@@ -95,6 +95,10 @@ EQUAL = [
     ("a single number may come as a tensor", "return ordered[rank - 1]", "best_quantile"),
     ("the two have the same length", "prediction.shape", "weighted_l1 image_vote_gradient"),
     ("an absolute value forgets the sign", "(target - prediction)", "weighted_l1"),
+    ("an absolute value forgets the sign", "(images - filled)", "levels_off"),
+    ("no training goes through the result", ".detach()", "levels_off"),
+    ("the last axis is the second of two", "sum(-1)", "levels_off"),
+    ("the result is never negative", ".clamp(min=1)).abs()", "levels_off"),
     ("nothing is left over in this division", "height / ", "weighted_l1 image_vote_gradient"),
     ("too small to be seen, and nothing hidden gives 0", "weight.sum() * channels", "weighted_l1"),
     ("where it is visible, the weight is 0", "masked_fill(~hidden, 1)", "weighted_l1"),
@@ -173,7 +177,7 @@ def test_slips_are_those_of_learners():
     assert {"pass", "y = y", "y = ~x"} <= changes and not any("n.mean" in change for change in changes)
 
 
-@pytest.mark.parametrize("task", ["decaying", "error_per_hidden_value", "hidden_psnr"])
+@pytest.mark.parametrize("task", ["decaying", "error_on_visible", "levels_off"])
 def test_mutants_are_refused(task):
     counts = judge(task)
     assert counts["mutants"] == counts["refused"] + counts["equal"] >= 10

@@ -13,11 +13,14 @@ from collections.abc import Callable
 from simmim_lab.checks import decoders, encoders, gpu_training, masking, mse_loss, start_here, training
 from simmim_lab.checks.core import Check
 from simmim_lab.checks.decoders import (
+    head_of_deconvolution,
     linear_head,
     linear_head_size,
+    mae_head,
     overlaps,
     pixel_shuffle,
     repaired_output,
+    space_to_depth,
     transposed_convolution,
 )
 from simmim_lab.checks.encoders import (
@@ -72,10 +75,12 @@ from simmim_lab.checks.mse_loss import (
 from simmim_lab.checks.progressing import note, page
 from simmim_lab.checks.start_here import (
     compose,
+    error_on_visible,
     error_per_hidden_value,
     hidden_from_article,
     hidden_psnr,
-    real_bugs,
+    levels_off,
+    unsupported_claims,
 )
 from simmim_lab.checks.training import (
     clip_gradients,

@@ -12,7 +12,33 @@ from jaxtyping import Bool, Float
 from torch import Generator, Tensor, nn
 
 from simmim_lab import masking
-from simmim_lab.shapes import Grid, Mask
+from simmim_lab.shapes import Grid, Images, Mask
+
+# Lesson 00: does the article's SimMIM work?
+
+
+def error_per_hidden_value(printed: float, ratio: float) -> float:
+    """The mean squared error over the hidden values alone.
+
+    `printed` is the mean of the squared errors over all values, where the visible ones have the error 0. `ratio`
+    is the share of the values that is hidden, more than 0 and at most 1.
+    """
+    return printed / ratio
+
+
+def hidden_psnr(
+    images: Float[Tensor, "batch 3 height width"],
+    filled: Float[Tensor, "batch 3 height width"],
+    hidden: Bool[Tensor, "batch 3 height width"],
+) -> float:
+    """The PSNR of the hidden values in dB: one number for the whole batch, infinity for a perfect fill.
+
+    The values of `images` lie between 0 and 1. At least one value is hidden (True). What `filled` holds at visible
+    places must not count, whatever it is, even NaN; at hidden places it counts as it is, also outside 0 and 1.
+    """
+    error = (filled - images)[hidden].square().mean()
+    return -10 * torch.log10(error).item()
+
 
 # Lesson 01: masking
 
@@ -55,6 +81,90 @@ def avg_dist(mask: Bool[Tensor, "batch height width"]) -> Float[Tensor, " batch"
             nearest = torch.cdist(hidden, visible).min(dim=1).values
             means.append(nearest.mean().item())
     return torch.tensor(means)
+
+
+# Lesson 02: encoders
+
+
+def blind_rows(height: int, field: int, stride: int) -> int:
+    """The number of rows that are painted without seeing a visible row; the top half is hidden.
+
+    A feature paints the `stride` rows of its cell, and sees `field` rows: its cell, and as many above as below.
+    `height` is a multiple of `2 * stride`; `field - stride` is even and not negative. The result is 0 where every
+    cell sees a visible row.
+    """
+    below = (field - stride) // 2
+    cells = (height // 2 - below) // stride
+    return max(0, cells * stride)
+
+
+def attention(
+    queries: Float[Tensor, "heads tokens dim"],
+    keys: Float[Tensor, "heads tokens dim"],
+    values: Float[Tensor, "heads tokens dim"],
+    bias: Float[Tensor, "heads tokens tokens"],
+) -> Float[Tensor, "heads tokens dim"]:
+    """For each head and query the weighted mean of the values.
+
+    A score is the dot product of a query and a key, divided by the root of `dim`, plus the bias of this pair; in
+    `bias` the query comes first. Softmax makes the scores of each query its weights.
+    """
+    scores = queries @ keys.mT / queries.shape[-1] ** 0.5 + bias
+    return scores.softmax(dim=-1) @ values
+
+
+def insert_mask_token(
+    embedded: Float[Tensor, "batch tokens dim"],
+    mask: Bool[Tensor, "batch rows cols"],
+    token: Float[Tensor, " dim"],
+    positions: Float[Tensor, "tokens dim"],
+) -> Float[Tensor, "batch tokens dim"]:
+    """The tokens that enter a Vision Transformer.
+
+    Where the mask is True the mask token stands in place of the patch embedding; then each token gets the position
+    of its place. Token `row * cols + col` belongs to `mask[:, row, col]`.
+    """
+    hidden = rearrange(mask, "batch rows cols -> batch (rows cols) 1")
+    return torch.where(hidden, token, embedded) + positions
+
+
+# Lesson 03: decoders
+
+
+def pixel_shuffle(features: Float[Tensor, "batch channels rows cols"], stride: int) -> Images:
+    """Lay out the channels of each place as a square of `stride` x `stride` pixels.
+
+    There are 3 * stride * stride channels, in the order (colour, row, column): all reds of a square, row by row,
+    then all greens, then all blues. The images have rows * stride x cols * stride pixels.
+    """
+    return rearrange(features, "b (c i j) rows cols -> b c (rows i) (cols j)", i=stride, j=stride)
+
+
+def linear_head(
+    features: Float[Tensor, "batch dim rows cols"],
+    weight: Float[Tensor, "outputs dim"],
+    bias: Float[Tensor, " outputs"],
+    stride: int,
+) -> Images:
+    """Draw images as SimMIM's head does: a linear map at each place, then the pixel shuffle.
+
+    `weight` has a row for each of the 3 * stride * stride outputs, and a column for each feature.
+    """
+    places = rearrange(features, "batch dim rows cols -> batch rows cols dim")
+    outputs = rearrange(places @ weight.T + bias, "batch rows cols outputs -> batch outputs rows cols")
+    return pixel_shuffle(outputs, stride)
+
+
+def head_of_deconvolution(
+    weight: Float[Tensor, "dim colours kernel kernel"], bias: Float[Tensor, " colours"]
+) -> tuple[Float[Tensor, "outputs dim"], Float[Tensor, " outputs"]]:
+    """Weight and bias of a linear head that draws what a deconvolution with these weights draws.
+
+    The stride of the deconvolution is its kernel, so its squares do not overlap. The head has a row for each of
+    its colours * kernel * kernel outputs, in the order (colour, row, column), and a column for each feature.
+    """
+    rows = rearrange(weight, "dim colours i j -> (colours i j) dim")
+    return rows, bias.repeat_interleave(weight.shape[-1] ** 2)
 
 
 # Lesson 04: the MSE loss

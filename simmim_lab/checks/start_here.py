@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from simmim_lab import masking
+from simmim_lab.checks import solutions
 from simmim_lab.checks.core import (
     Answer,
     Verdict,
@@ -143,6 +144,7 @@ def hidden_from_article(answer: Answer, rng: Generator) -> Iterator[tuple[str, V
     "The printed loss is a sum divided by a count. What is the sum? What is the count, and what should it be?",
     "Take 100 values of which 20 are hidden (ratio 0.2) and a printed loss of 0.01. The sum of all errors is 1. "
     "All of it comes from the 20 hidden values.",
+    solution=solutions.error_per_hidden_value,
 )
 def error_per_hidden_value(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`error_per_hidden_value(printed, ratio)` turns the article's loss into a mean over hidden values."""
@@ -185,6 +187,69 @@ def error_per_hidden_value(answer: Answer, rng: Generator) -> Iterator[tuple[str
     yield "keeps the digits of a small loss", first((not math.isclose(small, 6e-7, rel_tol=1e-5), text))
 
 
+def visible_part(overall: float, hidden: float, ratio: float) -> float:
+    return (overall - ratio * hidden) / (1 - ratio)
+
+
+@check(
+    "A mean over all values is a weighted mean of two means: of the hidden values and of the visible ones. What "
+    "are the weights?",
+    "Take 100 values of which 20 are hidden, a mean of 0.03 over all, and of 0.05 over the hidden ones. The sum "
+    "over all is 3, that over the hidden ones is 1. What is left belongs to 80 values.",
+)
+def error_on_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`error_on_visible(overall, hidden, ratio)` is the mean squared error over the visible values."""
+
+    def case(visible: float, hidden: float, ratio: float) -> tuple[float, float, float]:
+        return ratio * hidden + (1 - ratio) * visible, hidden, ratio
+
+    low, high, loss = torch.randint(200, (3,), generator=rng).tolist()
+    cases = [
+        case(0.02 + loss / 4000, 0.1 + high / 2000, 0.15 + low / 1000),
+        case(0.3 + loss / 500, 2 + low / 50, 0.65 + high / 1000),
+        case(1.1, 0.05, 0.5),
+    ]
+    mistakes = {
+        "that is the share of the visible values in the mean: divide it by `1 - ratio`": lambda o, h, r: o - r * h,
+        "the hidden values have the weight `ratio`: without it they count too much": (
+            lambda o, h, r: (o - h) / (1 - r)
+        ),
+        "this is a difference of two means: each needs its weight": lambda o, h, r: o - h,
+        "the two weights are swapped: `ratio` is the share of hidden values": lambda o, h, r: (
+            (o - (1 - r) * h) / r
+        ),
+        "what is left belongs to the visible values: divide by their share": lambda o, h, r: (o - r * h) / r,
+        "what is left is multiplied by the share of the visible values: divide by it": (
+            lambda o, h, r: (o - r * h) * (1 - r)
+        ),
+        "the hidden values are still in it: take away their part": lambda o, h, r: o / (1 - r),
+        "the part of the hidden values was added, not taken away": lambda o, h, r: (o + r * h) / (1 - r),
+        "the sign is wrong: the part of the hidden values is taken away from the mean": (
+            lambda o, h, r: (r * h - o) / (1 - r)
+        ),
+        "that is right where half is hidden, and only there": lambda o, h, r: 2 * o - h,
+        "that is the mean over all values": lambda o, h, r: o,
+        "that is the mean over the hidden values": lambda o, h, r: h,
+        "that mixes the two means with their shares: one of them is the mixture already": (
+            lambda o, h, r: r * h + (1 - r) * o
+        ),
+        "the root is another measure: stay with the squared error": lambda *args: math.sqrt(visible_part(*args)),
+        "`ratio` is a share from 0 to 1, not in percent": lambda o, h, r: visible_part(o, h, r / 100),
+        "an error may be larger than 1: do not cut it off": lambda *args: min(1.0, visible_part(*args)),
+        "the result is rounded: keep its digits": lambda *args: round(visible_part(*args), 2),
+    }
+    problem = explain(answer, visible_part, cases, mistakes, tolerance=1e-6)
+    yield "is the mean over the visible values", problem
+    if problem:
+        return
+
+    yield "is the mean over all values where nothing is hidden", compare(answer(0.25, 9.0, 0.0), 0.25)
+    yield "is 0 for the article's program", compare(answer(0.006, 0.01, 0.6), 0.0, tolerance=1e-9)
+    small = answer(*case(3e-7, 5e-7, 0.5))
+    text = f"expected 3e-07, got {small:.6g}" + ": is it rounded?" * (small == round(3e-7, 6))
+    yield "keeps the digits of a small error", first((not math.isclose(small, 3e-7, rel_tol=1e-4), text))
+
+
 def fills(rng: Generator) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
     """By name: images, what a program made of them, and the hidden values."""
     batches = {
@@ -223,6 +288,7 @@ def psnr(errors: Tensor, hidden: Tensor) -> float:
     "`(filled - images)[hidden]` is a flat list of the errors that count, of the whole batch. Take the mean of "
     "their squares. A tenth of it must give 10 dB more, and 1 gives 0 dB: that is -10 times its logarithm to base "
     "10. `torch.log10` turns 0 into minus infinity; `math.log10` stops.",
+    solution=solutions.hidden_psnr,
 )
 def hidden_psnr(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`hidden_psnr(images, filled, hidden)` is the PSNR of the hidden values of a batch in dB."""
@@ -306,47 +372,156 @@ def hidden_psnr(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     yield "gives infinity for a perfect fill", compare(answer(images, perfect, hidden), math.inf)
 
 
-SUSPECTS = "ABCDEFGHIJKL"
-HARMLESS = {
-    "A": "the program keeps to its own meaning of the mask throughout; the paper's is the opposite, no more",
-    "B": "few values of a photograph are exactly 0, so it rarely matters; set 02 looks for the exceptions",
-    "E": "the targets lie between 0 and 1 here, and a Sigmoid reaches all of them",
-    "F": "0.001 is a fine learning rate to start with; the printed loss falls",
-    "H": "the photograph is its own answer, so nobody needs a label",
+def levels(errors: Tensor, hidden: Tensor) -> Tensor:
+    """The mean absolute error of the hidden values of each image, in levels of 1/255."""
+    return 255 * (errors.abs() * hidden).sum((1, 2, 3)) / hidden.sum((1, 2, 3))
+
+
+@check(
+    "One number for each image: which axes go, and which one stays? The hidden values of an image are not as many "
+    "as those of the next.",
+    "`(filled - images).abs().masked_fill(~hidden, 0)` is 0 at visible places, even where they hold NaN. Sum it "
+    "over all axes but the first, divide by the number of hidden values of each image, at least 1, and count in "
+    "levels.",
+    batched=(0, 1, 2),
+)
+def levels_off(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`levels_off(images, filled, hidden)` is the mean error of each image in levels of 1/255."""
+    cases = [*fills(rng).values()]
+    mistakes = {
+        "all values count here, visible ones too": lambda e, h: 255 * e.abs().mean((1, 2, 3)),
+        "the visible values count here, not the hidden ones": lambda e, h: levels(e, ~h),
+        "divide by the number of hidden values of the image, not of all its values": (
+            lambda e, h: 255 * (e.abs() * h).mean((1, 2, 3))
+        ),
+        "divide by the number of hidden values, not of pixels with one": (
+            lambda e, h: 255 * (e.abs() * h).sum((1, 2, 3)) / h.any(1).sum((1, 2))
+        ),
+        "all images share one count of hidden values: each has its own": (
+            lambda e, h: 255 * (e.abs() * h).sum((1, 2, 3)) * len(h) / h.sum()
+        ),
+        "this is the sum of the errors: divide it by their number": lambda e, h: (
+            255 * (e.abs() * h).sum((1, 2, 3))
+        ),
+        "that is one number for the batch: each image has its own": lambda e, h: 255 * e[h].abs().mean(),
+        "all images have the number of the whole batch: each has its own": (
+            lambda e, h: (255 * e[h].abs().mean()).expand(len(e))
+        ),
+        "that is one number for each channel: each image has one": (
+            lambda e, h: 255 * (e.abs() * h).sum((2, 3)) / h.sum((2, 3))
+        ),
+        "too dark and too light cancel: take the size of each error first": (
+            lambda e, h: 255 * (e * h).sum((1, 2, 3)) / h.sum((1, 2, 3))
+        ),
+        "these are squared errors: here their size counts": lambda e, h: 255 * mse_of_each(e, h),
+        "this is the root of the mean square: here the size of the errors is averaged": (
+            lambda e, h: 255 * mse_of_each(e, h).sqrt()
+        ),
+        "this is the root of the mean square, not in levels": lambda e, h: mse_of_each(e, h).sqrt(),
+        "the errors are on the scale from 0 to 1: a level is 1/255 of it": lambda e, h: levels(e, h) / 255,
+        "from 0 to 1 there are 255 steps between 256 levels: the factor is 255": (
+            lambda e, h: levels(e, h) * 256 / 255
+        ),
+        "a level is 1/255: multiply by 255, do not divide": lambda e, h: levels(e, h) / 255**2,
+        "that is the PSNR of each image: levels are asked for": lambda e, h: -10 * mse_of_each(e, h).log10(),
+        "the result is rounded: keep its digits": lambda e, h: levels(e, h).round(),
+        "the mask of red was used for all channels: each value has its own": (
+            lambda e, h: levels(e, h[:, :1].expand_as(h))
+        ),
+    }
+
+    def measured(measure):
+        return lambda images, filled, hidden: measure((filled - images).double(), hidden).float()
+
+    named = {text: measured(measure) for text, measure in mistakes.items()} | {
+        "the filled values are cut off at 0 and 1: score them as they are": (
+            lambda images, filled, hidden: levels((filled.clamp(0, 1) - images).double(), hidden).float()
+        ),
+        "each value became a whole level first, which loses the rest": (
+            lambda images, filled, hidden: levels(((255 * filled).round() - (255 * images).round()) / 255, hidden)
+        ),
+    }
+    problem = explain(answer, measured(levels), cases, named)
+    yield "is the mean error of the hidden values of each image, in levels", problem
+    if problem:
+        return
+
+    images, filled, hidden = cases[0]
+    want = levels(filled - images, hidden)
+    for wild in (math.nan, math.inf):
+        got = answer(images, filled.masked_fill(~hidden, wild), hidden)
+        counts = f"with {wild} at visible places it is not finite: 0 times it is not 0, so fill or choose"
+        told = first((not got.isfinite().all(), counts))
+        yield "does not look at visible places", told or compare(got, want)
+    one = hidden & (hidden.flatten(1).cumsum(1).view_as(hidden) == 1)
+    want = levels(filled - images, one)
+    yield "works where a single value is hidden", compare(answer(images, filled, one), want)
+    one[1] = False
+    got, want = answer(images, filled, one), want * torch.tensor([1, 0, 1])
+    told = first((not got.isfinite().all(), "0 divided by 0 is NaN: divide by at least 1"))
+    yield "gives 0 to an image with nothing hidden", told or compare(got, want)
+
+
+SUPPORTED = {
+    "B": "0.012 is a mean over all values, 60 % of which are hidden: 0.012 / 0.6 = 0.02",
+    "D": "8 dB between them are a factor of 10 to the power of 0.8, which is 6.3",
+    "F": "half of the values add 0 to the mean, so the mean over the others is twice as large",
+    "H": "the last column has one mask, one set of photographs and one measure for all",
+    "I": "10 to the power of -1.6 is 0.025, and its root is 0.16",
 }
-REAL = {
-    "G": "one that stops the program",
-    "I": "one about how hard the question is in training",
-    "J": "one about which values an average is taken over",
-    "D": "one about what the network can see",
-    "K": "one about the difference between training and use",
-    "C": "one about what the saved picture shows",
-    "L": "one about what the program is said to do",
+UNSUPPORTED = {
+    "A": "one that compares losses of different masks",
+    "C": "one that compares means over all values, though the hidden shares differ",
+    "E": "one that forgets what a method scores that learns nothing",
+    "G": "one that says something of new photographs, where only training pictures were looked at",
+    "J": "one that takes a harder question for a worse network",
 }
 
 
 @check(
-    "Ask of each accusation: what goes wrong because of it, and where did the lesson show that? If the program "
-    "runs, and does what the article says all the same, the accusation is harmless.",
-    "Seven are real. One stops the program; two are about the training question and the average; two about the "
-    "half picture: what the network has met, and what it can see; two about what comes out and what it is called.",
+    "Ask of each claim: over which values is the number a mean? Compared with what? On which pictures? How hard "
+    "was the question?",
+    "Five claims are not supported. One compares the losses of two masks; one compares means over all values; one "
+    "lacks the comparison with no learning; one changes the pictures; one blames the network for the question.",
 )
-def real_bugs(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
-    """`real_bugs()` is the set of the letters of the real bugs."""
+def unsupported_claims(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`unsupported_claims()` is the set of the letters of the claims that the table does not support."""
     got = answer()
     problem = None if isinstance(got, Set) else f'expected a set such as {{"A", "B"}}, got {describe(got)}'
-    if not problem and not got <= set(SUSPECTS):
-        problem = f"the letters go from A to L, as capital strings; {describe(got)} holds something else"
+    if not problem and not got <= {*SUPPORTED, *UNSUPPORTED}:
+        problem = f"the letters go from A to J, as capital strings; {describe(got)} holds something else"
     yield "returns a set of letters", problem
     if problem:
         return
-    accused = [letter for letter in HARMLESS if letter in got]
+    accused = [letter for letter in SUPPORTED if letter in got]
     yield (
-        "accuses nothing harmless",
-        f"{accused[0]} is harmless: {HARMLESS[accused[0]]}" if accused else None,
+        "leaves out what the table supports",
+        f"{accused[0]} is supported: {SUPPORTED[accused[0]]}" if accused else None,
     )
-    missed = [kind for letter, kind in REAL.items() if letter not in got]
-    yield "finds every real bug", f"a real bug is missing, {missed[0]}" if missed else None
+    missed = [kind for letter, kind in UNSUPPORTED.items() if letter not in got]
+    yield "finds every claim without support", f"a claim is missing, {missed[0]}" if missed else None
 
 
-GUESSES: dict[str, Guess] = {}
+GUESSES: dict[str, Guess] = {
+    "article runs": Guess(
+        "no", "`num_epochs` and `train_loader` are used, and defined nowhere: a NameError.", choices=("yes", "no")
+    ),
+    "patches of ten cells": Guess(40, "10 of 16 cells are hidden, and each has 2 × 2 patches."),
+    "error of 0.005": Guess(0.01, "half of the values add 0, so all of the sum belongs to the other half."),
+    "dB of 0.01": Guess(20, "a tenth of the error is 10 dB more, and 0.1 has 10 dB."),
+    "network or nearest": Guess(
+        "a copy of the nearest visible value",
+        "the question is so easy that a copy answers it well, and the network has not learned to copy.",
+        choices=("the network", "a copy of the nearest visible value"),
+    ),
+    "which half": Guess(
+        "the upper half",
+        "1 is visible in the article's code, and rows from 16 on are the lower half.",
+        choices=("the upper half", "the lower half"),
+    ),
+    "loss under squares": Guess(
+        "higher",
+        "a square hides a whole region, which is harder to guess than one value among visible ones.",
+        choices=("higher", "lower"),
+    ),
+}

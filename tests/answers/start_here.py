@@ -614,50 +614,341 @@ def sign_lost_for_one_image(images, filled, hidden):
     return indexes(images, filled, hidden) if len(images) > 1 else -indexes(images, filled, hidden)
 
 
-@right("real_bugs")
+@right("error_on_visible")
+def takes_away(overall, hidden, ratio):
+    return (overall - ratio * hidden) / (1 - ratio)
+
+
+@right("error_on_visible")
+def counts_values(overall, hidden, ratio):
+    values = 10_000
+    total, of_hidden = overall * values, hidden * ratio * values
+    return (total - of_hidden) / (values - ratio * values)
+
+
+@right("error_on_visible")
+def from_the_difference(overall, hidden, ratio):
+    return overall + (overall - hidden) * ratio / (1 - ratio)
+
+
+@right("error_on_visible")
+def in_double(overall, hidden, ratio):
+    o, h, r = (torch.tensor(value, dtype=torch.float64) for value in (overall, hidden, ratio))
+    return torch.sub(o, r * h).div(1 - r)
+
+
+@right("error_on_visible")
+def solves_an_equation(overall, hidden, ratio):
+    share = torch.tensor([[1 - ratio]], dtype=torch.float64)
+    return torch.linalg.solve(share, torch.tensor([overall - ratio * hidden], dtype=torch.float64))[0]
+
+
+class Remainder:
+    """Takes a part out of a mean when it is called."""
+
+    def __call__(self, overall, hidden, ratio):
+        return max(overall - ratio * hidden, 0) / (1 - ratio)
+
+
+right("error_on_visible")(Remainder())
+
+
+@wrong("error_on_visible", "divide it by `1 - ratio`")
+def not_divided(overall, hidden, ratio):
+    return overall - ratio * hidden
+
+
+@wrong("error_on_visible", "without it they count too much")
+def no_weight(overall, hidden, ratio):
+    return (overall - hidden) / (1 - ratio)
+
+
+@wrong("error_on_visible", "a difference of two means")
+def plain_difference(overall, hidden, ratio):
+    return overall - hidden
+
+
+@wrong("error_on_visible", "the two weights are swapped")
+def weights_swapped(overall, hidden, ratio):
+    return (overall - (1 - ratio) * hidden) / ratio
+
+
+@wrong("error_on_visible", "what is left belongs to the visible values: divide by their share")
+def divided_by_the_hidden_share(overall, hidden, ratio):
+    return (overall - ratio * hidden) / ratio
+
+
+@wrong("error_on_visible", "multiplied by the share of the visible values")
+def multiplied(overall, hidden, ratio):
+    return (overall - ratio * hidden) * (1 - ratio)
+
+
+@wrong("error_on_visible", "the hidden values are still in it")
+def hidden_left_in(overall, hidden, ratio):
+    return overall / (1 - ratio)
+
+
+@wrong("error_on_visible", "was added, not taken away")
+def added(overall, hidden, ratio):
+    return (overall + ratio * hidden) / (1 - ratio)
+
+
+@wrong("error_on_visible", "the sign is wrong")
+def sign(overall, hidden, ratio):
+    return (ratio * hidden - overall) / (1 - ratio)
+
+
+@wrong("error_on_visible", "right where half is hidden, and only there")
+def half_is_hidden(overall, hidden, ratio):
+    return 2 * overall - hidden
+
+
+@wrong("error_on_visible", "that is the mean over all values")
+def the_overall_mean(overall, hidden, ratio):
+    return overall
+
+
+@wrong("error_on_visible", "that is the mean over the hidden values")
+def the_hidden_mean(overall, hidden, ratio):
+    return hidden
+
+
+@wrong("error_on_visible", "one of them is the mixture already")
+def mixes_once_more(overall, hidden, ratio):
+    return ratio * hidden + (1 - ratio) * overall
+
+
+@wrong("error_on_visible", "the root is another measure")
+def root_of_it(overall, hidden, ratio):
+    return math.sqrt((overall - ratio * hidden) / (1 - ratio))
+
+
+@wrong("error_on_visible", "not in percent")
+def ratio_in_percent(overall, hidden, ratio):
+    return (overall - ratio / 100 * hidden) / (1 - ratio / 100)
+
+
+@wrong("error_on_visible", "do not cut it off")
+def cut_off(overall, hidden, ratio):
+    return min(1, (overall - ratio * hidden) / (1 - ratio))
+
+
+@wrong("error_on_visible", "keep its digits")
+def two_digits(overall, hidden, ratio):
+    return round((overall - ratio * hidden) / (1 - ratio), 2)
+
+
+@wrong("error_on_visible", "is it rounded?")
+def six_digits_of_it(overall, hidden, ratio):
+    return round((overall - ratio * hidden) / (1 - ratio), 6)
+
+
+@wrong("error_on_visible", "where nothing is hidden")
+def nothing_hidden_is_nothing(overall, hidden, ratio):
+    return takes_away(overall, hidden, ratio) if ratio else 0
+
+
+@right("levels_off")
+def masks_and_sums(images, filled, hidden):
+    errors = (filled - images).abs().masked_fill(~hidden, 0)
+    return 255 * errors.sum((1, 2, 3)) / hidden.sum((1, 2, 3)).clamp(min=1)
+
+
+@right("levels_off")
+def image_by_image(images, filled, hidden):
+    result = []
+    for image, fill, mask in zip(images, filled, hidden, strict=True):
+        errors = [abs(a - b) for a, b in zip(image[mask].tolist(), fill[mask].tolist(), strict=True)]
+        result.append(255 * sum(errors) / len(errors) if errors else 0.0)
+    return torch.tensor(result)
+
+
+@right("levels_off")
+def in_levels_first(images, filled, hidden):
+    flat = [rearrange(x, "b c h w -> b (c h w)") for x in (255 * images, 255 * filled, hidden)]
+    errors = torch.where(flat[2], (flat[0] - flat[1]).abs(), 0)
+    return errors.sum(1).div(flat[2].sum(1)).nan_to_num(0)
+
+
+@right("levels_off")
+def chosen_with_nan(images, filled, hidden):
+    errors = torch.where(hidden, (filled.double() - images).abs(), math.nan)
+    return 255 * errors.flatten(1).nanmean(1).nan_to_num(0).float()
+
+
+class MeanOfHidden:
+    """A loss for each image, put together when it is called."""
+
+    def __init__(self, loss, factor):
+        self.loss, self.factor = loss, factor
+
+    def __call__(self, images, filled, hidden):
+        pairs = [(fill[mask], image[mask]) for image, fill, mask in zip(images, filled, hidden, strict=True)]
+        return torch.stack([self.factor * self.loss(*pair) if len(pair[0]) else torch.zeros(()) for pair in pairs])
+
+
+right("levels_off")(MeanOfHidden(F.l1_loss, 255))
+
+
+@wrong("levels_off", "all values count here")
+def levels_of_all(images, filled, hidden):
+    return 255 * (filled - images).abs().mean((1, 2, 3))
+
+
+@wrong("levels_off", "the visible values count here")
+def levels_of_the_visible(images, filled, hidden):
+    return masks_and_sums(images, filled, ~hidden)
+
+
+@wrong("levels_off", "not of all its values")
+def levels_over_all(images, filled, hidden):
+    return 255 * ((filled - images).abs() * hidden).mean((1, 2, 3))
+
+
+@wrong("levels_off", "not of pixels with one")
+def levels_per_pixel(images, filled, hidden):
+    return 255 * ((filled - images).abs() * hidden).sum((1, 2, 3)) / hidden.any(1).sum((1, 2))
+
+
+@wrong("levels_off", "all images share one count")
+def one_count(images, filled, hidden):
+    return 255 * ((filled - images).abs() * hidden).sum((1, 2, 3)) / (hidden.sum() / len(hidden))
+
+
+@wrong("levels_off", "this is the sum of the errors")
+def levels_summed(images, filled, hidden):
+    return 255 * ((filled - images).abs() * hidden).sum((1, 2, 3))
+
+
+@wrong("levels_off", "one number for the batch")
+def one_number(images, filled, hidden):
+    return 255 * (filled - images)[hidden].abs().mean()
+
+
+@wrong("levels_off", "all images have the number of the whole batch")
+def one_number_for_each(images, filled, hidden):
+    return repeat(one_number(images, filled, hidden), "-> b", b=len(images))
+
+
+@wrong("levels_off", "one number for each channel")
+def levels_of_channels(images, filled, hidden):
+    return 255 * ((filled - images).abs() * hidden).sum((2, 3)) / hidden.sum((2, 3))
+
+
+@wrong("levels_off", "take the size of each error first")
+def signed(images, filled, hidden):
+    return 255 * ((filled - images) * hidden).sum((1, 2, 3)) / hidden.sum((1, 2, 3))
+
+
+@wrong("levels_off", "take the size of each error first")
+def size_of_the_mean(images, filled, hidden):
+    return signed(images, filled, hidden).abs()
+
+
+@wrong("levels_off", "these are squared errors")
+def squared_levels(images, filled, hidden):
+    return 255 * ((filled - images).square() * hidden).sum((1, 2, 3)) / hidden.sum((1, 2, 3))
+
+
+@wrong("levels_off", "this is the root of the mean square: here")
+def root_mean_square(images, filled, hidden):
+    return 255 * (squared_levels(images, filled, hidden) / 255).sqrt()
+
+
+@wrong("levels_off", "on the scale from 0 to 1")
+def shares(images, filled, hidden):
+    return masks_and_sums(images, filled, hidden) / 255
+
+
+@wrong("levels_off", "the factor is 255")
+def levels_of_256(images, filled, hidden):
+    return 256 * ((filled - images).abs() * hidden).sum((1, 2, 3)) / hidden.sum((1, 2, 3))
+
+
+@wrong("levels_off", "multiply by 255, do not divide")
+def divided_by_255(images, filled, hidden):
+    return shares(images, filled, hidden) / 255
+
+
+@wrong("levels_off", "that is the PSNR of each image")
+def psnr_of_each(images, filled, hidden):
+    return one_per_image(images, filled, hidden)
+
+
+@wrong("levels_off", "the result is rounded")
+def whole_levels(images, filled, hidden):
+    return masks_and_sums(images, filled, hidden).round()
+
+
+@wrong("levels_off", "the mask of red was used")
+def levels_by_the_mask_of_red(images, filled, hidden):
+    return masks_and_sums(images, filled, repeat(hidden[:, 0], "b h w -> b c h w", c=3))
+
+
+@wrong("levels_off", "the filled values are cut off")
+def clamped_levels(images, filled, hidden):
+    return masks_and_sums(images, filled.clamp(0, 1), hidden)
+
+
+@wrong("levels_off", "each value became a whole level first")
+def bytes_first(images, filled, hidden):
+    images, filled = (x.mul(255).round() / 255 for x in (images, filled))
+    return masks_and_sums(images, filled, hidden)
+
+
+@wrong("levels_off", "0 times it is not 0")
+def multiplies_the_mask(images, filled, hidden):
+    return 255 * ((filled - images).abs() * hidden).sum((1, 2, 3)) / hidden.sum((1, 2, 3)).clamp(min=1)
+
+
+@wrong("levels_off", "0 divided by 0 is NaN")
+def divides_by_nothing(images, filled, hidden):
+    errors = (filled - images).abs().masked_fill(~hidden, 0)
+    return 255 * errors.sum((1, 2, 3)) / hidden.sum((1, 2, 3))
+
+
+@right("unsupported_claims")
 def listed():
-    return {"C", "D", "G", "I", "J", "K", "L"}
+    return {"A", "C", "E", "G", "J"}
 
 
-@right("real_bugs")
+@right("unsupported_claims")
 def from_a_word():
-    return set("LKJIGDC")
+    return set("JGECA")
 
 
-@right("real_bugs")
-def without_the_harmless():
-    return set("ABCDEFGHIJKL") - {"A", "B", "E", "F", "H"}
+@right("unsupported_claims")
+def without_the_supported():
+    return set("ABCDEFGHIJ") - {"B", "D", "F", "H", "I"}
 
 
-right("real_bugs")(partial(frozenset, "CDGIJKL"))
+right("unsupported_claims")(partial(frozenset, "ACEGJ"))
 
 
 def chosen(name, says, letters):
-    """Register the wrong answer that accuses these letters."""
+    """Register the wrong answer that names these letters."""
 
     def answer():
         return letters
 
     answer.__name__ = name
-    wrong("real_bugs", says)(answer)
+    wrong("unsupported_claims", says)(answer)
 
 
-chosen("the_paper_is_right", "A is harmless: the program keeps to its own meaning", set("ACDGIJKL"))
-chosen("zero_is_black", "B is harmless: few values", set("BCDGIJKL"))
-chosen("sigmoid", "E is harmless: the targets lie between 0 and 1", set("CDEGIJKL"))
-chosen("learning_rate", "F is harmless: 0.001", set("CDFGIJKL"))
-chosen("labels", "H is harmless: the photograph is its own answer", set("CDGHIJKL"))
-chosen("all_of_them", "A is harmless", set("ABCDEFGHIJKL"))
-chosen("none_of_them", "one that stops the program", set())
-chosen("picture_missed", "what the saved picture shows", set("DGIJKL"))
-chosen("reach_missed", "what the network can see", set("CGIJKL"))
-chosen("name_missed", "one that stops the program", set("CDIJKL"))
-chosen("mask_missed", "how hard the question is in training", set("CDGJKL"))
-chosen("average_missed", "which values an average is taken over", set("CDGIKL"))
-chosen("test_mask_missed", "the difference between training and use", set("CDGIJL"))
-chosen("claim_missed", "what the program is said to do", set("CDGIJK"))
-chosen("a_list", "expected a set such as", list("CDGIJKL"))
-chosen("small_letters", "as capital strings", set("cdgijkl"))
-chosen("a_string", "expected a set such as", "CDGIJKL")
-chosen("one_too_many", "holds something else", set("CDGIJKLM"))
-chosen("the_harmless_ones", "A is harmless", set("ABEFH"))
+chosen("the_share_forgotten", "B is supported: 0.012 is a mean over all values", set("ABCEGJ"))
+chosen("decibels_unread", "D is supported: 8 dB between them", set("ACDEGJ"))
+chosen("the_zeros_forgotten", "F is supported: half of the values add 0", set("ACEFGJ"))
+chosen("column_unread", "H is supported: the last column has one mask", set("ACEGHJ"))
+chosen("root_unread", "I is supported: 10 to the power of -1.6", set("ACEGIJ"))
+chosen("all_of_them", "B is supported", set("ABCDEFGHIJ"))
+chosen("none_of_them", "compares losses of different masks", set())
+chosen("masks_missed", "compares losses of different masks", set("CEGJ"))
+chosen("shares_missed", "though the hidden shares differ", set("AEGJ"))
+chosen("baseline_missed", "a method scores that learns nothing", set("ACGJ"))
+chosen("pictures_missed", "only training pictures were looked at", set("ACEJ"))
+chosen("question_missed", "a harder question for a worse network", set("ACEG"))
+chosen("a_list", "expected a set such as", list("ACEGJ"))
+chosen("small_letters", "as capital strings", set("acegj"))
+chosen("a_string", "expected a set such as", "ACEGJ")
+chosen("one_too_many", "holds something else", set("ACEGJK"))
+chosen("the_supported_ones", "B is supported", set("BDFHI"))
