@@ -934,4 +934,32 @@ def lmmse(values: Tensor, hidden: Tensor, mean: Tensor, covariance: Tensor) -> T
     return values.masked_scatter(hidden, mean[hidden] + covariance[hidden][:, shown] @ weights)
 
 
-GUESSES: dict[str, Guess] = {}
+GUESSES: dict[str, Guess] = {
+    "numbers_in_a_row": Guess(768, "16 x 16 pixels, with 3 colours each"),
+    "repeated_mask": Guess(
+        "a checkerboard of pixels",
+        "`repeat` lays copies of the whole mask side by side, and each entry stays one pixel",
+        choices=("the same", "a checkerboard of pixels", "the mask with True and False swapped"),
+    ),
+    "farther_from_a_clue": Guess(
+        "half, in cells of 16",
+        "in small cells a visible pixel is always near, however many are hidden",
+        choices=("three quarters, in cells of 4", "half, in cells of 16"),
+    ),
+    "best_clue": Guess(
+        "the red beside it",
+        "two neighbours mostly show the same thing in the same light, while red and green differ with the colour",
+        choices=("its own green", "the red beside it"),
+    ),
+    "found_by_arithmetic": Guess(
+        "less than half",
+        "most hidden pixels are many pixels away from a clue, and there one number says little about another",
+        choices=("nearly all", "about three quarters", "less than half"),
+    ),
+    "who_fills_the_hole": Guess(
+        "SimMIM",
+        "in the middle of the square no clue is near, so it helps to know what pictures look like",
+        choices=("biharmonic", "LMMSE", "SimMIM"),
+    ),
+    "three_coins": Guess(0.125, "three coins must agree: 1/2 x 1/2 x 1/2", within=0.01),
+}
