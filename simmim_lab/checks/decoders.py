@@ -1,4 +1,4 @@
-"""Checks of the exercises on decoders (lesson 03)."""
+"""Checks of lesson 03 and of its exercises: decoders."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,9 +8,11 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from simmim_lab.checks import solutions
 from simmim_lab.checks.core import Answer, Verdict, check, compare, describe, distinct, explain, form
 from simmim_lab.checks.guessing import Guess
 from simmim_lab.data.scenes import draw_scenes
+from simmim_lab.shapes import Grid
 
 
 @check(
@@ -79,10 +81,11 @@ def linear_head_size(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
 
 @check(
     "Which three numbers (colour, row, column in the square) belong to channel 5, if the stride is 2? Begin with "
-    "loops over them, as `shuffle_loops` of the lesson does. Or split the axes, reorder them, and join them.",
+    "loops over them: each fills `images[:, c, i::stride, j::stride]`. Or split the axes, reorder and join them.",
     "With axes: reshape to (batch, 3, stride, stride, rows, cols); the two strides are row and column in the "
     "square. Then permute so that `rows` stands right before the row in the square, and `cols` right before the "
     "column in the square. Now a reshape may join each pair.",
+    solution=solutions.pixel_shuffle,
     gradient=(0,),
     batched=(0,),
 )
@@ -112,6 +115,7 @@ def pixel_shuffle(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     "Move the channels to the end: (batch, rows, cols, dim). Multiply by the transposed weight and add the bias. "
     "Move the channels back to where they were, with `permute` and not with `reshape`, and shuffle. "
     "(Or let `F.conv2d` do it: it wants the weight as (outputs, dim, 1, 1).)",
+    solution=solutions.linear_head,
     gradient=(0, 1, 2),
     batched=(0,),
 )
@@ -164,12 +168,186 @@ def linear_head(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     verdict = compare(answer(*case), image, mistakes)
     yield "applies weight and bias at every place and lays out the squares", verdict
 
-    def head(features: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
-        return F.pixel_shuffle(F.conv2d(features, weight[:, :, None, None], bias), stride)
-
     sizes = [(2, 5, 4, 3, 3), (3, 31, 1, 2, 2), (2, 1, 2, 3, 1), (2, 3, 1, 1, 4)]
-    verdict = explain(answer, head, [inputs(*size) for size in sizes])
+    verdict = explain(answer, solutions.linear_head, [inputs(*size) for size in sizes])
     yield "takes any number of features, places and pixels, also 1", verdict
+
+
+@check(
+    "A kernel of the deconvolution belongs to one feature and one colour, and has a number for each pixel of the "
+    "square. A row of the head belongs to one pixel and one colour. So which axis of `weight` must come last?",
+    "Bring the axis of the features to the end, and join the other three, in the order in which they stand: "
+    "(colour, row, column). The deconvolution has one bias for each colour, the head one for each output: so each "
+    "of them stands kernel * kernel times in a row.",
+    solution=solutions.head_of_deconvolution,
+)
+def head_of_deconvolution(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`head_of_deconvolution(weight, bias)` gives a linear head that draws what the deconvolution draws."""
+    kernel, colours = distinct(rng, 2, 2, 4)
+    square = colours * kernel**2
+    for dim in (square + 1, 1):
+        weight, bias = (torch.randn(s, generator=rng) for s in ((dim, colours, kernel, kernel), (colours,)))
+        right = solutions.head_of_deconvolution(weight, bias)
+        got = answer(weight, bias)
+        if not (isinstance(got, tuple | list) and len(got) == 2):
+            yield "returns a weight and a bias", f"expected two tensors, got {describe(got)}"
+            return
+        orders = {
+            "the outputs go pixel by pixel, in MAE's order: here they go colour by colour": "d c i j -> (i j c) d",
+            "rows and columns of the kernel are swapped": "d c i j -> (c j i) d",
+            "the weight has a row for each feature: it must have one for each output": "d c i j -> d (c i j)",
+            "the outputs are right, but still on three axes: join them": "d c i j -> c i j d",
+            "the shape is that of a convolution: leave out the two axes of length 1": "d c i j -> (c i j) d 1 1",
+        }
+        mistakes = {text: rearrange(weight, order) for text, order in orders.items()} | {
+            "a bare view or reshape moves no number: reorder the axes first": weight.reshape(square, dim),
+            "the kernel is flipped: output and pixel are in the same order": right[0].flip(0),
+            "the kernel is flipped: a transposed convolution writes it as it is": (
+                solutions.head_of_deconvolution(weight.flip(2, 3), bias)[0]
+            ),
+            "the colours are in the opposite order": solutions.head_of_deconvolution(weight.flip(1), bias)[0],
+            "it is divided by the number of pixels, but each pixel gets its own number": right[0] / kernel**2,
+        }
+        verdict = compare(got[0], right[0], mistakes)
+        yield "has the weights of the kernels, a row for each output", verdict
+        mistakes = {
+            "this is one bias for each colour: each output needs one": bias,
+            "the biases stand in turns, as in MAE's order: those of a colour must stand in a row": (
+                bias.repeat(kernel**2)
+            ),
+            "each bias must stand kernel * kernel times, not `kernel` times": bias.repeat_interleave(kernel),
+            "the bias is lost": torch.zeros(square),
+            "the bias is shared out, but each pixel of a colour gets all of it": right[1] / kernel**2,
+            "the bias is shared out, but each output gets all of it": right[1] / kernel,
+            "one colour's bias is used for all": bias[:1].expand(square),
+            "the biases are on two axes: join them": bias[:, None].expand(colours, kernel**2),
+        }
+        yield "has the bias of its colour for each output", compare(got[1], right[1], mistakes)
+
+
+@check(
+    "This is the way back of a pixel shuffle, with the channels in another order. Which channel gets the number "
+    "of colour c, row i and column j of a square, if the channels go pixel by pixel?",
+    "Split the height into (rows, i) and the width into (cols, j). The three axes i, j and c become one, in this "
+    "order, and take the place of the colours. With loops: channel (i * stride + j) * colours + c is "
+    "`images[:, c, i::stride, j::stride]`.",
+    gradient=(0,),
+    batched=(0,),
+)
+def space_to_depth(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`space_to_depth(images, stride)` gathers each square as channels (row, column, colour)."""
+
+    def order(pattern: str, split: str = "(rows i) (cols j)") -> Callable[[Tensor, int], Tensor]:
+        return lambda x, s: rearrange(x, f"b c {split} -> {pattern}", i=s, j=s)
+
+    right = order("b (i j c) rows cols")
+    mistakes = {
+        "the channels go colour by colour: here they go pixel by pixel": order("b (c i j) rows cols"),
+        "colour by colour, and rows and columns of the square are swapped": order("b (c j i) rows cols"),
+        "rows and columns inside each square are swapped": order("b (j i c) rows cols"),
+        "the colours of a pixel must be neighbours: row, column, colour": order("b (i c j) rows cols"),
+        "rows and columns of the map are swapped": order("b (i j c) cols rows"),
+        "the channels are at the end: they take the place of the colours": order("b rows cols (i j c)"),
+        "the squares are in one line: keep rows and cols apart": order("b (rows cols) (i j c)"),
+        "row, column and colour are three axes: join them": order("b i j c rows cols"),
+        "pixels of different squares are mixed: the row in the square is the remainder, `i::stride`": order(
+            "b (i j c) rows cols", "(i rows) (j cols)"
+        ),
+        "rows of different squares are mixed": order("b (i j c) rows cols", "(i rows) (cols j)"),
+        "columns of different squares are mixed": order("b (i j c) rows cols", "(rows i) (j cols)"),
+        "a bare view or reshape moves no number: split the axes, reorder them, join them": (
+            lambda x, s: x.reshape(len(x), -1, x.shape[2] // s, x.shape[3] // s)
+        ),
+        "each square gives only its mean": F.avg_pool2d,
+        "each square gives only its upper left pixel": lambda x, s: x[:, :, ::s, ::s],
+        "the first image is used for all": lambda x, s: right(x[:1].expand_as(x), s),
+        "the colours are in the opposite order": lambda x, s: right(x.flip(1), s),
+        "height and width are swapped": lambda x, s: right(x.mT, s),
+    }
+    batch, colours, rows, cols, stride = distinct(rng, 5, 2, 6)
+    sizes = [(batch, colours, rows, cols, stride), (2, 3, cols, rows, 2)]
+    cases = [(torch.randn(b, c, r * s, k * s, generator=rng), s) for b, c, r, k, s in sizes]
+    yield "gathers each square, pixel by pixel", explain(answer, right, cases, mistakes)
+    sizes = [(2, 1, 2, 3, 2), (2, 3, 2, 3, 1), (3, 2, 1, 1, 4), (2, 3, 3, 1, 2)]
+    cases = [(10 * torch.randn(b, c, r * s, k * s, generator=rng), s) for b, c, r, k, s in sizes]
+    yield "works for any colours, map and stride, also of 1", explain(answer, right, cases)
+
+
+@check(
+    "Three steps. The matrix product is easier here than in the lesson, since the features are the last axis "
+    "already. Then each token has patch * patch * 3 numbers: which of them are its red ones?",
+    "`tokens @ weight.T + bias` has the shape (batch, rows * cols, patch * patch * 3). Split the second axis into "
+    "rows and cols and the last one into row, column and colour of the patch. Then the colours go to the front, "
+    "rows joins the row in the patch, and cols the column.",
+    gradient=(0, 1, 2),
+    batched=(0,),
+)
+def mae_head(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`mae_head(tokens, weight, bias, grid, patch)` draws images from tokens, in MAE's order."""
+
+    def draw(outputs: Tensor, rows: int, cols: int, patch: int, pattern: str = "") -> Tensor:
+        pattern = pattern or "b (rows cols) (i j c) -> b c (rows i) (cols j)"
+        return rearrange(outputs, pattern, rows=rows, cols=cols, i=patch, j=patch, c=3)
+
+    def inputs(batch: int, dim: int, rows: int, cols: int, patch: int) -> tuple:
+        n = 3 * patch**2
+        shapes = (batch, rows * cols, dim), (n, dim), (n,)
+        return (*(torch.randn(shape, generator=rng) for shape in shapes), (rows, cols), patch)
+
+    def right(tokens: Tensor, weight: Tensor, bias: Tensor, grid: Grid, patch: int) -> Tensor:
+        return draw(tokens @ weight.T + bias, *grid, patch)
+
+    patch, rows, cols, batch = distinct(rng, 4, 2, 5)
+    dim = 3 * patch**2  # as many features as outputs, so that a transposed weight can be told
+    tokens, weight, bias, _, _ = case = inputs(batch, dim, rows, cols, patch)
+    alone = tokens @ weight.T
+    outputs = alone + bias
+    sizes = rows, cols, patch
+    wrong = {
+        "the bias is forgotten": alone,
+        "the bias is subtracted": alone - bias,
+        "the bias is added before the matrix, not after it": (tokens + bias) @ weight.T,
+        "the first bias is used for all outputs": alone + bias[0],
+        "the weight is the wrong way round: it has a row for each output": tokens @ weight + bias,
+        "the features are averaged: add up the weighted ones": alone / dim + bias,
+        "a Sigmoid is added, but the head ends with the linear map": outputs.sigmoid(),
+        "the picture is cut off at 0 and 1, but the head ends with the linear map": outputs.clamp(0, 1),
+        "a ReLU is added, but the head ends with the linear map": outputs.relu(),
+        "the first image is drawn for all": outputs[:1].expand_as(outputs),
+    }
+    patterns = {
+        "the outputs are read colour by colour, as SimMIM's: MAE's go pixel by pixel": "(rows cols) (c i j)",
+        "rows and columns inside each patch are swapped": "(rows cols) (j i c)",
+        "the colours of a pixel are its last axis: row, column, colour": "(rows cols) (i c j)",
+        "the tokens go row by row: the next one is the right neighbour": "(cols rows) (i j c)",
+        "the tokens go row by row, and so do the pixels of a patch": "(cols rows) (j i c)",
+    }
+    mistakes = {text: draw(values, *sizes) for text, values in wrong.items()}
+    mistakes |= {
+        text: draw(outputs, *sizes, f"b {pattern} -> b c (rows i) (cols j)") for text, pattern in patterns.items()
+    }
+    image = draw(outputs, *sizes)
+    mistakes |= {
+        "the patches are torn apart: their pixels must be neighbours": draw(
+            outputs, *sizes, "b (rows cols) (i j c) -> b c (i rows) (j cols)"
+        ),
+        "height and width are swapped": image.mT,
+        "`grid` is (rows, cols), not (cols, rows)": draw(outputs, cols, rows, patch),
+        "colours come before rows and columns: (batch, 3, height, width)": image.movedim(1, 3),
+        "these are the numbers of each patch: they are not laid out yet": outputs,
+        "a bare view or reshape moves no number: the axes must be reordered in between": outputs.reshape(
+            image.shape
+        ),
+        "the colours are in the opposite order: BGR instead of RGB": image.flip(1),
+        "the picture stands on its head": image.flip(2),
+    }
+    yield (
+        "applies weight and bias to each token, and lays out the patches",
+        compare(answer(*case), image, mistakes),
+    )
+    sizes = [(2, 5, 4, 3, 3), (3, 31, 1, 2, 2), (2, 1, 2, 3, 1), (2, 3, 1, 1, 4)]
+    verdict = explain(answer, right, [inputs(*size) for size in sizes])
+    yield "takes any number of features, tokens and pixels, also 1", verdict
 
 
 @check(

@@ -1038,3 +1038,378 @@ def squeezed_picture(values, mean, std):
 @wrong("repaired_output", "changes its input in place")
 def in_place(values, mean, std):
     return values, values.mul_(std.view(3, 1, 1)).add_(mean.view(3, 1, 1)).clamp(0, 1)
+
+
+# head_of_deconvolution
+
+
+@right("head_of_deconvolution")
+def one_rearrange(weight, bias):
+    _, _, kernel, _ = weight.shape
+    return rearrange(weight, "d c i j -> (c i j) d"), repeat(bias, "c -> (c i j)", i=kernel, j=kernel)
+
+
+@right("head_of_deconvolution")
+def flatten_and_transpose(weight, bias):
+    return weight.flatten(1).T, bias[:, None].expand(-1, weight[0, 0].numel()).reshape(-1)
+
+
+@right("head_of_deconvolution")
+def row_for_row(weight, bias):
+    _, colours, kernel, _ = weight.shape
+    rows, biases = [], []
+    for c in range(colours):
+        for i in range(kernel):
+            for j in range(kernel):
+                rows.append(weight[:, c, i, j])
+                biases.append(bias[c])
+    return [torch.stack(rows), torch.stack(biases)]
+
+
+@right("head_of_deconvolution")
+class SquaresOfSingleFeatures:
+    """What the deconvolution draws from one feature alone is a column of the head's weight."""
+
+    def __new__(cls, weight, bias):
+        alone = torch.eye(len(weight), dtype=torch.float64)[:, :, None, None]
+        drawn = F.conv_transpose2d(alone, weight.double(), stride=weight.shape[-1]).flatten(1)
+        nothing = F.conv_transpose2d(0 * alone[:1], weight.double(), bias.double(), stride=weight.shape[-1])
+        return drawn.T.float(), nothing.flatten().float()
+
+
+@wrong("head_of_deconvolution", "MAE's order")
+def outputs_pixel_by_pixel(weight, bias):
+    return rearrange(weight, "d c i j -> (i j c) d"), one_rearrange(weight, bias)[1]
+
+
+@wrong("head_of_deconvolution", "rows and columns of the kernel are swapped")
+def kernel_on_its_side(weight, bias):
+    return one_rearrange(weight.mT, bias)
+
+
+@wrong("head_of_deconvolution", "the weight has a row for each feature")
+def a_row_for_each_feature(weight, bias):
+    return weight.flatten(1), one_rearrange(weight, bias)[1]
+
+
+@wrong("head_of_deconvolution", "still on three axes")
+def three_axes(weight, bias):
+    return weight.movedim(0, -1), one_rearrange(weight, bias)[1]
+
+
+@wrong("head_of_deconvolution", "leave out the two axes of length 1")
+def ready_for_conv2d(weight, bias):
+    rows, biases = one_rearrange(weight, bias)
+    return rows[:, :, None, None], biases
+
+
+@wrong("head_of_deconvolution", "a bare view or reshape moves no number")
+def reshape_only(weight, bias):
+    return weight.reshape(-1, len(weight)), one_rearrange(weight, bias)[1]
+
+
+@wrong("head_of_deconvolution", "a transposed convolution writes it as it is")
+def flipped_as_in_the_definition(weight, bias):
+    return one_rearrange(weight.flip(-1, -2), bias)
+
+
+@wrong("head_of_deconvolution", "one bias for each colour: each output needs one")
+def bias_as_it_is(weight, bias):
+    return one_rearrange(weight, bias)[0], bias
+
+
+@wrong("head_of_deconvolution", "the biases stand in turns")
+def biases_in_turns(weight, bias):
+    return one_rearrange(weight, bias)[0], bias.repeat(weight.shape[-1] ** 2)
+
+
+@wrong("head_of_deconvolution", "not `kernel` times")
+def bias_for_one_row(weight, bias):
+    return one_rearrange(weight, bias)[0], bias.repeat_interleave(weight.shape[-1])
+
+
+@wrong("head_of_deconvolution", "the bias is lost")
+def biases_of_zero(weight, bias):
+    rows, biases = one_rearrange(weight, bias)
+    return rows, torch.zeros_like(biases)
+
+
+@wrong("head_of_deconvolution", "the bias is shared out, but each pixel")
+def bias_shared_out(weight, bias):
+    rows, biases = one_rearrange(weight, bias)
+    return rows, biases / weight.shape[-1] ** 2
+
+
+@wrong("head_of_deconvolution", "one colour's bias is used for all")
+def first_bias_for_every_output(weight, bias):
+    rows, biases = one_rearrange(weight, bias)
+    return rows, torch.full_like(biases, bias[0].item())
+
+
+@wrong("head_of_deconvolution", "the colours are in the opposite order")
+def blue_first(weight, bias):
+    return one_rearrange(weight.flip(1), bias.flip(0))
+
+
+@wrong("head_of_deconvolution", "expected two tensors")
+def without_a_bias(weight, bias):
+    return one_rearrange(weight, bias)[0]
+
+
+@wrong("head_of_deconvolution", "changes its input in place")
+def bias_changed_in_place(weight, bias):
+    rows, biases = one_rearrange(weight, bias)
+    bias.zero_()
+    return rows, biases
+
+
+# space_to_depth
+
+
+@right("space_to_depth")
+def gather_with_einops(images, stride):
+    return rearrange(images, "b c (rows i) (cols j) -> b (i j c) rows cols", i=stride, j=stride)
+
+
+@right("space_to_depth")
+def gather_with_permute(images, stride):
+    batch, colours, height, width = images.shape
+    rows, cols = height // stride, width // stride
+    split = images.reshape(batch, colours, rows, stride, cols, stride)
+    return split.permute(0, 3, 5, 1, 2, 4).reshape(batch, stride * stride * colours, rows, cols)
+
+
+@right("space_to_depth")
+def gather_with_slices(images, stride):
+    shifted = [images[:, :, i::stride, j::stride] for i in range(stride) for j in range(stride)]
+    return torch.cat(shifted, dim=1)
+
+
+@right("space_to_depth")
+def gather_with_loops(images, stride):
+    batch, colours, height, width = images.shape
+    gathered = torch.zeros(batch, colours * stride**2, height // stride, width // stride)
+    for i in range(stride):
+        for j in range(stride):
+            for c in range(colours):
+                gathered[:, (i * stride + j) * colours + c] = images[:, c, i::stride, j::stride]
+    return gathered
+
+
+@right("space_to_depth")
+class UnshuffleAndSort:
+    """PyTorch's layer, and its channels sorted anew."""
+
+    def __new__(cls, images, stride):
+        channels = F.pixel_unshuffle(images.double(), stride)
+        order = torch.arange(channels.shape[1]).view(-1, stride**2).T.flatten()
+        return channels[:, order]
+
+
+@wrong("space_to_depth", "the channels go colour by colour")
+def as_pytorch(images, stride):
+    return F.pixel_unshuffle(images, stride)
+
+
+@wrong("space_to_depth", "rows and columns inside each square are swapped")
+def columns_before_rows(images, stride):
+    return rearrange(images, "b c (rows i) (cols j) -> b (j i c) rows cols", i=stride, j=stride)
+
+
+@wrong("space_to_depth", "the colours of a pixel must be neighbours")
+def colours_between(images, stride):
+    return rearrange(images, "b c (rows i) (cols j) -> b (i c j) rows cols", i=stride, j=stride)
+
+
+@wrong("space_to_depth", "rows and columns of the map are swapped")
+def map_on_its_side(images, stride):
+    return rearrange(images, "b c (rows i) (cols j) -> b (i j c) cols rows", i=stride, j=stride)
+
+
+@wrong("space_to_depth", "the channels are at the end")
+def channels_at_the_end(images, stride):
+    return rearrange(images, "b c (rows i) (cols j) -> b rows cols (i j c)", i=stride, j=stride)
+
+
+@wrong("space_to_depth", "keep rows and cols apart")
+def rows_of_patches(images, stride):
+    return rearrange(images, "b c (rows i) (cols j) -> b (rows cols) (i j c)", i=stride, j=stride)
+
+
+@wrong("space_to_depth", "pixels of different squares are mixed")
+def far_pixels(images, stride):
+    return rearrange(images, "b c (i rows) (j cols) -> b (i j c) rows cols", i=stride, j=stride)
+
+
+@wrong("space_to_depth", "a bare view or reshape moves no number")
+def view_only(images, stride):
+    batch, colours, height, width = images.shape
+    return images.reshape(batch, colours * stride**2, height // stride, width // stride)
+
+
+@wrong("space_to_depth", "each square gives only its mean")
+def mean_of_each_square(images, stride):
+    return F.avg_pool2d(images, stride)
+
+
+@wrong("space_to_depth", "only its upper left pixel")
+def one_pixel_of_each_square(images, stride):
+    return images[:, :, ::stride, ::stride]
+
+
+@wrong("space_to_depth", "the first image is used for all")
+def gather_the_first(images, stride):
+    return gather_with_einops(images[:1].expand_as(images), stride)
+
+
+@wrong("space_to_depth", "the colours are in the opposite order")
+def gather_bgr(images, stride):
+    return gather_with_einops(images.flip(1), stride)
+
+
+@wrong("space_to_depth", "works for any colours, map and stride")
+def three_colours_only(images, stride):
+    return gather_with_einops(images, stride) if images.shape[1] > 1 else F.pixel_unshuffle(images, stride) + 1
+
+
+@wrong("space_to_depth", "works on a batch of one")
+def gathered_and_squeezed(images, stride):
+    return gather_with_einops(images, stride).squeeze(0)
+
+
+@wrong("space_to_depth", "the result has no gradient")
+def gathered_by_numpy(images, stride):
+    return torch.from_numpy(gather_with_einops(images.detach(), stride).numpy().copy())
+
+
+# mae_head
+
+
+@right("mae_head")
+def tokens_to_pixels(tokens, weight, bias, grid, patch):
+    rows, cols = grid
+    pattern = "b (rows cols) (i j c) -> b c (rows i) (cols j)"
+    return rearrange(tokens @ weight.T + bias, pattern, rows=rows, cols=cols, i=patch, j=patch)
+
+
+@right("mae_head")
+def unpatchify_as_in_the_paper(tokens, weight, bias, grid, patch):
+    rows, cols = grid
+    x = F.linear(tokens, weight, bias).reshape(-1, rows, cols, patch, patch, 3)
+    return torch.einsum("bhwijc->bchiwj", x).reshape(-1, 3, rows * patch, cols * patch)
+
+
+@right("mae_head")
+def patch_after_patch(tokens, weight, bias, grid, patch):
+    rows, cols = grid
+    images = torch.zeros(len(tokens), 3, rows * patch, cols * patch)
+    for place in range(rows * cols):
+        row, col = divmod(place, cols)
+        values = (tokens[:, place] @ weight.T + bias).view(-1, patch, patch, 3)
+        y, x = row * patch, col * patch
+        images[:, :, y : y + patch, x : x + patch] = values.permute(0, 3, 1, 2)
+    return images
+
+
+@right("mae_head")
+def sorted_for_pixel_shuffle(tokens, weight, bias, grid, patch):
+    order = torch.arange(3 * patch**2).view(-1, 3).T.flatten()
+    features = tokens.mT.reshape(len(tokens), -1, *grid)
+    return F.pixel_shuffle(F.conv2d(features, weight[order][:, :, None, None], bias[order]), patch)
+
+
+@right("mae_head")
+class HeadOfMAE(nn.Module):
+    """A module that is built and called at once, in double precision."""
+
+    def __new__(cls, tokens, weight, bias, grid, patch):
+        outputs = torch.einsum("bnd,od->bno", tokens.double(), weight.double()) + bias.double()
+        folded = rearrange(outputs, "b n (i j c) -> b (c i j) n", i=patch, j=patch)
+        return F.fold(folded, tuple(n * patch for n in grid), patch, stride=patch)
+
+
+@wrong("mae_head", "the bias is forgotten")
+def mae_without_bias(tokens, weight, bias, grid, patch):
+    return tokens_to_pixels(tokens, weight, 0 * bias, grid, patch)
+
+
+@wrong("mae_head", "the bias is subtracted")
+def mae_minus_bias(tokens, weight, bias, grid, patch):
+    return tokens_to_pixels(tokens, weight, -bias, grid, patch)
+
+
+@wrong("mae_head", "the weight is the wrong way round")
+def mae_with_transposed_weight(tokens, weight, bias, grid, patch):
+    square = weight.shape[0] == weight.shape[1]
+    return tokens_to_pixels(tokens, weight.T if square else weight, bias, grid, patch)
+
+
+@wrong("mae_head", "read colour by colour, as SimMIM's")
+def order_of_simmim(tokens, weight, bias, grid, patch):
+    outputs = rearrange(tokens @ weight.T + bias, "b (rows cols) o -> b o rows cols", rows=grid[0])
+    return F.pixel_shuffle(outputs, patch)
+
+
+@wrong("mae_head", "rows and columns inside each patch are swapped")
+def patches_mirrored(tokens, weight, bias, grid, patch):
+    images = tokens_to_pixels(tokens, weight, bias, grid, patch)
+    return rearrange(images, "b c (rows i) (cols j) -> b c (rows j) (cols i)", i=patch, j=patch)
+
+
+@wrong("mae_head", "the next one is the right neighbour")
+def column_after_column(tokens, weight, bias, grid, patch):
+    rows, cols = grid
+    pattern = "b (cols rows) (i j c) -> b c (rows i) (cols j)"
+    return rearrange(tokens @ weight.T + bias, pattern, rows=rows, cols=cols, i=patch, j=patch)
+
+
+@wrong("mae_head", "the patches are torn apart")
+def patches_torn_apart(tokens, weight, bias, grid, patch):
+    rows, cols = grid
+    pattern = "b (rows cols) (i j c) -> b c (i rows) (j cols)"
+    return rearrange(tokens @ weight.T + bias, pattern, rows=rows, cols=cols, i=patch, j=patch)
+
+
+@wrong("mae_head", "`grid` is (rows, cols), not (cols, rows)")
+def grid_the_other_way_round(tokens, weight, bias, grid, patch):
+    return tokens_to_pixels(tokens, weight, bias, grid[::-1], patch)
+
+
+@wrong("mae_head", "colours come before rows and columns")
+def mae_colours_last(tokens, weight, bias, grid, patch):
+    return tokens_to_pixels(tokens, weight, bias, grid, patch).permute(0, 2, 3, 1)
+
+
+@wrong("mae_head", "they are not laid out yet")
+def numbers_of_patches(tokens, weight, bias, grid, patch):
+    return tokens @ weight.T + bias
+
+
+@wrong("mae_head", "a bare view or reshape moves no number")
+def mae_view(tokens, weight, bias, grid, patch):
+    return (tokens @ weight.T + bias).reshape(-1, 3, grid[0] * patch, grid[1] * patch)
+
+
+@wrong("mae_head", "a Sigmoid is added")
+def mae_with_sigmoid(tokens, weight, bias, grid, patch):
+    return tokens_to_pixels(tokens, weight, bias, grid, patch).sigmoid()
+
+
+@wrong("mae_head", "BGR instead of RGB")
+def mae_in_bgr(tokens, weight, bias, grid, patch):
+    return tokens_to_pixels(tokens, weight, bias, grid, patch).flip(1)
+
+
+@wrong("mae_head", "the first image is drawn for all")
+def mae_first_image(tokens, weight, bias, grid, patch):
+    return tokens_to_pixels(tokens[:1].expand_as(tokens), weight, bias, grid, patch)
+
+
+@wrong("mae_head", "no gradient reaches argument 2")
+def mae_frozen_weight(tokens, weight, bias, grid, patch):
+    return tokens_to_pixels(tokens, weight.data, bias, grid, patch)
+
+
+@wrong("mae_head", "works on a batch of one")
+def mae_squeezed(tokens, weight, bias, grid, patch):
+    return tokens_to_pixels(tokens, weight, bias, grid, patch).squeeze(0)
