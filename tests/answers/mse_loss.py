@@ -1656,9 +1656,10 @@ def vote_by_autograd(prediction, target, mask):
 def vote_by_loops(prediction, target, mask):
     gradient = torch.zeros_like(prediction)
     for image, hidden in enumerate(enlarged(target, mask)):
+        count = hidden.sum().item() * len(mask)
         for place in hidden.nonzero().tolist():
             place = (image, *place)
-            gradient[place] = 2 * (prediction[place] - target[place]) / (hidden.sum() * len(mask))
+            gradient[place] = 2 * (prediction[place] - target[place]) / count
     return gradient
 
 
