@@ -125,11 +125,12 @@ class PatchMerging(nn.Module):
         return self.reduce(self.norm(rearrange(tokens, four, down=2, right=2)))
 
 
-def to_windows(tokens: TokenGrid, window: int) -> Windows:
-    """Cut a grid of tokens into windows of `window` x `window` tokens.
+def to_windows(
+    tokens: Float[Tensor, "batch rows cols dim"], window: int
+) -> Float[Tensor, "batch windows tokens dim"]:
+    """Cut a grid of tokens into windows of `window` x `window` tokens, which tile it.
 
-    tokens: (batch, rows, cols, dim), where windows tile rows and cols
-    Returns (batch, windows, window * window, dim): windows in reading order, and so the tokens in each.
+    The windows come from left to right, then from top to bottom, and so do the tokens in each.
     """
     cut = "batch (rows down) (cols right) dim -> batch (rows cols) (down right) dim"
     return rearrange(tokens, cut, down=window, right=window)

@@ -1,4 +1,4 @@
-"""Checks of the exercises on encoders (lesson 02)."""
+"""Checks of lesson 02 and of its exercises, and the lesson's guesses."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -11,19 +11,22 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Generator, Tensor
 
+from simmim_lab import swin
+from simmim_lab.checks import solutions
 from simmim_lab.checks.core import Answer, Verdict, check, compare, distinct, explain, first, form
 from simmim_lab.checks.guessing import Guess
-from simmim_lab.encoders import RelativePositionBias
+
+GUESSES: dict[str, Guess] = {}
 
 
 @check(
-    "Keep two numbers while you walk from the pixels up: how many pixels one output sees, and how many pixels lie "
-    "between two neighbouring outputs. Both are 1 before the first layer.",
-    "A window of `kernel` inputs spans `kernel - 1` steps from one input to the next, and each step is as long as "
-    "the jump of the layer below. So first the field grows, by the old jump; then the stride multiplies the jump.",
+    "Walk from the pixels up with two numbers, field and jump, as the lesson does. How far apart are two "
+    "neighbouring inputs of a dilated kernel, counted in outputs of the layer below?",
+    "A kernel of `kernel` inputs has `kernel - 1` steps between them, and its dilation makes each of them longer. "
+    "That is so in its own layer only: the jump of later layers grows by strides alone.",
 )
-def receptive_field(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
-    """`receptive_field(layers)` is how many pixels, along one side, one output of the last layer sees."""
+def dilated_field(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`dilated_field(layers)` is how many pixels lie from the first to the last that one output sees."""
 
     def grow(kernels: Iterable[int], jumps: Iterable[int]) -> int:
         return 1 + sum((kernel - 1) * jump for kernel, jump in zip(kernels, jumps, strict=False))
@@ -31,59 +34,76 @@ def receptive_field(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
     def jumps(strides: Iterable[int]) -> list[int]:  # of the pixels, then of the outputs of each layer
         return list(accumulate(strides, mul, initial=1))
 
+    def wide(kernels: tuple[int, ...], dilations: tuple[int, ...]) -> list[int]:  # kernels with their gaps
+        return [(kernel - 1) * dilation + 1 for kernel, dilation in zip(kernels, dilations, strict=True)]
+
+    def right(k: tuple[int, ...], s: tuple[int, ...], d: tuple[int, ...]) -> int:
+        return grow(wide(k, d), jumps(s))
+
+    def touched(k: tuple[int, ...], s: tuple[int, ...], d: tuple[int, ...]) -> int:
+        pixels = {0}
+        for kernel, stride, dilation in zip(k[::-1], s[::-1], d[::-1], strict=True):
+            pixels = {place * stride + step * dilation for place in pixels for step in range(kernel)}
+        return len(pixels)
+
     mistakes = {
-        "no stride is counted, but a step of an upper layer is several pixels long": lambda k, s: grow(
-            k, repeat(1)
+        "no dilation is counted": lambda k, s, d: grow(k, jumps(s)),
+        "no stride is counted, but steps of upper layers are several pixels long": lambda k, s, d: grow(
+            wide(k, d), repeat(1)
         ),
-        "the kernels are added up, but windows overlap, and strides make the steps longer": lambda k, s: sum(k),
-        "the kernels are multiplied, as if windows never overlapped": lambda k, s: math.prod(k),
-        "wrong order: go from the last layer to the first, but with a jump from the first": lambda k, s: grow(
-            k[::-1], jumps(s[::-1])
+        "a kernel covers `(kernel - 1) * dilation + 1` inputs, not `kernel * dilation`": lambda k, s, d: grow(
+            map(mul, k, d), jumps(s)
         ),
-        "the last stride replaces the jump, but strides multiply": lambda k, s: grow(k, (1, *s)),
-        "a layer adds `kernel` steps, but 3 inputs are only 2 apart": lambda k, s: (
-            grow(k, jumps(s)) + sum(jumps(s)[:-1])
+        "the dilation is added to the kernel, but it multiplies its steps": lambda k, s, d: grow(
+            [kernel + dilation - 1 for kernel, dilation in zip(k, d, strict=True)], jumps(s)
         ),
-        "an even kernel is taken for one longer, with `kernel // 2` steps to each side": lambda k, s: grow(
-            (2 * (kernel // 2) + 1 for kernel in k), jumps(s)
+        "the dilation is taken as the inputs left out in a step: it is the step's length": (
+            lambda k, s, d: right(k, s, [dilation + 1 for dilation in d])
         ),
-        "the field starts at 0, but before any layer it is 1 pixel": lambda k, s: grow(k, jumps(s)) - 1,
-        "this is one pixel too many: before any layer the field is 1 pixel": lambda k, s: grow(k, jumps(s)) + 1,
-        "a stride counts too early: it makes the steps of later layers longer, not its own": lambda k, s: grow(
-            k, jumps(s)[1:]
+        "a dilation makes the steps of later layers longer too: only strides do": lambda k, s, d: grow(
+            wide(k, d), jumps(map(mul, s, d))
         ),
-        "a stride counts one layer too late": lambda k, s: grow(k, (1, *jumps(s))),
-        "the strides are added up, but they multiply": lambda k, s: grow(k, accumulate(s, initial=1)),
-        "kernel and stride are swapped": lambda k, s: grow(s, jumps(k)),
-        "the first layer is not counted": lambda k, s: grow(k[1:], jumps(s[1:])),
-        "the last layer is not counted": lambda k, s: grow(k[:-1], jumps(s)),
-        "`field * stride + kernel` takes n outputs as n strides apart, but they are n - 1": lambda k, s: (
-            sum(map(mul, k, jumps(s))) + math.prod(s)
+        "the dilation is used instead of the stride for the jump": lambda k, s, d: grow(wide(k, d), jumps(d)),
+        "stride and dilation are swapped": lambda k, s, d: right(k, d, s),
+        "kernel and dilation are swapped": lambda k, s, d: right(d, s, k),
+        "kernel and stride are swapped": lambda k, s, d: right(s, k, d),
+        "a stride counts too early: it makes steps of later layers longer, not its own": lambda k, s, d: grow(
+            wide(k, d), jumps(s)[1:]
         ),
-        "`field * stride + kernel - 1` takes n outputs as n strides apart, but they are n - 1": lambda k, s: (
-            grow(k, jumps(s)) - 1 + math.prod(s)
+        "a stride counts one layer too late": lambda k, s, d: grow(wide(k, d), (1, *jumps(s))),
+        "the last stride replaces the jump, but strides multiply": lambda k, s, d: grow(wide(k, d), (1, *s)),
+        "the strides are added up, but they multiply": lambda k, s, d: grow(wide(k, d), accumulate(s, initial=1)),
+        "one step too many: `kernel` inputs have `kernel - 1` steps between them": lambda k, s, d: right(
+            [kernel + 1 for kernel in k], s, d
         ),
-        "this is how far it sees to one side, not the whole field": lambda k, s: grow(k, jumps(s)) // 2,
-        "this is the area that one output sees, not its side": lambda k, s: grow(k, jumps(s)) ** 2,
-        "this is the jump, from one output to the next, not the field": lambda k, s: math.prod(s),
-        "field and jump are returned: return the field alone": lambda k, s: (grow(k, jumps(s)), math.prod(s)),
+        "wrong order: a jump needs the first layer first, `(field - 1) * stride` the last": lambda k, s, d: right(
+            k[::-1], s[::-1], d[::-1]
+        ),
+        "the field starts at 0, but before any layer it is 1 pixel": lambda k, s, d: right(k, s, d) - 1,
+        "this is one pixel too many: before any layer the field is 1 pixel": lambda k, s, d: right(k, s, d) + 1,
+        "the first layer is not counted": lambda k, s, d: right(k[1:], s[1:], d[1:]),
+        "the last layer is not counted": lambda k, s, d: right(k[:-1], s[:-1], d[:-1]),
+        "only the pixels that are seen are counted, not those in the gaps between them": touched,
+        "this is how far it sees to one side, not the whole field": lambda k, s, d: right(k, s, d) // 2,
+        "this is the area, not its side": lambda k, s, d: right(k, s, d) ** 2,
+        "this is the jump, from one output to the next, not the field": lambda k, s, d: math.prod(s),
+        "field and jump are returned: return the field alone": lambda k, s, d: (right(k, s, d), math.prod(s)),
     }
 
-    def of_layers(values: Callable[[tuple, tuple], int]) -> Callable[[list[tuple[int, int]]], int]:
-        return lambda layers: values(*zip(*layers, strict=True))
+    def of_layers(values: Callable[[tuple, tuple, tuple], Any]) -> Callable[[list[tuple[int, int, int]]], Any]:
+        return lambda layers: values(*zip(*layers, strict=True)) if layers else 1
 
-    stacks = [[(kernel, 3 - kernel % 2)] for kernel in distinct(rng, 2, 4, 9)]
-    stacks += [[(3, 1), (2, 2), (3, 1), (2, 2)]]  # the article's CNN
-    for layers in [*range(1, 8)] * 2:
-        strides = torch.randint(1, 4 if layers < 5 else 3, (layers,), generator=rng)
-        kernels = strides + torch.randint(4, strides.shape, generator=rng)  # not shorter, so without gaps
-        stacks.append(list(zip(kernels.tolist(), strides.tolist(), strict=True)))
-    right = of_layers(lambda kernels, strides: grow(kernels, jumps(strides)))
-    wrong = {text: of_layers(values) for text, values in mistakes.items()}
+    stacks = [[(3, 1, 2)], [(3, 1, 1), (2, 2, 1), (3, 1, 1), (2, 2, 1)], [(1, 2, 3), (3, 1, 1)]]
+    for layers in [*range(1, 6)] * 2:
+        kernels, strides, dilations = (
+            torch.randint(1, high, (layers,), generator=rng).tolist() for high in (6, 4, 5)
+        )
+        stacks.append(list(zip(kernels, strides, dilations, strict=True)))
     cases = [(stack,) for stack in stacks]
+    wrong = {text: of_layers(values) for text, values in mistakes.items()}
     yield (
-        "follows kernels and strides through one layer and through any others",
-        explain(answer, right, cases, wrong),
+        "follows kernels, strides and dilations through any layers",
+        explain(answer, of_layers(right), cases, wrong),
     )
 
 
@@ -93,6 +113,7 @@ def receptive_field(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
     "Of the rows that a cell sees, `stride` are its own, and half of the others lie below it. A cell is blind if "
     "the last row that it sees is still hidden. Go through the cells of the hidden half and count; each blind "
     "one has `stride` rows.",
+    solution=solutions.blind_rows,
 )
 def blind_rows(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`blind_rows(height, field, stride)` counts the rows that see nothing when the top half is hidden."""
@@ -100,9 +121,7 @@ def blind_rows(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     def cells(height: int, below: int, stride: int) -> int:  # if a cell sees so many rows below itself
         return (height // 2 - below) // stride * stride
 
-    def right(height: int, field: int, stride: int) -> int:
-        return max(0, cells(height, (field - stride) // 2, stride))
-
+    right = solutions.blind_rows
     mistakes = {
         "all hidden rows are counted, but those near the border see visible ones": lambda h, f, s: h // 2,
         "rows are counted one by one, but one feature paints all rows of a cell": lambda h, f, s: (
@@ -153,6 +172,7 @@ def blind_rows(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     "position. The mask has rows and cols, the tokens only one dimension for both: flatten the mask first.",
     "Bring the mask to the shape (batch, tokens, 1), so that it holds for all numbers of an embedding. "
     "`torch.where` chooses between the mask token and the embedding. Add the positions to all tokens at the end.",
+    solution=solutions.insert_mask_token,
     gradient=(0, 2, 3),
     batched=(0, 1),
 )
@@ -224,6 +244,7 @@ def insert_mask_token(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     "Scores: `queries @ keys.mT` (`.T` would reverse all axes, `.mT` swaps the last two), divided by the square "
     "root of `queries.shape[-1]`, then plus the bias. Softmax runs over the keys, the last dimension. The weights "
     "multiply the values.",
+    solution=solutions.attention,
     gradient=(0, 1, 2, 3),
 )
 def attention(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
@@ -241,7 +262,7 @@ def attention(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     def biased(scores: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:  # of products and bias
         return lambda q, k, v, b: scores(products(q, k), b).softmax(-1) @ v
 
-    right = biased(torch.add)
+    right = solutions.attention
     mistakes = {
         "the scores are not divided by the root of dim": scaled(lambda q, k: 1),
         "the scores are divided by dim instead of its root": scaled(lambda q, k: q.shape[-1]),
@@ -336,16 +357,318 @@ def attention(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
 
 
 @check(
-    "Find the row and the column of every token, then the two offsets of every pair: query minus key. Both start "
-    "below 0. How many different offsets are there along each direction?",
-    "Token t lies in row t // cols and column t % cols. Shift both offsets so that the smallest is 0. Then number "
-    "them like the squares of a board, row by row: (offset in rows) times (how many offsets there are along a "
-    "row) plus (offset in columns).",
+    "Which rows of the grid does the first window hold, and which columns? Split both axes in two: which window "
+    "it is, and where in it.",
+    'With einops the grid is "batch (rows down) (cols right) dim"; `down` and `right` count within a window. '
+    "Now put the axes into the order that is asked for: first those that number the windows, then those within.",
+    solution=swin.to_windows,
+    gradient=(0,),
+    batched=(0,),
 )
-def relative_index(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
-    """`relative_index(rows, cols)` says which bias of the table belongs to each pair (query, key)."""
-    rows, cols, more = distinct(rng, 3, 2, 6)
-    got, tokens, offsets = answer(rows, cols), rows * cols, (2 * rows - 1) * (2 * cols - 1)
+def to_windows(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`to_windows(tokens, window)` cuts a grid of tokens into windows."""
+
+    def cut(into: str, grid: str = "batch (rows down) (cols right) dim") -> Callable[[Tensor, int], Tensor]:
+        return lambda tokens, window: rearrange(tokens, f"{grid} -> {into}", down=window, right=window)
+
+    def overlapping(tokens: Tensor, window: int) -> Tensor:
+        found = tokens.unfold(1, window, 1).unfold(2, window, 1)
+        return rearrange(found, "batch rows cols dim down right -> batch (rows cols) (down right) dim")
+
+    def in_as_many(tokens: Tensor, window: int) -> Tensor:
+        return rearrange(
+            tokens,
+            "batch (rows down) (cols right) dim -> batch (rows cols) (down right) dim",
+            rows=window,
+            cols=window,
+        )
+
+    mistakes = {
+        "the windows are numbered column by column": cut("batch (cols rows) (down right) dim"),
+        "the tokens of a window come column by column": cut("batch (rows cols) (right down) dim"),
+        "windows and the tokens in them come column by column": cut("batch (cols rows) (right down) dim"),
+        "a window holds tokens from all over the grid, not those side by side": cut(
+            "batch (rows cols) (down right) dim", "batch (down rows) (right cols) dim"
+        ),
+        "the grid is read row by row, but a window is a square, not a piece of a row": (
+            lambda tokens, window: tokens.reshape(len(tokens), -1, window**2, tokens.shape[-1])
+        ),
+        "the axes of windows and of tokens are swapped": cut("batch (down right) (rows cols) dim"),
+        "batch and windows have one axis: keep them apart": cut("(batch rows cols) (down right) dim"),
+        "the windows come before the batch": cut("(rows cols) batch (down right) dim"),
+        "a window is still a square: its tokens have one axis": cut("batch (rows cols) down right dim"),
+        "the windows are still a grid: they have one axis": cut("batch rows cols (down right) dim"),
+        "the channels come before the tokens": cut("batch (rows cols) dim (down right)"),
+        "tokens and channels have one axis: keep them apart": cut("batch (rows cols) (down right dim)"),
+        "the windows overlap: the next one begins where the last one ends": overlapping,
+        "these are `window` x `window` windows: so many tokens should each of them have": in_as_many,
+        "the first image is used for all": lambda tokens, window: swin.to_windows(tokens[:1], window).expand(
+            len(tokens), -1, -1, -1
+        ),
+    }
+    shapes = [(2, 1, 1, 1, 1), (3, 1, 2, 2, 1), (2, 3, 1, 1, 2)]  # batch, dim, window, windows down and across
+    shapes += [tuple(distinct(rng, 5, 2, 6)) for _ in range(2)]
+    cases = [
+        (torch.randn(batch, down * window, across * window, dim, generator=rng), window)
+        for batch, dim, window, down, across in reversed(shapes)
+    ]
+    yield (
+        "cuts into windows in reading order, and so the tokens in each",
+        explain(answer, swin.to_windows, cases, mistakes),
+    )
+
+
+@check(
+    "Three things happen, in this order: hidden embeddings are replaced, the class token comes to the front, and "
+    "every token of the sequence gets its position. What does the mask know of the class token?",
+    "First do to the patches what the lesson does. `class_token.expand(batch, 1, -1)` is one for each image; "
+    "`torch.cat` along axis 1 puts it before them. `positions` has its vector too: add at the very end.",
+    gradient=(0, 2, 3, 4),
+    batched=(0, 1),
+)
+def tokens_with_class(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`tokens_with_class(embedded, mask, mask_token, class_token, positions)` prepares the tokens of a ViT."""
+
+    def right(
+        embedded: Tensor,
+        mask: Tensor,
+        token: Tensor,
+        class_token: Tensor,
+        positions: Tensor,
+        *,
+        last: bool = False,
+    ) -> Tensor:
+        patches = torch.where(mask.flatten(1)[..., None], token, embedded)
+        classes = class_token.expand(len(mask), 1, -1)
+        return torch.cat([patches, classes] if last else [classes, patches], 1) + positions
+
+    def class_hidden(e: Tensor, m: Tensor, t: Tensor, c: Tensor, p: Tensor) -> Tensor:
+        hidden = F.pad(m.flatten(1), (0, 1))[
+            ..., None
+        ]  # the mask of the patches, laid on all tokens from the first
+        return torch.where(hidden, t, right(e, torch.zeros_like(m), t, c, 0)) + p
+
+    def no_position(e: Tensor, m: Tensor, t: Tensor, c: Tensor, p: Tensor) -> Tensor:
+        return right(e, m, t, c, F.pad(p[1:], (0, 0, 1, 0)))
+
+    def token_last(e: Tensor, m: Tensor, t: Tensor, c: Tensor, p: Tensor) -> Tensor:
+        return torch.where(F.pad(m.flatten(1), (1, 0))[..., None], t, right(e, torch.zeros_like(m), t, c, p))
+
+    mistakes = {
+        "the class token comes last, but it is the first": lambda e, m, t, c, p: right(e, m, t, c, p, last=True),
+        "the class token comes last, and positions are moved by one": lambda e, m, t, c, p: right(
+            e, m, t, c, p.roll(-1, 0), last=True
+        ),
+        "the class token has no position: it has the first one": no_position,
+        "the positions are moved by one: the first belongs to the class token": lambda e, m, t, c, p: right(
+            e, m, t, c, p.roll(-1, 0)
+        ),
+        "patches have the positions from the first on: it belongs to the class token": (
+            lambda e, m, t, c, p: right(e, m, t, c, torch.cat([p[:1], p[:-1]]))
+        ),
+        "no positions are added": lambda e, m, t, c, p: right(e, m, t, c, 0 * p),
+        "hidden tokens have no position: first the token, then positions": token_last,
+        "the mask is laid on the sequence from the class token on, so it is one token off": class_hidden,
+        "the class token and the mask token are swapped": lambda e, m, t, c, p: right(e, m, c, t, p),
+        "the mask is inverted: True means hidden": lambda e, m, t, c, p: right(e, ~m, t, c, p),
+        "nothing is hidden": lambda e, m, t, c, p: right(e, torch.zeros_like(m), t, c, p),
+        "the mask is read column by column, the tokens row by row": lambda e, m, t, c, p: right(e, m.mT, t, c, p),
+        "the mask of the first image is used for all": lambda e, m, t, c, p: right(e, m[:1].expand_as(m), t, c, p),
+        "the mask token is added to the hidden embeddings, so they stay": lambda e, m, t, c, p: right(
+            e + m.flatten(1)[..., None] * t, torch.zeros_like(m), t, c, p
+        ),
+        "hidden embeddings are set to zero: where is the mask token?": lambda e, m, t, c, p: right(
+            e, m, 0 * t, c, p
+        ),
+        "the class token is missing": lambda e, m, t, c, p: right(e, m, t, c, p)[:, 1:],
+        "the class token is zero: where is the learned one?": lambda e, m, t, c, p: right(e, m, t, 0 * c, p),
+        "these are rows and cols: the tokens have one axis for both": lambda e, m, t, c, p: right(e, m, t, c, p)[
+            :, 1:
+        ].unflatten(1, m.shape[1:]),
+    }
+
+    def inputs(batch: int, rows: int, cols: int, dim: int, share: float) -> tuple[Tensor, ...]:
+        order = torch.rand(batch, rows * cols, generator=rng).argsort(1).view(batch, rows, cols)
+        shapes = (batch, rows * cols, dim), (dim,), (dim,), (1 + rows * cols, dim)
+        embedded, *vectors = (torch.randn(shape, generator=rng) for shape in shapes)
+        return embedded, order < share * rows * cols, *vectors
+
+    batch, rows, cols, dim = distinct(rng, 4, 3, 7)
+    cases = [inputs(batch, rows, cols, dim, share) for share in (0.5, 0.0, 1.0)] + [inputs(2, 1, 1, 1, 1.0)]
+    claim = "replaces hidden patches, puts the class token first and adds the positions"
+    yield claim, explain(answer, right, cases, mistakes)
+
+
+@check(
+    "A hidden token must get the weight 0 from every query, and the other weights must still sum to 1. So it is "
+    "the scores that change, before softmax. Which score becomes the weight 0?",
+    "`scores.masked_fill(hidden[:, None, :], -torch.inf)`: the keys are the last axis. An image without a visible "
+    "token gives 0 / 0, so treat it apart: `hidden.all(dim=1)` finds it.",
+    gradient=(0, 1, 2),
+    batched=(0, 1, 2, 3),
+)
+def attend_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`attend_visible(queries, keys, values, hidden)` is the weighted mean of the visible values."""
+
+    def scores(q: Tensor, k: Tensor) -> Tensor:
+        return q @ k.mT / q.shape[-1] ** 0.5
+
+    def right(q: Tensor, k: Tensor, v: Tensor, hidden: Tensor) -> Tensor:
+        weights = scores(q, k).masked_fill(hidden[:, None], -torch.inf).softmax(-1)
+        return weights.nan_to_num(0) @ v
+
+    def filled(score: float) -> Callable[..., Tensor]:
+        return lambda q, k, v, h: (scores(q, k).masked_fill(h[:, None], score).softmax(-1)) @ v
+
+    def weighed(weights: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+        return lambda q, k, v, h: weights(scores(q, k).softmax(-1), h) @ v
+
+    mistakes = {
+        "hidden tokens are looked at too": lambda q, k, v, h: scores(q, k).softmax(-1) @ v,
+        "the mask is inverted: True means hidden": lambda q, k, v, h: right(q, k, v, ~h),
+        "hidden tokens get the score 0: exp(0) is 1, so they still have a weight": filled(0.0),
+        "hidden tokens count as 0, but the other weights must sum to 1 without them": weighed(
+            lambda w, h: w.masked_fill(h[:, None], 0)
+        ),
+        "hidden queries are left out instead of hidden keys": lambda q, k, v, h: (
+            scores(q, k).softmax(-1).masked_fill(h[..., None], 0) @ v
+        ),
+        "hidden queries are left out too, but they ask, and visible tokens answer": lambda q, k, v, h: right(
+            q, k, v, h
+        ).masked_fill(h[..., None], 0),
+        "hidden tokens still see themselves": lambda q, k, v, h: (
+            scores(q, k).masked_fill(h[:, None] & ~torch.eye(h.shape[1], dtype=torch.bool), -torch.inf).softmax(-1)
+            @ v
+        ),
+        "only pairs of two hidden tokens are left out: nobody looks at hidden tokens": lambda q, k, v, h: (
+            scores(q, k).masked_fill(h[:, None] & h[..., None], -torch.inf).softmax(-1).nan_to_num(0) @ v
+        ),
+        "the mask of the first image is used for all": lambda q, k, v, h: right(q, k, v, h[:1].expand_as(h)),
+        "the scores are not divided by the root of dim": lambda q, k, v, h: right(q * q.shape[-1] ** 0.5, k, v, h),
+        "the scores are divided by dim instead of its root": lambda q, k, v, h: right(
+            q / q.shape[-1] ** 0.5, k, v, h
+        ),
+        "softmax runs over the queries: the weights of each query must sum to 1": lambda q, k, v, h: (
+            scores(q, k).masked_fill(h[:, None], -torch.inf).softmax(1).nan_to_num(0) @ v
+        ),
+        "it takes the plain mean of the visible values": lambda q, k, v, h: right(0 * q, k, v, h),
+        "keys and values are swapped": lambda q, k, v, h: right(q, v, k, h),
+        "queries and keys are swapped": lambda q, k, v, h: right(k, q, v, h),
+    }
+
+    def inputs(batch: int, tokens: int, dim: int) -> tuple[Tensor, ...]:
+        hidden = torch.rand(batch, tokens, generator=rng).argsort(1) < tokens // 2  # some, and not all
+        return *torch.randn(3, batch, tokens, dim, generator=rng), hidden
+
+    cases = [inputs(*distinct(rng, 3, *limits)) for limits in ((3, 6), (6, 9))]
+    yield (
+        "is the mean of the visible values with weights that sum to 1",
+        explain(answer, right, cases, mistakes),
+    )
+    batch, tokens, dim = distinct(rng, 3, 3, 7)
+    q, k, v, _ = inputs(batch, tokens, dim)
+    none, one = torch.zeros(batch, tokens, dtype=torch.bool), torch.ones(batch, tokens, dtype=torch.bool)
+    one[:, 1] = False
+    edges = [(q, k, v, none), (q, k, v, one), (q[:, :1], k[:, :1], v[:, :1], none[:, :1])]
+    yield "is right when nothing is hidden, or all but one token", explain(answer, right, edges)
+    blind = none.clone()
+    blind[1] = True
+    got = answer(q, k, v, blind)
+    problem = first(
+        (form(got, v.shape, torch.float32) is not None, "NaN or infinity: softmax of nothing but -inf is 0 / 0"),
+        (compare(got[0], right(q, k, v, blind)[0]) is not None, "the image beside it changed"),
+    )
+    yield (
+        "gives 0 where an image has no visible token",
+        problem or compare(got, right(q, k, v, blind), {"it looks at hidden tokens then": right(q, k, v, none)}),
+    )
+    q, k, v, hidden = inputs(batch, tokens, dim)
+    q[:, 0] = 10.0
+    large = 30 * q, -30 * k.abs(), v, hidden  # to the first query all scores are low
+    too_weak = {
+        "hidden tokens still have a weight where other scores are low: take -torch.inf": filled(-100.0),
+    }
+    problem = form(answer(*large), v.shape, torch.float32) and "it gave NaN or infinity: use `softmax`"
+    yield "hides however large the scores are", problem or explain(answer, right, [large], too_weak)
+
+
+@check(
+    "The grid was rolled, so some tokens came round from the other end. Mark them, in rows and in columns, before "
+    "you cut the windows. When do two tokens of a window belong to the same part of the image?",
+    "After the roll the last `shift` rows and the last `shift` columns are those that came round. Two tokens may "
+    "look at each other if both or neither came round, in rows and in columns. Number the four parts 0 to 3, cut "
+    "the numbers into windows, and compare all pairs: `part[:, :, None] == part[:, None, :]`.",
+)
+def may_look(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`may_look(rows, cols, window, shift)` says who looks at whom in the windows of a rolled grid."""
+
+    def same(part: Callable[[Tensor, Tensor], Tensor], cut: str = "rows cols down right") -> Callable[..., Tensor]:
+        """Which pairs have equal parts, given which rows and columns came round."""
+
+        def pairs(rows: int, cols: int, window: int, shift: int) -> Tensor:
+            below, right = (torch.arange(side) >= side - shift for side in (rows, cols))
+            parts = part(below[:, None].expand(rows, cols), right.expand(rows, cols))
+            one, two, three, four = cut.split()
+            into = f"(rows down) (cols right) -> ({one} {two}) ({three} {four})"
+            parts = rearrange(parts, into, down=window, right=window)
+            return parts[:, :, None] == parts[:, None]
+
+        return pairs
+
+    def four(below: Tensor, right: Tensor) -> Tensor:
+        return 2 * below + right
+
+    right = same(four)
+
+    def shifted(change: Callable[[int, int], int]) -> Callable[..., Tensor]:
+        return lambda rows, cols, window, shift: right(rows, cols, window, change(window, shift))
+
+    mistakes = {
+        "the answer is inverted: True means that the two may look": lambda *a: ~right(*a),
+        "all may look at all: a window has tokens from other ends of the image": same(lambda b, r: 0 * b),
+        "only rows are compared: columns came round too": same(lambda b, r: b),
+        "only columns are compared: rows came round too": same(lambda b, r: r),
+        "two parts are one: those that came round in rows alone, and in columns alone": same(
+            lambda b, r: b.int() + r
+        ),
+        "two parts are one: those that came round in both ways, and in neither": same(lambda b, r: b ^ r),
+        "only those that came round in both ways are kept apart": same(lambda b, r: b & r),
+        "all that came round are one part, but they come from different ends": same(lambda b, r: b | r),
+        "the parts are those before the roll: after it, the last rows came round": same(
+            lambda b, r: four(b.flip(0), r.flip(1))
+        ),
+        "it takes the last `window - shift` rows and columns, but `shift` came round": shifted(
+            lambda window, shift: window - shift if shift else 0
+        ),
+        "one row and one column too many count as come round": shifted(lambda window, shift: shift + 1),
+        "one row and one column too few count as come round": shifted(lambda window, shift: max(shift - 1, 0)),
+        "the shift is taken as half of the window, whatever it is": shifted(lambda window, shift: window // 2),
+        "the windows are numbered column by column": same(four, "cols rows down right"),
+        "the tokens of a window come column by column": same(four, "rows cols right down"),
+        "these are -100 and 0, to be added to scores: True and False are asked for": lambda *a: (
+            (~right(*a)) * -100.0
+        ),
+        "the windows have no axis of their own": lambda *a: right(*a).flatten(0, 1),
+    }
+    cases = [(4, 6, 2, 1), (6, 9, 3, 2)]
+    for window in distinct(rng, 2, 3, 5):
+        down, across = distinct(rng, 2, 2, 4)
+        cases += [(down * window, across * window, window, shift) for shift in distinct(rng, 2, 0, window - 1)]
+    cases += [(4, 4, 2, 0), (2, 3, 1, 0)]
+    yield "keeps apart what only the roll has brought together", explain(answer, right, cases, mistakes)
+
+
+@check(
+    "Find the frame, the row and the column of every token, then the three offsets of every pair: query minus "
+    "key. How many different offsets are there along each of the three directions?",
+    "Token t lies in frame t // (rows * cols); what remains is a token of a picture. Shift each offset so that "
+    "its smallest is 0. Then number them like the words of a book: the pages before, times the lines of a page, "
+    "and the lines before; all that times the words of a line, and the words before.",
+)
+def video_index(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`video_index(frames, rows, cols)` says which bias of a table belongs to each pair (query, key)."""
+    sizes = frames, rows, cols = distinct(rng, 3, 2, 4)
+    got, tokens, offsets = answer(*sizes), frames * rows * cols, math.prod(2 * size - 1 for size in sizes)
     problem = form(got, (tokens, tokens), torch.int64)
     yield "returns whole numbers of shape (tokens, tokens)", problem
     if problem:
@@ -354,70 +677,78 @@ def relative_index(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
     low, high = got.min().item(), got.max().item()
     problem = first(
         (low < 0, f"{low} is negative: it would count from the end of the table, without an error"),
-        (high >= offsets, f"{high} is outside the table: a grid of {rows} x {cols} has {offsets} biases, from 0"),
+        (high >= offsets, f"{high} is outside the table: there are {offsets} biases, numbered from 0"),
         (low > 0 or high < offsets - 1, f"it uses {low} to {high}: some of the {offsets} biases are never used"),
     )
-    yield "uses the numbers from 0 to (2 rows - 1)(2 cols - 1) - 1", problem
+    yield "uses the numbers from 0 to one less than there are offsets", problem
 
-    def right(rows: int, cols: int) -> Tensor:
-        return RelativePositionBias((rows, cols), 1).index
+    Number = Callable[[list[Tensor], tuple[int, ...]], Tensor]
 
-    pairs = set(zip(right(rows, cols).flatten().tolist(), got.flatten().tolist(), strict=True))
+    def numbered(number: Number, order: str = "(f r c)") -> Callable[..., Tensor]:
+        """The index with the numbers `number(offsets, spans)`: offsets from 0, which take `spans` values."""
+
+        def index(*sizes: int) -> Tensor:
+            places = torch.stack(torch.meshgrid(*map(torch.arange, sizes), indexing="ij"))
+            places = rearrange(places, f"yx f r c -> yx {order}")
+            shifted = [place[:, None] - place + size - 1 for place, size in zip(places, sizes, strict=True)]
+            return number(shifted, tuple(2 * size - 1 for size in sizes))
+
+        return index
+
+    def lines(t: Tensor, y: Tensor, x: Tensor, high: int, wide: int) -> Tensor:
+        return (t * high + y) * wide + x
+
+    def in_order(o: list[Tensor], n: tuple[int, ...]) -> Tensor:
+        return lines(*o, n[1], n[2])
+
+    right = numbered(in_order)
+    pairs = set(zip(right(*sizes).flatten().tolist(), got.flatten().tolist(), strict=True))
     numbers = {number for _, number in pairs}
     problem = first(
         (len(pairs) > offsets, "pairs with the same offset have different numbers"),
-        (torch.equal(got, got.mT), "the sign of an offset is lost: left and right share a bias"),
+        (torch.equal(got, got.mT), "the sign of an offset is lost: before and after share a bias"),
         (len(numbers) < offsets, f"different offsets share a number: {offsets} offsets, {len(numbers)} numbers"),
     )
     yield "gives two pairs one number if their offsets are equal, and only then", problem
 
-    def numbered(number: Callable[..., Tensor]) -> Callable[[int, int], Tensor]:
-        def index(rows: int, cols: int) -> Tensor:
-            token = torch.arange(rows * cols)
-            row, col = token // cols, token % cols
-            return number(row[:, None] - row + rows - 1, col[:, None] - col + cols - 1, rows, cols)
+    def turned(*axes: int) -> Number:
+        return lambda o, n: lines(*(n[i] - 1 - o[i] if i in axes else o[i] for i in range(3)), n[1], n[2])
 
-        return index
+    def unshifted(*axes: int) -> Number:
+        return lambda o, n: lines(*(o[i] - n[i] // 2 if i in axes else o[i] for i in range(3)), n[1], n[2])
 
-    def upright(rows: int, cols: int) -> Tensor:
-        order = torch.arange(rows * cols).view(cols, rows).mT.flatten()
-        return right(rows, cols)[order.argsort()][:, order.argsort()]
-
-    mistakes = {  # y and x are the offsets of rows and of columns, which start at 0
-        "the signs are turned: an offset is query minus key, and the smallest has number 0": lambda y, x, r, c: (
-            (2 * r - 2 - y) * (2 * c - 1) + 2 * c - 2 - x
+    mistakes = {
+        "the signs are turned: an offset is query minus key": turned(0, 1, 2),
+        "the sign of frames is turned: an offset is query minus key": turned(0),
+        "the sign of rows is turned: an offset is query minus key": turned(1),
+        "the sign of columns is turned: an offset is query minus key": turned(2),
+        "the offsets are not shifted to start at 0": unshifted(0, 1, 2),
+        "the offsets of frames are not shifted to start at 0": unshifted(0),
+        "the offsets of rows are not shifted to start at 0": unshifted(1),
+        "the offsets of columns are not shifted to start at 0": unshifted(2),
+        "the factors are rows and cols, but offsets take 2 rows - 1, 2 cols - 1 values": (
+            lambda o, n: lines(*o, n[1] // 2 + 1, n[2] // 2 + 1)
         ),
-        "the sign of rows is turned: an offset is query minus key": lambda y, x, r, c: (
-            (2 * r - 2 - y) * (2 * c - 1) + x
+        "the factors are 2 rows and 2 cols, but offsets take one value less": lambda o, n: lines(
+            *o, n[1] + 1, n[2] + 1
         ),
-        "the sign of columns is turned: an offset is query minus key": lambda y, x, r, c: (
-            y * (2 * c - 1) + 2 * c - 2 - x
+        "a frame has (2 rows - 1) * (2 cols - 1) numbers, not 2 rows - 1": lambda o, n: (
+            o[0] * n[1] + o[1] * n[2] + o[2]
         ),
-        "the offsets are not shifted to start at 0": lambda y, x, r, c: (y - r + 1) * (2 * c - 1) + x - c + 1,
-        "the offsets of rows are not shifted to start at 0": lambda y, x, r, c: (y - r + 1) * (2 * c - 1) + x,
-        "the offsets of columns are not shifted to start at 0": lambda y, x, r, c: y * (2 * c - 1) + x - c + 1,
-        "the factor is 2 rows - 1, but offsets of columns take 2 cols - 1 values": lambda y, x, r, c: (
-            y * (2 * r - 1) + x
+        "rows and columns have changed places: a row has 2 cols - 1 numbers": lambda o, n: lines(
+            o[0], o[2], o[1], n[2], n[1]
         ),
-        "a row counts as cols, but the offsets of the columns take 2 cols - 1 values": lambda y, x, r, c: (
-            y * c + x
-        ),
-        "the factor is 2 cols, but offsets of columns take 2 cols - 1 values": lambda y, x, r, c: y * 2 * c + x,
-        "the factor is 2 cols + 1, but offsets of columns take 2 cols - 1 values": lambda y, x, r, c: (
-            y * (2 * c + 1) + x
-        ),
-        "there is no factor: different offsets get one number": lambda y, x, r, c: y + x,
-        "the offsets are shifted by one too many: they start at 1": lambda y, x, r, c: (
-            (y + 1) * (2 * c - 1) + x + 1
-        ),
-        "the numbers start at 1, but the first is 0": lambda y, x, r, c: y * (2 * c - 1) + x + 1,
-        "rows and columns are swapped: the offset of rows gets the factor": lambda y, x, r, c: x * (2 * r - 1) + y,
+        "the factors of frames and rows are swapped": lambda o, n: lines(o[1], o[0], o[2], n[0], n[2]),
+        "the numbering begins with the columns: frames go first": lambda o, n: lines(*o[::-1], n[1], n[0]),
+        "there are no factors: different offsets get one number": lambda o, n: o[0] + o[1] + o[2],
+        "the frames are not counted": lambda o, n: lines(0 * o[0], o[1], o[2], n[1], n[2]),
+        "the numbers start at 1, but the first is 0": lambda o, n: in_order(o, n) + 1,
     }
     wrong = {text: numbered(number) for text, number in mistakes.items()}
-    wrong["the tokens are numbered column by column, but they lie row by row"] = upright
-    grids = [(rows, cols), (cols, rows), (more, more), (rows + 7, cols + 7), (1, cols), (rows, 1), (1, 1)]
-    verdict = explain(answer, right, grids, wrong)
-    yield "numbers the offsets row by row, as the lesson does", verdict
+    wrong["the tokens are numbered column by column, but they lie row by row"] = numbered(in_order, "(f c r)")
+    wrong["the tokens are numbered with the frame last, but frames come first"] = numbered(in_order, "(r c f)")
+    cases = [sizes, (1, 1, 1), (1, 2, 3), (2, 4, 3), (2, 1, 1)]
+    yield "numbers the offsets frame by frame, and in each row by row", explain(answer, right, cases, wrong)
 
 
 @check(

@@ -8,210 +8,204 @@ from einops import rearrange, repeat
 
 from answers import right, wrong
 
-# receptive_field
+# dilated_field
 
 
-@right("receptive_field")
+@right("dilated_field")
 def forwards(layers):
     field, jump = 1, 1
-    for kernel, stride in layers:
-        field += (kernel - 1) * jump
+    for kernel, stride, dilation in layers:
+        field += (kernel - 1) * dilation * jump
         jump *= stride
     return field
 
 
-@right("receptive_field")
+@right("dilated_field")
 def backwards(layers):
     field = 1
-    for kernel, stride in reversed(layers):
-        field = (field - 1) * stride + kernel
+    for kernel, stride, dilation in reversed(layers):
+        field = (field - 1) * stride + (kernel - 1) * dilation + 1
     return field
 
 
-@right("receptive_field")
+@right("dilated_field")
 def as_sets(layers):
     seen = {0}
-    for kernel, stride in layers[::-1]:
-        seen = {i * stride + step for i in seen for step in range(kernel)}
+    for kernel, stride, dilation in layers[::-1]:
+        seen = {i * stride + step * dilation for i in seen for step in range(kernel)}
     return max(seen) - min(seen) + 1
 
 
-@right("receptive_field")
+@right("dilated_field")
 def with_products(layers):
-    return 1 + sum((k - 1) * math.prod(s for _, s in layers[:i]) for i, (k, _) in enumerate(layers))
+    return 1 + sum((k - 1) * d * math.prod(s for _, s, _ in layers[:i]) for i, (k, _, d) in enumerate(layers))
 
 
-@wrong("receptive_field", "no stride is counted")
+@right("dilated_field")
+class Ends:
+    """Called, it follows the first and the last pixel."""
+
+    def __new__(cls, layers):
+        first = last = 0
+        for kernel, stride, dilation in layers[::-1]:
+            first, last = first * stride, last * stride + (kernel - 1) * dilation
+        return last - first + 1
+
+
+@wrong("dilated_field", "no dilation is counted")
+def dilations_forgotten(layers):
+    return forwards([(kernel, stride, 1) for kernel, stride, _ in layers])
+
+
+@wrong("dilated_field", "no stride is counted")
 def strides_forgotten(layers):
-    return 1 + sum(kernel - 1 for kernel, _ in layers)
+    return 1 + sum((kernel - 1) * dilation for kernel, _, dilation in layers)
 
 
-@wrong("receptive_field", "the kernels are added up")
-def kernels_added(layers):
-    return sum(kernel for kernel, _ in layers)
-
-
-@wrong("receptive_field", "the kernels are multiplied")
-def kernels_multiplied(layers):
-    return math.prod(kernel for kernel, _ in layers)
-
-
-@wrong("receptive_field", "a layer adds `kernel` steps")
-def whole_kernel(layers):
+@wrong("dilated_field", "not `kernel * dilation`")
+def kernel_times_dilation(layers):
     field, jump = 1, 1
-    for kernel, stride in layers:
-        field += kernel * jump
+    for kernel, stride, dilation in layers:
+        field += (kernel * dilation - 1) * jump
         jump *= stride
     return field
 
 
-@wrong("receptive_field", "the field starts at 0")
-def from_zero(layers):
-    return forwards(layers) - 1
+@wrong("dilated_field", "the dilation is added to the kernel")
+def dilation_added(layers):
+    return forwards([(kernel + dilation - 1, stride, 1) for kernel, stride, dilation in layers])
 
 
-@wrong("receptive_field", "a stride counts too early")
+@wrong("dilated_field", "the inputs left out in a step")
+def left_out(layers):
+    return forwards([(kernel, stride, dilation + 1) for kernel, stride, dilation in layers])
+
+
+@wrong("dilated_field", "the steps of later layers longer too")
+def dilations_in_the_jump(layers):
+    field, jump = 1, 1
+    for kernel, stride, dilation in layers:
+        field += (kernel - 1) * dilation * jump
+        jump *= stride * dilation
+    return field
+
+
+@wrong("dilated_field", "instead of the stride for the jump")
+def jump_of_dilations(layers):
+    field, jump = 1, 1
+    for kernel, _, dilation in layers:
+        field += (kernel - 1) * dilation * jump
+        jump *= dilation
+    return field
+
+
+@wrong("dilated_field", "stride and dilation are swapped")
+def dilations_for_strides(layers):
+    return forwards([(kernel, dilation, stride) for kernel, stride, dilation in layers])
+
+
+@wrong("dilated_field", "kernel and stride are swapped")
+def strides_for_kernels(layers):
+    return forwards([(stride, kernel, dilation) for kernel, stride, dilation in layers])
+
+
+@wrong("dilated_field", "a stride counts too early")
 def stride_first(layers):
     field, jump = 1, 1
-    for kernel, stride in layers:
+    for kernel, stride, dilation in layers:
         jump *= stride
-        field += (kernel - 1) * jump
+        field += (kernel - 1) * dilation * jump
     return field
 
 
-@wrong("receptive_field", "one layer too late")
-def stride_late(layers):
-    field, jump, before = 1, 1, 1
-    for kernel, stride in layers:
-        field += (kernel - 1) * jump
-        jump *= before
-        before = stride
-    return field
-
-
-@wrong("receptive_field", "replaces the jump")
+@wrong("dilated_field", "replaces the jump")
 def stride_replaces(layers):
     field, jump = 1, 1
-    for kernel, stride in layers:
-        field += (kernel - 1) * jump
+    for kernel, stride, dilation in layers:
+        field += (kernel - 1) * dilation * jump
         jump = stride
     return field
 
 
-@wrong("receptive_field", "the strides are added up")
+@wrong("dilated_field", "the strides are added up")
 def strides_added(layers):
     field, jump = 1, 1
-    for kernel, stride in layers:
-        field += (kernel - 1) * jump
+    for kernel, stride, dilation in layers:
+        field += (kernel - 1) * dilation * jump
         jump += stride
     return field
 
 
-@wrong("receptive_field", "this is the jump")
-def the_jump(layers):
-    return math.prod(stride for _, stride in layers)
+@wrong("dilated_field", "one step too many")
+def whole_kernel(layers):
+    return forwards([(kernel + 1, stride, dilation) for kernel, stride, dilation in layers])
 
 
-@wrong("receptive_field", "wrong order")
+@wrong("dilated_field", "wrong order")
 def reversed_layers(layers):
     return forwards(layers[::-1])
 
 
-@wrong("receptive_field", "must go from the last layer to the first")
-def backward_formula_forwards(layers):
-    return backwards(layers[::-1])
+@wrong("dilated_field", "the field starts at 0")
+def from_zero(layers):
+    return forwards(layers) - 1
 
 
-@wrong("receptive_field", "this is the area")
-def area(layers):
-    return forwards(layers) ** 2
-
-
-@wrong("receptive_field", "return the field alone")
-def field_and_jump(layers):
-    return forwards(layers), math.prod(stride for _, stride in layers)
-
-
-@right("receptive_field")
-def by_the_gradient(layers):
-    pixels = torch.zeros(1, 1, 1000, requires_grad=True)
-    outputs = pixels
-    for kernel, stride in layers:
-        outputs = F.conv1d(outputs, torch.ones(1, 1, kernel), stride=stride)
-    outputs[0, 0, 0].backward()
-    return int(pixels.grad.count_nonzero())
-
-
-@right("receptive_field")
-class Windows:
-    """Called, it follows the first and the last pixel of the window."""
-
-    def __new__(cls, layers):
-        return cls.end(layers[::-1], 0, 0)
-
-    @staticmethod
-    def end(layers, first, last):
-        if not layers:
-            return last - first + 1
-        (kernel, stride), *rest = layers
-        return Windows.end(rest, first * stride, last * stride + kernel - 1)
-
-
-@wrong("receptive_field", "this is one pixel too many")
+@wrong("dilated_field", "this is one pixel too many")
 def from_two(layers):
     return forwards(layers) + 1
 
 
-@wrong("receptive_field", "an even kernel is taken for one longer")
-def symmetric(layers):
-    field, jump = 1, 1
-    for kernel, stride in layers:
-        field += 2 * (kernel // 2) * jump
-        jump *= stride
-    return field
-
-
-@wrong("receptive_field", "kernel and stride are swapped")
-def strides_for_kernels(layers):
-    return forwards([(stride, kernel) for kernel, stride in layers])
-
-
-@wrong("receptive_field", "the kernels are multiplied")
-def jump_of_kernels(layers):
-    field, jump = 1, 1
-    for kernel, _ in layers:
-        field += (kernel - 1) * jump
-        jump *= kernel
-    return field
-
-
-@wrong("receptive_field", "the first layer is not counted")
+@wrong("dilated_field", "the first layer is not counted")
 def without_the_first(layers):
     return forwards(layers[1:])
 
 
-@wrong("receptive_field", "the last layer is not counted")
+@wrong("dilated_field", "the last layer is not counted")
 def without_the_last(layers):
     return forwards(layers[:-1])
 
 
-@wrong("receptive_field", "how far it sees to one side")
+@wrong("dilated_field", "not those in the gaps")
+def only_the_seen(layers):
+    seen = {0}
+    for kernel, stride, dilation in layers[::-1]:
+        seen = {i * stride + step * dilation for i in seen for step in range(kernel)}
+    return len(seen)
+
+
+@wrong("dilated_field", "how far it sees to one side")
 def radius(layers):
     return forwards(layers) // 2
 
 
-@wrong("receptive_field", "changes its input in place")
+@wrong("dilated_field", "this is the area")
+def area(layers):
+    return forwards(layers) ** 2
+
+
+@wrong("dilated_field", "this is the jump")
+def the_jump(layers):
+    return math.prod(stride for _, stride, _ in layers)
+
+
+@wrong("dilated_field", "return the field alone")
+def field_and_jump(layers):
+    return forwards(layers), math.prod(stride for _, stride, _ in layers)
+
+
+@wrong("dilated_field", "changes its input in place")
 def taken_apart(layers):
     field = 1
     while layers:
-        kernel, stride = layers.pop()
-        field = (field - 1) * stride + kernel
+        kernel, stride, dilation = layers.pop()
+        field = (field - 1) * stride + (kernel - 1) * dilation + 1
     return field
 
 
-@wrong("receptive_field", "expected")
-def four_layers_only(layers):
-    return forwards(layers[:4])
+@wrong("dilated_field", "expected")
+def three_layers_only(layers):
+    return forwards(layers[:3])
 
 
 # blind_rows
@@ -739,180 +733,678 @@ def bias_in_place(queries, keys, values, bias):
     return bias.softmax(-1) @ values
 
 
-# relative_index
+# to_windows
 
 
-@right("relative_index")
-def with_offsets(rows, cols):
-    row, col = torch.arange(rows).repeat_interleave(cols), torch.arange(cols).repeat(rows)
-    down, to_the_right = row[:, None] - row[None, :], col[:, None] - col[None, :]
-    return (down + rows - 1) * (2 * cols - 1) + to_the_right + cols - 1
+@right("to_windows")
+def cut_with_einops(tokens, window):
+    grid = "b (rows y) (cols x) d -> b (rows cols) (y x) d"
+    return rearrange(tokens, grid, y=window, x=window)
 
 
-@right("relative_index")
-def pair_by_pair(rows, cols):
-    index = []
-    for query in range(rows * cols):
-        for key in range(rows * cols):
-            down, to_the_right = query // cols - key // cols, query % cols - key % cols
-            index.append((down + rows - 1) * (2 * cols - 1) + to_the_right + cols - 1)
-    return torch.tensor(index).view(rows * cols, rows * cols)
+@right("to_windows")
+def as_the_official_code_cuts(tokens, window):
+    batch, rows, cols, dim = tokens.shape
+    tokens = tokens.view(batch, rows // window, window, cols // window, window, dim)
+    return tokens.permute(0, 1, 3, 2, 4, 5).reshape(batch, -1, window**2, dim)
 
 
-@right("relative_index")
-def looked_up(rows, cols):
-    numbers = torch.arange((2 * rows - 1) * (2 * cols - 1)).view(2 * rows - 1, 2 * cols - 1)
-    place = torch.cartesian_prod(torch.arange(rows), torch.arange(cols))
-    down, to_the_right = (place[:, None] - place).unbind(-1)
-    return numbers[down + rows - 1, to_the_right + cols - 1]
+@right("to_windows")
+def window_by_window(tokens, window):
+    found = []
+    for top in range(0, tokens.shape[1], window):
+        for left in range(0, tokens.shape[2], window):
+            found.append(tokens[:, top : top + window, left : left + window].flatten(1, 2))
+    return torch.stack(found, dim=1)
 
 
-def offsets(rows, cols):
-    """Offsets of rows and of columns for all pairs, query minus key."""
-    token = torch.arange(rows * cols)
-    row, col = token // cols, token % cols
-    return row[:, None] - row, col[:, None] - col
+@right("to_windows")
+def unfolded(tokens, window):
+    found = tokens.unfold(1, window, window).unfold(2, window, window)
+    return found.flatten(1, 2).flatten(3).mT
 
 
-@wrong("relative_index", "the signs are turned: an offset is query minus key")
-def key_minus_query(rows, cols):
-    return with_offsets(rows, cols).mT
+@right("to_windows")
+class Windows:
+    """Called, it splits the rows first and the columns then."""
+
+    def __new__(cls, tokens, window):
+        strips = torch.stack(tokens.split(window, dim=1), dim=1)
+        windows = torch.stack(strips.split(window, dim=3), dim=2)
+        return windows.flatten(1, 2).flatten(2, 3)
 
 
-@wrong("relative_index", "it would count from the end of the table")
-def not_shifted(rows, cols):
-    down, to_the_right = offsets(rows, cols)
-    return down * (2 * cols - 1) + to_the_right
+def cut(into, grid="b (rows y) (cols x) d"):
+    return lambda tokens, window: rearrange(tokens, f"{grid} -> {into}", y=window, x=window)
 
 
-@wrong("relative_index", "the offsets are not shifted")
-def not_shifted_named(rows, cols):
-    return not_shifted(rows, cols)
+@wrong("to_windows", "the windows are numbered column by column")
+def windows_by_columns(tokens, window):
+    return cut("b (cols rows) (y x) d")(tokens, window)
 
 
-@wrong("relative_index", "the offsets of rows are not shifted")
-def rows_not_shifted(rows, cols):
-    down, to_the_right = offsets(rows, cols)
-    return down * (2 * cols - 1) + to_the_right + cols - 1
+@wrong("to_windows", "the tokens of a window come column by column")
+def tokens_by_columns(tokens, window):
+    return cut("b (rows cols) (x y) d")(tokens, window)
 
 
-@wrong("relative_index", "the offsets of columns are not shifted")
-def cols_not_shifted(rows, cols):
-    down, to_the_right = offsets(rows, cols)
-    return (down + rows - 1) * (2 * cols - 1) + to_the_right
+@wrong("to_windows", "windows and the tokens in them")
+def all_by_columns(tokens, window):
+    return cut_with_einops(tokens.transpose(1, 2), window)
 
 
-@wrong("relative_index", "the factor is 2 rows - 1")
-def factor_rows(rows, cols):
-    down, to_the_right = offsets(rows, cols)
-    return (down + rows - 1) * (2 * rows - 1) + to_the_right + cols - 1
+@wrong("to_windows", "tokens from all over the grid")
+def one_of_every_so_many(tokens, window):
+    return cut("b (rows cols) (y x) d", "b (y rows) (x cols) d")(tokens, window)
 
 
-@wrong("relative_index", "as in a difference of token numbers")
-def difference_of_tokens(rows, cols):
-    token = torch.arange(rows * cols)
-    return token[:, None] - token + rows * cols - 1
+@wrong("to_windows", "not a piece of a row")
+def only_reshaped(tokens, window):
+    return tokens.reshape(len(tokens), -1, window**2, tokens.shape[-1])
 
 
-@wrong("relative_index", "a row counts as cols")
-def factor_cols(rows, cols):
-    down, to_the_right = offsets(rows, cols)
-    return (down + rows - 1) * cols + to_the_right + cols - 1
+@wrong("to_windows", "the axes of windows and of tokens are swapped")
+def tokens_first(tokens, window):
+    return cut_with_einops(tokens, window).transpose(1, 2)
 
 
-@wrong("relative_index", "the factor is 2 cols")
-def factor_two_cols(rows, cols):
-    down, to_the_right = offsets(rows, cols)
-    return (down + rows - 1) * 2 * cols + to_the_right + cols - 1
+@wrong("to_windows", "batch and windows have one axis")
+def as_a_batch(tokens, window):
+    return cut_with_einops(tokens, window).flatten(0, 1)
 
 
-@wrong("relative_index", "there is no factor")
-def no_factor(rows, cols):
-    down, to_the_right = offsets(rows, cols)
-    return down + rows - 1 + to_the_right + cols - 1
+@wrong("to_windows", "a window is still a square")
+def squares(tokens, window):
+    return cut_with_einops(tokens, window).unflatten(2, (window, window))
 
 
-@wrong("relative_index", "one too many")
-def shifted_too_far(rows, cols):
-    down, to_the_right = offsets(rows, cols)
-    return (down + rows) * (2 * cols - 1) + to_the_right + cols
+@wrong("to_windows", "the windows are still a grid")
+def grid_of_windows(tokens, window):
+    return cut("b rows cols (y x) d")(tokens, window)
 
 
-@wrong("relative_index", "rows and columns are swapped")
-def columns_first(rows, cols):
-    down, to_the_right = offsets(rows, cols)
-    return (to_the_right + cols - 1) * (2 * rows - 1) + down + rows - 1
+@wrong("to_windows", "the channels come before the tokens")
+def channels_first(tokens, window):
+    return cut_with_einops(tokens, window).mT
 
 
-@wrong("relative_index", "the tokens are numbered column by column")
-def column_by_column(rows, cols):
-    row, col = torch.arange(rows).repeat(cols), torch.arange(cols).repeat_interleave(rows)
-    down, to_the_right = row[:, None] - row, col[:, None] - col
-    return (down + rows - 1) * (2 * cols - 1) + to_the_right + cols - 1
+@wrong("to_windows", "tokens and channels have one axis")
+def flat_windows(tokens, window):
+    return cut_with_einops(tokens, window).flatten(2)
 
 
-@wrong("relative_index", "the sign of an offset is lost")
-def absolute(rows, cols):
-    down, to_the_right = offsets(rows, cols)
-    return down.abs() * (2 * cols - 1) + to_the_right.abs()
+@wrong("to_windows", "the windows overlap")
+def sliding(tokens, window):
+    return tokens.unfold(1, window, 1).unfold(2, window, 1).flatten(1, 2).flatten(3).mT
 
 
-@wrong("relative_index", "expected whole numbers, got real numbers")
-def real_numbers(rows, cols):
-    return with_offsets(rows, cols).float()
+@wrong("to_windows", "these are `window` x `window` windows")
+def as_many_windows(tokens, window):
+    return rearrange(tokens, "b (rows y) (cols x) d -> b (rows cols) (y x) d", rows=window, cols=window)
 
 
-@wrong("relative_index", "pairs with the same offset have different numbers")
-def one_for_each_pair(rows, cols):
-    return torch.arange((rows * cols) ** 2).view(rows * cols, rows * cols)
+@wrong("to_windows", "the first image is used for all")
+def first_image(tokens, window):
+    return torch.stack([cut_with_einops(tokens[:1], window)[0]] * len(tokens))
 
 
-@wrong("relative_index", "left and right share a bias")
-def distances(rows, cols):
-    down, to_the_right = offsets(rows, cols)
-    return down.abs() * cols + to_the_right.abs()
+@wrong("to_windows", "works on a batch of one")
+def windows_squeezed(tokens, window):
+    return cut_with_einops(tokens, window).squeeze(0)
 
 
-@wrong("relative_index", "different offsets share a number")
-def columns_only(rows, cols):
-    return offsets(rows, cols)[1] + cols - 1
+@wrong("to_windows", "the result has no gradient")
+def windows_without_gradient(tokens, window):
+    return cut_with_einops(tokens, window).detach()
 
 
-@right("relative_index")
-def with_tables(rows, cols):
-    down = torch.arange(rows).flip(0).repeat_interleave(cols)
-    numbers = torch.zeros(rows * cols, rows * cols, dtype=torch.int32)
-    for query in range(rows * cols):
-        row, col = divmod(query, cols)
-        right_of = torch.arange(cols).flip(0).repeat(rows)
-        numbers[query] = (row + down) * (2 * cols - 1) + col + right_of
-    return numbers
+# tokens_with_class
 
 
-@right("relative_index")
-def as_the_official_code(rows, cols):
-    coords = torch.stack(torch.meshgrid(torch.arange(rows), torch.arange(cols), indexing="ij")).flatten(1)
-    relative = (coords[:, :, None] - coords[:, None, :]).permute(1, 2, 0).contiguous()
-    relative += torch.tensor([rows - 1, cols - 1])
-    relative[:, :, 0] *= 2 * cols - 1
-    return relative.sum(-1)
+@right("tokens_with_class")
+def class_by_cat(embedded, mask, mask_token, class_token, positions):
+    patches = torch.where(mask.flatten(1)[..., None], mask_token, embedded)
+    return torch.cat([class_token.expand(len(mask), 1, -1), patches], dim=1) + positions
 
 
-@wrong("relative_index", "the sign of columns is turned")
-def key_minus_query_in_cols(rows, cols):
-    down, to_the_right = offsets(rows, cols)
-    return (down + rows - 1) * (2 * cols - 1) - to_the_right + cols - 1
+@right("tokens_with_class")
+def class_as_official(embedded, mask, mask_token, class_token, positions):
+    weight = rearrange(mask, "b rows cols -> b (rows cols) 1").type_as(embedded)
+    patches = embedded * (1 - weight) + mask_token * weight
+    return torch.cat([repeat(class_token, "d -> b 1 d", b=len(mask)), patches], 1) + positions[None]
 
 
-@wrong("relative_index", "the factor is 2 cols + 1")
-def factor_too_large(rows, cols):
-    down, to_the_right = offsets(rows, cols)
-    return (down + rows - 1) * (2 * cols + 1) + to_the_right + cols - 1
+@right("tokens_with_class")
+def class_row_by_row(embedded, mask, mask_token, class_token, positions):
+    images = []
+    for patches, hidden in zip(embedded, mask.flatten(1), strict=True):
+        rows = [mask_token if is_hidden else patch for patch, is_hidden in zip(patches, hidden, strict=True)]
+        images.append(torch.stack([class_token, *rows]) + positions)
+    return torch.stack(images)
 
 
-@wrong("relative_index", "the numbers start at 1")
-def from_one(rows, cols):
-    return with_offsets(rows, cols) + 1
+@right("tokens_with_class")
+class Sequence:
+    """A class that is called like a function; it pads the mask and computes in 64 bits."""
+
+    def __new__(cls, embedded, mask, mask_token, class_token, positions):
+        tokens = torch.cat([class_token.double().expand(len(mask), 1, -1), embedded.double()], 1)
+        hidden = F.pad(mask.flatten(1), (1, 0))[..., None]
+        return (torch.where(hidden, mask_token.double(), tokens) + positions).float()
+
+
+@wrong("tokens_with_class", "the class token comes last, but")
+def class_last(embedded, mask, mask_token, class_token, positions):
+    patches = torch.where(mask.flatten(1)[..., None], mask_token, embedded)
+    return torch.cat([patches, class_token.expand(len(mask), 1, -1)], 1) + positions
+
+
+@wrong("tokens_with_class", "has no position")
+def class_without_position(embedded, mask, mask_token, class_token, positions):
+    patches = torch.where(mask.flatten(1)[..., None], mask_token, embedded) + positions[1:]
+    return torch.cat([class_token.expand(len(mask), 1, -1), patches], 1)
+
+
+@wrong("tokens_with_class", "it belongs to the class token")
+def positions_from_the_first(embedded, mask, mask_token, class_token, positions):
+    patches = torch.where(mask.flatten(1)[..., None], mask_token, embedded) + positions[:-1]
+    return torch.cat([(class_token + positions[0]).expand(len(mask), 1, -1), patches], 1)
+
+
+@wrong("tokens_with_class", "moved by one")
+def last_position_for_the_class(embedded, mask, mask_token, class_token, positions):
+    return class_by_cat(embedded, mask, mask_token, class_token, torch.cat([positions[1:], positions[:1]]))
+
+
+@wrong("tokens_with_class", "no positions are added")
+def class_and_no_positions(embedded, mask, mask_token, class_token, positions):
+    return class_by_cat(embedded, mask, mask_token, class_token, torch.zeros_like(positions))
+
+
+@wrong("tokens_with_class", "first the token, then positions")
+def mask_token_last(embedded, mask, mask_token, class_token, positions):
+    tokens = torch.cat([class_token.expand(len(mask), 1, -1), embedded], 1) + positions
+    return torch.where(F.pad(mask.flatten(1), (1, 0))[..., None], mask_token, tokens)
+
+
+@wrong("tokens_with_class", "one token off")
+def mask_from_the_class_on(embedded, mask, mask_token, class_token, positions):
+    tokens = torch.cat([class_token.expand(len(mask), 1, -1), embedded], 1)
+    return torch.where(F.pad(mask.flatten(1), (0, 1))[..., None], mask_token, tokens) + positions
+
+
+@wrong("tokens_with_class", "the class token and the mask token are swapped")
+def tokens_swapped(embedded, mask, mask_token, class_token, positions):
+    return class_by_cat(embedded, mask, class_token, mask_token, positions)
+
+
+@wrong("tokens_with_class", "the mask is inverted")
+def class_and_inverted(embedded, mask, mask_token, class_token, positions):
+    return class_by_cat(embedded, ~mask, mask_token, class_token, positions)
+
+
+@wrong("tokens_with_class", "nothing is hidden")
+def class_and_nothing_hidden(embedded, mask, mask_token, class_token, positions):
+    return torch.cat([class_token.expand(len(mask), 1, -1), embedded], 1) + positions
+
+
+@wrong("tokens_with_class", "column by column")
+def class_and_transposed(embedded, mask, mask_token, class_token, positions):
+    return class_by_cat(embedded, mask.mT, mask_token, class_token, positions)
+
+
+@wrong("tokens_with_class", "the mask of the first image is used for all")
+def class_and_first_mask(embedded, mask, mask_token, class_token, positions):
+    return class_by_cat(embedded, mask[[0] * len(mask)], mask_token, class_token, positions)
+
+
+@wrong("tokens_with_class", "so they stay")
+def class_and_added(embedded, mask, mask_token, class_token, positions):
+    patches = embedded + mask.flatten(1)[..., None] * mask_token
+    return torch.cat([class_token.expand(len(mask), 1, -1), patches], 1) + positions
+
+
+@wrong("tokens_with_class", "set to zero")
+def class_and_zeros(embedded, mask, mask_token, class_token, positions):
+    patches = embedded.masked_fill(mask.flatten(1)[..., None], 0)
+    return torch.cat([class_token.expand(len(mask), 1, -1), patches], 1) + positions
+
+
+@wrong("tokens_with_class", "the class token is missing")
+def class_forgotten(embedded, mask, mask_token, class_token, positions):
+    return torch.where(mask.flatten(1)[..., None], mask_token, embedded) + positions[1:]
+
+
+@wrong("tokens_with_class", "no gradient reaches argument 4")
+def class_without_gradient(embedded, mask, mask_token, class_token, positions):
+    return class_by_cat(embedded, mask, mask_token, class_token.detach(), positions)
+
+
+@wrong("tokens_with_class", "changes its input in place")
+def class_in_place(embedded, mask, mask_token, class_token, positions):
+    embedded[mask.flatten(1)] = mask_token
+    return torch.cat([class_token.expand(len(mask), 1, -1), embedded], 1) + positions
+
+
+# attend_visible
+
+
+def scores(queries, keys):
+    return queries @ keys.mT / queries.shape[-1] ** 0.5
+
+
+@right("attend_visible")
+def with_infinity(queries, keys, values, hidden):
+    weights = scores(queries, keys).masked_fill(hidden[:, None], -torch.inf).softmax(-1)
+    return weights.masked_fill(hidden.all(1)[:, None, None], 0) @ values
+
+
+@right("attend_visible")
+def fused_with_a_mask(queries, keys, values, hidden):
+    blind = hidden.all(1, keepdim=True)
+    found = F.scaled_dot_product_attention(queries, keys, values, attn_mask=(~hidden | blind)[:, None])
+    return found.masked_fill(blind[..., None], 0)
+
+
+@right("attend_visible")
+def left_out_of_each_image(queries, keys, values, hidden):
+    images = []
+    for q, k, v, h in zip(queries, keys, values, hidden, strict=True):
+        images.append(scores(q, k[~h]).softmax(-1) @ v[~h] if not h.all() else torch.zeros_like(v))
+    return torch.stack(images)
+
+
+@right("attend_visible")
+def by_weights(queries, keys, values, hidden):
+    found = scores(queries, keys)
+    visible = (~hidden)[:, None].to(found)
+    lowest = found.masked_fill(hidden[:, None], -1e30).amax(-1, keepdim=True)
+    weights = (found - lowest).clamp(max=0).exp() * visible
+    return weights / weights.sum(-1, keepdim=True).clamp(min=1e-30) @ values
+
+
+@right("attend_visible")
+class Visible:
+    """A class that is called like a function; it computes in 64 bits."""
+
+    def __new__(cls, queries, keys, values, hidden):
+        q, k, v = queries.double(), keys.double(), values.double()
+        found = torch.einsum("bqd,bkd->bqk", q, k) / math.sqrt(q.shape[2])
+        found = torch.where(hidden[:, None], -torch.inf, found)
+        return (torch.softmax(found, 2).nan_to_num(0) @ v).to(values.dtype)
+
+
+@wrong("attend_visible", "hidden tokens are looked at too")
+def all_tokens(queries, keys, values, hidden):
+    return scores(queries, keys).softmax(-1) @ values
+
+
+@wrong("attend_visible", "the mask is inverted")
+def only_hidden(queries, keys, values, hidden):
+    return with_infinity(queries, keys, values, ~hidden)
+
+
+@wrong("attend_visible", "exp(0) is 1")
+def score_zero(queries, keys, values, hidden):
+    return scores(queries, keys).masked_fill(hidden[:, None], 0).softmax(-1) @ values
+
+
+@wrong("attend_visible", "hidden tokens count as 0")
+def weight_zero(queries, keys, values, hidden):
+    return scores(queries, keys).softmax(-1).masked_fill(hidden[:, None], 0) @ values
+
+
+@wrong("attend_visible", "hidden tokens count as 0")
+def values_zero(queries, keys, values, hidden):
+    return scores(queries, keys).softmax(-1) @ (values * ~hidden[..., None])
+
+
+@wrong("attend_visible", "so they still have a weight")
+def keys_zero(queries, keys, values, hidden):
+    return scores(queries, keys * ~hidden[..., None]).softmax(-1) @ values
+
+
+@wrong("attend_visible", "hidden queries are left out instead")
+def queries_left_out(queries, keys, values, hidden):
+    return all_tokens(queries, keys, values, hidden) * ~hidden[..., None]
+
+
+@wrong("attend_visible", "hidden queries are left out too")
+def both_left_out(queries, keys, values, hidden):
+    return with_infinity(queries, keys, values, hidden) * ~hidden[..., None]
+
+
+@wrong("attend_visible", "hidden tokens still see themselves")
+def themselves(queries, keys, values, hidden):
+    others = hidden[:, None] & ~torch.eye(hidden.shape[1], dtype=torch.bool)
+    return scores(queries, keys).masked_fill(others, -torch.inf).softmax(-1) @ values
+
+
+@wrong("attend_visible", "the mask of the first image is used for all")
+def first_hidden(queries, keys, values, hidden):
+    return with_infinity(queries, keys, values, hidden[[0] * len(hidden)])
+
+
+@wrong("attend_visible", "not divided by the root of dim")
+def visible_unscaled(queries, keys, values, hidden):
+    found = (queries @ keys.mT).masked_fill(hidden[:, None], -torch.inf).softmax(-1)
+    return found.nan_to_num(0) @ values
+
+
+@wrong("attend_visible", "softmax of nothing but -inf is 0 / 0")
+def never_blind(queries, keys, values, hidden):
+    return scores(queries, keys).masked_fill(hidden[:, None], -torch.inf).softmax(-1) @ values
+
+
+@wrong("attend_visible", "it looks at hidden tokens then")
+def blind_sees_all(queries, keys, values, hidden):
+    hidden = hidden & ~hidden.all(1, keepdim=True)
+    return scores(queries, keys).masked_fill(hidden[:, None], -torch.inf).softmax(-1) @ values
+
+
+@wrong("attend_visible", "where other scores are low: take -torch.inf")
+def minus_hundred(queries, keys, values, hidden):
+    found = scores(queries, keys).masked_fill(hidden[:, None], -100).softmax(-1)
+    return found.masked_fill(hidden.all(1)[:, None, None], 0) @ values
+
+
+@wrong("attend_visible", "keys and values are swapped")
+def values_for_keys(queries, keys, values, hidden):
+    return with_infinity(queries, values, keys, hidden)
+
+
+@wrong("attend_visible", "softmax runs over the queries")
+def visible_over_queries(queries, keys, values, hidden):
+    return scores(queries, keys).masked_fill(hidden[:, None], -torch.inf).softmax(1).nan_to_num(0) @ values
+
+
+@wrong("attend_visible", "no gradient reaches argument 2")
+def keys_without_gradient(queries, keys, values, hidden):
+    return with_infinity(queries, keys.detach(), values, hidden)
+
+
+@wrong("attend_visible", "the plain mean of the visible values")
+def plain_mean(queries, keys, values, hidden):
+    visible = ~hidden[..., None]
+    return ((values * visible).sum(1, keepdim=True) / visible.sum(1, keepdim=True).clamp(min=1)).expand_as(values)
+
+
+# may_look
+
+
+def four_parts(rows, cols, shift):
+    below, beside = torch.arange(rows) >= rows - shift, torch.arange(cols) >= cols - shift
+    return 2 * below[:, None] + beside
+
+
+def pairs_of(parts, window):
+    parts = rearrange(parts, "(r y) (c x) -> (r c) (y x)", y=window, x=window)
+    return parts[:, :, None] == parts[:, None, :]
+
+
+@right("may_look")
+def with_parts(rows, cols, window, shift):
+    return pairs_of(four_parts(rows, cols, shift), window)
+
+
+@right("may_look")
+def by_distance(rows, cols, window, shift):
+    place = torch.stack(torch.meshgrid(torch.arange(rows), torch.arange(cols), indexing="ij"), -1)
+    place = place.roll((-shift, -shift), (0, 1)).unfold(0, window, window).unfold(1, window, window)
+    place = place.flatten(0, 1).flatten(2).mT
+    return ((place[:, :, None] - place[:, None]).abs() < window).all(-1)
+
+
+@right("may_look")
+def as_the_official_code_compares(rows, cols, window, shift):
+    parts = torch.zeros(rows, cols)
+    parts[rows - shift :] += 1
+    parts[:, cols - shift :] += 2
+    windows = parts.view(rows // window, window, cols // window, window).transpose(1, 2).reshape(-1, window**2)
+    return (windows[:, None] - windows[:, :, None]) == 0
+
+
+@right("may_look")
+class PairByPair:
+    """Called, it asks of each pair whether both came round."""
+
+    def __new__(cls, rows, cols, window, shift):
+        answer = []
+        for top in range(0, rows, window):
+            for left in range(0, cols, window):
+                places = [(top + y, left + x) for y in range(window) for x in range(window)]
+                parts = [(row >= rows - shift, col >= cols - shift) for row, col in places]
+                answer.append([[one == other for other in parts] for one in parts])
+        return torch.tensor(answer)
+
+
+@wrong("may_look", "the answer is inverted")
+def must_not_look(rows, cols, window, shift):
+    return ~with_parts(rows, cols, window, shift)
+
+
+@wrong("may_look", "all may look at all")
+def everybody(rows, cols, window, shift):
+    return torch.ones(rows * cols // window**2, window**2, window**2, dtype=torch.bool)
+
+
+@wrong("may_look", "only rows are compared")
+def rows_compared(rows, cols, window, shift):
+    return pairs_of(four_parts(rows, cols, shift) // 2, window)
+
+
+@wrong("may_look", "only columns are compared")
+def cols_compared(rows, cols, window, shift):
+    return pairs_of(four_parts(rows, cols, shift) % 2, window)
+
+
+@wrong("may_look", "came round in rows alone, and in columns alone")
+def three_parts(rows, cols, window, shift):
+    parts = torch.zeros(rows, cols)
+    parts[rows - shift :] += 1
+    parts[:, cols - shift :] += 1
+    return pairs_of(parts, window)
+
+
+@wrong("may_look", "all that came round are one part")
+def two_parts(rows, cols, window, shift):
+    return pairs_of(four_parts(rows, cols, shift) > 0, window)
+
+
+@wrong("may_look", "before the roll")
+def at_the_other_end(rows, cols, window, shift):
+    return pairs_of(four_parts(rows, cols, shift).flip(0, 1), window)
+
+
+@wrong("may_look", "`window - shift` rows")
+def the_rest_of_the_window(rows, cols, window, shift):
+    return with_parts(rows, cols, window, window - shift if shift else 0)
+
+
+@wrong("may_look", "one row and one column too many")
+def one_too_many(rows, cols, window, shift):
+    return with_parts(rows, cols, window, shift + 1)
+
+
+@wrong("may_look", "one row and one column too few")
+def strictly_below(rows, cols, window, shift):
+    return with_parts(rows, cols, window, max(0, shift - 1))
+
+
+@wrong("may_look", "half of the window, whatever it is")
+def always_half(rows, cols, window, shift):
+    return with_parts(rows, cols, window, window // 2)
+
+
+@wrong("may_look", "the windows are numbered column by column")
+def looked_by_columns(rows, cols, window, shift):
+    parts = rearrange(four_parts(rows, cols, shift), "(r y) (c x) -> (c r) (y x)", y=window, x=window)
+    return parts[:, :, None] == parts[:, None]
+
+
+@wrong("may_look", "the tokens of a window come column by column")
+def tokens_looked_by_columns(rows, cols, window, shift):
+    parts = rearrange(four_parts(rows, cols, shift), "(r y) (c x) -> (r c) (x y)", y=window, x=window)
+    return parts[:, :, None] == parts[:, None]
+
+
+@wrong("may_look", "True and False are asked for")
+def to_be_added(rows, cols, window, shift):
+    return torch.zeros(1).masked_fill(~with_parts(rows, cols, window, shift), -100)
+
+
+@wrong("may_look", "no axis of their own")
+def windows_in_a_row(rows, cols, window, shift):
+    return with_parts(rows, cols, window, shift).flatten(0, 1)
+
+
+@wrong("may_look", "expected")
+def not_without_a_shift(rows, cols, window, shift):
+    return with_parts(rows, cols, window, shift or 1)
+
+
+# video_index
+
+
+@right("video_index")
+def with_offsets(frames, rows, cols):
+    token = torch.arange(frames * rows * cols)
+    frame, row, col = token // (rows * cols), token // cols % rows, token % cols
+    later, down, to_the_right = (axis[:, None] - axis for axis in (frame, row, col))
+    number = (later + frames - 1) * (2 * rows - 1) + down + rows - 1
+    return number * (2 * cols - 1) + to_the_right + cols - 1
+
+
+@right("video_index")
+def pair_by_pair(frames, rows, cols):
+    places = [(f, r, c) for f in range(frames) for r in range(rows) for c in range(cols)]
+    high, wide = 2 * rows - 1, 2 * cols - 1
+    index = [
+        ((f - g + frames - 1) * high + r - s + rows - 1) * wide + c - d + cols - 1
+        for f, r, c in places
+        for g, s, d in places
+    ]
+    return torch.tensor(index).view(len(places), len(places))
+
+
+@right("video_index")
+def looked_up(frames, rows, cols):
+    spans = [2 * size - 1 for size in (frames, rows, cols)]
+    numbers = torch.arange(math.prod(spans)).view(spans)
+    place = torch.cartesian_prod(*(torch.arange(size) for size in (frames, rows, cols)))
+    later, down, to_the_right = (place[:, None] - place).unbind(-1)
+    return numbers[later + frames - 1, down + rows - 1, to_the_right + cols - 1]
+
+
+@right("video_index")
+class Index:
+    """Called, it adds the offsets of frames to the index of a picture, in 32 bits."""
+
+    def __new__(cls, frames, rows, cols):
+        picture = with_offsets(1, rows, cols)
+        frame = torch.arange(frames)
+        later = (frame[:, None] - frame + frames - 1) * (2 * rows - 1) * (2 * cols - 1)
+        index = later[:, None, :, None] + picture[None, :, None, :]
+        return index.reshape(frames * rows * cols, -1).int()
+
+
+def offsets(frames, rows, cols):
+    """Offsets of frames, rows and columns for all pairs, query minus key."""
+    token = torch.arange(frames * rows * cols)
+    places = token // (rows * cols), token // cols % rows, token % cols
+    return [place[:, None] - place for place in places]
+
+
+@wrong("video_index", "the signs are turned: an offset is query minus key")
+def key_minus_query(frames, rows, cols):
+    return with_offsets(frames, rows, cols).mT
+
+
+@wrong("video_index", "the sign of frames is turned")
+def frames_turned(frames, rows, cols):
+    later, down, to_the_right = offsets(frames, rows, cols)
+    number = (frames - 1 - later) * (2 * rows - 1) + down + rows - 1
+    return number * (2 * cols - 1) + to_the_right + cols - 1
+
+
+@wrong("video_index", "it would count from the end of the table")
+def not_shifted(frames, rows, cols):
+    later, down, to_the_right = offsets(frames, rows, cols)
+    return (later * (2 * rows - 1) + down) * (2 * cols - 1) + to_the_right
+
+
+@wrong("video_index", "the offsets of frames are not shifted")
+def frames_not_shifted(frames, rows, cols):
+    later, down, to_the_right = offsets(frames, rows, cols)
+    return (later * (2 * rows - 1) + down + rows - 1) * (2 * cols - 1) + to_the_right + cols - 1
+
+
+@wrong("video_index", "the factors are rows and cols")
+def factors_of_tokens(frames, rows, cols):
+    later, down, to_the_right = offsets(frames, rows, cols)
+    return ((later + frames - 1) * rows + down + rows - 1) * cols + to_the_right + cols - 1
+
+
+@wrong("video_index", "the factors are 2 rows and 2 cols")
+def factors_too_large(frames, rows, cols):
+    later, down, to_the_right = offsets(frames, rows, cols)
+    return ((later + frames - 1) * 2 * rows + down + rows - 1) * 2 * cols + to_the_right + cols - 1
+
+
+@wrong("video_index", "not 2 rows - 1")
+def frame_of_a_row(frames, rows, cols):
+    later, down, to_the_right = offsets(frames, rows, cols)
+    return (later + frames - 1) * (2 * rows - 1) + (down + rows - 1) * (2 * cols - 1) + to_the_right + cols - 1
+
+
+@wrong("video_index", "rows and columns have changed places")
+def columns_first(frames, rows, cols):
+    later, down, to_the_right = offsets(frames, rows, cols)
+    return ((later + frames - 1) * (2 * cols - 1) + to_the_right + cols - 1) * (2 * rows - 1) + down + rows - 1
+
+
+@wrong("video_index", "the factors of frames and rows are swapped")
+def rows_before_frames(frames, rows, cols):
+    later, down, to_the_right = offsets(frames, rows, cols)
+    return ((down + rows - 1) * (2 * frames - 1) + later + frames - 1) * (2 * cols - 1) + to_the_right + cols - 1
+
+
+@wrong("video_index", "there are no factors")
+def no_factor(frames, rows, cols):
+    return sum(offsets(frames, rows, cols)) + frames + rows + cols - 3
+
+
+@wrong("video_index", "the frames are not counted")
+def pictures_only(frames, rows, cols):
+    return with_offsets(1, rows, cols).repeat(frames, frames)
+
+
+@wrong("video_index", "the numbers start at 1")
+def from_one(frames, rows, cols):
+    return with_offsets(frames, rows, cols) + 1
+
+
+@wrong("video_index", "with the frame last")
+def frame_last(frames, rows, cols):
+    order = torch.arange(frames * rows * cols).view(frames, -1).T.flatten()
+    return with_offsets(frames, rows, cols)[order][:, order]
+
+
+@wrong("video_index", "the sign of an offset is lost")
+def distances(frames, rows, cols):
+    later, down, to_the_right = (offset.abs() for offset in offsets(frames, rows, cols))
+    return (later * rows + down) * cols + to_the_right
+
+
+@wrong("video_index", "expected whole numbers, got real numbers")
+def real_numbers(frames, rows, cols):
+    return with_offsets(frames, rows, cols).float()
+
+
+@wrong("video_index", "pairs with the same offset have different numbers")
+def one_for_each_pair(frames, rows, cols):
+    tokens = frames * rows * cols
+    return torch.arange(tokens**2).view(tokens, tokens)
 
 
 # taken_for_hidden
