@@ -631,4 +631,41 @@ def _wrong_layouts(channels: Float[Tensor, "batch 3*s*s rows cols"], stride: int
     return wrong
 
 
-GUESSES: dict[str, Guess] = {}
+GUESSES: dict[str, Guess] = {
+    "first_row_of_pixels": Guess(
+        "100 101 200 201",
+        "each place fills a square of its own, and its channels 0 and 1 are the first row of the red one.",
+        ("100 101 102 103", "100 200 101 201", "100 101 200 201"),
+    ),
+    "red_in_mae_order": Guess(
+        "0 3 6 9",
+        "the three colours of a pixel stand side by side, so the next red is three channels further.",
+        ("0 1 2 3", "0 3 6 9", "0 4 8 12"),
+    ),
+    "sixty_four_patterns": Guess(
+        "34 dB",
+        "neighbouring pixels are much alike, so a third as many patterns as numbers is nearly enough.",
+        ("20 dB", "27 dB", "34 dB"),
+    ),
+    "overlap_counts": Guess(
+        "1, 2 and 4",
+        "along one side a pixel is written once or twice, in turns; in two dimensions these are multiplied.",
+        ("only 2", "1 and 2", "1, 2 and 4"),
+    ),
+    "fewest_parameters": Guess(
+        "the deconvolution",
+        "it uses its small kernels again at every place, so three layers need fewer weights than one large map.",
+        ("the linear head", "the deconvolution", "the Transformer"),
+    ),
+    "pixels_of_a_linear_head": Guess(64, "a place draws its own square of 8 × 8 pixels, and nothing else."),
+    "best_in_equal_time": Guess(
+        "the linear head",
+        "its steps are the cheapest, so it makes the most of them, and the encoder below it looks around anyway.",
+        ("the linear head", "the deconvolution", "the Transformer"),
+    ),
+    "best_on_random_features": Guess(
+        "the Transformer",
+        "such an encoder brings a hidden square little of the rest, and only the Transformer can fetch it itself.",
+        ("the linear head", "the Transformer", "both alike"),
+    ),
+}
