@@ -83,8 +83,8 @@ def test_no_value_moves_by_more_than_half_a_scale():
         )
 
 
-def test_vectors_zeros_and_weights_that_were_never_packed_stay_the_same():
-    weights = {"bias": torch.randn(6), "temperature": torch.tensor(0.1), "zeros": torch.zeros(3, 4)}
+def test_vectors_zeros_whole_numbers_and_weights_that_were_never_packed_stay_the_same():
+    weights = {"bias": torch.randn(6), "zeros": torch.zeros(3, 4), "index": torch.arange(6).view(2, 3)}
     restored = unpack(pack(weights))
     assert restored.keys() == weights.keys() and all(restored[name].equal(weights[name]) for name in weights)
     plain = {"matrix": torch.randn(3, 3), "norm.scale": torch.ones(3)}
