@@ -15,6 +15,9 @@ from pathlib import Path
 
 import nbformat
 
+from simmim_lab import checks
+from simmim_lab.teaching.rules import source_of
+
 # Operators, by the names that `ast` gives them, and words: each stands in for the other.
 PAIRS = re.findall(
     r"(\w+) (\w+)",
@@ -113,7 +116,7 @@ def _changed(function: ast.FunctionDef) -> Iterator[str]:
 
 @cache
 def solutions() -> dict[str, tuple[str, str]]:
-    """For each task what stands before it in its notebook (the imports), and the instructor's function."""
+    """For each task what stands before its solution (the imports), and the solution: the instructor's, or ours."""
     found = {}
     for path in sorted(Path(__file__).parents[1].glob("solutions/*/*.ipynb")):
         before = ""
@@ -123,7 +126,8 @@ def solutions() -> dict[str, tuple[str, str]]:
                 found[marks.grade_id] = before, cell.source
             elif cell.cell_type == "code" and not marks and "%pip" not in cell.source:
                 before += cell.source + "\n"
-    return found
+    ours = {name: task.solution for name, task in checks.TASKS.items() if task.solution}
+    return found | {name: (f"from {f.__module__} import *\n", source_of(f)) for name, f in ours.items()}
 
 
 def mutants(task: str) -> Iterator[tuple[str, Callable]]:
