@@ -44,15 +44,13 @@ DRAWS = 3
 TESTS = 500  # images
 SCENES, CIFAR10 = (60, 300, 1500), (500, 2000)  # numbers of labels
 FEW = 0.01  # of the labels of CIFAR-10, for fine-tuning
-MARKS = 4  # tests during a fine-tuning
-PRETRAINED = FinetuneRecipe(steps=100, batch_size=32, lr=1e-3, mixup=0.0)  # mixup wants more steps
+MARKS = 5  # tests during a fine-tuning
+PRETRAINED = FinetuneRecipe(steps=125, batch_size=32, lr=1e-3, mixup=0.0)  # mixup wants more steps
+SCRATCH = replace(PRETRAINED, lr=5e-4, layer_decay=1.0)
 WAYS = {  # preset, where it is not the shipped network; recipe
     "pre-trained": (None, PRETRAINED),
-    "from scratch": (PRESET, replace(PRETRAINED, lr=5e-4, layer_decay=1.0)),
-    "vit_nano from scratch": (
-        "vit_nano",
-        FinetuneRecipe(steps=600, batch_size=64, lr=2e-3, layer_decay=1.0),  # that of cifar10_race.py
-    ),
+    "from scratch": (PRESET, SCRATCH),
+    "vit_nano from scratch": ("vit_nano", replace(SCRATCH, steps=1500, lr=2e-3)),
 }
 
 
@@ -77,11 +75,11 @@ def main(arguments: list[str] | None = None) -> None:
 def units(cifar10: Path | None, quick: bool) -> Iterator[tuple[str, dict, Callable[..., list[dict]]]]:
     """What is measured in one go: its table, what makes it one of a kind, and the function that measures it."""
     labels, tests = ((60,), 100) if quick else (SCENES, TESTS)
-    for draw in range(1 if quick else DRAWS):
-        yield "probes", {"images": "scenes", "draw": draw}, partial(probe_scenes, labels=labels, tests=tests)
     if cifar10:
         train, test = (five_bit(cifar10, split) for split in ("train", "test"))
-        for draw in range(DRAWS):
+    for draw in range(1 if quick else DRAWS):
+        yield "probes", {"images": "scenes", "draw": draw}, partial(probe_scenes, labels=labels, tests=tests)
+        if cifar10:
             for way in (PROBE, *WAYS):
                 yield "finetuning", {"way": way, "seed": draw}, partial(learn, train=train, test=test)
             yield "probes", {"images": train.name, "draw": draw}, partial(probe_cifar10, train=train, test=test)
@@ -147,7 +145,7 @@ def finetuned(way: str, few: ImageSet, shown: ImageSet, seed: int) -> dict:
     preset, recipe = WAYS[way]
     torch.manual_seed(seed)
     encoder = (SimMIM.preset(preset) if preset else SimMIM.pretrained(WEIGHTS)).encoder
-    row = {"steps": [], "seconds": [], "accuracy": []}
+    row = {"images": [], "seconds": [], "accuracy": []}
     start, tested = time.process_time(), 0.0
 
     def test(step: int, model: Classifier, history: History) -> None:
@@ -155,7 +153,7 @@ def finetuned(way: str, few: ImageSet, shown: ImageSet, seed: int) -> dict:
         if step * MARKS % recipe.steps == 0:
             now = time.process_time()
             row["seconds"].append(now - start - tested)
-            row["steps"].append(step)
+            row["images"].append(step * recipe.batch_size)
             row["accuracy"].append(accuracy(model, shown))
             tested += time.process_time() - now
 

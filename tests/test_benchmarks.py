@@ -9,10 +9,14 @@ import data_pipeline
 import encoder_race
 import pretrain_step
 import pretrained
+import pretraining_pays
 import pytest
 import speed
 import torch
 from einops import rearrange
+
+from simmim_lab.finetuning import FinetuneRecipe
+from simmim_lab.images import load
 
 ROOT = Path(__file__).parents[1]
 
@@ -83,6 +87,28 @@ def test_the_race_reads_cifar10_and_takes_the_same_share_of_each_class():
     assert few.labels.bincount().tolist() == [50] * 10
     nearest = torch.cdist(few.pixels[:20].flatten(1).float(), train.pixels.flatten(1).float()).argmin(1)
     assert torch.equal(train.labels[nearest], few.labels[:20])  # images and labels stayed together
+
+
+def test_what_pretraining_pays_is_measured_once(tmp_path, capsys):
+    out = tmp_path / "pays.json"
+    pretraining_pays.main(["--quick", "--out", str(out)])
+    results = json.loads(out.read_text())
+    assert [row["asked"] for row in results["probes"]] == ["subject", "colour"] and results["finetuning"] == []
+    assert all(0 < row[view] <= 1 for row in results["probes"] for view in ("trained", "random", "pixels"))
+    assert "CIFAR-10 is left out" in capsys.readouterr().out
+    before = out.read_bytes()
+    pretraining_pays.main(["--quick", "--out", str(out)])
+    assert out.read_bytes() == before
+
+
+def test_a_fine_tuning_is_tested_at_its_marks(monkeypatch):
+    recipe = FinetuneRecipe(steps=50, batch_size=4, mixup=0.0)
+    monkeypatch.setattr(pretraining_pays, "WAYS", {"small": ("vit_nano", recipe)})
+    monkeypatch.setattr(pretraining_pays, "MARKS", 2)
+    monkeypatch.setattr(pretraining_pays, "TESTS", 20)
+    [row] = pretraining_pays.learn("small", 0, load("scenes"), load("scenes", "test"))
+    assert row["images"] == [100, 200] and 0 < row["seconds"][0] < row["seconds"][1]
+    assert len(row["accuracy"]) == 2 and all(0 <= share <= 1 for share in row["accuracy"])
 
 
 @pytest.mark.verify

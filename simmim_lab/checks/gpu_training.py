@@ -892,4 +892,44 @@ WRONG_CROPS: dict[str, Callable] = {  # of images x, tops t, lefts c and size s;
 }
 
 
-GUESSES: dict[str, Guess] = {}
+GUESSES: dict[str, Guess] = {
+    "best_features": Guess(
+        "the pre-trained network",
+        "it has learned to fill holes in other pictures, and what helps there helps here. Random weights and "
+        "pixels do not know what belongs together.",
+        choices=("the pre-trained network", "the random network", "the pixels"),
+    ),
+    "t4_epoch": Guess(
+        1.66,
+        "50,000 images of 2.15 GFLOP are 108 TFLOP, and a T4 does 65 of them in a second, at best.",
+        within=0.3,
+    ),
+    "activation_megabytes": Guess(
+        9.4,
+        "12 blocks, 64 tokens, 16 * 192 numbers for each, 4 bytes for each number.",
+        within=0.05,
+    ),
+    "queued": Guess(
+        "less than a fifth",
+        "to queue a product is nearly no work; to compute it is.",
+        choices=("less than a fifth", "about half", "nearly all"),
+    ),
+    "pieces_of_gelu": Guess(8, "one for each of the four blocks on the way forward, and one on the way back."),
+    "t4_precision": Guess(
+        "fp16",
+        "7.5 is below 8.0, so it has no bf16 in its hardware, whatever PyTorch says; and fp16 is much faster "
+        "there than fp32.",
+        choices=("bf16", "fp16", "fp32"),
+    ),
+    "cut": Guess(
+        "not at all",
+        "all chance of a step comes from the seed and the number of the step, and to compute a block again gives "
+        "the same numbers.",
+        choices=("not at all", "in the last digits", "clearly"),
+    ),
+    "race": Guess(
+        "from scratch",
+        "four minutes of two cores are far too little pre-training to be worth a part of the time.",
+        choices=("pre-trained", "from scratch"),
+    ),
+}

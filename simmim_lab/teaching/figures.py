@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from statistics import mean
 
 from simmim_lab.common import replace_file
 
@@ -42,9 +43,9 @@ def _line(results: Path, what: str, files: str, figure: Callable[..., str]) -> s
     if not paths:
         raise FileNotFoundError(f"there is no {results / files}: run its benchmark first")
     texts = [path.read_text(encoding="utf-8") for path in paths]
-    date = max(re.findall(r'"date": "(\d{4}-\d\d-\d\d)', "".join(texts)))
+    dates = ", ".join(sorted(set(re.findall(r'"date": "(\d{4}-\d\d-\d\d)', "".join(texts)))))
     source = f"results/{files}".partition("/seed*")[0]
-    return f"| {what} | {figure(*map(json.loads, texts))} | {date} | [`{source}`]({source}) |\n"
+    return f"| {what} | {figure(*map(json.loads, texts))} | {dates} | [`{source}`]({source}) |\n"
 
 
 def _and(texts: Iterable[str]) -> str:
@@ -76,9 +77,42 @@ def data_share(results: dict) -> str:
     return f"{100 * results['data']['share']:.1f} %"
 
 
+def gpu_step(results: dict) -> str:
+    rows = [
+        f"`{row['model']}`{', compiled,' if row['compiled'] else ''} {row['equal_ratio']:.2f}; with the course's "
+        f"relative positions {row['preset_ratio']:.2f}, at {100 * row['preset_share']:.0f} % of the peak"
+        for row in results["steps"]
+    ]
+    return ". ".join(rows)
+
+
 def speed(machines: dict) -> str:
-    first, *_, compiled = next(iter(machines.values()))["images_per_second"].values()
-    return f"{compiled / first:.2f} times as many images per second"
+    gains = []
+    for name, machine in machines.items():
+        first, *_, compiled = machine["images_per_second"].values()
+        gains.append(f"{compiled / first:.2f} on one {name} (`{machine['preset']}`)")
+    return f"{_and(gains)} times as many images per second"
+
+
+def drawing(results: dict) -> str:
+    took = results["milliseconds"]
+    return f"{took['drawing a batch']:.0f} ms, and the compiled step {took['step']:.0f} ms"
+
+
+def probing(results: dict) -> str:
+    rows = [row for row in results["probes"] if (row["asked"], row["labels"]) == ("subject", 300)]
+    views = {"trained": "pre-trained", "random": "the same network at random", "pixels": "pixels"}
+    means = [f"{title} {100 * mean(row[view] for row in rows):.0f} %" for view, title in views.items()]
+    return "; ".join(means)
+
+
+def finetuning(results: dict) -> str:
+    ways = dict.fromkeys(row["way"] for row in results["finetuning"])
+    found = [
+        f"{way} {100 * mean(row['accuracy'][-1] for row in results['finetuning'] if row['way'] == way):.0f} %"
+        for way in ways
+    ]
+    return "; ".join(found)
 
 
 def data_pipeline(results: dict) -> str:
@@ -141,8 +175,20 @@ ROWS: tuple[tuple[str, str, Callable[..., str]], ...] = (
         "pretrain_step.json",
         pretrain_step,
     ),
+    (
+        "The same on an H100, bf16, against the fastest of transformers and timm",
+        "pretrain_step_gpu.json",
+        gpu_step,
+    ),
     ("Share of a step of `vit_nano` spent on its data", "pretrain_step.json", data_share),
-    ("The same step, compiled, against a first version", "speed.json", speed),
+    ("A step with all speed-ups, compiled, against a first version", "speed.json", speed),
+    ("Drawing crops and masks for a step of `vit_tiny` on an H100, 1,024 images", "step_graph.json", drawing),
+    ("Subject of a drawn scene, linear probe with 300 labels, shipped weights", "pretraining_pays.json", probing),
+    (
+        "CIFAR-10 (5-bit), 500 labels, two minutes of one CPU thread, the probe in seconds: accuracy",
+        "pretraining_pays.json",
+        finetuning,
+    ),
     (
         "An epoch of crops and masks, against PIL, torchvision's transforms and a DataLoader with two processes",
         "data_pipeline.json",
