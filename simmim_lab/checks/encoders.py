@@ -16,8 +16,6 @@ from simmim_lab.checks import solutions
 from simmim_lab.checks.core import Answer, Verdict, check, compare, distinct, explain, first, form
 from simmim_lab.checks.guessing import Guess
 
-GUESSES: dict[str, Guess] = {}
-
 
 @check(
     "Walk from the pixels up with two numbers, field and jump, as the lesson does. How far apart are two "
@@ -849,4 +847,31 @@ def taken_for_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
     yield f"finds one patch of {2 * size} x {2 * size} pixels if all of it is black", verdict
 
 
-GUESSES: dict[str, Guess] = {}
+GUESSES: dict[str, Guess] = {
+    "article_field": Guess(
+        10,
+        "the second convolution adds 2 steps of 2 pixels, which makes 8, and the second pooling one step of 2.",
+    ),
+    "blind_rows_224": Guess(
+        108, "as with 32 rows, only the cell next to the visible half sees a part of it, and it has 4 rows."
+    ),
+    "blind_after_training": Guess(
+        12, "training changes weights, but no weight connects these rows with a visible pixel."
+    ),
+    "score_of_sky": Guess(1.5, "the dot product is 1 · 2 + 0 + 1 · 1 + 0 = 3, and √4 is 2."),
+    "which_positions": Guess(
+        "only in (c)",
+        "in (a) and (b) all hidden patches enter as one vector; in (b) it has replaced the position too.",
+        choices=("in all three", "in (b) and (c)", "only in (c)"),
+    ),
+    "biases_of_a_head": Guess(225, "offsets go from -7 to 7 in rows and in columns: 15 · 15."),
+    "leaking_stem": Guess(
+        "some",
+        "those whose window of 7 x 7 pixels reaches over the edge of a hidden cell: not the ones further inside.",
+        choices=("none", "some", "nearly all"),
+    ),
+    "window_pairs": Guess(64, "there are 4 windows of 4 tokens, with 4 · 4 pairs each."),
+    "swin_corner": Guess(
+        0, "0, 3 and 12 have come round from the other ends of the grid: none of them is a neighbour."
+    ),
+}
