@@ -506,7 +506,7 @@ GUESSES: dict[str, Guess] = {
     "article runs": Guess(
         "no", "`num_epochs` and `train_loader` are used, and defined nowhere: a NameError.", choices=("yes", "no")
     ),
-    "patches of ten cells": Guess(40, "10 of 16 cells are hidden, and each has 2 × 2 patches."),
+    "patches under the mask": Guess(40, "10 of 16 cells are hidden, and each has 2 × 2 patches."),
     "error of 0.005": Guess(0.01, "half of the values add 0, so all of the sum belongs to the other half."),
     "dB of 0.01": Guess(20, "a tenth of the error is 10 dB more, and 0.1 has 10 dB."),
     "network or nearest": Guess(
