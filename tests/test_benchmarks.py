@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cifar10_race
 import data_pipeline
+import decoder_race
 import encoder_race
 import pretrain_step
 import pretrained
@@ -119,6 +120,13 @@ def test_the_grading_of_a_class_is_timed(tmp_path):
     grading.main(["--students", "1", "--out", str(tmp_path / "grading.json")])
     results = json.loads((tmp_path / "grading.json").read_text())
     assert results["class"]["students"] == 1 and results["class"]["grade_seconds"] > 0
+
+
+def test_the_decoders_race_for_equal_seconds_on_the_same_images(tmp_path):
+    decoder_race.main(["--quick", "--out", str(tmp_path / "decoders.json")])
+    results = json.loads((tmp_path / "decoders.json").read_text())
+    assert [run["decoder"] for run in results["runs"]] == list(decoder_race.DECODERS)
+    assert all(run["steps"] > 0 and run["psnr"] > 0 for run in results["runs"])
 
 
 def test_the_encoders_race_for_equal_seconds_on_the_same_images(tmp_path):
