@@ -1,4 +1,4 @@
-"""Scores on the hidden pixels, and the baselines a model has to beat (lesson 07).
+"""Scores on the hidden pixels, and the baselines a model has to beat (lesson 05).
 
 `psnr` and `ssim` look at hidden values only: a copy of the visible ones earns nothing. The baselines fill the
 hidden values from the visible ones without a neural network, from weak to strong:
