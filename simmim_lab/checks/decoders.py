@@ -250,7 +250,7 @@ def space_to_depth(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "the channels are at the end: they take the place of the colours": order("b rows cols (i j c)"),
         "the squares are in one line: keep rows and cols apart": order("b (rows cols) (i j c)"),
         "row, column and colour are three axes: join them": order("b i j c rows cols"),
-        "pixels of different squares are mixed: the row in the square is the remainder, `i::stride`": order(
+        "squares are mixed: the row in a square is the remainder, `i::stride`": order(
             "b (i j c) rows cols", "(i rows) (j cols)"
         ),
         "rows of different squares are mixed": order("b (i j c) rows cols", "(i rows) (cols j)"),
