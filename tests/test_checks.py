@@ -6,6 +6,7 @@ import random
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
 from datetime import date
 from io import StringIO
@@ -511,6 +512,18 @@ def test_what_differs_from_process_to_process_is_said(capsys):
     ):
         assert "in another process" in failed(seed_of, wrong, capsys)
     assert "all checks here passed" in failed(seed_of, lambda step: 1000 + step, capsys)
+
+
+def test_the_threads_that_send_the_output_of_a_notebook_stay_in_their_process(capsys):
+    number = os.getpid()
+
+    def answer(x):
+        assert pool.submit(os.getpid).result() == number
+        return 2 * x
+
+    with ThreadPoolExecutor(1) as pool:
+        double(answer)
+    assert "all checks here passed" in capsys.readouterr().out
 
 
 @check("first hint", "second hint", batched=(0,))
