@@ -1301,19 +1301,20 @@ def weighted_in_float64(prediction, target, mask, weight):
     return (total / (hidden * weight[:, None]).double().sum().clamp(min=1e-9)).float()
 
 
-class WeightedByLoops:
-    __name__ = "weighted_by_loops"
+class WeightedImageByImage:
+    __name__ = "weighted_image_by_image"
 
     def __call__(self, prediction, target, mask, weight):
-        patch, total, weights = target.shape[2] // mask.shape[1], 0.0, 0.0
-        for b, row, col in (mask.repeat_interleave(patch, 1).repeat_interleave(patch, 2)).nonzero().tolist():
-            for error in prediction[b, :, row, col] - target[b, :, row, col]:
-                total += weight[b, row, col] * error.abs()
-                weights += weight[b, row, col]
-        return total / weights if weights else torch.tensor(0.0)
+        total = weights = torch.tensor(0.0)
+        for shown, truth, hidden, of in zip(prediction, target, enlarged(target, mask), weight, strict=True):
+            for channel in range(len(truth)):
+                some = hidden[channel]
+                total = total + (of[some] * (shown - truth)[channel, some].abs()).sum()
+                weights = weights + of[some].sum()
+        return total / weights if weights else total
 
 
-right("weighted_l1")(WeightedByLoops())
+right("weighted_l1")(WeightedImageByImage())
 
 
 @wrong("weighted_l1", "the weights are not used")
@@ -1653,13 +1654,11 @@ def vote_by_autograd(prediction, target, mask):
 
 
 @right("image_vote_gradient")
-def vote_by_loops(prediction, target, mask):
+def vote_image_by_image(prediction, target, mask):
     gradient = torch.zeros_like(prediction)
     for image, hidden in enumerate(enlarged(target, mask)):
-        count = hidden.sum().item() * len(mask)
-        for place in hidden.nonzero().tolist():
-            place = (image, *place)
-            gradient[place] = 2 * (prediction[place] - target[place]) / count
+        errors = (prediction[image] - target[image])[hidden]
+        gradient[image][hidden] = 2 * errors / (len(errors) * len(mask))
     return gradient
 
 
