@@ -38,12 +38,13 @@ PARTS = {
 }
 
 
-def pipeline(here: str, size: int = 32, patch: int = 4, dim: int = 64) -> tuple["Figure", str]:
+def pipeline(here: str, patch: int = 4) -> tuple["Figure", str]:
     """SimMIM from an image to the loss, with the shapes of a batch of B; the part of lesson `here` is marked.
 
-    `size` and `patch` are sides in pixels, `dim` is the number of channels of the features.
+    The sizes are those of "vit_nano", or of the same with another `patch`, a side in pixels.
     """
     part, marked = choose(here, PARTS, "lesson")
+    size, dim = 32, 64
     grid = size // patch
     images, mask, features = f"(B, 3, {size}, {size})", f"(B, {grid}, {grid})", f"(B, {dim}, {grid}, {grid})"
     patches, tokens = f"(B, {grid**2}, {3 * patch**2})", f"(B, {grid**2}, {dim})"

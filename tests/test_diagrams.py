@@ -15,7 +15,7 @@ from simmim_lab import diagrams
 LESSONS = sorted(path.stem[3:] for path in (Path(__file__).parents[1] / "notebooks").glob("0[0-6]_*.ipynb"))
 DIAGRAMS = {
     **{f"pipeline {here}": lambda here=here: diagrams.pipeline(here) for here in diagrams.PARTS},
-    "pipeline, other sizes": lambda: diagrams.pipeline("decoders", size=224, patch=16, dim=768),
+    "pipeline, another patch": lambda: diagrams.pipeline("decoders", patch=8),
     **{
         function.__name__: function
         for function in (
