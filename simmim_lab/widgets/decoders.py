@@ -1,4 +1,4 @@
-"""Choose a mask or paint one and see how a model fills it (lessons 00, 03 and 05)."""
+"""Choose a mask or paint one and see how a model fills it (lessons 00, 01, 03 and 05)."""
 
 import math
 
