@@ -1,9 +1,13 @@
 """Every lesson keeps the rules, runs in fast mode within its limits, and prints there what it has stored."""
 
+import itertools
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -12,6 +16,7 @@ import papermill
 import pytest
 import tiny_lesson
 from nbformat import NotebookNode
+from tries import TRIES, Try
 
 from simmim_lab import checks
 from simmim_lab.checks.guessing import Guess
@@ -75,7 +80,7 @@ def turns(path: Path) -> list[str]:
 
 @each_lesson
 def test_a_fast_run_with_the_solutions_prints_what_is_stored_without(path, capsys):
-    executed, seconds = run_fast(path, solved=True)
+    executed, seconds = run_fast(path, solved)
     for cell in executed.cells:
         assert turn_of(cell) is None or "all checks here passed" in output_text(cell)
     outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
@@ -103,25 +108,59 @@ def test_a_machine_that_rounds_otherwise_prints_the_same(path):
 @pytest.mark.verify
 @each_lesson
 def test_all_cells_can_run_twice_in_one_kernel(path):
-    run_fast(path, twice=True)
+    run_fast(path, twice)
+
+
+@each_lesson
+def test_every_try_is_in_the_table_of_tries(path):
+    begun = [re.findall(r"\*\*Try(?:\.\*\*|\*\*:) (.*)", cell.source) for cell in text_cells(path)]
+    tries = zip(TRIES[path.stem], itertools.chain(*begun), strict=True)
+    assert [text for planned, text in tries if not text.startswith(planned.words)] == []
+
+
+@pytest.mark.verify
+@each_lesson
+def test_every_try_was_tried(path):
+    run_fast(path, partial(tried, tries=TRIES[path.stem]))
+
+
+def text_cells(path: Path) -> list[NotebookNode]:
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+
+
+def solved(notebook: NotebookNode) -> None:
+    """A learner has written all solutions."""
+    for cell in notebook.cells:
+        if task := turn_of(cell):
+            written = f'{task} = check.TASKS["{task}"].solution'
+            cell.source = cell.source.replace(f"\n{task} = ", f"\n{written}\n{task} = ")
+
+
+def twice(notebook: NotebookNode) -> None:
+    notebook.cells += [nbformat.from_dict({**cell, "id": f"{cell.id}-again"}) for cell in notebook.cells]
+
+
+def tried(notebook: NotebookNode, tries: list[Try]) -> None:
+    """All cells are as the Tries change them, and what they run is run."""
+    for attempt in tries:
+        for old, new in attempt.edits.items():
+            changed = [cell for cell in notebook.cells if cell.cell_type == "code" and old in cell.source]
+            assert changed, f"no cell has {old!r}"
+            for cell in changed:
+                cell.source = cell.source.replace(old, new)
+        [place] = [number for number, cell in enumerate(notebook.cells) if attempt.words in cell.source]
+        notebook.cells.insert(place + 1, nbformat.v4.new_code_cell(attempt.then))
 
 
 def run_fast(
-    path: Path, *, solved: bool = False, twice: bool = False, **environment: str
+    path: Path, change: Callable[[NotebookNode], None] = lambda _: None, **environment: str
 ) -> tuple[NotebookNode, float]:
-    """Execute a copy of the lesson in fast mode, with another number of threads than the stored run had.
+    """Execute a copy of the lesson in fast mode, changed, with another number of threads than the stored run had.
 
-    With `solved`, a learner has written all solutions. With `twice`, all cells run twice.
     Returns the copy, and the seconds of CPU that its kernel took.
     """
     notebook = nbformat.read(path, as_version=4)
-    if solved:
-        for cell in notebook.cells:
-            if task := turn_of(cell):
-                written = f'{task} = check.TASKS["{task}"].solution'
-                cell.source = cell.source.replace(f"\n{task} = ", f"\n{written}\n{task} = ")
-    if twice:
-        notebook.cells += [nbformat.from_dict({**cell, "id": f"{cell.id}-again"}) for cell in notebook.cells]
+    change(notebook)
     notebook.cells.append(nbformat.v4.new_code_cell(SPENT))
     with mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "2", **environment}):
         executed = papermill.execute_notebook(
