@@ -207,7 +207,7 @@ def error_on_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
     cases = [
         case(0.02 + loss / 4000, 0.1 + high / 2000, 0.15 + low / 1000),
         case(0.3 + loss / 500, 2 + low / 50, 0.65 + high / 1000),
-        case(1.1, 0.05, 0.5),
+        case(1.1037, 0.05, 0.5),
     ]
     mistakes = {
         "that is the share of the visible values in the mean: divide it by `1 - ratio`": lambda o, h, r: o - r * h,
