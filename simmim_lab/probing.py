@@ -5,6 +5,7 @@ from jaxtyping import Float, Int64
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
@@ -35,4 +36,6 @@ def features(model: SimMIM, images: Images, cells: int = 4) -> Vectors:
 
 def linear_probe(vectors: Vectors, labels: Int64[Tensor, " images"]) -> Pipeline:
     """Logistic regression on standardised numbers, fitted; `score(vectors, labels)` is its accuracy on others."""
-    return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000)).fit(vectors, labels)
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
+    with threadpool_limits(1):  # on busy cores several threads would take thirty times as long
+        return probe.fit(vectors, labels)
