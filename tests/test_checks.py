@@ -256,8 +256,8 @@ def test_an_exception_points_at_the_learners_line(error, capsys):
 
 
 def test_an_exception_inside_a_library_points_at_the_learners_line(capsys):
-    double(lambda x: torch.nn.functional.pixel_shuffle(x, 0))
-    assert "`double(lambda x: torch.nn.functional.pixel_shuffle(x, 0))`" in capsys.readouterr().out
+    double(lambda x: json.loads(3))
+    assert "in `double(lambda x: json.loads(3))`" in words(capsys.readouterr().out)
 
 
 def test_an_error_of_torch_is_not_taken_for_the_stub(capsys):
