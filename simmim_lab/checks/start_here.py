@@ -205,7 +205,7 @@ def error_on_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
 
     low, high, loss = torch.randint(200, (3,), generator=rng).tolist()
     cases = [
-        case(0.02 + loss / 4000, 0.1 + high / 2000, 0.15 + low / 1000),
+        case(0.0213 + loss / 4000, 0.1 + high / 2000, 0.15 + low / 1000),  # no value of two digits
         case(0.3 + loss / 500, 2 + low / 50, 0.65 + high / 1000),
         case(1.1037, 0.05, 0.5),
     ]
