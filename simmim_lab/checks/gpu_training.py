@@ -388,6 +388,7 @@ def _swin_work(
 def _swin(rng: Generator, stages: int) -> tuple[tuple[int, int], int, int, list[int], int]:
     """A Swin whose windows tile the tokens of every stage; no two of its sizes are equal."""
     rows, cols, window, patch, *depths = distinct(rng, 4 + stages, 3, 13)
+    rows, cols = sorted((rows, cols), reverse=stages == 3)  # so rows * rows is not always twice as much, or half
     side = patch * window * 2 ** (stages - 1)
     return (rows * side, cols * side), patch, 32 * max(depths), depths, window
 
