@@ -89,7 +89,7 @@ TRIES = {
             ),
         ),
         Try("Beside the best fill of section 7"),
-        Try("Write `stride=3` in `contributions`", {"stride=2": "stride=3"}),
+        Try("Write `stride=3` in `contributions`", {"kernel, stride=2": "kernel, stride=3"}),
     ],
     "04_mse_loss": [
         Try(
