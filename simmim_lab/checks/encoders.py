@@ -89,7 +89,7 @@ def dilated_field(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     }
 
     def of_layers(values: Callable[[tuple, tuple, tuple], Any]) -> Callable[[list[tuple[int, int, int]]], Any]:
-        return lambda layers: values(*zip(*layers, strict=True)) if layers else 1
+        return lambda layers: values(*zip(*layers, strict=True))
 
     stacks = [[(3, 1, 2)], [(3, 1, 1), (2, 2, 1), (3, 1, 1), (2, 2, 1)], [(1, 2, 3), (3, 1, 1)]]
     for layers in [*range(1, 6)] * 2:
@@ -600,15 +600,15 @@ def attend_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
 def may_look(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`may_look(rows, cols, window, shift)` says who looks at whom in the windows of a rolled grid."""
 
-    def same(part: Callable[[Tensor, Tensor], Tensor], cut: str = "rows cols down right") -> Callable[..., Tensor]:
+    def same(
+        part: Callable[[Tensor, Tensor], Tensor], into: str = "(rows cols) (down right)"
+    ) -> Callable[..., Tensor]:
         """Which pairs have equal parts, given which rows and columns came round."""
 
         def pairs(rows: int, cols: int, window: int, shift: int) -> Tensor:
             below, right = (torch.arange(side) >= side - shift for side in (rows, cols))
             parts = part(below[:, None].expand(rows, cols), right.expand(rows, cols))
-            one, two, three, four = cut.split()
-            into = f"(rows down) (cols right) -> ({one} {two}) ({three} {four})"
-            parts = rearrange(parts, into, down=window, right=window)
+            parts = rearrange(parts, f"(rows down) (cols right) -> {into}", down=window, right=window)
             return parts[:, :, None] == parts[:, None]
 
         return pairs
@@ -641,8 +641,8 @@ def may_look(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "one row and one column too many count as come round": shifted(lambda window, shift: shift + 1),
         "one row and one column too few count as come round": shifted(lambda window, shift: max(shift - 1, 0)),
         "the shift is taken as half of the window, whatever it is": shifted(lambda window, shift: window // 2),
-        "the windows are numbered column by column": same(four, "cols rows down right"),
-        "the tokens of a window come column by column": same(four, "rows cols right down"),
+        "the windows are numbered column by column": same(four, "(cols rows) (down right)"),
+        "the tokens of a window come column by column": same(four, "(rows cols) (right down)"),
         "these are -100 and 0, to be added to scores: True and False are asked for": lambda *a: (
             (~right(*a)) * -100.0
         ),
