@@ -20,9 +20,9 @@ FILES = (
     "notebooks/[0-9]*.ipynb",
     "exercises/[0-9]*/[0-9]*.ipynb",
     "results/**/*.json",
+    "results/**/*.png",
     "benchmarks/*.py",
-    "GLOSSARY.md",
-    "SOURCES.md",
+    "*.md",
 )
 DEPTH = 2  # of a notebook below the working copy
 

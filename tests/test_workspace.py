@@ -38,7 +38,7 @@ def course(tmp_path) -> Path:
     (course / "results").mkdir()
     (course / "results" / "speed.json").write_text("{}")
     (course / "GLOSSARY.md").write_text("# Glossary\n")
-    (course / "README.md").write_text("of the course\n")
+    (course / "pyproject.toml").write_text("of the course\n")
     return course
 
 
@@ -54,7 +54,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_copy_has_what_the_lessons_link_to_and_the_course_stays_as_it_is(course, work):
-    assert set(files(work)) == set(files(course)) - {"README.md"} | {MARKER}
+    assert set(files(work)) == set(files(course)) - {"pyproject.toml"} | {MARKER}
     assert all(data == files(work).get(name, data) for name, data in files(course).items())
 
 
@@ -74,7 +74,8 @@ def test_what_is_unchanged_is_renewed_and_what_is_new_is_added(course, work):
         f"Renewed, as you had not changed it: {LESSON}",
     ]
     assert (
-        files(work).items() >= {name: data for name, data in files(course).items() if name != "README.md"}.items()
+        files(work).items()
+        >= {name: data for name, data in files(course).items() if name != "pyproject.toml"}.items()
     )
 
 
@@ -168,9 +169,9 @@ def test_a_copy_that_is_cut_off_goes_on_and_loses_nothing(course, tmp_path, monk
         with suppress(KeyboardInterrupt):
             update(course, work)
     update(course, work)
-    assert set(files(work)) - {"exercises/01_masks/01_masks.new.ipynb"} == set(files(course)) - {"README.md"} | {
-        MARKER
-    }
+    assert set(files(work)) - {"exercises/01_masks/01_masks.new.ipynb"} == set(files(course)) - {
+        "pyproject.toml"
+    } | {MARKER}
     assert sources(work / LESSON) == sources(course / LESSON)
     assert sources(work / EXERCISE) == ["answer" if started else "task"]
     assert len(update(course, work)) == 1
@@ -196,7 +197,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(course, tmp_path):
             update(course, place)
         assert files(place) == before
     with pytest.raises(ValueError, match="is a file"):
-        update(course, course / "README.md")
+        update(course, course / "pyproject.toml")
 
 
 def test_a_hidden_file_does_not_fill_a_folder(course, tmp_path):
