@@ -62,8 +62,11 @@ def test_no_circles():
         ("nbgrader", {"simmim_lab.teaching"}),
         ("simmim_lab.checks", {"simmim_lab.teaching"}),
         ("simmim_lab.cli", {"simmim_lab.__main__"}),
-        ("simmim_lab.widgets", {"simmim_lab.cli", "simmim_lab.notebook", "simmim_lab.teaching"}),
-        ("simmim_lab.plots", {f"simmim_lab.{name}" for name in ("cli", "demo", "widgets", "notebook", "checks")}),
+        ("simmim_lab.widgets", {f"simmim_lab.{name}" for name in ("cli", "notebook", "checks", "teaching")}),
+        (
+            "simmim_lab.plots",
+            {f"simmim_lab.{name}" for name in ("cli", "demo", "diagrams", "widgets", "notebook", "checks")},
+        ),
     ],
 )
 def test_a_room_is_entered_from_above_only(room, allowed):
