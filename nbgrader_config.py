@@ -1,4 +1,4 @@
-"""Where nbgrader finds the exercises of the course; `simmim-course grade`, its kin and formgrader read this file."""
+"""Where nbgrader finds the exercises; `simmim-course grade`, its kin and formgrader read this file."""
 
 from pathlib import Path
 

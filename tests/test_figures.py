@@ -39,7 +39,7 @@ def test_a_new_result_reaches_the_readme_and_nothing_else_changes(course, capsys
     assert main(["figures"]) == 0 and capsys.readouterr().out == "Wrote README.md\n"
     after = (course / "README.md").read_text(encoding="utf-8")
     [line] = set(after.splitlines()) - set(before.splitlines())
-    assert "| 7 of 8, each on 9 seeds; 4 of 4, each on 1,000 | 2031-01-02 |" in line
+    assert "| 7 of 8, each on 9 to 10 seeds; 4 of 4, each on 1,000 | 2031-01-02 |" in line
     assert main(["figures"]) == 0 and capsys.readouterr().out == "Nothing to change.\n"
 
 

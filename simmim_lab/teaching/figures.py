@@ -115,6 +115,28 @@ def finetuning(results: dict) -> str:
     return "; ".join(found)
 
 
+def encoder_race(results: dict) -> str:
+    scores = {run["preset"]: [] for run in results["runs"]}
+    for run in results["runs"]:
+        scores[run["preset"]].append(run["psnr"])
+    return _against_biharmonic(scores, results["fills"]["biharmonic"]["psnr"])
+
+
+def decoder_race(results: dict) -> str:
+    longest = max(run["cpu_seconds"] for run in results["runs"])
+    runs = [run for run in results["runs"] if run["cpu_seconds"] == longest]
+    scores = {run["decoder"]: [] for run in runs}
+    for run in runs:
+        scores[run["decoder"]].append(run["psnr"])
+    return _against_biharmonic(scores, results["biharmonic"])
+
+
+def _against_biharmonic(scores: dict[str, list[float]], biharmonic: float) -> str:
+    return "; ".join(f"{name} {mean(values):.1f}" for name, values in scores.items()) + (
+        f"; biharmonic {biharmonic:.1f}"
+    )
+
+
 def data_pipeline(results: dict) -> str:
     return f"{results['epoch']['ratio']:.1f} times as many images per second"
 
@@ -142,8 +164,9 @@ def exercises(results: dict) -> str:
     caught, wrong, accepted, right = (
         sum(row[key] for row in rows) for key in ("caught", "wrong", "accepted", "right")
     )
-    seeds = [min(row[f"{kind}_seeds"] for row in rows) for kind in ("wrong", "right")]
-    return f"{caught:,} of {wrong:,}, each on {seeds[0]} seeds; {accepted} of {right}, each on {seeds[1]:,}"
+    seeds = [sorted({row[f"{kind}_seeds"] for row in rows}) for kind in ("wrong", "right")]
+    wrong_seeds, right_seeds = (" to ".join(f"{n:,}" for n in dict.fromkeys((few[0], few[-1]))) for few in seeds)
+    return f"{caught:,} of {wrong:,}, each on {wrong_seeds} seeds; {accepted} of {right}, each on {right_seeds}"
 
 
 def grading(results: dict) -> str:
@@ -188,6 +211,16 @@ ROWS: tuple[tuple[str, str, Callable[..., str]], ...] = (
         "CIFAR-10 (5-bit), 500 labels, two minutes of one CPU thread, the probe in seconds: accuracy",
         "pretraining_pays.json",
         finetuning,
+    ),
+    (
+        "Encoders on drawn scenes, 60 s of one core each, mean of three seeds: dB on hidden pixels",
+        "encoder_race.json",
+        encoder_race,
+    ),
+    (
+        "Decoders on drawn scenes, 20 s of one core each, mean of three seeds: dB on hidden pixels",
+        "decoder_race.json",
+        decoder_race,
     ),
     (
         "An epoch of crops and masks, against PIL, torchvision's transforms and a DataLoader with two processes",
