@@ -214,11 +214,12 @@ def check(
 def _fixed_settings() -> Iterator[None]:
     """32 bits, the CPU, gradients and nothing compiled, whatever is set; all is set back at the end."""
     dtype = torch.get_default_dtype()
+    moved = torch.get_default_device().type != "cpu"  # else PyTorch would look at each call for nothing
     compiled = "torch._dynamo" in sys.modules  # else nothing is, and loading it takes a second
     torch.set_default_dtype(torch.float32)
     try:
         with (
-            torch.device("cpu"),
+            torch.device("cpu") if moved else nullcontext(),
             torch.enable_grad(),
             torch.compiler.set_stance("force_eager") if compiled else nullcontext(),
         ):
