@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -645,6 +646,16 @@ def test_your_turn_goes_on_with_the_lessons_own_otherwise(answer, said, capsys, 
     printed = capsys.readouterr().out
     assert said in printed and "Traceback" not in printed
     assert printed.endswith('Until it holds, the lesson goes on with its own: check.solution("tripled")\n')
+
+
+def test_an_endless_answer_is_stopped_where_the_signal_is_ignored(capsys, monkeypatch):
+    monkeypatch.setattr("simmim_lab.checks.core.SECONDS", 1.0)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert tripled.yours_or_ours(endless) is triple
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_an_untouched_stub_prints_two_lines_and_no_failure(capsys):

@@ -245,6 +245,7 @@ def _time_limit(seconds: float) -> Iterator[None]:
 
     timer = threading.Timer(seconds, stop)
     timer.daemon = True
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # some programs ignore the signal
     timer.start()
     try:
         yield
@@ -254,6 +255,7 @@ def _time_limit(seconds: float) -> Iterator[None]:
         raise _Stopped("ends", f"it was stopped after {seconds:.0f} s: is there a loop that never ends?") from None
     finally:
         timer.cancel()
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
 @contextmanager
