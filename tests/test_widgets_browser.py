@@ -118,6 +118,17 @@ def test_the_brush_paints_with_the_mouse(page):
     wait_for(lambda: status.inner_text().startswith(f"{page.state()['painted']} of 64 patches"), seconds=10)
 
 
+@pytest.mark.parametrize("width", [1280, 1400])
+def test_four_panels_stay_in_one_row_beside_the_files(page, width):
+    page.set_viewport_size({"width": width, "height": 1400})
+    try:
+        boxes = [panel.bounding_box() for panel in widget(page, "reconstruction").locator("canvas").all()]
+        assert len({box["y"] for box in boxes}) == 1
+        assert all(box["width"] == pytest.approx(box["height"], abs=1) and box["width"] > 150 for box in boxes)
+    finally:
+        page.set_viewport_size({"width": 1400, "height": 1400})
+
+
 STRIPED = """() => {
     const canvas = document.querySelectorAll('.sl-widget')[2].querySelector('canvas');
     const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
