@@ -62,10 +62,11 @@ def test_environment_yml_installs_what_pyproject_asks_for():
 def test_colab_has_all_that_the_base_install_needs_but_jaxtyping():
     """So the base install changes no version there. `tests/colab.txt` lists what Colab ships."""
     assert any(text.startswith("filelock") for text in importlib.metadata.requires("torch"))
+    assert any(text.startswith("threadpoolctl") for text in importlib.metadata.requires("scikit-learn"))
     lines = (ROOT / "tests" / "colab.txt").read_text().splitlines()
     shipped = dict(line.split("==") for line in lines if "==" in line)
     for requirement in base():
-        if requirement.name not in ("jaxtyping", "filelock"):
+        if requirement.name not in ("jaxtyping", "filelock", "threadpoolctl"):
             assert requirement.specifier.contains(shipped[requirement.name].split("+")[0]), requirement
 
 

@@ -61,7 +61,11 @@ def server(root: Path, home: Path, **environment: str):
         yield address
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:  # on a busy machine
+            process.kill()
+            process.wait()
 
 
 def wait_for(attempt, seconds: float):
