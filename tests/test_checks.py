@@ -671,3 +671,9 @@ def test_the_solution_is_shown_of_a_lessons_task_alone(capsys):
     assert "double is a graded task" in capsys.readouterr().out
     with pytest.raises(ValueError, match="graded task"):
         double.yours_or_ours(lambda x: 2 * x)
+
+
+@pytest.mark.parametrize("task", [name for name, task in checks.TASKS.items() if task.solution])
+def test_the_solution_of_a_lesson_passes_on_fresh_seeds(task):
+    for seed in range(SEEDS):
+        assert report(task, checks.TASKS[task].solution, seed) == ""
