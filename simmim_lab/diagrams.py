@@ -35,6 +35,8 @@ PARTS = {
     "mse_loss": ("the loss", ("loss",)),
     "training": ("the training loop", ("training",)),
     "gpu_training": ("all of it, and fast", (*BOXES, "training")),
+    "what_it_learned": ("the encoder, after training", ("encoder",)),
+    "inpainting_and_editing": ("all but the loss, in use", ("image", "patches", "mask", "encoder", "decoder")),
 }
 
 

@@ -48,7 +48,17 @@ def test_the_sets_are_those_of_the_lessons():
     assert [f"{number:02}_{topic}" for number, topic in enumerate(TOPICS)] == SETS
 
 
-TOPICS = ("start_here", "masking", "encoders", "decoders", "mse_loss", "training", "gpu_training")
+TOPICS = (
+    "start_here",
+    "masking",
+    "encoders",
+    "decoders",
+    "mse_loss",
+    "training",
+    "gpu_training",
+    "what_it_learned",
+    "inpainting_and_editing",
+)
 
 
 def test_every_graded_check_has_a_task_and_every_task_a_check():

@@ -10,7 +10,17 @@ check.progress()                 in all lessons: which of your functions hold?
 
 from collections.abc import Callable
 
-from simmim_lab.checks import decoders, encoders, gpu_training, masking, mse_loss, start_here, training
+from simmim_lab.checks import (
+    decoders,
+    encoders,
+    gpu_training,
+    inpainting_and_editing,
+    masking,
+    mse_loss,
+    start_here,
+    training,
+    what_it_learned,
+)
 from simmim_lab.checks.core import Check
 from simmim_lab.checks.decoders import (
     head_of_deconvolution,
@@ -96,7 +106,17 @@ from simmim_lab.checks.training import (
 from simmim_lab.common import choose
 
 TASKS: dict[str, Check] = {name: value for name, value in vars().items() if isinstance(value, Check)}
-LESSONS = (start_here, masking, encoders, decoders, mse_loss, training, gpu_training)
+LESSONS = (
+    start_here,
+    masking,
+    encoders,
+    decoders,
+    mse_loss,
+    training,
+    gpu_training,
+    what_it_learned,
+    inpainting_and_editing,
+)
 GUESSES: dict[str, Guess] = {name: value for lesson in LESSONS for name, value in lesson.GUESSES.items()}
 
 
