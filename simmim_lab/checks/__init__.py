@@ -58,6 +58,18 @@ from simmim_lab.checks.gpu_training import (
     whole_gradient,
 )
 from simmim_lab.checks.guessing import Guess
+from simmim_lab.checks.inpainting_and_editing import (
+    blend,
+    halve,
+    loss_on_known,
+    mask_from_picture,
+    nearest_patch,
+    psnr_of_hole,
+    seam_ratio,
+    stroke,
+    window_starts,
+    windows_needed,
+)
 from simmim_lab.checks.masking import (
     avg_dist,
     blind_share,
@@ -102,6 +114,18 @@ from simmim_lab.checks.training import (
     sgd_step,
     split_photographs,
     train_step,
+)
+from simmim_lab.checks.what_it_learned import (
+    agreement,
+    attention_distance,
+    attention_rollout,
+    attentive_pool,
+    few_labels,
+    knn_predict,
+    nearest,
+    paired_margin,
+    similarity_map,
+    standardise,
 )
 from simmim_lab.common import choose
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor, nn
 
 from simmim_lab import masking
@@ -257,3 +257,77 @@ def accumulated_gradient(gradient: Callable[[Tensor], Tensor], batch: Tensor, pa
     `batch` has the images along its first axis. Only len(batch) / parts fit into memory at a time.
     """
     return sum(gradient(part) for part in batch.chunk(parts)) / parts
+
+
+# Lesson 07: what it learned
+
+
+def nearest(
+    queries: Float[Tensor, "queries numbers"], vectors: Float[Tensor, "images numbers"], count: int
+) -> Int64[Tensor, "queries count"]:
+    """The numbers (places) of the `count` vectors that are nearest to each query, the nearest first.
+
+    Near is a small Euclidean distance. The vectors are counted from 0, and there are at least `count` of them.
+    """
+    return torch.cdist(queries, vectors).argsort(dim=1)[:, :count]
+
+
+def attentive_pool(
+    tokens: Float[Tensor, "batch tokens dim"], query: Float[Tensor, " dim"]
+) -> Float[Tensor, "batch dim"]:
+    """A weighted mean of the tokens of each image, in which a token counts the more, the better it fits `query`.
+
+    The fit is the scalar product of token and query, divided by the root of `dim`; the weights are the softmax of
+    the fits over the tokens of the image, so they are positive and add up to 1.
+    """
+    weights = (tokens @ query / query.shape[0] ** 0.5).softmax(dim=1)
+    return (weights[:, :, None] * tokens).sum(dim=1)
+
+
+# Lesson 08: inpainting and editing
+
+
+def window_starts(length: int, size: int, stride: int) -> list[int]:
+    """Where the windows along a side of `length` pixels start, in ascending order.
+
+    The first starts at 0, and each next one `stride` pixels farther, as long as the whole window lies on the side.
+    If the last one does not reach the end, one more window is added that ends there. A side that is no
+    longer than a window has one window, at 0. All numbers are at least 1, and `stride` is at most `size`.
+    """
+    last = max(0, length - size)
+    return [*range(0, last, stride), last]
+
+
+def blend(
+    windows: Float[Tensor, "windows 3 size size"],
+    corners: list[tuple[int, int]],
+    weight: Float[Tensor, "size size"],
+    height: int,
+    width: int,
+) -> Float[Tensor, "3 height width"]:
+    """The picture that overlapping windows make: at each pixel the weighted mean of all windows that cover it.
+
+    `corners` has the row and the column of the upper left pixel of each window. `weight`, more than 0
+    everywhere, says how much a pixel counts by its place in the window, and is the same for all windows. Each
+    pixel of the picture is covered by at least one window.
+    """
+    size = len(weight)
+    total, weights = torch.zeros(3, height, width), torch.zeros(height, width)
+    for window, (top, left) in zip(windows, corners, strict=True):
+        rows, cols = slice(top, top + size), slice(left, left + size)
+        total[:, rows, cols] += window * weight
+        weights[rows, cols] += weight
+    return total / weights
+
+
+def halve(
+    image: Float[Tensor, "3 height width"], hidden: Bool[Tensor, "height width"]
+) -> tuple[Float[Tensor, "3 rows cols"], Bool[Tensor, "rows cols"]]:
+    """The picture at half its size, and the mask there. Height and width are even.
+
+    Four pixels, a square of 2 x 2, become one: the mean of those that are visible. What is hidden must not
+    count, whatever it is, even NaN. Where all four are hidden, the new pixel is hidden (True), and grey, 0.5.
+    """
+    visible = image.masked_fill(hidden, math.nan)
+    squares = rearrange(visible, "c (rows i) (cols j) -> c rows cols (i j)", i=2, j=2)
+    return squares.nanmean(dim=-1).nan_to_num(0.5), squares[0].isnan().all(dim=-1)
