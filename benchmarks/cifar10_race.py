@@ -27,7 +27,7 @@ from PIL import Image
 from torch import nn
 
 from simmim_lab.decoders import LinearDecoder
-from simmim_lab.finetuning import Classifier, FinetuneRecipe, accuracy, finetune, freeze
+from simmim_lab.finetuning import Classifier, FinetuneRecipe, accuracy, finetune, freeze, some_labels
 from simmim_lab.hardware import Execution, best_device
 from simmim_lab.images import ImageSet, load
 from simmim_lab.recipe import History
@@ -103,7 +103,7 @@ class Race:
 
     def run(self, seed: int, labels: float, way: str) -> dict[str, float]:
         """Train a classifier in one way on a share of the labels, in percent, and test it."""
-        images = some(self.train, labels / 100, seed)
+        images = some_labels(self.train, labels / 100, seed)
         recipe = FinetuneRecipe(**FINETUNE[self.preset], seconds=self.second, seed=seed)
         if way == "scratch":
             recipe = replace(recipe, seconds=self.first + self.second, layer_decay=1.0)
@@ -164,14 +164,6 @@ def five_bit(folder: Path, split: str) -> ImageSet:
 def joined(first: ImageSet, second: ImageSet) -> ImageSet:
     pixels, labels = torch.cat([first.pixels, second.pixels]), torch.cat([first.labels, second.labels])
     return replace(first, pixels=pixels, labels=labels)
-
-
-def some(images: ImageSet, share: float, seed: int) -> ImageSet:
-    """This share of the images of each class."""
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
-    of_class = [order[images.labels[order] == label] for label in range(len(images.classes))]
-    chosen = torch.cat([members[: max(1, round(share * len(members)))] for members in of_class])
-    return replace(images, pixels=images.pixels[chosen], labels=images.labels[chosen])
 
 
 def table(rows: list[dict]) -> str:

@@ -25,12 +25,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from cifar10_race import five_bit, joined, some
+from cifar10_race import five_bit, joined
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from simmim_lab.data.scenes import COLORS, draw_scenes
-from simmim_lab.finetuning import Classifier, FinetuneRecipe, accuracy, finetune
+from simmim_lab.finetuning import Classifier, FinetuneRecipe, accuracy, finetune, some_labels
 from simmim_lab.images import ImageSet
 from simmim_lab.probing import features, linear_probe
 from simmim_lab.recipe import History
@@ -108,7 +108,7 @@ def probe_cifar10(images: str, draw: int, train: ImageSet, test: ImageSet) -> li
 def drawn(images: ImageSet, count: int, seed: int) -> ImageSet:
     """Some of the images, drawn at random."""
     chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]
-    return replace(images, pixels=images.pixels[chosen], labels=images.labels[chosen])
+    return images.subset(chosen)
 
 
 def probe(images: Images, truths: dict[str, Tensor], counts: tuple[int, ...], tests: int, draw: int) -> list[dict]:
@@ -136,7 +136,7 @@ def probe(images: Images, truths: dict[str, Tensor], counts: tuple[int, ...], te
 
 def learn(way: str, seed: int, train: ImageSet, test: ImageSet) -> list[dict]:
     """The seconds and the accuracy at some marks of a training on few labels."""
-    few, shown = some(train, FEW, seed), drawn(test, TESTS, seed)
+    few, shown = some_labels(train, FEW, seed), drawn(test, TESTS, seed)
     return [probed(few, shown) if way == PROBE else finetuned(way, few, shown, seed)]
 
 

@@ -38,7 +38,7 @@ def training_state(model: nn.Module, optimizer: Optimizer, average: nn.Module | 
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     """Write tensors of `training_state` and the JSON-ready `facts` to `path`, whole or not at all."""
     text = json.dumps(facts)
-    write_tensors(path, tensors, {"format": FORMAT, "facts": text, "sha256": _digest(text, tensors)})
+    write_tensors(path, tensors, {"format": FORMAT, "facts": text, "sha256": digest(text, tensors)})
 
 
 def load_checkpoint(path: Path, expected: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -57,12 +57,12 @@ def load_checkpoint(path: Path, expected: dict[str, Any]) -> tuple[dict[str, Any
         raise ValueError(f"{path} is damaged or is no checkpoint ({error}); {remedy}") from error
     if header.get("format") != FORMAT:
         raise ValueError(f"{path} was not written by this version of simmim_lab's training; {remedy}")
-    if header.get("sha256") != _digest(header.get("facts", ""), tensors):
+    if header.get("sha256") != digest(header.get("facts", ""), tensors):
         raise ValueError(f"{path} was changed after it was written: its checksum does not fit; {remedy}")
     facts = json.loads(header["facts"])
     for name, value in json.loads(json.dumps(expected)).items():
-        if facts[name] != value:
-            raise ValueError(f"{path} is of another run: {_difference(name, facts[name], value)}; {remedy}")
+        if facts.get(name) != value:
+            raise ValueError(f"{path} is of another run: {_difference(name, facts.get(name), value)}; {remedy}")
     return facts, tensors
 
 
@@ -124,13 +124,14 @@ def check_room(folder: Path, model: nn.Module) -> None:
         )
 
 
-def _digest(facts: str, tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256(facts.encode())
+def digest(facts: str, tensors: dict[str, Tensor]) -> str:
+    """A SHA-256 over a text, and the names, forms and numbers of tensors on the CPU."""
+    sha = hashlib.sha256(facts.encode())
     for name in sorted(tensors):
         tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
+        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        sha.update(tensor.numpy().tobytes())
+    return sha.hexdigest()
 
 
 def _difference(name: str, old: Any, new: Any) -> str:

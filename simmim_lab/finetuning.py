@@ -27,10 +27,12 @@ from simmim_lab.common import check_number
 from simmim_lab.files import load_model, save_model
 from simmim_lab.hardware import Execution, autocast
 from simmim_lab.images import ImageSet, ImageStream
-from simmim_lab.loop import Batch, Callback, Run, fit, parameter_groups, step_generator
+from simmim_lab.loop import Batch, Callback, Run, faster_threads, fit, parameter_groups, step_generator
 from simmim_lab.recipe import History, Schedule
 from simmim_lab.shapes import Images, Labels, Scalar, Tokens, check_images
-from simmim_lab.simmim import IMAGENET_MEAN, IMAGENET_STD
+from simmim_lab.simmim import IMAGENET_MEAN, IMAGENET_STD, SimMIM
+
+TIMED = 32  # images of a step that is only timed
 
 
 class Classifier(nn.Module):
@@ -84,13 +86,14 @@ class Classifier(nn.Module):
         save_model(folder, self.config, self.state_dict())
 
     @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build the model that `config` of another one describes, with new weights."""
+        return cls(build(ENCODERS, config["encoder"]), config["classes"], pool=config["pool"])
+
+    @classmethod
     def load(cls, folder: str | Path) -> Self:
         """Read a classifier that `save` wrote; FileNotFoundError or ValueError names the file at fault."""
-
-        def built(config: dict[str, Any]) -> Self:
-            return cls(build(ENCODERS, config["encoder"]), config["classes"], pool=config["pool"])
-
-        return load_model(folder, built)
+        return load_model(folder, cls.from_config)
 
 
 class MeanPool(nn.Module):
@@ -114,6 +117,18 @@ class AttentionPool(nn.Module):
     def forward(self, tokens: Tokens) -> Float[Tensor, "batch dim"]:
         query = repeat(self.query, "dim -> batch 1 dim", batch=len(tokens))
         return self.attention(query, tokens, tokens, need_weights=False)[0][:, 0]
+
+
+def load_trained(folder: str | Path) -> SimMIM | Classifier:
+    """What a finished run has left in its folder, be it a pre-training or a fine-tuning.
+
+    Raises FileNotFoundError or ValueError that names the file at fault.
+    """
+
+    def built(config: dict[str, Any]) -> SimMIM | Classifier:
+        return (Classifier if "classes" in config else SimMIM).from_config(config)
+
+    return load_model(folder, built)
 
 
 def freeze(model: Classifier) -> Classifier:
@@ -168,12 +183,14 @@ def finetune(
     *,
     val: ImageSet | ImageStream | None = None,
     run_dir: str | Path | None = None,
+    weights: str = "",
     callbacks: Iterable[Callback] = (),
     progress: bool = True,
 ) -> History:
     """Train `model` in place on labelled images, and return what happened; all else is as with `pretrain`.
 
-    The validation loss is the cross-entropy on the images of `val`, which are not changed in any way.
+    The validation loss is the cross-entropy on the images of `val`, which are not changed in any way. `weights`
+    says in any words where those of the encoder come from: a run goes on only where they are the same.
     Raises ValueError if the images have other classes than the model.
     """
     for images in (dataset, val) if val is not None else (dataset,):
@@ -191,9 +208,24 @@ def finetune(
             yield (images[share], labels[share]), labels.sum()
 
     groups = partial(layer_groups, layer_decay=recipe.layer_decay)
-    run = Run(model, recipe, execution, groups, dataset.fingerprint(), run_dir)
+    facts = {"images": dataset.fingerprint(), "weights": weights}
+    run = Run(model, recipe, execution, groups, facts, run_dir)
     validation = partial(labelled, val, device) if val is not None else None
     return fit(run, batches, validation, callbacks=callbacks, title="fine-tuning", progress=progress)
+
+
+def some_labels(dataset: ImageSet | ImageStream, share: float, seed: int) -> ImageSet | ImageStream:
+    """This share of the images of each class, drawn at random; at least one of each."""
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
+    of_class = [order[dataset.labels[order] == label] for label in range(len(dataset.classes))]
+    return dataset.subset(torch.cat([members[: max(1, round(share * len(members)))] for members in of_class]))
+
+
+def pick_threads(model: Classifier, dataset: ImageSet | ImageStream, recipe: FinetuneRecipe) -> int:
+    """Time a few steps with one CPU thread and with all; keep the faster and return it."""
+    images = dataset.take(min(recipe.batch_size, len(dataset), TIMED))
+    shares = torch.full((len(images), len(model.classes)), 1 / len(model.classes))
+    return faster_threads(model, (images, shares), recipe)
 
 
 def augmented(

@@ -6,9 +6,11 @@ seed, step). To go on after an interruption a run therefore needs only its step,
 and then takes exactly the steps that it would have taken.
 """
 
+import copy
 import dataclasses
 import json
 import math
+import os
 import signal
 import threading
 import time
@@ -132,7 +134,8 @@ class Run:
     """All that a training has in hand: the model, its optimizer, its average, its history and its folder.
 
     Pre-training and fine-tuning fill it in their ways, and `fit` does the rest. `groups(model, weight_decay)`
-    gives the optimizer's groups, and `data` is a fingerprint of the images.
+    gives the optimizer's groups. A checkpoint keeps `facts`, such as a fingerprint of the images, beside model and
+    recipe: a run goes on only where all are the same.
     """
 
     def __init__(
@@ -141,7 +144,7 @@ class Run:
         recipe: Schedule,
         execution: Execution,
         groups: Callable[[nn.Module, float], list[dict[str, Any]]],
-        data: str,
+        facts: dict[str, Any],
         folder: str | Path | None,
     ):
         self.model, self.recipe, self.execution, self.groups = model, recipe, execution, groups
@@ -149,7 +152,7 @@ class Run:
         self.share = _share(recipe, execution)
         self.folder = Path(folder).expanduser() if folder is not None else None
         if self.folder is not None:
-            self.facts = {"model": model.config, "recipe": dataclasses.asdict(recipe), "images": data}
+            self.facts = {"model": model.config, "recipe": dataclasses.asdict(recipe), **facts}
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -354,6 +357,31 @@ def decaying(shapes: dict[str, tuple[int, ...]]) -> set[str]:
     """
     levels = ("positions", "pos_embed", "table", "_token")
     return {name for name, shape in shapes.items() if len(shape) >= 2 and not name.endswith(levels)}
+
+
+def faster_threads(model: nn.Module, batch: Batch, recipe: Schedule, steps: int = 5) -> int:
+    """Time a few steps of a copy of `model` with one CPU thread and with all; keep the faster and return it.
+
+    Two threads on two busy cores can be ten times slower than one.
+    """
+    if batch[0].device.type != "cpu":
+        return torch.get_num_threads()
+    copied = copy.deepcopy(model)
+    optimizer = torch.optim.AdamW(copied.parameters(), fused=True)
+    fastest, best = math.inf, 1
+    for threads in sorted({1, os.cpu_count() or 1}):
+        torch.set_num_threads(threads)
+        seconds = 0.0
+        for step in range(steps + 1):
+            start = time.perf_counter()
+            train_step(copied, optimizer, batch, lr=recipe.lr, clip=recipe.clip)
+            seconds += time.perf_counter() - start if step else 0  # the first step also warms up
+            if seconds > fastest:
+                break
+        if seconds < fastest:
+            fastest, best = seconds, threads
+    torch.set_num_threads(best)
+    return best
 
 
 def step_generator(seed: int, step: int, purpose: int, device: torch.device | str = "cpu") -> Generator:

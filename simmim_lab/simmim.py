@@ -75,10 +75,11 @@ class SimMIM(nn.Module):
         config = choose(name, PRESETS, "preset")
         if image_size is not None and config["encoder"]["kind"] != "conv":  # a CNN takes any size
             config = config | {"encoder": config["encoder"] | {"image_size": image_size}}
-        return cls._build(config)
+        return cls.from_config(config)
 
     @classmethod
-    def _build(cls, config: dict[str, Any]) -> Self:
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build the model that `config` of another one describes, with new weights."""
         encoder = build(ENCODERS, config["encoder"])
         decoder = build(DECODERS, config["decoder"], encoder.dim, encoder.stride)
         return cls(encoder, decoder, **{key: config[key] for key in config.keys() - {"encoder", "decoder"}})
@@ -154,4 +155,4 @@ class SimMIM(nn.Module):
 
         Raises FileNotFoundError or ValueError that names the file at fault.
         """
-        return load_model(folder, cls._build)
+        return load_model(folder, cls.from_config)

@@ -1,23 +1,18 @@
 """Training: how SimMIM is pre-trained (lesson 05): its recipe, and the masked images of each step."""
 
-import copy
 import dataclasses
-import math
-import os
-import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Self
 
-import torch
 from torch import Generator, Tensor
 
 from simmim_lab.common import check_number, choose
 from simmim_lab.hardware import Execution
 from simmim_lab.images import ImageSet, ImageStream
-from simmim_lab.loop import Batch, Callback, Run, fit, parameter_groups, step_generator, train_step
+from simmim_lab.loop import Batch, Callback, Run, faster_threads, fit, parameter_groups, step_generator
 from simmim_lab.masking import STRATEGIES
 from simmim_lab.recipe import History, Schedule
 from simmim_lab.shapes import Images, Mask
@@ -105,7 +100,7 @@ def pretrain(
         parts = list(zip(shown.split(recipe.batch_size), mask.split(recipe.batch_size), strict=True))
         validation = partial(iter, parts)
 
-    run = Run(model, recipe, execution, parameter_groups, dataset.fingerprint(), run_dir)
+    run = Run(model, recipe, execution, parameter_groups, {"images": dataset.fingerprint()}, run_dir)
     return fit(run, batches, validation, callbacks=callbacks, title="pre-training", progress=progress)
 
 
@@ -124,27 +119,7 @@ def draw_mask(
 
 
 def pick_threads(model: SimMIM, dataset: ImageSet | ImageStream, recipe: Recipe, steps: int = 5) -> int:
-    """Time a few steps of a copy of `model` with one CPU thread and with all; keep the faster and return it.
-
-    Two threads on two busy cores can be ten times slower than one.
-    """
-    if model.mean.device.type != "cpu":
-        return torch.get_num_threads()
-    copied = copy.deepcopy(model)
-    optimizer = torch.optim.AdamW(copied.parameters(), fused=True)
+    """Time a few steps with one CPU thread and with all; keep the faster and return it."""
     images = dataset.batch(recipe.batch_size, step_generator(0, 0, 0))
-    mask = draw_mask(copied, images, recipe, step_generator(0, 0, 1))
-    fastest, best = math.inf, 1
-    for threads in sorted({1, os.cpu_count() or 1}):
-        torch.set_num_threads(threads)
-        seconds = 0.0
-        for step in range(steps + 1):
-            start = time.perf_counter()
-            train_step(copied, optimizer, (images, mask), lr=recipe.lr, clip=recipe.clip)
-            seconds += time.perf_counter() - start if step else 0  # the first step also warms up
-            if seconds > fastest:
-                break
-        if seconds < fastest:
-            fastest, best = seconds, threads
-    torch.set_num_threads(best)
-    return best
+    mask = draw_mask(model, images, recipe, step_generator(0, 0, 1))
+    return faster_threads(model, (images, mask), recipe, steps)

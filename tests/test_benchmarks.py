@@ -16,7 +16,7 @@ import speed
 import torch
 from einops import rearrange
 
-from simmim_lab.finetuning import FinetuneRecipe
+from simmim_lab.finetuning import FinetuneRecipe, some_labels
 from simmim_lab.images import load
 
 ROOT = Path(__file__).parents[1]
@@ -84,7 +84,7 @@ def test_the_race_reads_cifar10_and_takes_the_same_share_of_each_class():
         pytest.skip("5-bit CIFAR-10 is not beside the project")
     train, test = cifar10_race.data(str(folder))
     assert len(train) == 50_000 and len(test) == 10_000 and train.size == (32, 32)
-    few = cifar10_race.some(train, 0.01, seed=0)
+    few = some_labels(train, 0.01, seed=0)
     assert few.labels.bincount().tolist() == [50] * 10
     nearest = torch.cdist(few.pixels[:20].flatten(1).float(), train.pixels.flatten(1).float()).argmin(1)
     assert torch.equal(train.labels[nearest], few.labels[:20])  # images and labels stayed together

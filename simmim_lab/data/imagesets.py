@@ -162,6 +162,10 @@ class ImageSet(_Batches):
         """The same set on another device, where its batches are then made."""
         return dataclasses.replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
 
+    def subset(self, index: Index) -> "ImageSet":
+        """The images at these places, in this order."""
+        return dataclasses.replace(self, pixels=self.pixels[index], labels=self.labels[index])
+
     def _read(self, indices: Iterable[Index]) -> Iterator[Bytes]:
         return (self.pixels.index_select(0, index.to(self.pixels.device)) for index in indices)
 
@@ -208,6 +212,11 @@ class ImageStream(_Batches):
     def to(self, device: torch.device | str) -> "ImageStream":
         """The same stream, with its batches on another device; `paths` and `labels` are those of this one."""
         return dataclasses.replace(self, device=device)
+
+    def subset(self, index: Index) -> "ImageStream":
+        """The images at these places, in this order."""
+        paths = [self.paths[place] for place in index.tolist()]
+        return dataclasses.replace(self, paths=paths, labels=self.labels[index])
 
     def _read(self, indices: Iterable[Index]) -> Iterator[Bytes]:
         """The images of each index, while those of the two after it are being decoded."""
@@ -333,9 +342,9 @@ def _view(
 
 
 def stack_pictures(
-    read: Callable[[int], tuple[Image.Image, int]], count: int, size: int, title: str
+    read: Callable[[int], tuple[Image.Image, int]], count: int, size: int, title: str | None
 ) -> tuple[UInt8[Tensor, "n 3 size size"], Int64[Tensor, " n"], dict[int, Exception]]:
-    """Read `count` pictures with their labels, while a progress bar shows `title`.
+    """Read `count` pictures with their labels, while a progress bar shows `title`, if there is one.
 
     `read(i)` gives picture i and its label. Those that cannot be read are left out; the errors say which and why.
     """
@@ -351,7 +360,8 @@ def stack_pictures(
             broken[i] = error
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        deque(tqdm(pool.map(fill, range(count)), title, count, unit=" images", delay=1), maxlen=0)
+        filled = pool.map(fill, range(count))
+        deque(tqdm(filled, title, count, unit=" images", delay=1, disable=not title), maxlen=0)
     if broken:
         done = [i for i in range(count) if i not in broken]
         pixels, labels = pixels[done], labels[done]
