@@ -146,11 +146,15 @@ def panels(
     high = wide * height / width + 0.2 + 0.15 * max(title.count("\n") + 1 for title in titles)
     drawn = figure((columns * (wide + 0.1), rows * high))
     for place, (picture, title) in enumerate(zip(pictures, titles, strict=True), 1):
-        panel = drawn.add_subplot(rows, columns, place)
-        panel.imshow(rearrange(picture.clamp(0, 1), "c h w -> h w c").numpy(), interpolation="nearest")
-        panel.set_title(title, fontsize=9)
-        panel.axis("off")
+        draw_picture(drawn.add_subplot(rows, columns, place), picture, title)
     return drawn
+
+
+def draw_picture(panel: "Axes", picture: Float[Tensor, "3 height width"], title: str) -> None:
+    """A picture with its title and nothing else in this part of a figure."""
+    panel.imshow(rearrange(picture.clamp(0, 1), "c h w -> h w c").numpy(), interpolation="nearest")
+    panel.set_title(title, fontsize=9)
+    panel.axis("off")
 
 
 def rows(batches: Mapping[str, Float[Tensor, "batch 3 height width"]]) -> "Figure":

@@ -14,14 +14,16 @@ import pytest
 import torch
 from PIL import Image
 
-from simmim_lab import widgets
+from simmim_lab import evaluation, inpainting, widgets
 from simmim_lab.masking import STRATEGIES, half_mask, random_mask, to_pixels
+from simmim_lab.probing import encode
 from simmim_lab.recipe import History
 from simmim_lab.simmim import SimMIM
 from simmim_lab.widgets import cells
 from simmim_lab.widgets.panels import POINTS, Chart, Panels
 
 IMAGES = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+LARGE = torch.rand(3, 40, 52, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +40,11 @@ def everything(model) -> list[Panels]:
         widgets.MaskExplorer(IMAGES),
         widgets.ReconstructionExplorer(model, IMAGES),
         widgets.MaskBrush(model, IMAGES[0]),
+        widgets.Inpainter(model, LARGE),
         widgets.ReceptiveFieldExplorer(SimMIM.preset("article_cnn").encoder, 32),
         widgets.LossPlayground(),
         widgets.BudgetExplorer(),
+        widgets.TokenSimilarity(model, IMAGES),
         widgets.Scrubber(frames, ["a", "b", "c"]),
         live,
     ]
@@ -143,8 +147,14 @@ def test_wrong_images_are_refused(images, error):
         (lambda model: widgets.ReconstructionExplorer(model, torch.rand(2, 3, 48, 48)), "built for"),
         (lambda model: widgets.MaskBrush(model, IMAGES), "one image"),
         (lambda model: widgets.MaskBrush(model, IMAGES[0], mask=torch.zeros(8, 8)), "boolean"),
+        (lambda model: widgets.Inpainter(model, IMAGES), "one image"),
+        (lambda model: widgets.Inpainter(model, torch.rand(3, 640, 480)), "at most 128 pixels a side"),
+        (lambda model: widgets.Inpainter(model, LARGE, hidden=torch.zeros(8, 8).bool()), r"\(1, 40, 52\)"),
         (lambda model: widgets.ReceptiveFieldExplorer(model.encoder, 32, place=(8, 0)), "8 rows"),
         (lambda model: widgets.ReceptiveFieldExplorer(model.encoder, 32, hidden=torch.zeros(32, 32)), "boolean"),
+        (lambda model: widgets.TokenSimilarity(model, IMAGES, place=(0, 8)), "8 columns"),
+        (lambda model: widgets.TokenSimilarity(model, IMAGES, layer=6), "layer must lie between 0 and 5"),
+        (lambda model: widgets.TokenSimilarity(SimMIM.preset("article_cnn"), IMAGES), "only a ViTEncoder"),
         (lambda model: widgets.LossPlayground([]), "targets must be numbers"),
         (lambda model: widgets.LossPlayground([0.5, float("nan")]), "targets must be numbers"),
         (lambda model: widgets.LossPlayground(prediction=1.5), "prediction must be"),
@@ -179,6 +189,125 @@ def test_the_brush_takes_masks_and_fills_what_is_painted(model):
     assert "must have 64 entries" in brush.error
 
 
+def test_strokes_are_taken_back(model):
+    brush = widgets.MaskBrush(model, IMAGES[0])
+    masks = [brush.mask]
+    for mask in (half_mask(1, (8, 8))[0], torch.ones(8, 8).bool()):
+        brush.mask = mask
+        masks.append(mask)
+    brush.stroking = True  # the masks of a stroke on its way are no steps
+    for count in (1, 2, 3):
+        brush.painted = bytes([1] * count + [0] * (64 - count))
+    brush.stroking = False
+    press(brush, "invert")
+    press(brush, "undo")
+    assert brush.mask.sum() == 3
+    for mask in reversed(masks):
+        press(brush, "undo")
+        assert torch.equal(brush.mask, mask)
+    press(brush, "undo")
+    assert torch.equal(brush.mask, masks[0]) and brush.error == ""
+
+
+def press(widget, message: str, buffers=(), **content) -> None:
+    """What a browser sends when a button is pressed or a file chosen."""
+    widget._handle_custom_msg({"message": message, **content}, list(buffers))
+
+
+def grey(images, hidden):
+    return images.masked_fill(hidden[:, None], 0.5)
+
+
+def titles(inpainter) -> list[str]:
+    return [panel["title"] for panel in inpainter.panels]
+
+
+def test_a_hole_is_painted_by_the_pixel_and_filled_by_each_method(model):
+    hole = torch.zeros(40, 52, dtype=torch.bool)
+    hole[3:9, 5] = True
+    inpainter = widgets.Inpainter(model, LARGE, hidden=hole, methods={"grey": grey})
+    assert torch.equal(inpainter.mask, hole) and inpainter.hidden == inpainter.painted
+    shown = torch.frombuffer(bytearray(inpainter.pixels), dtype=torch.uint8).view(3, 40, 52, 3) / 255
+    truth = LARGE.permute(1, 2, 0)
+    for picture in shown:
+        torch.testing.assert_close(picture[~hole], truth[~hole], atol=0.003, rtol=0)
+    torch.testing.assert_close(shown[0], truth, atol=0.003, rtol=0)
+    filled = inpainting.inpaint(model.eval(), LARGE[None], hole[None])
+    torch.testing.assert_close(shown[1], filled[0].permute(1, 2, 0), atol=0.003, rtol=0)
+    assert (shown[2][hole] == 128 / 255).all()
+    assert titles(inpainter)[1:] == [
+        f"{name} {evaluation.psnr(LARGE[None], fill, hole[None]):.1f} dB"
+        for name, fill in (("model", filled), ("grey", grey(LARGE[None], hole[None])))
+    ]
+    assert inpainter.status.startswith("6 of 2,080 pixels hidden (0%), highest PSNR on them: ")
+
+
+def test_the_model_follows_a_stroke_and_the_other_methods_its_end(model):
+    calls = []
+    inpainter = widgets.Inpainter(model, LARGE, methods={"mine": lambda *a: calls.append(1) or grey(*a)})
+    for inpainter.stroking, inpainter.painted in ((True, bytes([1] * 9 + [0] * 2071)), (True, bytes(2080))):
+        assert len(calls) == 1 and titles(inpainter)[2] == "mine" and inpainter.panels[2]["striped"]
+    assert inpainter.status == "Nothing is hidden: paint over what is to be filled."
+    inpainter.painted = bytes([1] * 7 + [0] * 2073)
+    assert "PSNR on them: model" in inpainter.status and "highest" not in inpainter.status
+    inpainter.stroking = False
+    assert len(calls) == 2 and titles(inpainter)[2].endswith(" dB") and "striped" not in inpainter.panels[2]
+    press(inpainter, "invert")
+    press(inpainter, "clear")
+    press(inpainter, "invert")
+    assert "hidden" in inpainter.error, "nothing is visible, so the model cannot fill"
+    press(inpainter, "undo")
+    assert inpainter.error == "" and not inpainter.mask.any()
+
+
+def test_methods_that_need_opencv_are_said_to_be_absent(model, monkeypatch):
+    monkeypatch.setattr(evaluation, "has_opencv", lambda: False)
+    inpainter = widgets.Inpainter(model, LARGE)
+    assert "need OpenCV: pip install" in inpainter.status and not {"Telea", "Navier-Stokes"} & {*inpainter.methods}
+
+
+def as_file(picture: Image.Image, kind: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("size", "kind", "shown"),
+    [
+        ((1040, 400), "JPEG", (52, 20)),
+        ((30, 90), "PNG", (17, 52)),
+        ((9, 7), "GIF", (9, 7)),
+        ((900, 1), "BMP", (52, 1)),
+    ],
+)
+def test_a_picture_file_is_fitted_and_painted_anew(model, size, kind, shown):
+    inpainter = widgets.Inpainter(model, LARGE, methods={"grey": grey})
+    press(inpainter, "clear")
+    press(inpainter, "picture", [memoryview(as_file(Image.new("RGB", size, (200, 100, 50)), kind))], name="mine")
+    assert (inpainter.size, inpainter.error) == ([shown[1], shown[0]], "")
+    assert f"mine is shown at {shown[0]} x {shown[1]} pixels" in inpainter.status
+    assert inpainter.mask.shape == (shown[1], shown[0]) and inpainter.poster()
+    torch.testing.assert_close(
+        inpainter.image[0].mean((1, 2)), torch.tensor([200, 100, 50]) / 255, atol=0.02, rtol=0
+    )
+    before = inpainter.mask
+    press(inpainter, "undo")
+    assert torch.equal(inpainter.mask, before), "a stroke on another picture comes back"
+
+
+def test_a_file_that_is_no_picture_leaves_the_widget_as_it_is(model):
+    inpainter = widgets.Inpainter(model, LARGE, methods={})
+    state = inpainter.pixels, inpainter.painted, inpainter.status
+    for data, reason in (
+        (b"", "empty"),
+        (as_file(Image.effect_noise((90, 90), 90))[:-500], "damaged or incomplete PNG"),
+    ):
+        press(inpainter, "picture", [memoryview(data)], name="my cat.png")
+        assert inpainter.error == f"my cat.png cannot be read ({reason})"
+        assert (inpainter.pixels, inpainter.painted, inpainter.status) == state
+
+
 def test_the_receptive_field_of_the_articles_cnn():
     encoder = SimMIM.preset("article_cnn").encoder
     explorer = widgets.ReceptiveFieldExplorer(
@@ -188,6 +317,26 @@ def test_the_receptive_field_of_the_articles_cnn():
     assert "70 are visible" in explorer.status and explorer.error == ""
     explorer.place = [0, 0]
     assert "blind" in explorer.status
+    explorer.place = [8, 0]
+    assert "8 rows" in explorer.error
+
+
+def test_the_similarity_of_tokens_to_the_chosen_one(model):
+    explorer = widgets.TokenSimilarity(model, IMAGES, layer=0, place=(2, 5))
+    assert "embedding, patch (2, 5)" in explorer.status
+    explorer.image_index, explorer.layer, explorer.place = 1, 5, [7, 0]
+    assert "final norm, patch (7, 0)" in explorer.status and explorer.error == ""
+    [tokens] = encode(model, IMAGES[1:2])
+    for shown, compared in (
+        (explorer.similarity, tokens),
+        (explorer.similarity_without_mean, tokens - tokens.mean((1, 2), keepdim=True)),
+    ):
+        expected = torch.cosine_similarity(compared[:, 7, 0, None, None], compared, dim=0)
+        torch.testing.assert_close(shown, expected, atol=1e-4, rtol=0)
+    pixels = torch.frombuffer(bytearray(explorer.pixels), dtype=torch.uint8).view(3, 32, 32, 3)[1:]
+    brightness = pixels.float().mean(-1)
+    chosen = brightness[:, 28:, :4]
+    assert (chosen == brightness.amax((1, 2), keepdim=True)).all(), "the token is most similar to itself"
     explorer.place = [8, 0]
     assert "8 rows" in explorer.error
 
@@ -346,6 +495,7 @@ def test_a_cell_that_runs_again_frees_its_last_widget_and_the_copy_of_the_model(
     made = {
         "explore": lambda: widgets.ReconstructionExplorer(model, IMAGES),
         "paint": lambda: widgets.MaskBrush(model, IMAGES[0]),
+        "inpaint": lambda: widgets.Inpainter(model, LARGE, methods={}),
         "see": lambda: widgets.ReceptiveFieldExplorer(model.encoder, 32),
         "play": widgets.LossPlayground,
         "plan": widgets.BudgetExplorer,

@@ -6,6 +6,7 @@ import json
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 
 from simmim_lab import widgets
 from simmim_lab.teaching.jupyterlab import notebook, server, wait_for
@@ -30,6 +31,9 @@ budget = BudgetExplorer()
 frames = [(ramp.permute(1, 2, 0) * k * 25).byte().numpy() for k in range(8)]
 scrubber = Scrubber(frames, [f"step {k}" for k in range(8)])
 live = LiveTraining(3, images=pictures, mask=half_mask(3, (8, 8)), every=0)
+wide = torch.linspace(0, 1, 48).expand(3, 40, 48)
+invert = lambda pictures, hidden: torch.where(hidden[:, None], 1 - pictures, pictures)
+inpainter = Inpainter(model, wide, hidden=torch.arange(48).expand(40, 48) < 2, methods={"inverted": invert})
 runs, made = 0, weakref.WeakSet()
 def report(change=None):
     state = {
@@ -38,15 +42,16 @@ def report(change=None):
         "reconstruction": reconstruction.mask.tolist(), "painted": brush.mask.int().sum().item(),
         "place": field.place, "status": field.status, "prediction": loss.prediction,
         "mse": loss.mse, "targets": loss.targets, "index": scrubber.index,
-        "epochs": budget.epochs, "minutes": budget.minutes,
+        "epochs": budget.epochs, "minutes": budget.minutes, "hole": inpainter.mask.sum().item(),
+        "red": inpainter.image[0, 0].mean().item(), "stroking": inpainter.stroking,
     }
     Path("state.json").write_text(json.dumps(state))
-for widget in (explorer, reconstruction, brush, field, loss, budget, scrubber):
+for widget in (explorer, reconstruction, brush, field, loss, budget, scrubber, inpainter):
     widget.observe(report, [name for name in widget.traits(sync=True) if not name.startswith("_")])
 report()
 """
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-WIDGETS = ["explorer", "reconstruction", "brush", "field", "loss", "budget", "scrubber", "live"]
+WIDGETS = ["explorer", "reconstruction", "brush", "field", "loss", "budget", "scrubber", "live", "inpainter"]
 AGAIN = "runs += 1\nmade.add(again := ReconstructionExplorer(model, pictures))\nreport()\nagain"
 TRAIN = "for step in (1, 2, 3): live(step, model, History([1.0] * step, val_step=[step], val_loss=[0.5]))"
 
@@ -190,6 +195,79 @@ def test_the_brush_paints_with_a_finger(page):
     )
     widget(page, "brush").get_by_text("invert").click()
     wait_for(lambda: page.state()["painted"] > 32, seconds=10)
+
+
+def hole(page) -> int:
+    """The hidden pixels of the inpainter, when Python has followed."""
+    status = widget(page, "inpainter").locator(".sl-status")
+    wait_for(
+        lambda: status.inner_text().startswith((f"{page.state()['hole']} of ", "Nothing is hidden")), seconds=10
+    )
+    return page.state()["hole"]
+
+
+def test_a_hole_is_painted_and_taken_back(page):
+    inpainter, start = widget(page, "inpainter"), hole(page)
+    box = inpainter.locator("canvas").first.bounding_box()
+    captions = inpainter.locator("figcaption")
+
+    def stroke():
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 120, steps=5)
+        wait_for(lambda: page.state()["stroking"], seconds=10)
+        wait_for(lambda: captions.last.inner_text() == "inverted", seconds=10)
+        assert "dB" in captions.nth(1).inner_text()
+        page.mouse.up()
+
+    changes(page, "inpainter", stroke, lambda state: state["hole"])
+    wait_for(lambda: "dB" in captions.last.inner_text(), seconds=10)
+    assert not page.state()["stroking"] and page.state()["hole"] > start
+    changes(page, "inpainter", lambda: page.keyboard.press("Control+z"), lambda state: state["hole"])
+    assert hole(page) == start
+    changes(page, "inpainter", inpainter.get_by_text("clear").click, lambda state: state["hole"])
+    assert hole(page) == 0
+    changes(page, "inpainter", inpainter.get_by_text("undo").click, lambda state: state["hole"])
+    assert hole(page) == start
+
+
+def test_a_hole_is_painted_with_the_keyboard(page):
+    inpainter, start = widget(page, "inpainter"), hole(page)
+    inpainter.get_by_role("slider", name="brush").focus()
+    page.keyboard.press("Home")
+    inpainter.locator("canvas").first.focus()
+
+    page.keyboard.press("ArrowLeft")
+    changes(page, "inpainter", lambda: page.keyboard.press("Space"), lambda state: state["hole"])
+    assert hole(page) == start + 1
+    page.keyboard.down("Shift")
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
+    wait_for(lambda: page.state()["stroking"] and hole(page) == start + 4, seconds=10)
+    page.keyboard.up("Shift")
+    wait_for(lambda: not page.state()["stroking"], seconds=10)
+    for count in (1, 0):
+        page.keyboard.press("Control+z")
+        wait_for(lambda count=count: hole(page) == start + count, seconds=10)
+
+
+def test_a_picture_file_is_opened_in_the_browser(page, tmp_path):
+    inpainter = widget(page, "inpainter")
+    choose, error = inpainter.get_by_label("your picture").set_input_files, inpainter.locator(".sl-error")
+    Image.new("RGB", (96, 24), "red").save(tmp_path / "red.png")
+    changes(page, "inpainter", lambda: choose(tmp_path / "red.png"), lambda state: state["red"])
+    status = inpainter.locator(".sl-status")
+    wait_for(lambda: "red.png is shown at 48 x 12" in status.inner_text(), seconds=10)
+    assert page.state()["red"] == 1
+    box = inpainter.locator("canvas").first.bounding_box()
+    assert box["width"] == pytest.approx(4 * box["height"], abs=4)
+    (tmp_path / "notes.png").write_text("no picture")
+    (tmp_path / "large.png").write_bytes(bytes(9_000_000))
+    for name, message in (("notes", "cannot be read"), ("large", "9.0 MB: make it smaller")):
+        choose(tmp_path / f"{name}.png")
+        wait_for(lambda message=message: message in error.inner_text(), seconds=10)
+    choose(tmp_path / "red.png")
+    wait_for(lambda: error.inner_text() == "", seconds=10)
 
 
 def test_a_place_is_chosen_with_mouse_and_keyboard(page):

@@ -8,12 +8,15 @@ runs, a reader sees its poster, a still picture; a saved notebook holds nothing 
 from simmim_lab.widgets.decoders import MaskBrush, ReconstructionExplorer
 from simmim_lab.widgets.encoders import ReceptiveFieldExplorer
 from simmim_lab.widgets.gpu_training import BudgetExplorer
+from simmim_lab.widgets.inpainting_and_editing import Inpainter
 from simmim_lab.widgets.masking import MaskExplorer
 from simmim_lab.widgets.mse_loss import LossPlayground
 from simmim_lab.widgets.training import LiveTraining, Scrubber
+from simmim_lab.widgets.what_it_learned import TokenSimilarity
 
 __all__ = [
     "BudgetExplorer",
+    "Inpainter",
     "LiveTraining",
     "LossPlayground",
     "MaskBrush",
@@ -21,4 +24,5 @@ __all__ = [
     "ReceptiveFieldExplorer",
     "ReconstructionExplorer",
     "Scrubber",
+    "TokenSimilarity",
 ]

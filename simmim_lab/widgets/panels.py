@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STATIC = Path(__file__).parent / "static"
+LONGEST = 2000  # width or height of an enlarged panel
 POINTS = 400  # of a line in a chart, at most
 DASH = [7, 4]  # lengths of a dash and the gap behind it
 _ONE_AT_A_TIME = threading.RLock()  # JupyterLab may call back in a thread of its own while a cell runs
@@ -68,11 +69,17 @@ class Panels(anywidget.AnyWidget):
         self.observe(weakly(self.refresh), names)
 
     def refresh(self, change: object = None) -> None:
-        """Show the new state, or in the widget what is wrong with it: nobody sees an exception of a callback."""
+        """Show the new state."""
+        with self.reporting():
+            self.update()
+
+    @contextmanager
+    def reporting(self) -> Iterator[None]:
+        """Show in the widget what goes wrong: nobody sees an exception of a callback."""
         with _alone(), self.hold_sync():
+            self.error = ""
             try:
-                self.update()
-                self.error = ""
+                yield
             except Exception as error:
                 self.error = str(error)
 
@@ -80,16 +87,20 @@ class Panels(anywidget.AnyWidget):
         """A still picture of the panels, as PNG."""
         height, width = self.size
         pixels = np.frombuffer(self.pixels, np.uint8).reshape(-1, len(self.panels), height, width, 3)[-1]
-        zoom = math.ceil(240 / min(height, width))
+        zoom = math.ceil(min(240 / min(height, width), LONGEST / max(height, width)))
         pictures = plots.enlarge(rearrange(torch.tensor(pixels) / 255, "n h w c -> n c h w"), zoom)
         hidden = torch.tensor(np.frombuffer(self.hidden, np.uint8).copy()).bool()
         for index, panel in enumerate(self.panels):
             if panel.get("striped") and len(hidden):
                 pictures[index] = plots.stripe(pictures[index : index + 1], hidden.view(1, height, width), zoom)[0]
         drawn = list(rearrange(pictures, "n h w c -> n c h w"))
-        figure = plots.panels(drawn, [panel["title"] for panel in self.panels])
+        figure = self.arrange(drawn, [panel["title"] for panel in self.panels])
         _write_below(figure, self.status)
         return plots.png(figure, self.alt)
+
+    def arrange(self, pictures: list[Float[Tensor, "3 height width"]], titles: list[str]) -> "Figure":
+        """The panels of a still picture, each below its title: all in one row."""
+        return plots.panels(pictures, titles)
 
     def open(self) -> None:
         """Join the page of the notebook, if there is one, until the cell that shows the widget runs again."""

@@ -2,6 +2,7 @@
 // Python says what to show; this file draws it and reports what the learner does.
 
 const SIDE = 224; // width of a panel on the screen, at least, in CSS pixels
+const LONGEST = 2000; // width or height of a panel, at most
 
 function make(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -16,6 +17,15 @@ function make(tag, attributes = {}, ...children) {
 function send(model, name, value) {
   model.set(name, value);
   model.save_changes();
+}
+
+// A callback for several changes at a time that draws once, when all of them are there.
+function soon(draw) {
+  let due = false;
+  return () => {
+    if (!due) queueMicrotask(() => ((due = false), draw()));
+    due = true;
+  };
 }
 
 // Controls: native inputs, which the mouse, fingers, keys and screen readers all understand.
@@ -47,8 +57,9 @@ function selectControl(model, { trait, label, options }) {
   return make("label", { className: "sl-control" }, make("span", {}, label), input);
 }
 
-function buttonControl(model, { label, message }) {
+function buttonControl(model, { label, message, key }) {
   const button = make("button", { type: "button" }, label);
+  if (key) button.setAttribute("aria-keyshortcuts", `Control+${key.toUpperCase()}`);
   button.addEventListener("click", () => model.send({ message }));
   return button;
 }
@@ -91,12 +102,25 @@ function numbersControl(model, { trait, label }) {
   return make("label", { className: "sl-control" }, make("span", {}, label), input);
 }
 
+function fileControl(model, { label, message, most }) {
+  const input = make("input", { type: "file", accept: "image/*" });
+  input.addEventListener("click", () => (input.value = "")); // so that the same file can be chosen again
+  input.addEventListener("change", async () => {
+    const [file] = input.files;
+    if (!file) return;
+    if (file.size <= most) model.send({ message, name: file.name }, undefined, [await file.arrayBuffer()]);
+    else model.set("error", `${file.name} has ${(file.size / 1e6).toFixed(1)} MB: make it smaller than ${most / 1e6} MB`);
+  });
+  return make("label", { className: "sl-control" }, make("span", {}, label), input);
+}
+
 const CONTROLS = {
   range: rangeControl,
   select: selectControl,
   button: buttonControl,
   play: playControl,
   numbers: numbersControl,
+  file: fileControl,
 };
 
 // Panels: pixels enlarged by a whole number, so that each is a square; what is hidden is grey with stripes.
@@ -121,19 +145,23 @@ function bytes(view) {
   return view && view.byteLength ? new Uint8Array(view.buffer, view.byteOffset, view.byteLength) : null;
 }
 
-function panelView(model, index, panel) {
-  const [height, width] = model.get("size");
-  const zoom = Math.max(1, Math.ceil(SIDE / Math.min(width, height)));
-  const canvas = make("canvas", { width: width * zoom, height: height * zoom });
+function panelView(model, index) {
+  const { pointer, large } = model.get("panels")[index];
+  const canvas = make("canvas");
   const context = canvas.getContext("2d");
   const pattern = stripes(context);
-  const small = make("canvas", { width, height });
+  const small = make("canvas");
+  const caption = make("figcaption");
   const draw = () => {
+    const panels = model.get("panels");
+    const { title, striped } = panels[index];
+    caption.textContent = title;
+    canvas.setAttribute("aria-label", `${title}${HELP[pointer] ?? ""}`);
+    const [height, width] = model.get("size");
     const pixels = bytes(model.get("pixels"));
-    const panels = model.get("panels").length;
     const frame = model.get("index") ?? 0;
     const length = height * width * 3;
-    const start = (frame * panels + index) * length;
+    const start = (frame * panels.length + index) * length;
     if (!pixels || pixels.length < start + length) return;
     const image = new ImageData(width, height);
     for (let i = 0, j = start; i < image.data.length; i += 4, j += 3) {
@@ -142,31 +170,34 @@ function panelView(model, index, panel) {
       image.data[i + 2] = pixels[j + 2];
       image.data[i + 3] = 255;
     }
+    Object.assign(small, { width, height });
     small.getContext("2d").putImageData(image, 0, 0);
+    const zoom = Math.ceil(Math.min((large ? 2 : 1) * SIDE / Math.min(width, height), LONGEST / Math.max(width, height)));
+    Object.assign(canvas, { width: width * zoom, height: height * zoom });
     context.imageSmoothingEnabled = false;
     context.drawImage(small, 0, 0, canvas.width, canvas.height);
-    const hidden = panel.striped ? bytes(model.get("hidden")) : null;
+    const hidden = striped ? bytes(model.get("hidden")) : null;
     if (hidden) {
       context.fillStyle = pattern;
       for (let y = 0; y < height; y++)
         for (let x = 0; x < width; x++)
           if (hidden[y * width + x]) context.fillRect(x * zoom, y * zoom, zoom, zoom);
     }
-    if (panel.pointer) cursor(model, context, canvas);
+    if (pointer) cursor(model, context, canvas);
   };
-  for (const name of ["pixels", "hidden", "index", "place", "brush"]) model.on(`change:${name}`, draw);
+  const redraw = soon(draw);
+  for (const name of ["panels", "size", "pixels", "hidden", "index", "place", "brush"]) model.on(`change:${name}`, redraw);
   draw();
-  canvas.setAttribute("role", panel.pointer ? "application" : "img");
-  canvas.setAttribute("aria-label", `${panel.title}${HELP[panel.pointer] ?? ""}`);
-  if (panel.pointer) listen(model, canvas, panel.pointer);
-  return make("figure", {}, make("figcaption", {}, panel.title), canvas);
+  canvas.setAttribute("role", pointer ? "application" : "img");
+  if (pointer) listen(model, canvas, pointer);
+  return make("figure", { className: large ? "sl-large" : "" }, caption, canvas);
 }
 
 // The pointer: one place of a grid is chosen by a click or with the arrow keys; a brush also hides or shows there.
 
 const HELP = {
   click: "; arrow keys move",
-  paint: "; arrow keys move, the space bar hides or shows",
+  paint: "; arrow keys move, with Shift they paint, the space bar hides or shows",
 };
 
 // The square under the brush when it is at a place: first and last row, first and last column, ends excluded.
@@ -217,42 +248,53 @@ function listen(model, canvas, kind) {
       Math.round(x0 + ((x1 - x0) * i) / steps),
     ]);
   };
-  const move = (place) => {
-    if (paint) dab(last ? line(last, place) : [place]);
+  const begin = (place, paints) => {
     last = place;
-    model.set("place", place);
-    model.save_changes();
+    value = paints;
+    model.set("stroking", true);
   };
+  const opposite = ([row, col]) => 1 - bytes(model.get("painted"))[row * model.get("grid")[1] + col];
+  const move = (place) => {
+    if (paint) dab(line(last, place));
+    last = place;
+    send(model, "place", place);
+  };
+  const end = () => model.get("stroking") && send(model, "stroking", false);
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
     canvas.focus();
-    last = null;
-    if (paint) {
-      const [row, col] = locate(event);
-      value = bytes(model.get("painted"))[row * model.get("grid")[1] + col] ? 0 : 1;
-    }
-    move(locate(event));
+    last = locate(event);
+    if (paint) begin(last, opposite(last));
+    move(last);
     event.preventDefault();
   });
   canvas.addEventListener("pointermove", (event) => {
     if (!canvas.hasPointerCapture(event.pointerId)) return;
     const place = locate(event);
-    if (last && place[0] === last[0] && place[1] === last[1]) return;
-    move(place);
+    if (String(place) !== String(last)) move(place);
   });
   const arrows = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
   canvas.addEventListener("keydown", (event) => {
     const [row, col] = model.get("place");
     const [rows, cols] = model.get("grid");
     const step = arrows[event.key];
-    if (step) send(model, "place", [inside(row + step[0], rows), inside(col + step[1], cols)]);
-    else if (paint && event.key === " ") {
-      value = bytes(model.get("painted"))[row * cols + col] ? 0 : 1;
+    if (step) {
+      const next = [inside(row + step[0], rows), inside(col + step[1], cols)];
+      if (paint && event.shiftKey) {
+        begin([row, col], 1);
+        move(next);
+      } else send(model, "place", next);
+    } else if (paint && event.key === " ") {
+      value = opposite([row, col]);
       dab([[row, col]]);
       model.save_changes();
     } else return;
     event.preventDefault();
   });
+  if (!paint) return;
+  canvas.addEventListener("lostpointercapture", end);
+  canvas.addEventListener("blur", end);
+  canvas.addEventListener("keyup", (event) => event.key === "Shift" && end());
 }
 
 function enlarge(model, painted) {
@@ -376,10 +418,16 @@ function render({ model, el }) {
   const root = make("div", { className: "sl-widget" });
   // JupyterLab's shortcuts would act on the notebook while somebody works here.
   root.addEventListener("keydown", (event) => {
-    if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+    const control = event.ctrlKey || event.metaKey;
+    const button = control && model.get("controls").find(({ key }) => key === event.key);
+    if (button) {
+      model.send({ message: button.message });
+      event.preventDefault();
+    }
+    if (button || !(control || event.altKey)) event.stopPropagation();
   });
   const controls = model.get("controls").map((control) => CONTROLS[control.kind](model, control));
-  const panels = model.get("panels").map((panel, index) => panelView(model, index, panel));
+  const panels = model.get("panels").map((panel, index) => panelView(model, index));
   if (controls.length) root.append(make("div", { className: "sl-controls" }, ...controls));
   if (model.get("chart").series) root.append(chartView(model));
   if (panels.length) root.append(make("div", { className: "sl-panels" }, ...panels));
