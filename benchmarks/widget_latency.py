@@ -3,8 +3,8 @@
     python benchmarks/widget_latency.py
 
 A slider is moved, a button pressed or a key typed as the page would do it, and the page waits for the frame in
-which the last picture of the widget differs. Kernel, browser and drawing share this machine's cores, so the
-figures are upper bounds.
+which the last picture of the widget differs; in a stroke of the inpainter, the model's picture. Kernel, browser
+and drawing share this machine's cores, so the figures are upper bounds.
 """
 
 import argparse
@@ -22,20 +22,28 @@ from simmim_lab.teaching.results import command, origin, write
 ROOT = Path(__file__).parents[1]
 
 SETUP = """
+import torch
 from simmim_lab import images
 from simmim_lab.simmim import SimMIM
 from simmim_lab.widgets import *
 pictures = images.load("photos", "test").take(4)
-model, cnn = SimMIM.preset("vit_nano"), SimMIM.preset("article_cnn")
+large = images.load("photos", "test", 64).take(1)[0]
+nothing = torch.zeros(64, 64, dtype=torch.bool)
+model, cnn, shipped = SimMIM.preset("vit_nano"), SimMIM.preset("article_cnn"), SimMIM.pretrained("cifar10")
 frames = [(picture.permute(1, 2, 0) * 255).byte().numpy() for picture in pictures]
 """
+SIDEWAYS = ["ArrowLeft", "ArrowRight"]
+SPIRAL = ["ArrowRight"] * 25 + ["ArrowDown"] * 25 + ["ArrowLeft"] * 50  # with Shift: one long stroke
 WIDGETS = {  # name: (code, what is moved, how)
     "MaskExplorer": ("MaskExplorer(pictures)", "slider", "seed"),
     "ReconstructionExplorer, vit_nano": ("ReconstructionExplorer(model, pictures)", "slider", "seed"),
     "MaskBrush, vit_nano": ("MaskBrush(model, pictures[0])", "button", "invert"),
-    "ReceptiveFieldExplorer, article_cnn": ("ReceptiveFieldExplorer(cnn.encoder, 32)", "keys", ""),
+    "ReceptiveFieldExplorer, article_cnn": ("ReceptiveFieldExplorer(cnn.encoder, 32)", "keys", SIDEWAYS),
     "LossPlayground": ("LossPlayground()", "slider", "prediction"),
     "BudgetExplorer": ("BudgetExplorer()", "slider", "minutes"),
+    "TokenSimilarity, cifar10": ("TokenSimilarity(shipped, pictures)", "keys", SIDEWAYS),
+    "Inpainter, cifar10: the model in a stroke": ("Inpainter(shipped, large, hidden=nothing)", "stroke", SPIRAL),
+    "Inpainter, cifar10: all methods at its end": ("Inpainter(shipped, large)", "keys", [" "]),
     "Scrubber": ("Scrubber(frames, list('abcd'))", "slider", "frame"),
 }
 MEASURE = """async ([index, kind, name, moves]) => {
@@ -51,11 +59,14 @@ MEASURE = """async ([index, kind, name, moves]) => {
         },
         button() { labelled('button').click(); },
         keys(move) {
-            const key = move % 2 ? 'ArrowRight' : 'ArrowLeft';
-            widget.querySelector('canvas').dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
+            const key = name[move % name.length];
+            const event = new KeyboardEvent('keydown', {key, shiftKey: kind === 'stroke', bubbles: true});
+            widget.querySelector('canvas').dispatchEvent(event);
         },
+        stroke(move) { acts.keys(move); },
     };
-    const picture = [...widget.querySelectorAll('canvas, svg')].at(-1);
+    const pictures = [...widget.querySelectorAll('canvas, svg')];
+    const picture = pictures.at(kind === 'stroke' ? 1 : -1);
     const look = () => picture.getContext
         ? picture.getContext('2d').getImageData(0, 0, picture.width, picture.height).data.join()
         : picture.outerHTML;

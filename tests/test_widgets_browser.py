@@ -31,6 +31,7 @@ budget = BudgetExplorer()
 frames = [(ramp.permute(1, 2, 0) * k * 25).byte().numpy() for k in range(8)]
 scrubber = Scrubber(frames, [f"step {k}" for k in range(8)])
 live = LiveTraining(3, images=pictures, mask=half_mask(3, (8, 8)), every=0)
+similarity = TokenSimilarity(model, pictures)
 wide = torch.linspace(0, 1, 48).expand(3, 40, 48)
 invert = lambda pictures, hidden: torch.where(hidden[:, None], 1 - pictures, pictures)
 inpainter = Inpainter(model, wide, hidden=torch.arange(48).expand(40, 48) < 2, methods={"inverted": invert})
@@ -43,15 +44,17 @@ def report(change=None):
         "place": field.place, "status": field.status, "prediction": loss.prediction,
         "mse": loss.mse, "targets": loss.targets, "index": scrubber.index,
         "epochs": budget.epochs, "minutes": budget.minutes, "hole": inpainter.mask.sum().item(),
+        "token": similarity.place, "layer": similarity.layer,
         "red": inpainter.image[0, 0].mean().item(), "stroking": inpainter.stroking,
     }
     Path("state.json").write_text(json.dumps(state))
-for widget in (explorer, reconstruction, brush, field, loss, budget, scrubber, inpainter):
+for widget in (explorer, reconstruction, brush, field, loss, budget, scrubber, similarity, inpainter):
     widget.observe(report, [name for name in widget.traits(sync=True) if not name.startswith("_")])
 report()
 """
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-WIDGETS = ["explorer", "reconstruction", "brush", "field", "loss", "budget", "scrubber", "live", "inpainter"]
+WIDGETS = ["explorer", "reconstruction", "brush", "field", "loss", "budget", "scrubber", "live", "similarity"]
+WIDGETS += ["inpainter"]
 AGAIN = "runs += 1\nmade.add(again := ReconstructionExplorer(model, pictures))\nreport()\nagain"
 TRAIN = "for step in (1, 2, 3): live(step, model, History([1.0] * step, val_step=[step], val_loss=[0.5]))"
 
@@ -277,6 +280,17 @@ def test_a_place_is_chosen_with_mouse_and_keyboard(page):
     widget(page, "field").locator("canvas").first.focus()
     changes(page, "field", lambda: page.keyboard.press("ArrowRight"), lambda state: state["place"])
     assert page.state()["place"] == [0, 1]
+
+
+def test_a_token_and_a_layer_are_chosen_with_mouse_and_keyboard(page):
+    similarity = widget(page, "similarity")
+    box = similarity.locator("canvas").first.bounding_box()
+    corner = box["x"] + box["width"] - 10, box["y"] + 10
+    changes(page, "similarity", lambda: page.mouse.click(*corner), lambda state: state["token"])
+    assert page.state()["token"] == [0, 7]
+    similarity.get_by_role("slider", name="layer").focus()
+    changes(page, "similarity", lambda: page.keyboard.press("Home"), lambda state: state["layer"])
+    assert page.state()["layer"] == 0 and "embedding" in similarity.locator(".sl-status").inner_text()
 
 
 def drag(page, name, end):
