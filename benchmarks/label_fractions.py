@@ -98,8 +98,8 @@ def main(arguments: list[str] | None = None) -> None:
             continue
         with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):  # weights change within
             results["rows"] += [run | found for found in measure(**run, scale=scale, folder=args.cifar10)]
-        facts = {"pool": scale.pool, "tests": scale.tests, **origin(command(__file__, arguments))}
-        write({**results, **facts}, args.out)
+        facts = {**origin(command(__file__, arguments)), "pool": scale.pool, "tests": scale.tests}
+        write({**facts, "rows": results["rows"]}, args.out)
     if not args.cifar10:
         print("CIFAR-10 is left out: give the folder of 5-bit CIFAR-10 as --cifar10")
     report(results["rows"])

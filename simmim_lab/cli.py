@@ -17,16 +17,19 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from simmim_lab.finetuning import Classifier
     from simmim_lab.shapes import Mask
     from simmim_lab.simmim import SimMIM
 
 DATA = "photos or scenes (both built in), cifar10, stl10, flowers102, imagenette, oxford_pets, or folder"
+WEIGHTS = "the folder of a finished run, or cifar10, the model that comes with the course"
 MASKS = "random, bernoulli, block, grid, half, center, stroke or mixture"
 PRESETS = "article_cnn, vit_nano, swin_nano, vit_tiny, vit_small, vit_base or swin_base"
 
 COUNT = number(int, 1)
 SECONDS = number(float, 0, LONGEST, above=True)
 SHARE = number(float, 0, 1)
+SOME = number(float, 0, 1, above=True)
 SEED = number(int, 0, 2**63 - 1)
 
 program = Program(
@@ -44,6 +47,16 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         type=user_path,
         metavar="DIR",
         help="with --data folder: your pictures; else where downloads are kept",
+    )
+
+
+def _add_length(parser: argparse.ArgumentParser) -> None:
+    length = parser.add_mutually_exclusive_group(required=True)
+    length.add_argument("--steps", type=COUNT, metavar="N", help="length of the training in steps, or ...")
+    length.add_argument("--seconds", type=SECONDS, metavar="N", help="... in seconds")
+    parser.add_argument("--batch-size", type=COUNT, metavar="N", help="images per step")
+    parser.add_argument(
+        "--lr", type=number(float, 0, HIGHEST, above=True), metavar="RATE", help="peak learning rate"
     )
 
 
@@ -75,13 +88,7 @@ def _pretrain_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=number(int, 8), metavar="PIXELS", help="side of the images (default: the preset's)"
     )
-    length = parser.add_mutually_exclusive_group(required=True)
-    length.add_argument("--steps", type=COUNT, metavar="N", help="length of the training in steps, or ...")
-    length.add_argument("--seconds", type=SECONDS, metavar="N", help="... in seconds")
-    parser.add_argument("--batch-size", type=COUNT, metavar="N", help="images per step")
-    parser.add_argument(
-        "--lr", type=number(float, 0, HIGHEST, above=True), metavar="RATE", help="peak learning rate"
-    )
+    _add_length(parser)
     parser.add_argument("--mask", metavar="NAME", help=f"how to hide: {MASKS}")
     parser.add_argument("--mask-ratio", type=SHARE, metavar="R", help="share of an image to hide, from 0 to 1")
     parser.add_argument("--mask-size", type=COUNT, metavar="PIXELS", help="side of the squares to hide")
@@ -108,7 +115,6 @@ def pretrain(args: argparse.Namespace) -> None:
     import torch
 
     from simmim_lab import distributed, images, training
-    from simmim_lab.checkpoints import CHECKPOINT, locked
     from simmim_lab.hardware import Execution, best_device
     from simmim_lab.simmim import SimMIM
 
@@ -124,11 +130,7 @@ def pretrain(args: argparse.Namespace) -> None:
     with distributed.process_group():
         first = distributed.rank() == 0
         if first:
-            start = "Continues the run" if (args.run / CHECKPOINT).exists() else "Starts a run"
-            print(f"{start} in {args.run}: {args.preset} on {args.data}.")
-            if args.run.is_dir():
-                with locked(args.run):  # another training there is named now, and not only behind the images
-                    pass
+            _begin(args.run, f"{args.preset} on {args.data}")
         torch.manual_seed(recipe.seed)
         model = SimMIM.preset(args.preset, args.size).to(best_device())
         side = args.size or _side(model)
@@ -144,6 +146,139 @@ def pretrain(args: argparse.Namespace) -> None:
         f"Done: {history.steps} steps in {history.seconds:.0f} s, validation loss {history.val_loss[-1]:.3f}.\n"
         f"See it at work: simmim-lab reconstruct --run {args.run} --image FILE --mask half --out FILE.png"
     )
+
+
+def _finetune_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run", type=user_path, required=True, metavar="DIR", help="the folder of the run")
+    start = parser.add_mutually_exclusive_group(required=True)
+    start.add_argument("--weights", metavar="RUN", help=f"start from {WEIGHTS}; or ...")
+    start.add_argument("--preset", metavar="NAME", help=f"... from scratch, to compare: {PRESETS}")
+    _add_data(parser)
+    parser.set_defaults(data="scenes")
+    parser.add_argument(
+        "--size", type=number(int, 8), metavar="PIXELS", help="side of the images (default: the encoder's)"
+    )
+    parser.add_argument(
+        "--labels", type=SOME, metavar="R", default=1.0, help="share of the labels of each class (default: all)"
+    )
+    _add_length(parser)
+    parser.add_argument("--probe", action="store_true", help="leave the encoder as it is: only the head learns")
+    parser.add_argument(
+        "--pool",
+        choices=("mean", "attention"),
+        default="mean",
+        help="how features become one vector: their mean, or one that a learned query weighs (default: mean)",
+    )
+    parser.add_argument("--seed", type=SEED, default=0, metavar="S", help="another seed, another run")
+
+
+@program.command(
+    "--weights cifar10 --data folder --root PICTURES --steps 200 --batch-size 32 --run runs/classifier",
+    _finetune_arguments,
+)
+def finetune(args: argparse.Namespace) -> None:
+    """Train a classifier on a pre-trained encoder.
+
+    Put a classifier on a pre-trained encoder, and train both on labelled images, such as a folder with a folder of
+    pictures for each class. Prints its accuracy on the validation images, by which to choose settings, and on the
+    test images, for the settings chosen. After an interruption of any kind the same command goes on where it was.
+    """
+    import torch
+
+    from simmim_lab import finetuning, images
+    from simmim_lab.checkpoints import digest
+    from simmim_lab.hardware import best_device
+    from simmim_lab.simmim import SimMIM
+
+    recipe = finetuning.FinetuneRecipe.probe if args.probe else finetuning.FinetuneRecipe
+    names = ("steps", "seconds", "batch_size", "lr", "seed")
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    if args.preset:
+        given["layer_decay"] = 1.0  # no layer knows anything yet
+    recipe = recipe(**given)
+    if args.weights and Path(args.weights).expanduser().resolve() == args.run.resolve():
+        raise ValueError(f"--run and --weights are the same folder, {args.run}: choose another --run")
+    _begin(args.run, f"{args.weights or args.preset} on {args.data}")
+    torch.manual_seed(recipe.seed)
+    start = _trained(args.weights) if args.weights else SimMIM.preset(args.preset, args.size)
+    side = args.size or _side(start)
+    _check_size(start, side)
+    weights = digest("", start.encoder.state_dict())  # another start is another run
+    train, val, test = (images.load(args.data, split, side, root=args.root) for split in images.SPLITS)
+    model = finetuning.Classifier(start.encoder, train.classes, pool=args.pool).to(best_device())
+    if args.probe:
+        finetuning.freeze(model)
+    few = finetuning.some_labels(train, args.labels, recipe.seed) if args.labels < 1 else train
+    print(f"Trains on {len(few):,} of {len(train):,} images of {len(train.classes)} classes.")
+    finetuning.pick_threads(model, few, recipe)
+    history = finetuning.finetune(model, few, recipe, val=val, run_dir=args.run, weights=weights)
+    found = [f"{finetuning.accuracy(model, shown):.1%} of {len(shown):,}" for shown in (val, test)]
+    print(f"Done: {history.steps} steps in {history.seconds:.0f} s.")
+    print(f"Right for {found[0]} validation images and {found[1]} test images.")
+
+
+def _features_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--weights", default="cifar10", metavar="RUN", help=f"{WEIGHTS} (default: %(default)s)")
+    _add_data(parser)
+    parser.add_argument(
+        "--split",
+        choices=("train", "val", "test", "all"),
+        default="all",
+        help="which images (default: all, those of train first)",
+    )
+    parser.add_argument(
+        "--cells",
+        type=COUNT,
+        default=1,
+        metavar="N",
+        help="average within each of N x N parts of the image (default: 1, a mean over all of it)",
+    )
+    parser.add_argument(
+        "--layer",
+        type=number(int, 0),
+        metavar="N",
+        help="of a ViT, take what enters block N, counted from 0 (default: what the encoder returns)",
+    )
+    parser.add_argument(
+        "--out", type=user_path, required=True, metavar="FILE", help="where to write, FILE.safetensors"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace --out if it exists")
+
+
+READ_BACK = """
+read it back:
+  file = safetensors.safe_open("cats.safetensors", "numpy")
+  vectors, files = file.get_tensor("vectors"), json.loads(file.metadata()["files"])"""
+
+
+@program.command(f"--data folder --root CATS --out cats.safetensors\n{READ_BACK}", _features_arguments)
+def features(args: argparse.Namespace) -> None:
+    """Write the features of pictures to a file.
+
+    Write what an encoder makes of each picture, a vector, to one file, with labels and the names of classes and
+    files. A folder may hold more pictures than fit into memory. The file is safetensors: whole or not there at
+    all, without code, and it can be read in parts.
+    """
+    import tempfile
+
+    from simmim_lab.embeddings import embed
+    from simmim_lab.files import write_tensors
+    from simmim_lab.hardware import best_device
+
+    if args.out.suffix != ".safetensors":
+        raise ValueError(f"--out must end in .safetensors, but is {args.out}")
+    if args.out.exists() and not args.overwrite:
+        raise FileExistsError(f"there is a file {args.out}: choose another --out, or add --overwrite")
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=args.out.parent):  # a folder that takes no files is named now
+        pass
+    model = _trained(args.weights).to(best_device())
+    splits = ("train", "val", "test") if args.split == "all" else (args.split,)
+    options = {"root": args.root, "cells": args.cells, "layer": args.layer}
+    tensors, header = embed(model, args.data, splits, _side(model), **options)
+    write_tensors(args.out, tensors, header)
+    count, numbers = tensors["vectors"].shape
+    print(f"Wrote {args.out}: {count:,} pictures, {numbers:,} numbers for each.")
 
 
 def _reconstruct_arguments(parser: argparse.ArgumentParser) -> None:
@@ -251,6 +386,43 @@ def lab(args: argparse.Namespace) -> None:
     options += ["--no-browser"] if args.no_browser else []
     options += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # as in a container
     jupyterlab(options)
+
+
+def _begin(run: Path, what: str) -> None:
+    """Say whether a run starts or goes on. Another training in its folder is named now, not behind the images."""
+    from simmim_lab.checkpoints import CHECKPOINT, locked
+
+    goes_on = (run / CHECKPOINT).exists()
+    if (run / "model.json").exists() and not goes_on:
+        raise FileExistsError(f"{run} holds a model, and no checkpoint to go on from: choose another folder")
+    print(f"{'Continues the run' if goes_on else 'Starts a run'} in {run}: {what}.")
+    if run.is_dir():
+        with locked(run):
+            pass
+
+
+def _trained(weights: str) -> "SimMIM | Classifier":
+    """The model of this name that comes with the course, or the one that a run has left in its folder."""
+    from simmim_lab.finetuning import load_trained
+    from simmim_lab.simmim import PRETRAINED, SimMIM
+
+    if weights in PRETRAINED:
+        return SimMIM.pretrained(weights)
+    if not Path(weights).expanduser().is_dir():
+        raise FileNotFoundError(
+            f"there is no folder {weights}: give that of a finished run, or {' or '.join(PRETRAINED)}"
+        )
+    return load_trained(weights)
+
+
+def _check_size(model: "SimMIM | Classifier", side: int) -> None:
+    """Raise ValueError if the encoder does not take images of this size."""
+    import torch
+
+    try:
+        model.encoder(torch.zeros(1, 3, side, side))
+    except ValueError as error:
+        raise ValueError(f"{error}: choose another --size") from error
 
 
 def _side(model: "SimMIM") -> int:

@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from simmim_lab.common import check_number, choose
-from simmim_lab.data.folders import read_folder
+from simmim_lab.data.folders import Folder, read_folder
 from simmim_lab.data.folders import split_by_name as _split_by_name  # noqa: F401 (scripts look a split up by it)
 from simmim_lab.data.imagesets import SPLITS, ImageSet, ImageStream, Source, stack_pictures
 from simmim_lab.data.photographs import load_photos
@@ -79,18 +79,26 @@ def _load_scenes(split: str, size: int) -> ImageSet:
     return ImageSet("scenes", split, scenes.pixels, scenes.labels, scenes.classes)
 
 
-def _load_folder(split: str, size: int, root: str | Path | None) -> ImageSet | ImageStream:
-    """The pictures in a folder and below it; see `simmim_lab.data.folders`."""
+def find_pictures(root: str | Path | None, size: int) -> tuple[Path, Folder]:
+    """The folder `root`, and what is in it and below it; see `simmim_lab.data.folders`.
+
+    Raises FileNotFoundError if it is missing, ValueError if none of its pictures can be read.
+    """
     if root in (None, ""):
         raise ValueError("load('folder') needs root=, the folder with your pictures")
     root = Path(os.path.expanduser(root)).resolve()
     if not root.is_dir():
         raise FileNotFoundError(f"there is no folder {root}: root must be the folder with your pictures")
     folder = read_folder(root, size)
-    reasons = folder.left_out
-    if reasons and not folder.files:
+    if folder.left_out and not folder.files:
+        reasons = folder.left_out
         raise ValueError(f"none of the {len(reasons)} pictures in {root} can be read: {named(reasons)}")
-    chosen = folder.splits[split]
+    return root, folder
+
+
+def _load_folder(split: str, size: int, root: str | Path | None) -> ImageSet | ImageStream:
+    root, folder = find_pictures(root, size)
+    reasons, chosen = folder.left_out, folder.splits[split]
     if not chosen:
         raise FileNotFoundError(
             f"{root} has {len(folder.files)} pictures, none of them for {split!r}: put at least 3 there"

@@ -40,10 +40,17 @@ def encode(model: SimMIM, images: Images, mask: Mask | None = None) -> Features:
     return found.float().cpu()
 
 
-def features(model: SimMIM, images: Images, cells: int = 4) -> Vectors:
-    """What the encoder makes of whole images, averaged within each of `cells` x `cells` parts of the image."""
-    maps = [F.adaptive_avg_pool2d(encode(model, batch), cells) for batch in images.split(BATCH)]
-    return torch.cat(maps).flatten(1)
+def features(model: SimMIM, images: Images, cells: int = 4, layer: int | None = None) -> Vectors:
+    """What the encoder makes of whole images, averaged within each of `cells` x `cells` parts of the image.
+
+    With a `layer`, what it has made of them so far: the number of a map of `layers`.
+    """
+
+    def pooled(batch: Images) -> Features:
+        found = encode(model, batch) if layer is None else layers(model, batch)[layer]
+        return F.adaptive_avg_pool2d(found, cells)
+
+    return torch.cat([pooled(batch) for batch in images.split(BATCH)]).flatten(1)
 
 
 def layers(model: SimMIM, images: Images, mask: Mask | None = None) -> list[Features]:

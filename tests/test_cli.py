@@ -1,6 +1,8 @@
 import _thread
 import argparse
 import json
+import re
+import shutil
 import sys
 import threading
 import time
@@ -13,10 +15,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
+from tiny_model import tiny
 
-from simmim_lab import cli, commandline, demo, evaluation, training
+from simmim_lab import cli, commandline, demo, embeddings, evaluation, finetuning, loop, probing, training
 from simmim_lab.checkpoints import locked
 from simmim_lab.cli import main
+from simmim_lab.images import load, load_picture
 from simmim_lab.masking import STRATEGIES
 from simmim_lab.simmim import PRESETS, SimMIM
 
@@ -229,6 +234,232 @@ def test_pretrain_explains_an_empty_folder(capsys, tmp_path):
         *("pretrain", "--data", "folder", "--root", tmp_path / "empty", "--steps", "1", "--run", tmp_path / "run"),
     )
     assert str(tmp_path / "empty") in error
+
+
+# finetune
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory) -> Path:
+    """What a pre-training leaves, of the smallest model."""
+    folder = tmp_path_factory.mktemp("pretrained")
+    tiny().save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classes(tmp_path_factory) -> Path:
+    """A folder of dark and of bright pictures, of several sizes."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for number in range(60):
+        kind = ("bright", "dark")[number % 2]
+        (folder / kind).mkdir(exist_ok=True)
+        side = 16 + number
+        noise = np.random.default_rng(number).integers(0, 100, (side, side, 3))
+        Image.fromarray((noise + 155 * (kind == "bright")).astype(np.uint8)).save(folder / kind / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def one_thread(monkeypatch):
+    monkeypatch.setattr(finetuning, "pick_threads", lambda *_: 1)
+
+
+def finetune(run_dir: Path, data: Path, *words: object) -> list[str]:
+    short = ["--steps", "30", "--batch-size", "8", "--lr", "3e-3"]
+    return ["finetune", "--run", str(run_dir), "--data", "folder", "--root", str(data), *short, *map(str, words)]
+
+
+def test_finetune_learns_classes_of_a_folder_and_says_how_well(pretrained, classes, one_thread, tmp_path):
+    command = finetune(tmp_path / "run", classes, "--weights", pretrained)
+    done = run(command)
+    assert done.code == 0
+    assert "Starts a run" in done.said and "images of 2 classes" in done.said
+    right = re.search(r"Right for (\S+)% of \d+ validation images and (\S+)% of \d+ test images", done.said)
+    assert all(float(share) > 80 for share in right.groups())
+    assert finetuning.Classifier.load(tmp_path / "run").classes == ("bright", "dark")
+    again = run(command)
+    assert again.code == 0 and "Continues the run" in again.said and right[0] in again.said
+
+
+def test_an_interrupted_finetuning_goes_on(pretrained, classes, one_thread, tmp_path, monkeypatch):
+    taken = []
+
+    def step(*arguments, **options):
+        taken.append(1)
+        if len(taken) == 5:
+            _thread.interrupt_main()
+        return train_step(*arguments, **options)
+
+    train_step = loop.train_step
+    monkeypatch.setattr(loop, "train_step", step)
+    stopped, completed = (run(finetune(tmp_path / "run", classes, "--weights", pretrained)) for _ in range(2))
+    assert (stopped.code, completed.code) == (130, 0)
+    assert len(taken) == 30 and "Done: 30 steps" in completed.said
+
+
+def test_a_probe_leaves_the_encoder_alone(pretrained, classes, one_thread, tmp_path):
+    words = ("--weights", pretrained, "--probe", "--pool", "attention", "--labels", "0.25")
+    done = run(finetune(tmp_path, classes, *words))
+    few, whole = map(int, re.search(r"Trains on (\d+) of (\d+) images", done.said).groups())
+    assert done.code == 0 and abs(few - whole / 4) <= 1
+    model = finetuning.Classifier.load(tmp_path)
+    assert isinstance(model.pool, finetuning.AttentionPool)
+    before = SimMIM.load(pretrained).encoder.state_dict()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.encoder.state_dict().items())
+
+
+def test_what_was_finetuned_is_a_start_too(pretrained, classes, one_thread, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert run(finetune(first, classes, "--weights", pretrained, "--probe")).code == 0
+    assert run(finetune(second, classes, "--weights", first, "--probe")).code == 0
+
+
+def test_a_cnn_is_trained_from_scratch(classes, one_thread, tmp_path):
+    words = ("--preset", "article_cnn", "--size", "16", "--pool", "attention")
+    assert run(finetune(tmp_path, classes, *words)).code == 0
+
+
+def test_finetune_explains_bad_input_in_one_line(pretrained, classes, one_thread, capsys, tmp_path):
+    def error(*words: object, data: Path = classes) -> str:
+        return fails(capsys, *finetune(tmp_path / "run", data, *words))
+
+    started = ("--weights", pretrained)
+    flat, single = tmp_path / "flat", tmp_path / "single"
+    for folder in (flat, single / "cats"):
+        folder.mkdir(parents=True)
+        for picture in (classes / "bright").iterdir():
+            (folder / picture.name).write_bytes(picture.read_bytes())
+    for folder in (flat, single):
+        assert "put the pictures of each class into a folder of its own" in error(*started, data=folder)
+    assert "there is no folder nowhere: give that of a finished run, or cifar10" in error("--weights", "nowhere")
+    assert "model.json is missing" in error("--weights", flat)
+    assert "built for (16, 16) pixels, not (32, 32): choose another --size" in error(*started, "--size", "32")
+    assert "must be multiples of 4: choose another --size" in error("--preset", "article_cnn", "--size", "33")
+    assert "did you mean 'vit_nano'" in error("--preset", "vit_nan")
+    assert "--weights --preset is required" in error()
+    assert "not allowed with" in error(*started, "--preset", "vit_nano")
+    assert "--labels: it must be a number above 0" in error(*started, "--labels", "0")
+    assert "at most 1, but is 5" in error(*started, "--labels", "5")
+    assert "invalid choice: 'max'" in error(*started, "--pool", "max")
+    assert "--steps" in error(*started, "--steps", "0")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_goes_on_only_as_it_was_begun(pretrained, classes, one_thread, capsys, tmp_path):
+    other = tmp_path / "other"
+    model = tiny()
+    torch.nn.init.ones_(model.encoder.patch_embed.weight)
+    model.save(other)
+    kept = tmp_path / "run"
+    assert run(finetune(kept, classes, "--weights", pretrained)).code == 0
+    before = {path: path.read_bytes() for path in kept.iterdir()}
+    assert "is of another run: its weights" in fails(capsys, *finetune(kept, classes, "--weights", other))
+    assert "its recipe seed" in fails(capsys, *finetune(kept, classes, "--weights", pretrained, "--seed", "1"))
+    assert "the same folder" in fails(capsys, *finetune(kept, classes, "--weights", kept))
+    assert "holds a model" in fails(capsys, *finetune(other, classes, "--weights", pretrained))
+    assert {path: path.read_bytes() for path in kept.iterdir()} == before
+    with locked(kept):
+        assert main(finetune(kept, classes, "--weights", pretrained)) == 2
+    assert "another training is at work" in capsys.readouterr().err
+
+
+# features
+
+
+def features(out: Path, *words: object) -> list[str]:
+    return ["features", "--out", str(out), *map(str, words)]
+
+
+def read_features(out: Path) -> tuple[torch.Tensor, torch.Tensor, dict[str, object]]:
+    """As the help says, with PyTorch."""
+    file = safe_open(out, "pt")
+    header = {name: json.loads(text) for name, text in file.metadata().items()}
+    return file.get_tensor("vectors"), file.get_tensor("labels"), header
+
+
+def test_features_of_a_folder_stand_beside_their_names_and_classes(pretrained, classes, tmp_path, monkeypatch):
+    monkeypatch.setattr(embeddings, "BATCH", 7)
+    folder, out = tmp_path / "pictures", tmp_path / "new" / "all.safetensors"
+    shutil.copytree(classes, folder)
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+    whole = (folder / names[0]).read_bytes()
+    (folder / "dark" / "broken.png").write_bytes(whole[: len(whole) // 2])
+    done = run(features(out, "--weights", pretrained, "--data", "folder", "--root", folder))
+    assert done.code == 0 and "60 pictures, 32 numbers for each" in done.said
+    assert "1 left out" in done.complained and "dark/broken.png (damaged" in done.complained
+    vectors, labels, header = read_features(out)
+    assert sorted(header["files"]) == names
+    assert [header["classes"][label] for label in labels] == [Path(file).parts[0] for file in header["files"]]
+    assert sum(header["splits"].values()) == len(vectors) == 60
+    for row in (0, 33, 59):
+        picture = load_picture(folder / header["files"][row], 16)[None]
+        expected = probing.features(SimMIM.load(pretrained), picture, cells=1)[0]
+        torch.testing.assert_close(vectors[row], expected, rtol=0, atol=1e-5)
+
+
+def test_features_of_a_layer_and_of_parts_of_an_image(pretrained, tmp_path):
+    words = ("--weights", pretrained, "--data", "photos", "--split", "val", "--cells", "2", "--layer", "1")
+    assert run(features(tmp_path / "val.safetensors", *words)).code == 0
+    vectors, labels, header = read_features(tmp_path / "val.safetensors")
+    images = load("photos", "val", 16)
+    expected = probing.features(SimMIM.load(pretrained), images.pixels / 255, cells=2, layer=1)
+    torch.testing.assert_close(vectors, expected, rtol=0, atol=1e-5)
+    assert header == {"classes": list(images.classes), "files": [], "splits": {"val": len(images)}}
+    assert not labels.any()
+
+
+def test_each_class_of_all_splits_has_one_label(pretrained, tmp_path):
+    out = tmp_path / "photos.safetensors"
+    assert run(features(out, "--weights", pretrained)).code == 0
+    _, labels, header = read_features(out)
+    assert len(header["classes"]) == 11 and labels.unique().tolist() == list(range(11))
+    assert sum(header["splits"].values()) == len(labels)
+
+
+@pytest.mark.parametrize("preset", ["article_cnn", "swin_nano"])
+def test_every_encoder_has_features(classes, preset, capsys, tmp_path):
+    SimMIM.preset(preset).save(tmp_path)
+    words = ("--weights", tmp_path, "--data", "folder", "--root", classes, "--split", "val")
+    assert run(features(tmp_path / "val.safetensors", *words)).code == 0
+    assert "only a ViTEncoder" in fails(capsys, *features(tmp_path / "1.safetensors", *words, "--layer", "1"))
+
+
+def test_features_are_overwritten_only_if_asked(pretrained, classes, capsys, tmp_path):
+    out = tmp_path / "all.safetensors"
+    out.write_text("precious")
+    command = features(out, "--weights", pretrained, "--data", "folder", "--root", classes)
+    assert "add --overwrite" in fails(capsys, *command) and out.read_text() == "precious"
+    assert run([*command, "--overwrite"]).code == 0 and len(read_features(out)[0]) == 60
+
+
+def test_features_that_are_interrupted_leave_nothing(pretrained, classes, tmp_path, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(embeddings, "features", interrupt)
+    out = tmp_path / "all.safetensors"
+    assert run(features(out, "--weights", pretrained, "--data", "folder", "--root", classes)).code == 130
+    assert not list(tmp_path.iterdir())
+
+
+def test_features_explain_bad_input_in_one_line(pretrained, classes, capsys, tmp_path):
+    def error(*words: object, out: Path = tmp_path / "out.safetensors") -> str:
+        return fails(capsys, *features(out, "--weights", pretrained, *words))
+
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    folder = ("--data", "folder", "--root")
+    assert "has no pictures for train or val or test" in error(*folder, tmp_path / "empty")
+    assert "there is no folder" in error(*folder, tmp_path / "missing")
+    assert "invalid choice: 'tran'" in error("--split", "tran")
+    assert "9 x 9 cells are more than the 4 x 4 places" in error("--cells", "9")
+    assert "layer 4 is more than this encoder has: take one from 0 to 3" in error("--layer", "4")
+    assert "must end in .safetensors" in error(out=tmp_path / "out.npz")
+    assert str(tmp_path / "file") in error(out=tmp_path / "file" / "out.safetensors")
+    assert "give that of a finished run, or cifar10" in error("--weights", tmp_path / "missing")
+    assert "did you mean 'photos'" in error("--data", "photo")
+    assert not (tmp_path / "out.safetensors").exists()
 
 
 # reconstruct

@@ -1,0 +1,119 @@
+"""Embeddings: what an encoder makes of each picture of a set or a folder, for other programs (lesson 07).
+
+They go into one safetensors file: it holds no code, can be read in parts, and has room for the names of the files.
+Its tensors are
+
+    vectors   one for each picture, as `probing.features` makes them
+    labels    which class of `classes` each picture belongs to; all 0 where there are none
+
+and its header is texts. As JSON: `classes`, `files` (the name of each picture, relative to the folder; nothing for
+a set that is no folder), and `splits` (how many of the pictures, which stand in this order, are of each split).
+"""
+
+import json
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from simmim_lab.data.folders import Folder
+from simmim_lab.data.imagesets import stack_pictures
+from simmim_lab.data.pictures import named, open_picture, reason_of
+from simmim_lab.images import find_pictures, load
+from simmim_lab.probing import encode, features, layers
+from simmim_lab.shapes import Images
+from simmim_lab.simmim import SimMIM
+
+BATCH = 100  # pictures at a time: more than these are never in memory, but for sets that are
+
+Batch = tuple[Images, Int64[Tensor, " batch"], list[str]]  # pictures, their labels, and the names of their files
+Reader = Callable[[str], tuple[int, Sequence[str], Iterable[Batch]]]  # of a split: its length, classes, batches
+
+
+def embed(
+    model: SimMIM,
+    data: str,
+    splits: Sequence[str],
+    size: int,
+    *,
+    root: str | Path | None = None,
+    cells: int = 1,
+    layer: int | None = None,
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the header of the file, for these splits of `data`, a name that `images.load` knows.
+
+    Pictures are `size` pixels wide and high, as the model needs. Of a folder, splits without pictures add nothing;
+    pictures that cannot be read are left out, and a warning names them. A bar shows the progress.
+    Raises ValueError for a `layer` that the encoder does not have, or too many `cells`, and the errors of
+    `images.load`.
+    """
+    _check(model, size, cells, layer)
+    left_out = {}
+    if data == "folder":
+        root, folder = find_pictures(root, size)
+        if not any(folder.splits[split] for split in splits):
+            raise FileNotFoundError(f"{root} has no pictures for {' or '.join(splits)}: put some there")
+        left_out |= folder.left_out
+        read = _folder(root, folder, size, left_out)
+    else:
+        read = partial(_set, data, size, root)
+    vectors, labels, files, classes, counts = [], [], [], [], {}
+    for split in splits:
+        count, its_classes, batches = read(split)
+        classes += [name for name in its_classes if name not in classes]  # each of the photos is one of its own
+        place = torch.tensor([classes.index(name) for name in its_classes] or [0])
+        with tqdm(desc=split, total=count, unit=" images") as bar:
+            for images, its_labels, names in batches:
+                vectors.append(features(model, images, cells, layer))
+                labels.append(place[its_labels])
+                files += names
+                bar.update(len(images))
+            counts[split] = bar.n
+    if left_out:
+        warnings.warn(f"{len(left_out)} left out of {root}: {named(left_out)}", stacklevel=2)
+    header = {"classes": json.dumps(classes), "files": json.dumps(files), "splits": json.dumps(counts)}
+    return {"vectors": torch.cat(vectors), "labels": torch.cat(labels)}, header
+
+
+def _check(model: SimMIM, size: int, cells: int, layer: int | None) -> None:
+    """Refuse what does not fit the encoder, before any picture is read."""
+    black = torch.zeros(1, 3, size, size)
+    maps = [encode(model, black)] if layer is None else layers(model, black)
+    if layer is not None and layer >= len(maps):
+        raise ValueError(f"layer {layer} is more than this encoder has: take one from 0 to {len(maps) - 1}")
+    rows, cols = maps[layer or 0].shape[-2:]
+    if cells > min(rows, cols):
+        raise ValueError(f"{cells} x {cells} cells are more than the {rows} x {cols} places of this encoder")
+
+
+def _set(data: str, size: int, root: str | Path | None, split: str) -> tuple[int, Sequence[str], Iterable[Batch]]:
+    images = load(data, split, size, root=root)
+    return len(images), images.classes, ((*batch, []) for batch in images.in_order(BATCH))
+
+
+def _folder(root: Path, folder: Folder, size: int, left_out: dict[str, str]) -> Reader:
+    """What reads the pictures of a folder, BATCH at a time; those that cannot be read are added to `left_out`."""
+
+    def batches(chosen: list[int]) -> Iterator[Batch]:
+        for start in range(0, len(chosen), BATCH):
+            part = chosen[start : start + BATCH]
+
+            def read(i: int, part: list[int] = part) -> tuple:
+                return open_picture(root / folder.files[part[i]], size), folder.labels[part[i]]
+
+            pixels, labels, broken = stack_pictures(read, len(part), size, None)
+            names = [folder.files[i].as_posix() for i in part]
+            left_out.update({names[i]: reason_of(error) for i, error in broken.items()})
+            if len(pixels):
+                yield pixels / 255, labels, [name for i, name in enumerate(names) if i not in broken]
+
+    def read(split: str) -> tuple[int, Sequence[str], Iterable[Batch]]:
+        chosen = folder.splits[split]
+        return len(chosen), folder.classes, batches(chosen)
+
+    return read
