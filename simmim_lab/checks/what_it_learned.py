@@ -1359,4 +1359,36 @@ def _nothing_left(answer: Answer, cases: list[tuple]) -> Verdict:
     return None
 
 
-GUESSES: dict[str, Guess] = {}
+GUESSES: dict[str, Guess] = {
+    "differ_most": Guess(
+        "day, dusk and night",
+        "the light changes every patch of a scene, and so it takes a large part of all that varies. The subject "
+        "changes a few patches.",
+        choices=("day, dusk and night", "subject and background", "left and right"),
+    ),
+    "hidden_look": Guess(
+        "more than 90 %",
+        "other hidden tokens know little. Nobody told the network to ask the visible ones; it has learned to.",
+        choices=("about 38 %, as many as there are", "about 60 %", "more than 90 %"),
+    ),
+    "shared_by_neighbours": Guess(
+        "the colour",
+        "for the subject the features are no better than the pixels here: it is a small part of the distance.",
+        choices=("the subject", "the colour", "both", "neither"),
+    ),
+    "finetuned": Guess(
+        83.8,
+        "what a linear probe cannot find is there all the same, and fine-tuning brings it out.",
+        within=0.05,
+    ),
+    "while_the_loss_falls": Guess(
+        "lower than with random weights",
+        "the network first learns mean colours, and for these it gives up what random weights happened to keep.",
+        choices=("higher than with random weights", "about the same", "lower than with random weights"),
+    ),
+    "place_of_hidden": Guess(
+        "always",
+        "it is the mask token plus the vector of its place, and nothing else.",
+        choices=("as often as by chance", "half of the time", "always"),
+    ),
+}
