@@ -58,6 +58,8 @@ def window_starts(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         ),
         "`size` and `stride` are swapped": lambda n, s, d: right(n, d, s),
         "the last start is there twice": lambda n, s, d: [*regular(n, s, d), n - s],
+        "the last start is there more than once": lambda n, s, d: [min(k, n - s) for k in range(0, n, d)],
+        "places are counted from 0, not from 1": lambda n, s, d: [k + 1 for k in regular(n, s, d)],
         "the starts are pairs (start, end)": lambda n, s, d: [(k, k + s) for k in regular(n, s, d)],
     }
     problem = explain(answer, right, even, mistakes)
@@ -106,14 +108,11 @@ def window_starts(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
 )
 def blend(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`blend(windows, corners, weight, height, width)` is the weighted mean of overlapping windows."""
-    cases = [_overlapping(rng) for _ in range(2)]
+    cases = [_overlapping(rng, square=True), _overlapping(rng)]  # else swapped corners lie outside
 
     def rule(of: Callable[[Tensor, Tensor], Tensor]) -> Callable:
         """A mistake, from the values and the weights that each window gives to each pixel, 0 where it has none."""
         return lambda *args: of(*_laid(*args))
-
-    def evenly(windows: Tensor, corners: list, weight: Tensor, *size: int) -> Tensor:
-        return right(windows, corners, torch.ones_like(weight), *size)
 
     right = solutions.blend
     rules = {
@@ -158,9 +157,11 @@ def blend(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     }
     mistakes = {text: rule(of) for text, of in rules.items()}
     mistakes |= {
+        "a corner is (top, left), not (left, top)": lambda x, c, *rest: right(x, [(q, r) for r, q in c], *rest),
         "rows and columns of the weight are swapped": lambda x, c, w, *size: right(x, c, w.T, *size),
         "rows and columns inside the windows are swapped": lambda x, *rest: right(x.mT, *rest),
-        "the weight is upside down and left is right": lambda x, c, w, *size: right(x, c, w.flip(0, 1), *size),
+        "the weight is upside down": lambda x, c, w, *size: right(x, c, w.flip(0), *size),
+        "left and right of the weight are swapped": lambda x, c, w, *size: right(x, c, w.flip(1), *size),
         "the last window is missing": lambda x, c, *rest: right(x[:-1], c[:-1], *rest).nan_to_num(),
         "the first window is missing": lambda x, c, *rest: right(x[1:], c[1:], *rest).nan_to_num(),
         "all windows lie in the upper left corner": lambda x, c, *rest: right(x, [(0, 0)] * len(c), *rest),
@@ -174,23 +175,24 @@ def blend(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     windows, _, weight, *_ = cases[0]
     size = len(weight)
     alone = [(windows[:1], [(0, 0)], weight, size, size), (windows[:1, :, :1, :1], [(0, 0)], weight[:1, :1], 1, 1)]
-    problem = explain(answer, right, alone, mistakes)
+    problem = explain(answer, right, alone)
     yield "gives a window back that stands alone, whatever its weight", problem
     twice = [(windows[[0, 1, 0]], [(0, 0)] * 3, weight, size, size)]
-    yield "averages windows at the same place", explain(answer, right, twice, mistakes)
+    yield "averages windows at the same place", explain(answer, right, twice)
     scaled = [(x, corners, factor * weight, *of) for x, corners, weight, *of in cases for factor in (1e-4, 1e4)]
     texts = {
         "a small number is added to the weights, which may be small": lambda x, c, w, *of: _damped(x, c, w, *of)
     }
-    yield "depends on the weights' ratios alone", explain(answer, right, scaled, texts | mistakes)
+    yield "depends on the weights' ratios alone", explain(answer, right, scaled, texts)
 
 
-def _overlapping(rng: Generator) -> tuple[Tensor, list[tuple[int, int]], Tensor, int, int]:
-    """Windows in a random order, which cover a picture of odd sides; no two sizes are equal."""
-    while True:
-        size, height, width = distinct(rng, 3, 4, 13)
-        if size < min(height, width):
-            break
+def _overlapping(
+    rng: Generator, *, square: bool = False
+) -> tuple[Tensor, list[tuple[int, int]], Tensor, int, int]:
+    """Windows in a random order, which cover a picture."""
+    size = 4 + int(torch.randint(3, (), generator=rng))
+    height, width = (size + more for more in distinct(rng, 2, 1, 7))
+    width = height if square else width
     tops, lefts = (solutions.window_starts(side, size, max(2, size // 2)) for side in (height, width))
     corners = [(top, left) for top in tops for left in lefts]
     corners = [corners[place] for place in torch.randperm(len(corners), generator=rng)]
@@ -341,14 +343,14 @@ def halve(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     poisoned = [
         (image.masked_fill(hidden, odd), hidden) for image, hidden in cases for odd in (torch.nan, torch.inf)
     ]
-    problem = _not_finite(answer, poisoned, TIMES_0) or explain(answer, right, poisoned, mistakes)
+    problem = _not_finite(answer, poisoned, TIMES_0) or explain(answer, right, poisoned)
     yield "does not look at what is hidden, even if it is NaN or infinite", problem
     (image, hidden), *_ = cases
     none, everything = torch.zeros_like(hidden), torch.ones_like(hidden)
     edges = [(image, none), (image, everything), (image[:, :2, :2], hidden[:2, :2]), (image[:, :2], none[:2])]
     yield (
         "works where nothing or everything is hidden, and for one square",
-        explain(answer, right, edges, mistakes),
+        explain(answer, right, edges),
     )
 
 
@@ -529,12 +531,12 @@ def mask_from_picture(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         return
 
     edges = [(rgba, threshold) for rgba, _ in cases for threshold in (1, 255)]
-    yield "works for a threshold of 1, and of 255", explain(answer, _white_and_opaque, edges, mistakes)
+    yield "works for a threshold of 1, and of 255", explain(answer, _white_and_opaque, edges)
     rgba, threshold = cases[0]
     plain = [(torch.full((4, 2, 3), value, dtype=torch.uint8), threshold) for value in (0, 255)]
-    yield "works where nothing is hidden, and everything", explain(answer, _white_and_opaque, plain, mistakes)
+    yield "works where nothing is hidden, and everything", explain(answer, _white_and_opaque, plain)
     small = [(rgba[:, :1, :1], threshold), (rgba[:, :1], threshold), (rgba[:, :, :1], threshold)]
-    yield "works for one pixel, row or column", explain(answer, _white_and_opaque, small, mistakes)
+    yield "works for one pixel, row or column", explain(answer, _white_and_opaque, small)
 
 
 def _white_and_opaque(rgba: Tensor, threshold: int) -> Tensor:
@@ -546,7 +548,7 @@ def _painted(rng: Generator, threshold: int) -> tuple[Tensor, int]:
     height, width = distinct(rng, 2, 16, 24)
     light = torch.tensor([threshold, threshold + 1, 255])
     dark = torch.tensor([0, 100, threshold - 1])
-    opacities = torch.tensor([0, 1, 127, 128, 129, 200, 255])
+    opacities = torch.tensor([0, 1, 127, 128, 129, 200, 254, 255])
     white = (torch.rand(1, height, width, generator=rng) < 0.5).expand(3, -1, -1)
     white = white ^ (torch.rand(3, height, width, generator=rng) < 0.2)  # a colour or two may be otherwise
 
@@ -639,13 +641,13 @@ def loss_on_known(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         for prediction, images, drawn, damaged in cases
         for odd in (torch.nan, torch.inf)
     ]
-    problem = _not_finite(answer, poisoned, TIMES_0) or explain(answer, right, poisoned, mistakes)
+    problem = _not_finite(answer, poisoned, TIMES_0) or explain(answer, right, poisoned)
     yield "does not look at damaged pixels, even if they are NaN or infinite", problem
     prediction, images, drawn, damaged = cases[0]
     nothing = torch.zeros_like(drawn)
     empty = [(prediction, images, nothing, damaged), (prediction, images, damaged, damaged)]
     problem = _not_finite(answer, empty, "the mean of no value is NaN: there the loss is 0")
-    yield "is 0 where no value counts", problem or explain(answer, right, empty, mistakes)
+    yield "is 0 where no value counts", problem or explain(answer, right, empty)
     mistakes = {
         "a small number in the divisor changes the loss of a single pixel": rule(
             lambda e, m, d: e[m & ~d].abs().sum() / ((m & ~d).sum() + 1e-2)
@@ -692,7 +694,7 @@ def _damaged(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 )
 def windows_needed(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`windows_needed(hidden, tops, lefts, size)` lists the windows that have to go through the model."""
-    cases = [_with_hole(rng) for _ in range(3)]
+    cases = [_with_hole(rng) for _ in range(4)]
     right = _windows_needed
 
     def rule(keep: Callable[[Tensor], bool | Tensor]) -> Callable:
@@ -768,16 +770,17 @@ def windows_needed(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
 
     hidden, tops, lefts, size = cases[0]
     plain = [(torch.full_like(hidden, value), tops, lefts, size) for value in (False, True)]
-    yield "lists none where nothing is hidden, or everything", explain(answer, right, plain, mistakes)
+    yield "lists none where nothing is hidden, or everything", explain(answer, right, plain)
     lonely = []
-    for row, col in ((0, 0), (-1, -1), (0, -1), (-1, 0)):
+    height, width = hidden.shape
+    for row, col in ((0, 0), (-1, -1), (0, -1), (-1, 0), (height // 2, width // 2)):
         one = torch.zeros_like(hidden)
         one[row, col] = True
         lonely += [(one, tops, lefts, size), (~one, tops, lefts, size)]
-    yield "sees a single hidden or visible pixel in any corner", explain(answer, right, lonely, mistakes)
+    yield "sees a single hidden or visible pixel, in a corner and in the middle", explain(answer, right, lonely)
     side = min(hidden.shape)
     edges = [(hidden[:side, :side], [0], [0], side), (hidden, tops, lefts, 1), (hidden[:1, :2], [0], [0, 1], 1)]
-    yield "works for one window, and for windows of one pixel", explain(answer, right, edges, mistakes)
+    yield "works for one window, and for windows of one pixel", explain(answer, right, edges)
 
 
 def _windows_needed(*args) -> list[tuple[int, int]]:
@@ -796,15 +799,13 @@ def _parts(hidden: Tensor, tops: list, lefts: list, size: int) -> Iterator[tuple
 
 
 def _with_hole(rng: Generator) -> tuple[Tensor, list[int], list[int], int]:
-    """A mask with a hole that is larger than a window, and some dots; and where the windows start."""
+    """A mask with a hole that is larger than a window and some dots, and where the windows start."""
     size, stride = 4 + int(torch.randint(3, (), generator=rng)), 2 + int(torch.randint(2, (), generator=rng))
-    height, width = (size + stride * steps for steps in distinct(rng, 2, 6, 9))
+    height, width = (size + stride * steps + 1 for steps in distinct(rng, 2, 3, 5))  # the last windows are closer
     hidden = torch.zeros(height, width, dtype=torch.bool)
     row, col = torch.randint(1, stride + 2, (2,), generator=rng).tolist()
     hidden[row : row + 2 * size, col : col + size + stride] = True
-    for _ in range(2):
-        row, col = distinct(rng, 2, 1, min(height, width) - 2)
-        hidden[row, col] = ~hidden[row, col]
+    hidden ^= torch.rand(height, width, generator=rng) < 0.008
     tops, lefts = (solutions.window_starts(side, size, stride) for side in (height, width))
     return hidden, tops, lefts, size
 
@@ -909,7 +910,7 @@ def nearest_patch(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     texts = {
         TIMES_0: lambda w, h, bank: w.where(~h, bank[((bank - w) * ~h).square().sum((1, 2, 3)).argmin()]),
     }
-    problem = explain(answer, right, poisoned, texts | mistakes, tolerance=1e-6)
+    problem = explain(answer, right, poisoned, texts, tolerance=1e-6)
     yield "does not look at what is hidden, even if it is NaN or infinite", problem
     window, hidden, bank = cases[0]
     row = window[:, :1], hidden[:1] & (torch.arange(hidden.shape[1]) > 0), bank[:, :, :1]
@@ -920,7 +921,7 @@ def nearest_patch(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         row,
         tuple(part.transpose(-1, -2) for part in row),
     ]
-    problem = explain(answer, right, edges, mistakes, tolerance=1e-6)
+    problem = explain(answer, right, edges, tolerance=1e-6)
     yield "works for a bank of one patch, equal patches, a single row, and nothing hidden", problem
 
 
@@ -952,15 +953,18 @@ def _bank(rng: Generator) -> tuple[Tensor, Tensor, Tensor]:
         0.125 * signs(),  # the smallest maximum
         balanced - balanced[:, ~hidden].mean(),  # the sum nearest to 0
         torch.full(shape, -0.5),  # the smallest sum
+        torch.full(shape, 0.16),  # the smallest deviation
         colours(0.0, 0.3, -0.2),  # the best first colour
         colours(0.2, 0.1, -0.27),  # the best mean of colours
+        colours(0.2, -0.1, -0.01),  # the best brightness
         -0.45 * window,  # the same direction
         1.2 * window + 0.1 * signs(),  # the largest product
         1.0 * signs(),  # the worst
     ]
     rows, cols = torch.arange(height)[:, None].expand(height, width), torch.arange(width).expand(height, width)
-    halves = (rows < height // 2, rows >= height // 2, cols < width // 2, cols >= width // 2)
-    seen += [torch.where(half, 0.0, 0.3) * signs() for half in halves]  # perfect in a part
+    border = (rows == 0) | (rows == height - 1) | (cols == 0) | (cols == width - 1)
+    parts = (border, ~border, rows < height // 2, rows >= height // 2, cols < width // 2, cols >= width // 2)
+    seen += [torch.where(part, 0.0, 0.3) * signs() for part in parts]  # perfect in a part
     bank = [torch.where(hidden, 0.4 * signs() + 0.1 * torch.randn(shape, generator=rng), error) for error in seen]
     bank += [
         torch.where(hidden, 0.02 * signs(), 0.17 * signs()),  # the best where hidden pixels count, too
@@ -981,7 +985,7 @@ def seam_ratio(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`seam_ratio(error, hidden, tops, lefts, size)` compares the error at window borders with that elsewhere."""
     cases = []
     for _ in range(2):
-        size, stride = 9 + int(torch.randint(3, (), generator=rng)), 5
+        size, stride = 9 + 2 * int(torch.randint(2, (), generator=rng)), 5
         height, width = (size + stride * steps for steps in distinct(rng, 2, 2, 5))
         tops, lefts = (list(range(0, side - size + 1, stride)) for side in (height, width))
         error = 0.5 + torch.rand(height, width, generator=rng)
@@ -1030,6 +1034,12 @@ def seam_ratio(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
         "the seams between columns are there, but not those between rows": rule(
             seam=lambda shape, tops, lefts, size: _seam(shape, [], lefts, size)
+        ),
+        "the first windows are left out, but they end at a seam": rule(
+            seam=lambda shape, tops, lefts, size: _seam(shape, tops[1:], lefts[1:], size)
+        ),
+        "the last windows are left out, but they begin at a seam": rule(
+            seam=lambda shape, tops, lefts, size: _seam(shape, tops[:-1], lefts[:-1], size)
         ),
         "a pixel is at a seam of rows *or* of columns, not of both": rule(
             seam=by_edges(both, join=torch.logical_and)
@@ -1080,24 +1090,24 @@ def seam_ratio(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     scaled = [(1e-3 * error, *rest) for error, *rest in cases] + [(1e3 * error, *rest) for error, *rest in cases]
     yield (
         "is the same for small and for large errors",
-        explain(answer, _seam_ratio, scaled, mistakes, tolerance=1e-5),
+        explain(answer, _seam_ratio, scaled, tolerance=1e-5),
     )
     (error, hidden, tops, lefts, size), *_ = cases
     even = [(torch.ones_like(error), hidden, tops, lefts, size)]
-    yield "is 1 where all errors are equal", explain(answer, _seam_ratio, even, mistakes, tolerance=1e-5)
+    yield "is 1 where all errors are equal", explain(answer, _seam_ratio, even, tolerance=1e-5)
     one_row = [
         (error[:size], hidden[:size], [0], lefts, size),
         (error[:, :size], hidden[:, :size], tops, [0], size),
     ]
     yield (
         "works for one row or one column of windows",
-        explain(answer, _seam_ratio, one_row, mistakes, tolerance=1e-5),
+        explain(answer, _seam_ratio, one_row, tolerance=1e-5),
     )
     close = [
         (error[:-1, :-2], hidden[:-1, :-2], [*tops[:-1], tops[-1] - 1], [*lefts[:-1], lefts[-1] - 2], size),
         (error[: size + 1, : size + 1], hidden[: size + 1, : size + 1], [0, 1], [0, 1], size),
     ]
-    problem = explain(answer, _seam_ratio, close, mistakes, tolerance=1e-5)
+    problem = explain(answer, _seam_ratio, close, tolerance=1e-5)
     yield "works where windows start closer, even one pixel after each other", problem
 
 
@@ -1146,7 +1156,7 @@ def _outermost(shape: tuple[int, int], tops: list[int], lefts: list[int], size: 
 )
 def stroke(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`stroke(points, radius, height, width)` hides what a round brush paints along a line."""
-    cases = [_line(rng, *of) for of in ((1, 1.3), (2, 0.4), (4, 3.2))]
+    cases = [_line(rng, *of) for of in ((1, 1.3), (2, 0.3), (3, 0.7), (4, 3.2))]
 
     def rule(of: Callable[[Tensor, float], Tensor], *, pieces: Callable = _pieces, **options) -> Callable:
         """A mistake, from the distances of each pixel to each piece."""
@@ -1220,8 +1230,8 @@ def stroke(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         return
 
     across = [([(3.0, 2.0), (3.0, 6.0)], 1.0, 8, 9), ([(2.0, 3.0), (6.0, 3.0)], 2.0, 9, 8)]
-    mistakes["exactly `radius` away is hidden, too: `<=`, not `<`"] = rule(lambda d, r: (d < r).any(0))
-    yield "hides what is exactly `radius` away", explain(answer, right, across, mistakes)
+    texts = {"exactly `radius` away is hidden, too: `<=`, not `<`": rule(lambda d, r: (d < r).any(0))}
+    yield "hides what is exactly `radius` away", explain(answer, right, across, texts)
     points, radius, height, width = cases[-1]
     dots = [(points[:1], radius, height, width), ([points[0], points[0], *points], radius, height, width)]
     texts = {
@@ -1229,17 +1239,17 @@ def stroke(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
             right(points, r, h, w) & torch.tensor(len(points) > 1)
         )
     }
-    problem = explain(answer, right, dots, mistakes | texts)
+    problem = explain(answer, right, dots, texts)
     yield "paints a dot for a single point, and where a point comes twice", problem
     beyond = [
         ([(-3.1, -2.2), (height + 2.3, width + 1.4)], radius, height, width),
         ([(-9.0, -9.0), (-8.0, -20.0)], 2.5, height, width),
         (points, 100.0, height, width),
     ]
-    yield "may begin and end outside, paint nothing or everything", explain(answer, right, beyond, mistakes)
-    small = [([(4.0, 4.1), (4.0, 4.9)], 1.03, 8, 9), ([(0.0, 2.0), (0.0, 4.3)], 1.2, 1, 9)]
+    yield "may begin and end outside, paint nothing or everything", explain(answer, right, beyond)
+    small = [([(4.0, 4.6), (4.0, 5.4)], 1.005, 8, 9), ([(0.0, 2.0), (0.0, 4.3)], 1.2, 1, 9)]
     small.append(([(2.0, 0.0), (4.3, 0.0)], 1.2, 9, 1))
-    yield "works for a very short line, and on a single row or column", explain(answer, right, small, mistakes)
+    yield "works for a very short line, and on a single row or column", explain(answer, right, small)
 
 
 def _pieces(points: list[tuple[float, float]]) -> list[tuple]:
@@ -1280,10 +1290,34 @@ def _line(rng: Generator, pieces: int, thin: float) -> tuple[list[tuple[float, f
             [height, width]
         ).sub(7)
         points = [tuple(place) for place in places.tolist()]
-        radius = thin + float(torch.rand((), generator=rng))
+        radius = thin + 0.6 * float(torch.rand((), generator=rng))
         distances = torch.stack([_distances(*piece, height, width) for piece in _pieces(points)])
         if places.diff(dim=0).norm(dim=1).min() > 6 and (distances - radius).abs().min() > 1e-3:
             return points, radius, height, width
 
 
-GUESSES: dict[str, Guess] = {}
+GUESSES: dict[str, Guess] = {
+    "windows": Guess(
+        6,
+        "five windows, which start at 0, 16, 32, 48 and 64, leave four pixels over. One more ends at the border.",
+    ),
+    "blended": Guess(1.5, "(3 * 1 + 1 * 3) / (3 + 1)."),
+    "thrown away": Guess(
+        0.75, "each patch that it touches has four columns of pixels, and one of them is the scratch."
+    ),
+    "halvings": Guess(2, "48, 24, 12."),
+    "whole picture": Guess(
+        30.0,
+        "a hundred times as many pixels share the same errors: a hundredth of the mean, and a tenth is 10 dB.",
+    ),
+    "who fills halves": Guess(
+        "the one of halves",
+        "all its training went into this one question. The price is paid on the others.",
+        choices=("the one of cells", "the one of the mixture", "the one of halves"),
+    ),
+    "copies or mean": Guess(
+        "their mean",
+        "the copies miss the truth in different directions, and in the mean part of that cancels.",
+        choices=("the best copy", "their mean"),
+    ),
+}

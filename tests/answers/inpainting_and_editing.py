@@ -163,6 +163,16 @@ def twice_at_the_end(length, size, stride):
     return step_by_step(length, size, stride) + [0] * (length == size)
 
 
+@wrong("window_starts", "the last start is there more than once")
+def moved_back(length, size, stride):
+    return [min(start, max(0, length - size)) for start in range(0, length, stride)]
+
+
+@wrong("window_starts", "places are counted from 0")
+def from_1(length, size, stride):
+    return [start + 1 for start in step_by_step(length, size, stride)]
+
+
 @wrong("window_starts", "the last window ends one pixel too early")
 def one_too_early(length, size, stride):
     starts = whole(length, size, stride) or [0]
@@ -246,6 +256,8 @@ wrong("blend", "the window with the largest weight")(
     from_pasted(lambda x, w: x.gather(0, w.argmax(0, keepdim=True).repeat(1, 3, 1, 1))[0])
 )
 wrong("blend", "rows and columns of the weight are swapped")(lambda x, c, w, *of: two_sums(x, c, w.T, *of))
+wrong("blend", "a corner is (top, left)")(lambda x, c, *of: two_sums(x, [(left, top) for top, left in c], *of))
+wrong("blend", "left and right of the weight are swapped")(lambda x, c, w, *of: two_sums(x, c, w.flip(1), *of))
 wrong("blend", "the order of the colours is reversed")(lambda x, *of: two_sums(x.flip(1), *of))
 
 
@@ -679,6 +691,17 @@ def every_second(hidden, tops, lefts, size):
     return two_loops(hidden, tops, lefts, size)[::2]
 
 
+@wrong(TASK, "expected")
+def border_alone(hidden, tops, lefts, size):
+    """Takes a window for hidden altogether if its border is."""
+
+    def shows_nothing(part):
+        return part[[0, -1]].all() and part[:, [0, -1]].all()
+
+    parts = {(t, c): hidden[t : t + size, c : c + size] for t, c in product(tops, lefts)}
+    return [corner for corner, part in parts.items() if part.any() and not shows_nothing(part)]
+
+
 @wrong(TASK, "works for one window, and for windows of one pixel")
 def breaks_for_one_window(hidden, tops, lefts, size):
     return two_loops(hidden, tops, lefts, size) if len(tops) > 1 else []
@@ -950,6 +973,9 @@ def filled_in_place(window, hidden, bank):
     return window
 
 
+wrong(TASK, "fills the hole from the patch that fits best expected")(chosen(lambda v, e, h: v.std()))
+
+
 @wrong(TASK, "fills the hole from the patch that fits best expected")
 def last_two_columns(window, hidden, bank):
     errors = (bank - window).masked_fill(hidden, 0)[..., -2:].square().sum((1, 2, 3))
@@ -1050,6 +1076,8 @@ wrong(TASK, "four are taken")(ratio(seams(sides=(-2, -1, 0, 1))))
 wrong(TASK, "the frame of the picture is no seam")(ratio(seams(frame=True)))
 wrong(TASK, "not those between columns")(ratio(lambda shape, t, c, n: seams()(shape, t, [], n)))
 wrong(TASK, "not those between rows")(ratio(lambda shape, t, c, n: seams()(shape, [], c, n)))
+wrong(TASK, "but they end at a seam")(ratio(lambda shape, t, c, n: seams()(shape, t[1:], c[1:], n)))
+wrong(TASK, "but they begin at a seam")(ratio(lambda shape, t, c, n: seams()(shape, t[:-1], c[:-1], n)))
 wrong(TASK, "not of both")(ratio(join=torch.logical_and))
 wrong(TASK, "`lefts` for the columns")(ratio(lambda shape, t, c, n: seams()(shape, c, t, n)))
 wrong(TASK, "the other way round")(ratio(of=lambda at, off: off.mean() / at.mean()))
