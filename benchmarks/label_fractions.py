@@ -78,7 +78,7 @@ FULL = Scale(
     tests=500,
     draws=3,
     attentive={0.01: 100, 0.1: 200, 1.0: 300},
-    finetuned={0.01: 50, 0.1: 100, 1.0: 200},
+    finetuned={0.01: 40, 0.1: 80, 1.0: 150},
 )
 QUICK = Scale(pool=60, tests=40, draws=1, attentive={0.1: 1, 1.0: 1}, finetuned={0.1: 1, 1.0: 1})
 

@@ -1,4 +1,4 @@
-"""The command line of learners: `simmim-lab demo`, `pretrain`, `reconstruct` and `lab`.
+"""The command line of learners: `simmim-lab demo`, `pretrain`, `finetune`, `features`, `reconstruct` and `lab`.
 
 Each command stands behind its arguments. What costs time to import is imported by the command that needs it, so
 that `--help` comes at once.

@@ -2,12 +2,14 @@
 
 import importlib.util
 import json
+from collections import Counter
 from pathlib import Path
 
 import cifar10_race
 import data_pipeline
 import decoder_race
 import encoder_race
+import label_fractions
 import pretrain_step
 import pretrained
 import pretraining_pays
@@ -110,6 +112,38 @@ def test_a_fine_tuning_is_tested_at_its_marks(monkeypatch):
     [row] = pretraining_pays.learn("small", 0, load("scenes"), load("scenes", "test"))
     assert row["images"] == [100, 200] and 0 < row["seconds"][0] < row["seconds"][1]
     assert len(row["accuracy"]) == 2 and all(0 <= share <= 1 for share in row["accuracy"])
+
+
+def test_all_ways_to_use_few_labels_are_measured_once(tmp_path, capsys):
+    out = tmp_path / "fractions.json"
+    label_fractions.main(["--quick", "--out", str(out)])
+    rows = json.loads(out.read_text())["rows"]
+    measured = Counter((row["network"], row["way"]) for row in rows)
+    frozen = {(network, way): 4 for network, ways in label_fractions.FROZEN.items() for way in ways}
+    finetuned = {(network, "finetuned"): 2 for network in label_fractions.RECIPES}
+    assert measured == frozen | finetuned  # 10 and 100 % of the labels; of subject and colour, or subject alone
+    assert {(row["share"], row["labels"]) for row in rows} == {(0.1, 6), (1.0, 60)}
+    assert all(0 <= row["accuracy"] <= 1 and row["seconds"] > 0 for row in rows)
+    assert "scenes, colour" in capsys.readouterr().out
+    before = out.read_bytes()
+    label_fractions.main(["--quick", "--out", str(out)])
+    assert out.read_bytes() == before
+
+
+def test_few_labels_have_all_classes_alike():
+    labels = torch.tensor([2, 2, 0, 2, 1, 0, 0])
+    assert label_fractions.in_turns(labels).tolist() == [0, 2, 4, 1, 5, 3, 6]
+
+
+def test_an_attentive_probe_finds_the_token_that_counts():
+    generator, images = torch.Generator().manual_seed(0), torch.arange(600)
+    tokens, labels = torch.randn(600, 9, 16, generator=generator), images % 2
+    place = torch.randint(9, (600,), generator=generator)
+    tokens[images, place, 0] = 10.0
+    tokens[images, place, 1] = 12.0 * labels - 6
+    torch.manual_seed(0)
+    probe = label_fractions.AttentiveProbe.fit(tokens[:300], labels[:300], steps=100)
+    assert probe.score(tokens[300:], labels[300:]) > 0.9
 
 
 @pytest.mark.verify
