@@ -26,7 +26,7 @@ from simmim_lab.checks.core import (
 )
 from simmim_lab.checks.guessing import Guess
 
-DRAWS = 400  # of labelled images
+DRAWS, CLASSES = 400, 80  # of labelled images
 
 
 @check(
@@ -337,6 +337,9 @@ WRONG_POOLS: dict[str, Callable] = {
     "the fits are divided by the root of the number of tokens: take that of `dim`": _pool(
         lambda x, q: x @ q / x.shape[1] ** 0.5
     ),
+    "the fits are divided by the root of the number of images: take that of `dim`": _pool(
+        lambda x, q: x @ q / len(x) ** 0.5
+    ),
     "the fits are cosines: they are dot products": _pool(
         lambda x, q: normalize(x, dim=2) @ normalize(q, dim=0) / len(q) ** 0.5
     ),
@@ -505,6 +508,12 @@ WRONG_SCALES: dict[str, Callable] = {
     "it is divided by the deviation, but the mean is not subtracted": _scaled_by(
         lambda train, test: (0, _mean_and_deviation(train)[1])
     ),
+    "deviations below 1 are raised to 1: only one of 0 is replaced": _scaled_by(
+        lambda train, test: (train.mean(0), _mean_and_deviation(train)[1].clamp(min=1))
+    ),
+    "1 is added to every deviation: only one of 0 is replaced": _scaled_by(
+        lambda train, test: (train.mean(0), 1 + _mean_and_deviation(train)[1])
+    ),
     "it is multiplied by the deviation: divide by it": _scaled_by(
         lambda train, test: (train.mean(0), 1 / _mean_and_deviation(train)[1])
     ),
@@ -552,9 +561,9 @@ def few_labels(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
 
     def drawn(labels: list[int], each: int, generator: Generator) -> object:
         got = answer(labels, each, generator)
-        if isinstance(got, Tensor) and got.device.type == "cpu":
-            return got.tolist()
-        return list(got) if isinstance(got, tuple) else got
+        if isinstance(got, list | tuple):
+            return [place.tolist() if isinstance(place, Tensor) else place for place in got]
+        return got.tolist() if isinstance(got, Tensor) else got
 
     got = drawn(labels, each, Generator().manual_seed(seed))
     problem = _not_places(got, labels)
@@ -575,12 +584,16 @@ def few_labels(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         return
 
     one, two = distinct(rng, 2, 0, 99)
-    small = _shuffled({one: 3, two: 3}, rng)
+    small, wide = _shuffled({one: 3, two: 3}, rng), _shuffled(dict.fromkeys(range(CLASSES), 4), rng)
     generator = Generator().manual_seed(seed)
-    single, double = ([drawn(small, each, generator) for _ in range(DRAWS)] for each in (1, 2))
-    uneven = (_uneven(turn, small, each) for each, turns in ((1, single), (2, double)) for turn in turns)
-    yield "takes `each` images of every class, none twice", next(filter(None, uneven), None)
-    yield "gives all choices the same chance", _unequal_chances(small, single, double)
+    single = [drawn(small, 1, generator) for _ in range(DRAWS)]
+    double = [drawn(wide, 2, generator) for _ in range(DRAWS // 10)]
+    cases = [(turn, small, 1) for turn in single] + [(turn, wide, 2) for turn in double]
+    problem = next(filter(None, (_uneven(*case) for case in cases)), None)
+    yield "takes `each` images of every class, none twice", problem
+    if problem:
+        return
+    yield "gives all choices the same chance", _unequal_chances(small, single) or _unequal_pairs(wide, double)
     edges = [([one, two], 1), (small, 3), ([two] * 4, 4), ([-1, 0, 0, -1], 2)]
     uneven = (_uneven(drawn(labels, each, generator), labels, each) for labels, each in edges)
     yield "can take all images of a class, and of a single class", next(filter(None, uneven), None)
@@ -634,33 +647,40 @@ def _uneven(places: list[int], labels: list[int], each: int) -> str | None:
     )
 
 
-def _unequal_chances(labels: list[int], single: list[list[int]], double: list[list[int]]) -> str | None:
-    """What is wrong with many draws of one, and of two, from each of two classes of three images."""
-    members = [[place for place, label in enumerate(labels) if label == name] for name in sorted(set(labels))]
-    often = torch.tensor([sum(place in turn for turn in single) for place in range(len(labels))])
-    pairs = Counter(frozenset(pair) for turn in double for pair in combinations(turn, 2))
-    inside = torch.tensor([pairs[frozenset(pair)] for group in members for pair in combinations(group, 2)])
-    turns = Counter(frozenset(turn) for turn in single)
-    across = torch.tensor([turns[frozenset(pair)] for pair in product(*members)])
-    where = f"in {DRAWS} draws of"
+def _unequal_chances(labels: list[int], turns: list[list[int]]) -> str | None:
+    """What is wrong with many draws of one from each of two classes of three images."""
+    one, other = ([place for place, label in enumerate(labels) if label == name] for name in set(labels))
+    often = torch.tensor([sum(place in turn for turn in turns) for place in range(len(labels))])
+    pairs = Counter(map(frozenset, turns))
+    together = torch.tensor([pairs[frozenset(pair)] for pair in product(one, other)])
+    where = f"in {DRAWS} draws of one of three images of two classes"
     return first(
-        (len(turns) == 1, f"{where} one image of each class it was always the same: use `generator`, not a copy"),
-        (bool((often == 0).any()), f"{where} one image of each class, one image never came"),
+        (len(pairs) == 1, f"{where} they were always the same: draw from `generator` itself, not from a copy"),
+        (bool((often == 0).any()), f"{where} one image never came"),
+        (not fair(often, DRAWS, 1 / 3), f"{where} the images came {often.tolist()} times"),
+        (bool((together == 0).any()), f"{where} some pairs never came: draw anew for every class"),
+        (not fair(together, DRAWS, 1 / 9), f"{where} the nine pairs came {together.tolist()} times"),
+    )
+
+
+def _unequal_pairs(labels: list[int], turns: list[list[int]]) -> str | None:
+    """What is wrong with many draws of two from each of many classes of four images."""
+    place_of = {label: [] for label in labels}
+    for place, label in enumerate(labels):
+        place_of[label].append(place)
+    pairs: Counter[frozenset[int]] = Counter()  # of the numbers 0 to 3 of the images of a class
+    for turn in turns:
+        drawn = {label: [] for label in labels}
+        for place in turn:
+            drawn[labels[place]].append(place_of[labels[place]].index(place))
+        pairs.update(map(frozenset, drawn.values()))
+    together = torch.tensor([pairs[frozenset(pair)] for pair in combinations(range(4), 2)])
+    where = f"in {len(turns) * len(place_of)} draws of two of four images of a class"
+    return first(
+        (bool((together == 0).any()), f"{where} some pairs never came: any two can be drawn, not only neighbours"),
         (
-            not fair(often, DRAWS, 1 / 3),
-            f"{where} one of three images of each class, they came {often.tolist()} times",
-        ),
-        (
-            bool((across == 0).any()),
-            f"{where} one of three images of two classes, some pairs never came: draw anew for every class",
-        ),
-        (
-            not fair(across, DRAWS, 1 / 9),
-            f"{where} one of three images of two classes, the nine pairs came {across.tolist()} times",
-        ),
-        (
-            not fair(inside, DRAWS, 1 / 3),
-            f"{where} two of three images of each class, their pairs came {inside.tolist()} times",
+            not fair(together, len(turns) * len(place_of), 1 / 6),
+            f"{where} the six pairs came {together.tolist()} times",
         ),
     )
 
@@ -1341,6 +1361,12 @@ WRONG_RANKS: dict[str, Callable] = {
     "this is a correlation, turned: only the order of two runs counts": (
         lambda losses, accuracies: -statistics.correlation(losses, accuracies)
     ),
+    "this is a correlation of ranks: only the order of two runs counts": (
+        lambda losses, accuracies: statistics.correlation(_ranks(losses), _ranks(accuracies))
+    ),
+    "this is a correlation of ranks, turned: only the order of two runs counts": (
+        lambda losses, accuracies: -statistics.correlation(_ranks(losses), _ranks(accuracies))
+    ),
     "this is the share of runs that have the same rank in both: take all pairs": lambda losses, accuracies: (
         statistics.fmean(
             sorted(losses).index(loss) == sorted(accuracies, reverse=True).index(accuracy)
@@ -1348,6 +1374,10 @@ WRONG_RANKS: dict[str, Callable] = {
         )
     ),
 }
+
+
+def _ranks(values: list[float]) -> list[int]:
+    return [sorted(values).index(value) for value in values]
 
 
 def _nothing_left(answer: Answer, cases: list[tuple]) -> Verdict:

@@ -240,6 +240,7 @@ wrong(TASK, "not divided by the root of `dim`")(soft(lambda x, q: x @ q))
 wrong(TASK, "divide by its root")(soft(lambda x, q: x @ q / len(q)))
 wrong(TASK, "are multiplied by the root")(soft(lambda x, q: x @ q * len(q) ** 0.5))
 wrong(TASK, "the root of the number of tokens")(soft(lambda x, q: x @ q / x.shape[1] ** 0.5))
+wrong(TASK, "the root of the number of images")(soft(lambda x, q: x @ q / len(x) ** 0.5))
 wrong(TASK, "the fits are cosines")(soft(lambda x, q: F.cosine_similarity(x, q, dim=2) / len(q) ** 0.5))
 wrong(TASK, "the sign is wrong")(soft(lambda x, q: -(x @ q) / len(q) ** 0.5))
 wrong(TASK, "the fits are distances")(soft(lambda x, q: (x - q).norm(dim=2) / len(q) ** 0.5))
@@ -342,6 +343,12 @@ wrong(TASK, "that is the variance")(
 )
 wrong(TASK, "nothing is divided by the deviation")(lambda a, b: (a - a.mean(0), b - a.mean(0)))
 wrong(TASK, "the mean is not subtracted")(lambda a, b: (a / a.std(0, correction=0), b / a.std(0, correction=0)))
+wrong(TASK, "deviations below 1 are raised")(
+    lambda a, b: tuple((part - a.mean(0)) / a.std(0, correction=0).clamp(min=1) for part in (a, b))
+)
+wrong(TASK, "1 is added to every deviation")(
+    lambda a, b: tuple((part - a.mean(0)) / (a.std(0, correction=0) + 1) for part in (a, b))
+)
 wrong(TASK, "it is multiplied by the deviation")(
     lambda a, b: tuple((part - a.mean(0)) * moments(a)[1] for part in (a, b))
 )
@@ -421,6 +428,11 @@ class Sorted:
 right("few_labels")(Sorted())
 
 
+@right("few_labels")
+def tensors_in_a_list(labels, each, generator):
+    return [torch.tensor(place) for place in class_by_class(labels, each, generator)]
+
+
 def of_each(draw):
     """The answer that takes draw(members, each, generator) of each class."""
 
@@ -470,9 +482,7 @@ wrong(TASK, "these are all images")(
 wrong(TASK, "one image never came")(
     of_each(lambda members, each, g: shuffled(members[: max(each, len(members) - 1)], g)[:each])
 )
-wrong(TASK, "use `generator`, not a copy")(
-    of_each(lambda members, each, g: shuffled(members, g.clone_state())[:each])
-)
+wrong(TASK, "not from a copy")(of_each(lambda members, each, g: shuffled(members, g.clone_state())[:each]))
 wrong(TASK, "a class is missing")(
     lambda labels, each, generator: [
         place for place in class_by_class(labels, each, generator) if labels[place] != max(labels)
@@ -490,7 +500,7 @@ wrong(TASK, "draw anew for every class")(
         lambda members, each, seed: shuffled(members, torch.Generator().manual_seed(seed))[:each]
     )(labels, each, int(torch.randint(2**31, (), generator=generator)))
 )
-wrong(TASK, "they came")(
+wrong(TASK, "the images came")(
     of_each(
         lambda members, each, g: (
             sorted(members, key=lambda _: torch.rand((), generator=g).item() ** 2)[:each]
@@ -499,17 +509,20 @@ wrong(TASK, "they came")(
         )
     )
 )
-wrong(TASK, "their pairs came")(
-    of_each(
-        lambda members, each, g: (
-            shuffled(members, g)[:1]
-            if each == 1
-            else (lambda start: [members[(start + step) % len(members)] for step in range(each)])(
-                int(torch.randint(2 if len(members) == 3 else len(members), (), generator=g))
-            )
-        )
-    )
-)
+
+
+def neighbours(members, each, generator):
+    start = int(torch.randint(len(members), (), generator=generator))
+    return (2 * members)[start : start + each]
+
+
+def rarely_with_the_first(members, each, generator):
+    drawn = shuffled(members, generator)[:each]
+    return shuffled(members, generator)[:each] if each > 1 and members[0] in drawn else drawn
+
+
+wrong(TASK, "not only neighbours")(of_each(neighbours))
+wrong(TASK, "the six pairs came")(of_each(rarely_with_the_first))
 wrong(TASK, "leaves global chance alone")(
     lambda labels, each, generator: (
         random.seed(torch.randint(2**31, (), generator=generator).item()),
@@ -1017,6 +1030,11 @@ wrong(TASK, "this is a correlation: only the order")(
 )
 wrong(TASK, "this is a correlation, turned")(
     lambda losses, accuracies: -np.corrcoef(losses, accuracies)[0, 1].item()
+)
+wrong(TASK, "a correlation of ranks, turned")(
+    lambda losses, accuracies: (
+        -np.corrcoef(*(np.argsort(np.argsort(x)) for x in (losses, accuracies)))[0, 1].item()
+    )
 )
 wrong(TASK, "the same rank in both")(
     lambda losses, accuracies: np.mean(
