@@ -67,13 +67,14 @@ def embed(
         count, its_classes, batches = read(split)
         classes += [name for name in its_classes if name not in classes]  # each of the photos is one of its own
         place = torch.tensor([classes.index(name) for name in its_classes] or [0])
-        with tqdm(desc=split, total=count, unit=" images") as bar:
+        counts[split] = 0
+        with tqdm(desc=split, total=count, unit=" images", disable=not count) as bar:
             for images, its_labels, names in batches:
                 vectors.append(features(model, images, cells, layer))
                 labels.append(place[its_labels])
                 files += names
+                counts[split] += len(images)
                 bar.update(len(images))
-            counts[split] = bar.n
     if left_out:
         warnings.warn(f"{len(left_out)} left out of {root}: {named(left_out)}", stacklevel=2)
     header = {"classes": json.dumps(classes), "files": json.dumps(files), "splits": json.dumps(counts)}

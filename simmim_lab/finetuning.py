@@ -195,7 +195,10 @@ def finetune(
     """
     for images in (dataset, val) if val is not None else (dataset,):
         if images.classes != model.classes:
-            raise ValueError(f"the model tells {model.classes} apart, but the images have {images.classes}")
+            raise ValueError(
+                f"the model tells {model.classes} apart, but the images have {images.classes}: take a set whose "
+                "splits have the same classes"
+            )
     device = model.mean.device
     dataset = dataset.to(device)
 
