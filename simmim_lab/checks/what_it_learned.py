@@ -3,7 +3,8 @@
 import math
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from functools import reduce
 from itertools import combinations, pairwise, product
 from numbers import Integral
 
@@ -187,7 +188,7 @@ def nearest(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         (queries, vectors[:1], 1),
         (queries[:, :1], queries[:, :1].flip(0) + 0.001, 2),
         (100 * queries, 100 * vectors, 3),
-        (queries - 10, vectors - 10, 3),
+        (queries - 3, vectors - 3, 3),
     ]
     yield (
         "works for a query among the vectors, one vector, one number and large ones",
@@ -404,12 +405,12 @@ def standardise(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     if problem:
         return
 
-    constant, other, shown = distinct(rng, 3, 1, 9)
+    constant, one, another = distinct(rng, 3, 1, 9)
 
     def with_constant(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
         """A column that is the same in the whole training part, but not in the test part, goes first."""
-        column = torch.full_like(test[:, :1], shown)
-        column[0] = other
+        column = torch.full_like(test[:, :1], one)
+        column[0] = another
         return torch.cat([torch.full_like(train[:, :1], constant), train], 1), torch.cat([column, test], 1)
 
     def without_spread(change: Callable[[Tensor], Tensor]) -> Callable:
@@ -1002,23 +1003,24 @@ def attention_rollout(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     yield "works for one token, one head and many layers", explain(answer, right, edges, WRONG_ROLLOUTS)
 
 
+def _product(steps: list[Tensor]) -> Tensor:
+    """The last layer on the left."""
+    return reduce(lambda shares, layer: layer @ shares, steps)
+
+
 def _rollout(
     heads: Callable[[Tensor], Tensor] = lambda maps: maps.mean(1),
     step: Callable[[Tensor], Tensor] = lambda layer: (layer + torch.eye(len(layer))) / 2,
-    of: Callable[[Sequence[Tensor]], Tensor] | None = None,
+    of: Callable[[list[Tensor]], Tensor] = _product,
 ) -> Callable:
     """What to do with the heads, with each layer, and with the steps from first to last, as an answer."""
-    of = of or (lambda steps: torch.linalg.multi_dot(steps[::-1]) if len(steps) > 1 else steps[0])
     return lambda maps: of([step(layer) for layer in heads(maps)])
 
 
-def _product(steps: Sequence[Tensor]) -> Tensor:
-    """The first layer on the left."""
-    return torch.linalg.multi_dot(steps) if len(steps) > 1 else steps[0]
-
-
 WRONG_ROLLOUTS: dict[str, Callable] = {
-    "the order of the layers is turned: the last one stands on the left": _rollout(of=_product),
+    "the order of the layers is turned: the last one stands on the left": _rollout(
+        of=lambda steps: _product(steps[::-1])
+    ),
     "what a token holds itself is missing: add the identity": _rollout(step=lambda layer: layer),
     "the rows do not add up to 1: divide by 2 after the identity is added": _rollout(
         step=lambda layer: layer + torch.eye(len(layer))
@@ -1043,18 +1045,14 @@ WRONG_ROLLOUTS: dict[str, Callable] = {
     "the mean is taken over the layers, and the heads are multiplied": _rollout(lambda maps: maps.mean(0)),
     "only the last layer is used: multiply all": _rollout(of=lambda steps: steps[-1]),
     "only the first layer is used: multiply all": _rollout(of=lambda steps: steps[0]),
-    "the last layer is missing": _rollout(
-        of=lambda steps: _product([*steps[:-1][::-1], torch.eye(len(steps[0]))])
-    ),
-    "the first layer is missing": _rollout(
-        of=lambda steps: _product([*steps[1:][::-1], torch.eye(len(steps[0]))])
-    ),
+    "the last layer is missing": _rollout(of=lambda steps: _product([torch.eye(len(steps[0])), *steps[:-1]])),
+    "the first layer is missing": _rollout(of=lambda steps: _product([torch.eye(len(steps[0])), *steps[1:]])),
     "the layers are added: one follows the other, so multiply their matrices": _rollout(of=sum),
     "this is the mean of the layers: one follows the other, so multiply their matrices": _rollout(
-        of=lambda steps: torch.stack(list(steps)).mean(0)
+        of=lambda steps: torch.stack(steps).mean(0)
     ),
     "numbers are multiplied place by place: `@` multiplies matrices": _rollout(
-        of=lambda steps: torch.stack(list(steps)).prod(0)
+        of=lambda steps: torch.stack(steps).prod(0)
     ),
     "it is transposed: rows are output tokens, columns are input tokens": (lambda maps: _rollout()(maps).mT),
     "each map is transposed: a row of it is a query, and stays a row": _rollout(lambda maps: maps.mean(1).mT),
@@ -1063,7 +1061,7 @@ WRONG_ROLLOUTS: dict[str, Callable] = {
     ),
     "the identity is added at the end alone: it belongs to every layer": _rollout(
         step=lambda layer: layer,
-        of=lambda steps: (_product(steps[::-1]) + torch.eye(len(steps[0]))) / 2,
+        of=lambda steps: (_product(steps) + torch.eye(len(steps[0]))) / 2,
     ),
     "these are the shares of the first output token: give those of all": lambda maps: _rollout()(maps)[0],
     "this is the mean over the output tokens: give the shares of each": lambda maps: _rollout()(maps).mean(0),
