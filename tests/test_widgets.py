@@ -287,6 +287,7 @@ def test_a_picture_file_is_fitted_and_painted_anew(model, size, kind, shown):
     press(inpainter, "picture", [memoryview(as_file(Image.new("RGB", size, (200, 100, 50)), kind))], name="mine")
     assert (inpainter.size, inpainter.error) == ([shown[1], shown[0]], "")
     assert f"mine is shown at {shown[0]} x {shown[1]} pixels" in inpainter.status
+    assert ("so that a stroke stays fast" in inpainter.status) == (max(size) > 52)
     assert inpainter.mask.shape == (shown[1], shown[0]) and inpainter.poster()
     torch.testing.assert_close(
         inpainter.image[0].mean((1, 2)), torch.tensor([200, 100, 50]) / 255, atol=0.02, rtol=0

@@ -75,8 +75,11 @@ class Inpainter(Brush):
     def show_file(self, name: str, data: bytes) -> None:
         """Go on with the picture in a file with this content; ValueError if it cannot be read."""
         picture = read(name, data, self.side)
+        too_large = max(picture.size) > self.side
+        picture.thumbnail((self.side, self.side), Image.Resampling.BICUBIC)
         self.image = to_tensor(picture)[None] / 255
-        self.note = f"{name} is shown at {picture.width} x {picture.height} pixels, so that a stroke stays fast."
+        self.note = f"{name} is shown at {picture.width} x {picture.height} pixels"
+        self.note += ", so that a stroke stays fast." if too_large else "."
         with self.hold_trait_notifications():
             self.size = [picture.height, picture.width]
             self.begin((picture.height, picture.width), first_hole((picture.height, picture.width)))
@@ -138,13 +141,11 @@ def describe(mask: Bool[Tensor, "height width"], scores: Mapping[str, float]) ->
 
 
 def read(name: str, data: bytes, side: int) -> Image.Image:
-    """The picture in a file with this content, in RGB, at most `side` pixels wide and high."""
+    """The picture in a file with this content, in RGB, to be shrunk to `side` pixels."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "picture"
         path.write_bytes(data)
         try:
-            picture = opaque(open_picture(path, side), "white")
+            return opaque(open_picture(path, side), "white")
         except Unreadable as error:
             raise ValueError(f"{name} cannot be read ({error.reason})") from error
-    picture.thumbnail((side, side), Image.Resampling.BICUBIC)
-    return picture
