@@ -112,7 +112,7 @@ EQUAL = [
     ("nan is not above 0", "errors > 0", "pooled_psnr"),
     ("the order of these does not matter", "(3, 2)", "image_vote_gradient"),
     ("the third axis from the left is the second from the right", "(-2, 3)", "image_vote_gradient"),
-    ("no training goes through the result", ".detach()", "mask_from_picture nearest_patch stroke"),
+    ("no training goes through the result", ".detach()", "blend mask_from_picture nearest_patch stroke"),
     ("torch compares whole numbers of 8 bits, where -128 is 128", ">= -128", "mask_from_picture"),
     ("the order of these does not matter", "max(length - size, 0)", "window_starts"),
     ("the order of these does not matter", "max(len(errors), 1)", "loss_on_known"),

@@ -104,7 +104,6 @@ def window_starts(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     "For each window and its corner: add `window * weight` to a square of `total`, and `weight` to the same "
     "square of `weights`. The squares are `[..., top : top + size, left : left + size]`.",
     solution=solutions.blend,
-    gradient=(0,),
 )
 def blend(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`blend(windows, corners, weight, height, width)` is the weighted mean of overlapping windows."""
