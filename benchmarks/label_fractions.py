@@ -207,10 +207,7 @@ def probe(
 
 
 class AttentiveProbe(nn.Module):
-    """A classifier on the tokens of a frozen network, each of their numbers standardised.
-
-    Source: the attentive probe as in "Context Autoencoder" (Chen et al.), with one query.
-    """
+    """A classifier on the tokens of a frozen network, whose numbers are standardised as for a linear probe."""
 
     def __init__(self, tokens: Tokens, classes: int):
         super().__init__()
