@@ -128,7 +128,7 @@ def draw_whole(path: Path, model: SimMIM, trained: str, seed: int) -> None:
     cell, generator = MASK_SIZE // model.patch, torch.Generator().manual_seed(seed)
     mask = masking.random_mask(len(photos), model.grid(photos), MASK_RATIO, cell, generator=generator)
     hidden = masking.to_pixels(mask, model.patch)
-    filled = {title: inpaint(network, photos, mask) for title, network in models.items()}
+    filled = {title: inpaint(network, photos, hidden) for title, network in models.items()}
     columns = [photos, photos.masked_fill(hidden[:, None], 0.5), *filled.values()]
     titles = ["original", f"{MASK_RATIO:.0%} hidden", *filled]
     plots.save(

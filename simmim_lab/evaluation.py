@@ -6,7 +6,11 @@ hidden values from the visible ones without a neural network, from weak to stron
     visible_mean  the mean colour of what is visible
     nearest       the nearest visible pixel
     biharmonic    the smoothest surface through the visible pixels
+    telea, navier_stokes  colours carried on from the border inwards: OpenCV's, if it is installed
+    patches       the patches of the same picture that fit best
     LMMSE         the best linear predictor, fitted to training images
+
+`feature_distance` compares pictures in the features of a model, where a blurred fill and a sharp one differ more.
 
 Everywhere `images` lie in [0, 1] and True in `hidden` means hidden: either per pixel (batch, height, width), see
 `masking.to_pixels`, or per value (batch, 3, height, width), as the article's masks are. Wrong shapes and dtypes
@@ -17,8 +21,12 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from einops import rearrange, repeat
 from jaxtyping import Bool, Float
 from scipy.ndimage import distance_transform_edt
@@ -26,9 +34,17 @@ from torch import Tensor
 
 from simmim_lab.shapes import Hidden, Images, check_images
 
+if TYPE_CHECKING:
+    from simmim_lab.simmim import SimMIM
+
 GREY = 0.5  # the fill where an image shows nothing at all
 RIDGE = 0.01  # of LMMSE, relative to the mean variance
 LARGEST_SIDE = 48
+AT_ONCE = 64  # windows that go through a model together
+TILE, MOST_PATCHES = (
+    4,
+    20_000,
+)  # pixels that `patches` copies at once along a side, and the patches that it compares
 
 
 def psnr(images: Images, filled: Images, hidden: Hidden) -> float:
@@ -86,10 +102,47 @@ def biharmonic(images: Images, hidden: Hidden) -> Images:
     """
     from skimage.restoration import inpaint_biharmonic
 
-    # In float64: the equations of a wide hole are too ill-conditioned for float32.
-    return _fill_planes(
-        images, hidden, lambda planes, mask: inpaint_biharmonic(planes.astype(float), mask, channel_axis=0)
-    )
+    def fill(planes, mask):
+        # In float64: the equations of a wide hole are too ill-conditioned for float32. Each hole on its own: for
+        # all together scikit-image 0.26 reads memory that it has not written, and fails at times.
+        return inpaint_biharmonic(planes.astype(float), mask, split_into_regions=True, channel_axis=0)
+
+    return _fill_planes(images, hidden, fill)
+
+
+def telea(images: Images, hidden: Hidden) -> Images:
+    """Fill from the border inwards with weighted means of what is known near by, of 3 pixels around.
+
+    OpenCV works with bytes, so the fill is rounded to 1/255. Raises ImportError without OpenCV.
+    Source: Telea 2004, OpenCV's `inpaint`.
+    """
+    return _opencv(images, hidden, "INPAINT_TELEA")
+
+
+def navier_stokes(images: Images, hidden: Hidden) -> Images:
+    """Fill by letting the colours flow on along the lines of equal brightness, as a fluid does.
+
+    OpenCV works with bytes, so the fill is rounded to 1/255. Raises ImportError without OpenCV.
+    Source: Bertalmio et al. 2001, OpenCV's `inpaint`.
+    """
+    return _opencv(images, hidden, "INPAINT_NS")
+
+
+def has_opencv() -> bool:
+    """Whether OpenCV is installed, which `telea` and `navier_stokes` need."""
+    return find_spec("cv2") is not None
+
+
+def patches(images: Images, hidden: Hidden) -> Images:
+    """Copy from the same picture: each tile of 4 x 4 pixels from the visible 8 x 8 patch that fits best around it.
+
+    Tiles that know most of their surroundings come first, and what they got counts as known for the next. Patches
+    are compared by the squared error on known values. Where no 8 x 8 patch is visible, it is `nearest`.
+    Source: the idea of exemplar-based filling (Criminisi et al. 2004), simplified.
+    """
+    hidden = _hidden_values(images, hidden)
+    start = nearest(images, hidden)
+    return torch.stack([_copy_patches(*picture) for picture in zip(start, hidden, strict=True)])
 
 
 BASELINES: dict[str, Callable[[Images, Hidden], Images]] = {
@@ -97,6 +150,7 @@ BASELINES: dict[str, Callable[[Images, Hidden], Images]] = {
     "nearest": nearest,
     "biharmonic": biharmonic,
 }
+OPENCV: dict[str, Callable[[Images, Hidden], Images]] = {"telea": telea, "navier_stokes": navier_stokes}
 
 
 @dataclass(frozen=True)
@@ -154,6 +208,79 @@ class LMMSE:
             weights[block] = torch.cholesky_solve(deviation[block].T, factor).T
         prediction = mean + (weights @ covariance).view_as(images)
         return torch.where(hidden, prediction.clamp(0, 1), images)
+
+
+@torch.no_grad()
+def feature_distance(model: "SimMIM", images: Images, filled: Images, hidden: Hidden) -> float:
+    """How far the features of `filled` are from those of `images` where something is hidden; 0 is equal.
+
+    The pictures, of any size, are cut into windows of the model's size. The distance of two features is 1 less
+    their cosine, and the mean over the features of all patches with a hidden pixel is returned. It is a perceptual
+    distance in the manner of LPIPS, but on the features of this model: numbers from elsewhere do not compare.
+    Raises ValueError if nothing is hidden.
+    """
+    hidden = _scored_values(images, filled, hidden).any(1, keepdim=True).to(images)
+    height, width = model.image_size
+    pad = 0, -images.shape[3] % width, 0, -images.shape[2] % height
+    pairs = [F.pad(x, pad, mode="replicate") for x in (images, filled)] + [F.pad(hidden, pad)]
+    cut = "b c (r h) (k w) -> (b r k) c h w"
+    images, filled, hidden = (rearrange(x, cut, h=height, w=width) for x in pairs)
+    some = hidden.flatten(1).any(1)
+    distances = []
+    for batch in zip(*(x[some].split(AT_ONCE) for x in (images, filled, hidden)), strict=True):
+        one, other, holes = (x.to(model.mean.device) for x in batch)
+        features = [model.encoder((x - model.mean) / model.std) for x in (one, other)]
+        here = F.max_pool2d(holes, model.encoder.stride)[:, 0] > 0
+        distances.append(1 - F.cosine_similarity(*features, dim=1)[here])
+    return torch.cat(distances).mean().item()
+
+
+def _opencv(images: Images, hidden: Hidden, method: str) -> Images:
+    """Fill with OpenCV's `inpaint`, which takes bytes."""
+    if not has_opencv():
+        raise ImportError("this fill needs OpenCV: install it with pip install opencv-python-headless")
+    import cv2
+
+    def fill(planes, mask):
+        planes = (255 * planes.clip(0, 1)).round()
+        planes[:, mask] = 0  # what is hidden may be anything
+        hole = mask.astype("uint8")
+        filled = [cv2.inpaint(plane.astype("uint8"), hole, 3, getattr(cv2, method)) for plane in planes]
+        return np.stack(filled) / 255
+
+    return _fill_planes(images, hidden, fill)
+
+
+def _copy_patches(
+    image: Float[Tensor, "3 height width"], hidden: Bool[Tensor, "3 height width"]
+) -> Float[Tensor, "3 height width"]:
+    """One image with its hidden values copied, see `patches`; as it is if no patch is wholly visible."""
+    _, height, width = image.shape
+    edge = TILE // 2
+    pad = edge, edge + -width % TILE, edge, edge + -height % TILE
+    filled, known = F.pad(image, pad), F.pad(~hidden, pad)
+
+    def squares(x: Tensor, side: int, stride: int) -> Float[Tensor, "3 rows cols side side"]:
+        return x.unfold(1, side, stride).unfold(2, side, stride)  # a view: what is written there is written in x
+
+    found, whole = (rearrange(squares(x, 2 * TILE, 1), "c r k h w -> (r k) (c h w)") for x in (filled, known))
+    found = found[whole.all(1)]
+    found = found[:: max(1, math.ceil(len(found) / MOST_PATCHES))]
+    if not len(found):
+        return image
+    around = [squares(x, 2 * TILE, TILE) for x in (filled, known)]
+    tiles, done = (squares(x[:, edge:-edge, edge:-edge], TILE, TILE) for x in (filled, known))
+    while not done.all():
+        knows = around[1].sum((0, 3, 4)) * ~done.all(-1).all(-1).all(0)
+        rows, cols = (knows >= 0.75 * knows.max()).nonzero().T
+        seen, sure = (rearrange(x[:, rows, cols].to(image), "c n h w -> n (c h w)") for x in around)
+        error = sure @ found.square().T - 2 * (sure * seen) @ found.T  # less the square of what is seen
+        best = rearrange(found[error.argmin(1)], "n (c h w) -> c n h w", c=3, h=2 * TILE)
+        tiles[:, rows, cols] = torch.where(
+            done[:, rows, cols], tiles[:, rows, cols], best[..., edge:-edge, edge:-edge]
+        )
+        done[:, rows, cols] = True
+    return torch.where(hidden, filled[:, edge : edge + height, edge : edge + width], image)
 
 
 def _hidden_values(images: Images, hidden: Hidden) -> Bool[Tensor, "batch 3 height width"]:

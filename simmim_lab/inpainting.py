@@ -1,45 +1,159 @@
-"""Filling holes in pictures that are larger than those a model was trained on (lesson 00)."""
+"""Filling holes of any shape in pictures of any size (lesson 08).
+
+`inpaint` lays windows of the size that a model was trained on over the holes, and helps the model in four ways:
+
+    shift    one hidden pixel costs its whole patch. Each window moves by less than a patch, to where its patches
+             hold the fewest visible pixels
+    meet     beside a hole the error of the model is known: it is spread into the hole and taken off there, so that
+             the fill meets what is visible
+    blend    where windows overlap, their fills are averaged, and the middle of a window counts more than its edge
+    descend  a hole that a window cannot see across is filled in a smaller copy of the picture first. Only a band
+             along its border is then filled anew, with the smaller fill behind it as if it were visible
+"""
+
+import math
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from jaxtyping import Bool, Float, Int64
+from scipy.ndimage import distance_transform_edt
+from torch import Tensor
+from tqdm.auto import tqdm
 
 from simmim_lab.masking import check_mask, to_pixels
-from simmim_lab.shapes import Images, Mask, check_images
+from simmim_lab.shapes import Grid, Images, check_images
 from simmim_lab.simmim import SimMIM
 
+Image = Float[Tensor, "3 height width"]
+Holes = Bool[Tensor, "height width"]
+
 AT_ONCE = 64  # windows that go through the model together
+REACH = 16  # pixels that a known error is spread
+TRUST = 0.01  # in the model, where no known error is near: it damps what is spread far
 
 
 @torch.no_grad()
-def inpaint(model: SimMIM, images: Images, mask: Mask, size: int = 32, stride: int = 8) -> Images:
-    """The images with hidden pixels filled in, from overlapping windows of `size` x `size` pixels.
+def inpaint(
+    model: SimMIM,
+    images: Images,
+    hidden: Bool[Tensor, "batch height width"],
+    *,
+    stride: int | None = None,
+    progress: bool = False,
+) -> Images:
+    """The images with hidden pixels filled in by the model; visible pixels stay as they are, to the bit.
 
-    A window starts every `stride` pixels. Where windows overlap, their predictions are averaged, and the middle of
-    a window counts more than its edge, from which the model sees less. Visible pixels are kept.
-    Raises ValueError unless windows and patches tile the images.
+    Images have any size. True in `hidden` hides a pixel (`masking.to_pixels` turns a mask of patches into one of
+    pixels). A window starts about every `stride` pixels, by default every half window: smaller is smoother and
+    slower. Only windows that touch a hole are computed. `progress` draws a bar if it takes more than two seconds.
+    Raises TypeError or ValueError for other shapes or dtypes, and for an image of which nothing is visible.
     """
-    check_images(images)
-    check_mask(mask, len(images), model.grid(images))
-    height, width = images.shape[-2:]
-    if min(height, width) < size or (height - size) % stride or (width - size) % stride or stride % model.patch:
+    check_images(images, values=False)  # what is hidden may be anything
+    check_mask(hidden, len(images), images.shape[-2:])
+    if images.numel() and hidden.flatten(1).all(1).any():
         raise ValueError(
-            f"windows of {size} pixels that start every {stride} do not tile images of {height} x {width} pixels "
-            f"with patches of {model.patch}"
+            "of an image all is hidden, so there is nothing to go by: leave some of its pixels visible"
         )
-    side, step = size // model.patch, stride // model.patch
-    seen = rearrange(images.unfold(2, size, stride).unfold(3, size, stride), "b c r k h w -> (b r k) c h w")
-    hidden = rearrange(mask.unfold(1, side, step).unfold(2, side, step), "b r k h w -> (b r k) h w")
-    windows = zip(seen.split(AT_ONCE), hidden.split(AT_ONCE), strict=True)
-    predicted = torch.cat([model.predict(*window) for window in windows])
+    stride = stride or min(model.image_size) // 2
+    known = images.masked_fill(hidden[:, None], 0).float()
+    with tqdm(unit=" windows", total=0, delay=2, disable=not progress) as bar:
+        filled = [_fill(model, image, hole, stride, bar) for image, hole in zip(known, hidden, strict=True)]
+    return torch.where(hidden[:, None], torch.stack(filled).to(images), images)
 
-    middle = torch.hann_window(size + 2)[1:-1].to(images)  # rises from the edge to the middle, and is never 0
-    weight = middle[:, None] * middle
 
-    def laid(values: Images) -> Images:
-        """The sum of all windows, each in its place."""
-        columns = rearrange(values, "(b n) c h w -> b (c h w) n", b=len(images))
-        return F.fold(columns, (height, width), size, stride=stride)
+def _fill(model: SimMIM, image: Image, hidden: Holes, stride: int, bar: tqdm) -> Image:
+    """One image of any size, filled at the scales that its holes need; here hidden pixels hold zeros."""
+    window, size = model.image_size, hidden.shape
+    if not hidden.any():
+        return image
+    scale = max(side / length for side, length in zip(window, size, strict=True))
+    depth = torch.from_numpy(distance_transform_edt(hidden.cpu().numpy())).to(hidden.device)
+    deep = depth > min(window) / 4
+    if scale > 1 or (scale < 1 and deep.any()):
+        other = [round(length * max(scale, 1 / 2)) for length in size]
+        filled = _fill(model, *_resized(image, hidden, other), stride, bar)
+        filled = F.interpolate(filled[None], size, mode="bilinear", antialias=True)[0]
+        image = torch.where(hidden, filled, image)
+        hidden = hidden & ~deep
+    return image if scale > 1 else _fill_windows(model, image, hidden, stride, bar)
 
-    mean = laid(predicted * weight) / laid(torch.ones_like(predicted) * weight)
-    return torch.where(to_pixels(mask, model.patch)[:, None], mean, images)
+
+def _resized(image: Image, hidden: Holes, size: Grid) -> tuple[Image, Holes]:
+    """A smaller or larger copy: means of visible pixels only. Hidden is what no visible pixel has a part in."""
+    both = torch.cat([image, (~hidden)[None]])[None]  # the image is 0 where hidden
+    colour, visible = F.interpolate(both, size, mode="bilinear", antialias=True)[0].split([3, 1])
+    return (colour / visible.clamp(min=1e-6)).clamp(0, 1), visible[0] < 1e-3
+
+
+def _fill_windows(model: SimMIM, image: Image, hidden: Holes, stride: int, bar: tqdm) -> Image:
+    """The image with its holes filled from overlapping windows, none of which is larger than it."""
+    (height, width), edge = model.image_size, model.patch - 1
+    framed = F.pad(image[None], [edge] * 4, mode="replicate")[0]  # a window may hang over the border
+    holes = F.pad(hidden[None, None].to(image), [edge] * 4, mode="replicate")[0, 0]
+    rows, cols = holes.shape
+    inside = torch.arange(height)[:, None] * cols + torch.arange(width)
+    places = (_corners(holes, model, stride)[:, None] + inside.flatten()).to(image.device)
+    middle = [torch.hann_window(side + 2)[1:-1].to(image) for side in (height, width)]  # never 0
+    middle = middle[0][:, None] * middle[1]
+
+    total, weights = image.new_zeros(3, rows * cols), image.new_zeros(rows * cols)
+    bar.total += len(places)
+    for place in places.split(AT_ONCE):
+        seen = rearrange(framed.flatten(1)[:, place], "c n (h w) -> n c h w", h=height)
+        hole = rearrange(holes.flatten()[place], "n (h w) -> n h w", h=height) > 0
+        weight = middle * hole
+        predicted = _predict(model, seen, hole) * weight[:, None]
+        total.index_add_(1, place.flatten(), rearrange(predicted, "n c h w -> c (n h w)"))
+        weights.index_add_(0, place.flatten(), weight.flatten())
+        bar.update(len(place))
+    mean = (total / weights.clamp(min=1e-9)).view(3, rows, cols)[:, edge : rows - edge, edge : cols - edge]
+    return torch.where(hidden, mean.clamp(0, 1), image)
+
+
+def _corners(holes: Float[Tensor, "rows cols"], model: SimMIM, stride: int) -> Int64[Tensor, " windows"]:
+    """Where the windows that touch a hole start, in flat indices: each where it hides the fewest patches."""
+    patch = model.patch
+    hidden = F.max_pool2d(holes[None], patch, stride=1)[0].cpu()  # is a hole in the patch that starts here?
+    for axis, side in enumerate(model.image_size):
+        hidden = hidden.unfold(axis, side - patch + 1, 1)[..., ::patch].sum(-1)  # of all patches in a window
+    ys, xs = (_starts(length, stride, patch) for length in hidden.shape)
+    choices = hidden[ys[:, None, :, None], xs[None, :, None, :]].flatten(2)
+    best = choices.argmin(2)
+    y, x = ys.gather(1, best // patch), xs.gather(1, best.T % patch).T
+    return (y * holes.shape[1] + x)[choices.amin(2) > 0].unique()
+
+
+def _starts(count: int, stride: int, patch: int) -> Int64[Tensor, "windows shifts"]:
+    """Along a side, on which a window can start at `count` pixels: about every `stride`, and the shifts of each.
+
+    Shifts lead outwards, so that the first window reaches the first pixel, and the last window the last one.
+    """
+    first, last = patch - 1, count - patch
+    windows = max(2, math.ceil((last - first) / stride) + 1)
+    starts = torch.linspace(first, last, windows).round().long()
+    outwards = torch.where(torch.arange(windows) < windows / 2, -1, 1)
+    return starts[:, None] + outwards[:, None] * torch.arange(patch)
+
+
+def _predict(model: SimMIM, seen: Images, hole: Bool[Tensor, "batch height width"]) -> Images:
+    """What the model draws in windows, less the error that it makes beside the holes.
+
+    The error is known at visible pixels of hidden patches, and just beside them. A hole gets the mean of it, where
+    near errors count more, by 1 / distance⁴. That is nearly the smooth membrane of Poisson blending.
+    Sources: Pérez et al. 2003; a mean in place of the membrane: Farbman et al. 2011, "Convolution Pyramids".
+    """
+    patches = F.max_pool2d(hole.to(seen), model.patch) > 0
+    device = model.mean.device
+    drawn = model.predict(seen.to(device), patches.to(device)).to(seen)
+    inside = to_pixels(patches, model.patch)[:, None].to(seen)
+    share = F.avg_pool2d(inside, 3, stride=1, padding=1)
+    around = F.avg_pool2d(drawn * inside, 3, stride=1, padding=1) / share.clamp(min=1e-6)
+    known = (share > 0) & ~hole[:, None]
+    error = torch.where(known, torch.where(inside > 0, drawn, around) - seen, 0)
+
+    steps = torch.arange(-REACH, REACH + 1).to(seen)
+    near = (steps[:, None] ** 2 + steps**2).clamp(min=1) ** -2
+    both = torch.cat([error, known.to(seen)], dim=1)
+    spread = F.conv2d(rearrange(both, "n c h w -> (n c) 1 h w"), near[None, None], padding=REACH).view_as(both)
+    return drawn - spread[:, :3] / (spread[:, 3:] + TRUST)

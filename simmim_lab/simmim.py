@@ -99,6 +99,12 @@ class SimMIM(nn.Module):
         """Pixels per mask entry, along each side."""
         return self.encoder.patch
 
+    @property
+    def image_size(self) -> Grid:
+        """(height, width) of the images that it was built for; a CNN takes any, and says 32 x 32."""
+        size = self.encoder.config.get("image_size", 32)
+        return (size, size) if isinstance(size, int) else tuple(size)
+
     def grid(self, images: Images) -> Grid:
         """(rows, cols) of the mask for these images; ValueError when patches do not tile them."""
         height, width = images.shape[-2:]
