@@ -148,4 +148,15 @@ TRIES = {
         Try('Trace `make_step("vit_small", 8)`', then='budget.trace(make_step("vit_small", 8), device)'),
         Try("Which utilisation have you measured?", then="reached / max(speeds)"),
     ],
+    "08_inpainting_and_editing": [
+        Try(
+            "Let the windows overlap more",
+            {'"smooth weights": (16, smooth)}': '"smooth weights": (16, smooth), "closer": (8, smooth)}'},
+        ),
+        Try(
+            "Train on a mixture instead",
+            {'mask="stroke", mask_ratio=0.3, mask_size=4': 'mask="mixture", mask_size=4'},
+        ),
+        Try("Paint a thin scratch across the flower"),
+    ],
 }

@@ -1314,9 +1314,9 @@ GUESSES: dict[str, Guess] = {
         "all its training went into this one question. The price is paid on the others.",
         choices=("the one of cells", "the one of the mixture", "the one of halves"),
     ),
-    "copies or mean": Guess(
+    "answers or mean": Guess(
         "their mean",
-        "the copies miss the truth in different directions, and in the mean part of that cancels.",
-        choices=("the best copy", "their mean"),
+        "the answers miss the truth in different directions, and in the mean part of that cancels.",
+        choices=("the best of the eight", "their mean"),
     ),
 }
