@@ -16,6 +16,7 @@ import pretraining_pays
 import pytest
 import speed
 import torch
+import training_masks
 from einops import rearrange
 
 from simmim_lab.finetuning import FinetuneRecipe, some_labels
@@ -128,6 +129,15 @@ def test_all_ways_to_use_few_labels_are_measured_once(tmp_path, capsys):
     before = out.read_bytes()
     label_fractions.main(["--quick", "--out", str(out)])
     assert out.read_bytes() == before
+
+
+def test_networks_are_trained_and_scored_under_every_kind_of_hole(tmp_path):
+    out = tmp_path / "masks.json"
+    training_masks.main(["--quick", "--out", str(out)])
+    results = json.loads(out.read_text())
+    assert [run["trained"] for run in results["runs"]] == list(training_masks.TRAININGS)
+    for scores in (*results["fills"].values(), *(run["holes"] for run in results["runs"])):
+        assert scores.keys() == training_masks.HOLES.keys()
 
 
 def test_few_labels_have_all_classes_alike():
