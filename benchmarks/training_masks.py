@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="one seed, two steps, few images")
     parser.add_argument("--out", type=Path, default=OUT, help=f"file to write (default: results/{OUT.name})")
     args = parser.parse_args(arguments)
-    steps, seeds, images = (2, [0], 20) if args.quick else (300, [0, 1], 250)
+    steps, seeds, images = (2, [0], 6) if args.quick else (300, [0, 1], 250)
     torch.set_num_threads(1)
 
     train, test = load("scenes", "train"), load("scenes", "test").take(images)
