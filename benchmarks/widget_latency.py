@@ -107,7 +107,7 @@ def main(arguments: list[str] | None = None) -> None:
                 times = sorted(page.evaluate(MEASURE, [index, kind, target, args.moves]))
                 p50, p95 = statistics.median(times), times[int(0.95 * len(times)) - 1]
                 results["widgets"][name] = {"moves": args.moves, "p50_ms": round(p50, 1), "p95_ms": round(p95, 1)}
-                print(f"{name:36} p50 {p50:5.0f} ms   p95 {p95:5.0f} ms")
+                print(f"{name:43} p50 {p50:5.0f} ms   p95 {p95:5.0f} ms")
         browser.close()
     write(results, args.out)
 

@@ -5,6 +5,7 @@ ROWS, at the end, is the table: what a row is about, its files, and the function
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -115,6 +116,27 @@ def finetuning(results: dict) -> str:
     return "; ".join(found)
 
 
+def label_fractions(images: str, asked: str, results: dict) -> str:
+    ways = {
+        ("linear", "trained"): "linear probe on the mean",
+        ("linear 4 x 4", "trained"): "on 4 x 4 parts",
+        ("attentive", "trained"): "attentive probe",
+        ("finetuned", "trained"): "fine-tuned",
+        ("finetuned", "random"): "the same network from scratch in as many steps",
+        ("linear", "pixels"): "pixels",
+    }
+    found = []
+    for (way, network), title in ways.items():
+        kind = {"images": images, "asked": asked, "way": way, "network": network}
+        scores = defaultdict(list)
+        for row in results["rows"]:
+            if kind.items() <= row.items():
+                scores[row["share"]].append(row["accuracy"])
+        if scores:
+            found.append(f"{title} {_and(f'{100 * mean(values):.0f}' for values in scores.values())} %")
+    return "; ".join(found)
+
+
 def encoder_race(results: dict) -> str:
     scores = {run["preset"]: [] for run in results["runs"]}
     for run in results["runs"]:
@@ -155,8 +177,12 @@ def race(results: dict) -> str:
 
 def widget_latency(results: dict) -> str:
     times = {name: widget["p95_ms"] for name, widget in results["widgets"].items()}
+    stroke, end = (times.pop(name) for name in list(times) if name.startswith("Inpainter"))
     explorer, slowest = times["MaskExplorer"], max(times.values())
-    return f"mask explorer {explorer:.0f} ms; the slowest of {len(times)} widgets {slowest:.0f} ms"
+    return (
+        f"mask explorer {explorer:.0f} ms; the slowest of {len(times)} widgets {slowest:.0f} ms; "
+        f"a stroke of the inpainter, 64 x 64 pixels, {stroke:.0f} ms, with all its methods {end:.0f} ms"
+    )
 
 
 def exercises(results: dict) -> str:
@@ -211,6 +237,11 @@ ROWS: tuple[tuple[str, str, Callable[..., str]], ...] = (
         "CIFAR-10 (5-bit), 500 labels, two minutes of one CPU thread, the probe in seconds: accuracy",
         "pretraining_pays.json",
         finetuning,
+    ),
+    (
+        "Subject of a drawn scene with 1, 10 and 100 % of 3,000 labels, shipped weights: accuracy of three draws",
+        "label_fractions.json",
+        partial(label_fractions, "scenes", "subject"),
     ),
     (
         "Encoders on drawn scenes, 60 s of one core each, mean of three seeds: dB on hidden pixels",
