@@ -9,6 +9,7 @@ import cifar10_race
 import data_pipeline
 import decoder_race
 import encoder_race
+import loss_and_features
 import label_fractions
 import pretrain_step
 import pretrained
@@ -181,6 +182,19 @@ def test_the_encoders_race_for_equal_seconds_on_the_same_images(tmp_path):
         assert scores["psnr"] > 5 and 0 < scores["ssim"] < 1
     steps = {run["preset"]: run["steps"] for run in results["runs"]}
     assert steps["article_cnn"] > steps["swin_nano"] > 0  # a small network takes more steps in the same time
+
+
+def test_a_run_is_worth_something_at_each_mark_and_is_not_run_again(tmp_path, monkeypatch):
+    out = tmp_path / "loss.json"
+    loss_and_features.main(["--quick", "--out", str(out)])
+    runs = json.loads(out.read_text())["runs"]
+    assert [(run["mask"], run["seed"]) for run in runs] == [(mask, 0) for mask in loss_and_features.MASKS]
+    for run in runs:
+        assert [mark["step"] for mark in run["marks"]] == [0, 2]
+        assert all(mark["psnr"].keys() == loss_and_features.MASKS.keys() for mark in run["marks"])
+        assert all(0 <= right <= 1 for mark in run["marks"] for right in mark["probes"].values())
+    monkeypatch.setattr(loss_and_features, "run", None)
+    loss_and_features.main(["--quick", "--out", str(out)])
 
 
 def test_the_steps_of_all_models_that_are_installed_are_timed(tmp_path, capsys):

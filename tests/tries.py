@@ -148,6 +148,9 @@ TRIES = {
         Try('Trace `make_step("vit_small", 8)`', then='budget.trace(make_step("vit_small", 8), device)'),
         Try("Which utilisation have you measured?", then="reached / max(speeds)"),
     ],
+    "07_what_it_learned": [
+        Try("Choose the window of a house"),
+    ],
     "08_inpainting_and_editing": [
         Try(
             "Let the windows overlap more",
