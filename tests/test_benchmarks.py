@@ -9,8 +9,8 @@ import cifar10_race
 import data_pipeline
 import decoder_race
 import encoder_race
-import loss_and_features
 import label_fractions
+import loss_and_features
 import pretrain_step
 import pretrained
 import pretraining_pays
