@@ -21,6 +21,7 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from simmim_lab.common import check_number
 from simmim_lab.masking import check_mask, to_pixels
 from simmim_lab.shapes import Grid, Images, check_images
 from simmim_lab.simmim import SimMIM
@@ -30,7 +31,7 @@ Holes = Bool[Tensor, "height width"]
 
 AT_ONCE = 64  # windows that go through the model together
 REACH = 16  # pixels that a known error is spread
-TRUST = 0.01  # in the model, where no known error is near: it damps what is spread far
+TRUST = 0.05  # in the model, where no known error is near: it damps what is spread far
 
 
 @torch.no_grad()
@@ -55,7 +56,9 @@ def inpaint(
         raise ValueError(
             "of an image all is hidden, so there is nothing to go by: leave some of its pixels visible"
         )
-    stride = stride or min(model.image_size) // 2
+    stride = min(model.image_size) // 2 if stride is None else stride
+    widest = min(model.image_size) - 2 * (model.patch - 1)  # windows move, and must not leave a gap
+    check_number("stride", stride, 1, widest, integer=True)
     known = images.masked_fill(hidden[:, None], 0).float()
     with tqdm(unit=" windows", total=0, delay=2, disable=not progress) as bar:
         filled = [_fill(model, image, hole, stride, bar) for image, hole in zip(known, hidden, strict=True)]

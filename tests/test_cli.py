@@ -462,36 +462,58 @@ def test_features_explain_bad_input_in_one_line(pretrained, classes, capsys, tmp
     assert not (tmp_path / "out.safetensors").exists()
 
 
-# reconstruct
+# inpaint
 
 
-def reconstruct(finished, picture: Path, out: Path, *options: str) -> tuple[np.ndarray, np.ndarray]:
-    """Run the command; return the picture and its completion as arrays."""
-    command = ["reconstruct", "--run", finished.out / "model", "--image", picture, "--out", out, *options]
+def inpaint(picture: Path, mask: Path | str, out: Path, *options: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Run the command; return the picture and the filled one as arrays."""
+    command = ["inpaint", "--image", picture, "--mask", mask, "--out", out, *options]
     assert main([str(word) for word in command]) == 0
-    completed = out.with_name(f"{out.stem}_completed.png")
-    return np.asarray(Image.open(picture)), np.asarray(Image.open(completed))
+    return np.asarray(Image.open(picture)), np.asarray(Image.open(out))
 
 
-def test_half_completes_the_top_and_keeps_the_bottom_exactly(finished, picture, tmp_path):
-    original, completed = reconstruct(finished, picture, tmp_path / "new" / "half.png", "--mask", "half")
-    assert np.array_equal(completed[16:], original[16:])
-    assert not np.array_equal(completed[:16], original[:16])
-    with Image.open(tmp_path / "new" / "half.png") as panels:
-        assert panels.width > 4 * 220 and "50% hidden" in panels.text["Description"]
+def test_half_fills_the_top_and_keeps_the_bottom_exactly(finished, picture, capsys, tmp_path):
+    for options in ((), ("--run", finished.out / "model")):
+        out = tmp_path / "new" / f"{len(options)}.png"
+        original, filled = inpaint(picture, "half", out, *options)
+        assert np.array_equal(filled[16:], original[16:]) and (filled[:16] != original[:16]).any()
+        said = capsys.readouterr().out
+        assert f"Wrote {out}: 32 x 32 pixels, 50.0% filled" in said and "dB PSNR there" in said
 
 
-def test_a_mask_file_hides_every_patch_that_it_touches(finished, picture, tmp_path):
-    mask = np.zeros((320, 640), dtype=np.uint8)  # another size and shape: it is laid over the whole image
-    mask[80:90, 160:180] = 255  # the pixel at row 8 and column 8 of the image
-    Image.fromarray(mask).save(tmp_path / "mask.png")
-    original, completed = reconstruct(
-        finished, picture, tmp_path / "out.png", "--mask", str(tmp_path / "mask.png")
-    )
-    changed = (original != completed).any(-1)
-    assert changed[8:12, 8:12].any()
-    changed[8:12, 8:12] = False
-    assert not changed.any()
+def test_a_hole_is_filled_by_the_pixel_at_the_size_of_the_picture(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (45, 61, 3), dtype=np.uint8)
+    hole = np.zeros((45, 61), dtype=bool)
+    hole[7:10, 30:33] = True
+    Image.fromarray(pixels).save(tmp_path / "picture.png", icc_profile=b"a profile")
+    Image.fromarray(hole).save(tmp_path / "mask.png")
+    original, filled = inpaint(tmp_path / "picture.png", tmp_path / "mask.png", tmp_path / "out.png")
+    assert np.array_equal((original != filled).any(-1) & ~hole, np.zeros_like(hole))
+    assert (original != filled).any(-1)[hole].all()
+    assert Image.open(tmp_path / "out.png").info["icc_profile"] == b"a profile"
+
+
+@pytest.mark.parametrize("method", ["visible_mean", "nearest", "biharmonic", "patches", "telea", "navier_stokes"])
+def test_other_methods_fill_too(picture, tmp_path, method):
+    if method in evaluation.OPENCV:
+        pytest.importorskip("cv2")
+    original, filled = inpaint(picture, "center", tmp_path / "out.png", "--method", method)
+    assert np.array_equal(original[:8], filled[:8]) and (original[14:18] != filled[14:18]).any()
+
+
+def test_without_opencv_its_methods_say_what_to_install(picture, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(evaluation, "has_opencv", lambda: False)
+    out = tmp_path / "out.png"
+    error = fails(capsys, *("inpaint", "--image", picture, "--mask", "half", "--out", out, "--method", "telea"))
+    assert "pip install opencv-python-headless" in error
+
+
+def test_an_animation_gives_its_first_picture_and_that_is_said(capsys, tmp_path):
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    _, filled = inpaint(tmp_path / "moving.gif", "half", tmp_path / "out.png", "--method", "nearest")
+    assert (filled == (255, 0, 0)).all()
+    assert "holds 2 pictures: the first is taken" in capsys.readouterr().out
 
 
 OPAQUE, CLEAR = 255, 0
@@ -556,64 +578,85 @@ def painted(kind: str) -> Image.Image:
 def test_of_a_painted_mask_the_white_and_opaque_is_hidden(tmp_path, kind, suffix, name):
     file = tmp_path / f"{name}.{suffix}"
     painted(kind).save(file, **({"lossless": True} if suffix == "webp" else {}))
-    model = SimMIM.preset("vit_nano")
-    args = argparse.Namespace(mask=str(file), mask_ratio=None, seed=0)
-    mask = cli._mask(args, model, torch.zeros(1, 3, 32, 32), (64, 64))
-    rows, cols = model.grid(torch.zeros(1, 3, 32, 32))
-    expected = torch.zeros(1, rows, cols, dtype=torch.bool)
-    expected[:, : rows // 4, : cols // 4] = True
-    assert torch.equal(mask, expected)
+    expected = torch.zeros(64, 64, dtype=torch.bool)
+    expected[:16, :16] = True
+    assert torch.equal(hidden(str(file), (64, 64)), expected)
+
+
+def hidden(mask: str, size: tuple[int, int]) -> torch.Tensor:
+    return cli._hidden(argparse.Namespace(mask=mask, mask_ratio=None, seed=0), size)
+
+
+def test_a_mask_of_another_size_is_resized_and_one_of_another_shape_is_refused(tmp_path):
+    file = str(tmp_path / "mask.png")
+    painted("L").save(file)
+    for side in (32, 100):
+        larger = hidden(file, (side, side))
+        assert larger.shape == (side, side) and larger[: side // 4, : side // 4].all()
+        assert larger.sum() == (side // 4) ** 2
+    with pytest.raises(ValueError, match="has 64 x 64 pixels, and the picture 64 x 80: paint it on a copy"):
+        hidden(file, (64, 80))
 
 
 def test_a_mask_without_a_suffix_is_a_picture_too_and_a_strategy_keeps_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("strokes", "half"):
         painted("L").save(tmp_path / name, format="PNG")
-    model, image = SimMIM.preset("vit_nano"), torch.zeros(1, 3, 32, 32)
+    shares = [hidden(mask, (64, 64)).float().mean().item() for mask in ("strokes", "./half", "half")]
+    assert shares == [1 / 16, 1 / 16, 1 / 2]
 
-    def share(mask: str) -> float:
-        args = argparse.Namespace(mask=mask, mask_ratio=None, seed=0)
-        return cli._mask(args, model, image, (64, 64)).float().mean().item()
 
-    assert [share(mask) for mask in ("strokes", "./half", "half")] == [1 / 16, 1 / 16, 1 / 2]
+@pytest.mark.parametrize("size", [(32, 32), (100, 33), (7, 451)])
+def test_half_is_half_of_any_picture(size):
+    rows = hidden("half", size).all(1)
+    assert abs(rows.sum().item() - size[1] / 2) <= 0.5 and rows[: rows.sum()].all()
 
 
 def test_a_mask_of_pixels_without_a_range_is_named(tmp_path):
     Image.fromarray(np.zeros((64, 64), dtype=np.float32)).save(tmp_path / "depth.tiff")
-    args = argparse.Namespace(mask=str(tmp_path / "depth.tiff"), mask_ratio=None, seed=0)
     with pytest.raises(ValueError, match=r"depth\.tiff cannot be read"):
-        cli._mask(args, SimMIM.preset("vit_nano"), torch.zeros(1, 3, 32, 32), (64, 64))
+        hidden(str(tmp_path / "depth.tiff"), (64, 64))
 
 
-def test_an_image_of_another_size_is_cropped_and_resized_and_that_is_said(finished, capsys, tmp_path):
-    wide = np.zeros((64, 200, 3), dtype=np.uint8)
-    wide[:, 60:140] = 200  # the middle 64 x 64 pixels, and a little more since resizing looks around
-    Image.fromarray(wide).save(tmp_path / "wide.png")
-    _, completed = reconstruct(finished, tmp_path / "wide.png", tmp_path / "out.png", "--mask", "half")
-    assert completed.shape == (32, 32, 3) and (completed[16:] == 200).all()
-    assert "resized to 32 x 32 pixels" in capsys.readouterr().out
-
-
-def test_a_transparent_picture_stands_on_white(finished, tmp_path):
+def test_a_transparent_picture_stands_on_white(tmp_path):
     Image.new("RGBA", (32, 32), (0, 0, 0, 0)).save(tmp_path / "glass.png")
-    _, completed = reconstruct(finished, tmp_path / "glass.png", tmp_path / "out.png", "--mask", "half")
-    assert (completed[16:] == 255).all()
+    _, filled = inpaint(tmp_path / "glass.png", "half", tmp_path / "out.png", "--method", "nearest")
+    assert filled.shape == (32, 32, 3) and (filled == 255).all()
 
 
-def test_the_seed_draws_the_mask(finished, picture, tmp_path):
+def test_a_picture_of_a_phone_is_filled_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turn by 90 degrees clockwise to see it upright
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "phone.jpg", exif=exif)
+    _, filled = inpaint(tmp_path / "phone.jpg", "half", tmp_path / "out.png", "--method", "nearest")
+    assert filled.shape == (60, 40, 3) and not Image.open(tmp_path / "out.png").getexif()
+
+
+def test_the_seed_draws_the_mask(picture, tmp_path):
     first, again, other = (
-        reconstruct(finished, picture, tmp_path / "out.png", "--mask", "random", "--seed", seed)[1]
-        for seed in "001"
+        inpaint(picture, "random", tmp_path / f"{n}.png", "--seed", seed)[1] for n, seed in enumerate("001")
     )
     assert np.array_equal(first, again) and not np.array_equal(first, other)
 
 
-def test_reconstruct_explains_bad_input_in_one_line(finished, picture, capsys, tmp_path):
-    def error(run=finished.out / "model", image=picture, out=tmp_path / "out.png", **options: str) -> str:
+def test_nothing_is_overwritten_without_being_asked(picture, capsys, tmp_path):
+    out = tmp_path / "out.png"
+    out.write_bytes(b"mine")
+    assert "exists already" in fails(capsys, "inpaint", "--image", picture, "--mask", "half", "--out", out)
+    assert out.read_bytes() == b"mine"
+    _, filled = inpaint(picture, "half", out, "--overwrite")
+    assert filled.shape == (32, 32, 3)
+
+
+def test_inpaint_explains_bad_input_in_one_line(finished, picture, capsys, tmp_path):
+    def error(image=picture, mask="half", out=tmp_path / "out.png", **options: str | Path) -> str:
         more = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
-        return fails(capsys, "reconstruct", "--run", run, "--image", image, "--out", out, *more)
+        return fails(capsys, "inpaint", "--image", image, "--mask", mask, "--out", out, *more)
 
     (tmp_path / "broken.png").write_bytes(picture.read_bytes()[:100])
+    (tmp_path / "empty.png").touch()
+    for name, shade in (("black", 0), ("white", 255)):
+        Image.new("L", (32, 32), shade).save(tmp_path / f"{name}.png")
     corrupt = tmp_path / "corrupt"
     corrupt.mkdir()
     for file in (finished.out / "model").iterdir():
@@ -621,12 +664,17 @@ def test_reconstruct_explains_bad_input_in_one_line(finished, picture, capsys, t
     before = sorted(tmp_path.rglob("*"))
     assert "there is no file" in error(image=tmp_path / "missing.png")
     assert "damaged or incomplete PNG" in error(image=tmp_path / "broken.png")
+    assert "empty.png cannot be read (empty)" in error(mask=tmp_path / "empty.png")
+    assert "hides nothing of the picture" in error(mask=tmp_path / "black.png")
+    assert "hides the whole picture" in error(mask=tmp_path / "white.png")
     assert "model.json is missing" in error(run=tmp_path)
     assert str(corrupt) in error(run=corrupt)
     assert "did you mean 'half'?" in error(mask="haf")
-    assert "there is no file" in error(mask=str(tmp_path / "missing.png"))
+    assert "did you mean 'biharmonic'?" in error(method="biharmonik")
+    assert "--run has no meaning with --method nearest" in error(method="nearest", run=finished.out / "model")
+    assert "there is no file" in error(mask=tmp_path / "missing.png")
     assert "--mask-ratio: it must be a number at least 0" in error(mask="random", mask_ratio="2")
-    assert "has no meaning with the picture" in error(mask=str(picture), mask_ratio="0.5")
+    assert "has no meaning with the picture" in error(mask=tmp_path / "black.png", mask_ratio="0.5")
     assert f"would replace {picture}" in error(out=picture)
     assert "--seed" in error(seed="-1")
     assert "must end in .png" in error(out=tmp_path / "out.jpg")
@@ -683,7 +731,7 @@ def test_lab_explains_a_port_that_is_none(jupyterlab, capsys, port):
 def test_help_lists_every_preset_mask_and_data_set(capsys):
     words = help_of(capsys, "pretrain").replace(",", " ").split()
     assert {*PRESETS, *STRATEGIES, "photos", "scenes", "cifar10", "folder"} <= set(words)
-    assert set(STRATEGIES) <= set(help_of(capsys, "reconstruct").replace(",", " ").replace(";", " ").split())
+    assert set(STRATEGIES) <= set(help_of(capsys, "inpaint").replace(",", " ").replace(";", " ").split())
 
 
 def test_unknown_commands(capsys):

@@ -3,8 +3,24 @@ import math
 import pytest
 import torch
 
-from simmim_lab.evaluation import BASELINES, LMMSE, biharmonic, nearest, psnr, ssim, visible_mean
+from simmim_lab import evaluation
+from simmim_lab.evaluation import (
+    BASELINES,
+    LMMSE,
+    OPENCV,
+    biharmonic,
+    feature_distance,
+    has_opencv,
+    nearest,
+    patches,
+    psnr,
+    ssim,
+    visible_mean,
+)
 from simmim_lab.masking import half_mask, random_mask, to_pixels, uniform_mask
+from simmim_lab.simmim import SimMIM
+
+ALL = [*BASELINES, *(OPENCV if has_opencv() else []), "patches"]
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -31,7 +47,7 @@ def smooth():
 
 @pytest.fixture(scope="module")
 def filler(smooth):
-    return {**BASELINES, "lmmse": LMMSE.fit(smooth[0])}
+    return {**BASELINES, **OPENCV, "patches": patches, "lmmse": LMMSE.fit(smooth[0])}
 
 
 def masks(batch: int) -> dict[str, torch.Tensor]:
@@ -102,7 +118,7 @@ def test_nothing_hidden_is_an_error(score):
         score(images, images, torch.zeros(1, 16, 16, dtype=torch.bool))
 
 
-@pytest.mark.parametrize("name", [*BASELINES, "lmmse"])
+@pytest.mark.parametrize("name", [*ALL, "lmmse"])
 @pytest.mark.parametrize("kind", ["cells", "half", "values"])
 def test_baselines_keep_the_visible_and_never_read_the_hidden(filler, smooth, name, kind):
     images = smooth[1]
@@ -115,7 +131,7 @@ def test_baselines_keep_the_visible_and_never_read_the_hidden(filler, smooth, na
         assert torch.equal(filler[name](images.masked_fill(values, other), hidden), filled)
 
 
-@pytest.mark.parametrize("name", [*BASELINES, "lmmse"])
+@pytest.mark.parametrize("name", [*ALL, "lmmse"])
 def test_each_image_is_filled_by_its_own_mask(filler, smooth, name):
     images = smooth[1][:3]
     hidden = masks(3)["cells"]
@@ -244,3 +260,40 @@ def test_filled_must_have_the_shape_of_the_images():
     hidden = torch.ones(2, 16, 16, dtype=torch.bool)
     with pytest.raises(ValueError, match="filled"):
         psnr(torch.zeros(2, 3, 16, 16), torch.zeros(1, 3, 16, 16), hidden)
+
+
+def test_patches_copy_what_fits():
+    """Stripes with a hole are whole again: the same stripes are elsewhere."""
+    row, col = torch.meshgrid(torch.arange(40), torch.arange(52), indexing="ij")
+    images = (((row + col) % 8 < 4) * 1.0).expand(1, 3, -1, -1)
+    hidden = hide(slice(13, 27), slice(20, 37), 40, 52)
+    assert torch.equal(patches(images, hidden), images)
+    assert not torch.equal(nearest(images, hidden), images)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (9, 30)])
+def test_patches_take_pictures_of_any_size(size):
+    images = torch.rand(2, 3, *size, generator=generator())
+    hidden = torch.rand(2, *size, generator=generator()) < 0.3
+    filled = patches(images, hidden)
+    assert filled.shape == images.shape and filled.isfinite().all()
+
+
+def test_opencv_is_named_where_it_is_missing(monkeypatch):
+    monkeypatch.setattr(evaluation, "has_opencv", lambda: False)
+    with pytest.raises(ImportError, match="pip install opencv-python-headless"):
+        evaluation.telea(torch.rand(1, 3, 8, 8), hide(slice(2), slice(2), 8, 8))
+
+
+def test_the_distance_of_features_grows_with_the_error_and_sees_hidden_parts_only(smooth):
+    model = SimMIM.pretrained("cifar10").eval()
+    images = torch.rand(1, 3, 70, 45, generator=generator())
+    hidden = hide(slice(10, 30), slice(12, 31), 70, 45)
+    fills = [
+        torch.where(hidden[:, None], torch.lerp(images, 0.5 * torch.ones(()), share), images)
+        for share in (0, 0.3, 1)
+    ]
+    distances = [feature_distance(model, images, fill, hidden) for fill in fills]
+    assert distances[0] == pytest.approx(0, abs=1e-5) and distances[0] < distances[1] < distances[2]
+    with pytest.raises(ValueError, match="nothing is hidden"):
+        feature_distance(model, images, images, torch.zeros_like(hidden))

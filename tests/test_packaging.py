@@ -20,11 +20,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 README = (ROOT / "README.md").read_text()
 IMPORT_NAMES = {
     "beautifulsoup4": "bs4",
+    "opencv-python-headless": "cv2",
     "pillow": "PIL",
     "scikit-image": "skimage",
     "scikit-learn": "sklearn",
 }
-CONDA_NAMES = {"torch": "pytorch"}
+CONDA_NAMES = {"torch": "pytorch", "opencv-python-headless": "py-opencv"}
 STAND_IN = """#!/bin/sh
 echo "$*" >> calls
 case "$*" in
@@ -50,7 +51,7 @@ def test_environment_yml_installs_what_pyproject_asks_for():
     *listed, editable = environment["dependencies"]
     assert editable == {"pip": ["--editable ."]}
     expected = {f"python {PROJECT['requires-python']}", "pip"}
-    for requirement in base() + extra("lab") + extra("hub"):
+    for requirement in base() + extra("lab") + extra("hub") + extra("opencv"):
         name = CONDA_NAMES.get(requirement.name, requirement.name)
         expected.add(f"{name} {requirement.specifier}".strip())
     assert {",".join(sorted(line.split(","))) for line in listed} == {
@@ -72,7 +73,7 @@ def test_colab_has_all_that_the_base_install_needs_but_jaxtyping():
 
 def test_everything_the_package_imports_is_declared():
     """What learners run by the base install and its extras for them; what staff run by all extras."""
-    learners = _import_names(base() + extra("lab") + extra("hub"))
+    learners = _import_names(base() + extra("lab") + extra("hub") + extra("opencv"))
     learners |= {"IPython", "ipykernel", "nbformat"}  # they come with JupyterLab
     staff = learners | _import_names(extra("teaching") + extra("dev"))
     for path in (ROOT / "simmim_lab").rglob("*.py"):
@@ -144,7 +145,7 @@ def test_the_second_run_installs_nothing_until_pyproject_changes(install, tmp_pa
 def test_a_learner_installs_less_than_the_tests_need(install):
     [learner] = [call for call in install("lab")[1].splitlines() if "pip" in call]
     [author] = [call for call in install("all")[1].splitlines() if "pip" in call]
-    assert learner.endswith(".[lab,hub]") and author.endswith(".[lab,hub,teaching,dev]")
+    assert learner.endswith(".[lab,hub,opencv]") and author.endswith(".[lab,hub,opencv,teaching,dev]")
     assert install("all") == install("lab") == ("", "")
 
 

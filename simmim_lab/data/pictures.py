@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -16,6 +16,7 @@ from torch import Tensor
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM")
 UNKNOWN = "not a picture in a format that Pillow knows"
 NAMED = 20  # a longer list of names is no help
+SAME_SHAPE = 0.01  # that the ratio of a mask's sides may be off
 
 
 class Unreadable(ValueError):
@@ -26,8 +27,8 @@ class Unreadable(ValueError):
         self.reason = reason
 
 
-def open_picture(path: str | Path, size: int) -> Image.Image:
-    """Open a picture that will be shrunk to about `size` pixels, and turn it upright; ~ is the home folder.
+def open_picture(path: str | Path, size: int | None = None) -> Image.Image:
+    """Open a picture and turn it upright; ~ is the home folder. It may be shrunk if `size` pixels will do.
 
     Its format is seen in its content, whatever its name. Of several frames it is the first.
     Raises FileNotFoundError if it is missing, `Unreadable` (a ValueError) if it cannot be read.
@@ -36,7 +37,8 @@ def open_picture(path: str | Path, size: int) -> Image.Image:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: give the path of a picture")
     with _opened(path) as image:
-        image.draft("RGB", (2 * size, 2 * size))  # a large JPEG need not be decoded in full
+        if size is not None:
+            image.draft("RGB", (2 * size, 2 * size))  # a large JPEG need not be decoded in full
         image.load()
         with suppress(Exception):  # what a camera noted may be damaged where the picture is not
             return ImageOps.exif_transpose(image)
@@ -47,6 +49,28 @@ def check_header(path: Path) -> None:
     """Raise `Unreadable` unless the file starts as a picture does. Nothing is decoded, so it is cheap."""
     with _opened(path):
         pass
+
+
+def frames(path: Path) -> int:
+    """How many pictures the file holds, as an animation does; `open_picture` takes the first."""
+    with _opened(path) as image:
+        return getattr(image, "n_frames", 1)
+
+
+def open_mask(path: str | Path, size: tuple[int, int]) -> Bool[Tensor, "height width"]:
+    """A painted mask for a picture of `size`, (width, height): hidden is what is white and opaque.
+
+    A mask of the same shape as the picture, but another size, is resized.
+    Raises what `open_picture` does, and ValueError for a mask of another shape (more than 1 % off).
+    """
+    drawn = open_picture(path)
+    if abs(drawn.width * size[1] / (drawn.height * size[0]) - 1) > SAME_SHAPE:
+        raise ValueError(
+            f"the mask {path} has {drawn.width} x {drawn.height} pixels, and the picture {size[0]} x {size[1]}: "
+            "paint it on a copy of the picture, or give both the same shape"
+        )
+    grey = opaque(drawn, "black").convert("L").resize(size, Image.Resampling.NEAREST)
+    return torch.from_numpy(np.asarray(grey) > 127)
 
 
 @contextmanager
