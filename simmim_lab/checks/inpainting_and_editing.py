@@ -23,9 +23,9 @@ from simmim_lab.checks.guessing import Guess
 def window_starts(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`window_starts(length, size, stride)` says where the windows along a side start."""
     even, odd = [], []
-    for _ in range(3):
+    for strides in (1, 2, 3):
         stride, more, steps, rest = distinct(rng, 4, 3, 9)
-        size = stride + more
+        size = strides * stride + more
         even.append((size + steps * stride, size, stride))
         odd.append((size + steps * stride + 1 + rest % (stride - 1), size, stride))
     right = solutions.window_starts
