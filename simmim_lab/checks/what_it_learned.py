@@ -983,7 +983,8 @@ WRONG_DISTANCES: dict[str, Callable] = {
 )
 def attention_rollout(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`attention_rollout(maps)` is how much of each input token is in each output token."""
-    sizes = [(layers, heads, tokens) for layers, heads, tokens in (distinct(rng, 3, 2, 6) for _ in range(2))]
+    numbers = distinct(rng, 6, 2, 7)  # of layers, heads and tokens, twice
+    sizes = [numbers[:3], numbers[3:]]
     cases = [(_attention(rng, *size),) for size in sizes]
     right = _rollout()
     problem = explain(answer, right, cases, WRONG_ROLLOUTS)
