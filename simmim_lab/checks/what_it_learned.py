@@ -696,8 +696,8 @@ def _unequal_pairs(labels: list[int], turns: list[list[int]]) -> str | None:
 )
 def knn_predict(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`knn_predict(train, labels, test, k, temperature)` is the class with the most weight among the k nearest."""
-    hundredths = distinct(rng, 2, 5, 9)
-    cases = [_neighbourhood(rng, 100, k, t / 100) for k, t in zip((5, 8), hundredths, strict=True)]
+    low, high = distinct(rng, 2, 5, 9)
+    cases = [_neighbourhood(rng, 100, 5, low / 100), _neighbourhood(rng, 100, 8, high / 20)]
     problem = explain(answer, _vote(), cases, WRONG_VOTES)
     yield "gives the class with the largest weight among the `k` nearest", problem
     if problem:
