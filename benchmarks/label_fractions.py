@@ -1,7 +1,7 @@
 """How few labels do the features need? Five ways to use them, with 1, 10 and 100 % of the labels.
 
-    python benchmarks/label_fractions.py                     on drawn scenes alone, 35 minutes of one CPU thread
-    python benchmarks/label_fractions.py --cifar10 FOLDER    and on 5-bit CIFAR-10 in FOLDER, 35 minutes more
+    python benchmarks/label_fractions.py                     on drawn scenes alone, half an hour of one CPU thread
+    python benchmarks/label_fractions.py --cifar10 FOLDER    and on 5-bit CIFAR-10 in FOLDER, half an hour more
     python benchmarks/label_fractions.py --quick             a check that it runs
 
 `trained` is the shipped network. It has never seen a drawn scene; of CIFAR-10 it saw the training images, without

@@ -98,6 +98,12 @@ def describe(part: nn.Module, kinds: dict[str, type[nn.Module]]) -> dict[str, An
     return {"kind": kind, **part.config}
 
 
+def image_size(encoder: nn.Module) -> Grid:
+    """(height, width) of the images that an encoder was built for; a CNN takes any, and says 32 x 32."""
+    size = encoder.config.get("image_size", 32)
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
 def blocks(model: nn.Module) -> list[nn.Module]:
     """The blocks of a Transformer or ConvNeXt, first to last: what lies in its modules named `blocks`."""
     return [

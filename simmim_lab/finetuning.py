@@ -22,14 +22,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from simmim_lab.augment import mixup_cutmix, rand_augment, shift
-from simmim_lab.backbones import ENCODERS, blocks, build, describe
+from simmim_lab.backbones import ENCODERS, blocks, build, describe, image_size
 from simmim_lab.common import check_number
 from simmim_lab.files import load_model, save_model
 from simmim_lab.hardware import Execution, autocast
 from simmim_lab.images import ImageSet, ImageStream
 from simmim_lab.loop import Batch, Callback, Run, faster_threads, fit, parameter_groups, step_generator
 from simmim_lab.recipe import History, Schedule
-from simmim_lab.shapes import Images, Labels, Scalar, Tokens, check_images
+from simmim_lab.shapes import Grid, Images, Labels, Scalar, Tokens, check_images
 from simmim_lab.simmim import IMAGENET_MEAN, IMAGENET_STD, SimMIM
 
 TIMED = 32  # images of a step that is only timed
@@ -74,6 +74,11 @@ class Classifier(nn.Module):
         features = self.encoder((images - self.mean) / self.std)
         tokens = rearrange(features, "batch dim rows cols -> batch (rows cols) dim")
         return self.head(self.norm(self.pool(tokens))).float()
+
+    @property
+    def image_size(self) -> Grid:
+        """(height, width) of the images that its encoder was built for; a CNN takes any, and says 32 x 32."""
+        return image_size(self.encoder)
 
     @property
     def config(self) -> dict[str, Any]:

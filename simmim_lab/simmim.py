@@ -6,7 +6,7 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from simmim_lab.backbones import ENCODERS, build, describe
+from simmim_lab.backbones import ENCODERS, build, describe, image_size
 from simmim_lab.common import choose
 from simmim_lab.decoders import DECODERS
 from simmim_lab.files import load_model, save_model
@@ -102,8 +102,7 @@ class SimMIM(nn.Module):
     @property
     def image_size(self) -> Grid:
         """(height, width) of the images that it was built for; a CNN takes any, and says 32 x 32."""
-        size = self.encoder.config.get("image_size", 32)
-        return (size, size) if isinstance(size, int) else tuple(size)
+        return image_size(self.encoder)
 
     def grid(self, images: Images) -> Grid:
         """(rows, cols) of the mask for these images; ValueError when patches do not tile them."""

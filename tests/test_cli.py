@@ -313,6 +313,8 @@ def test_what_was_finetuned_is_a_start_too(pretrained, classes, one_thread, tmp_
     first, second = tmp_path / "first", tmp_path / "second"
     assert run(finetune(first, classes, "--weights", pretrained, "--probe")).code == 0
     assert run(finetune(second, classes, "--weights", first, "--probe")).code == 0
+    words = ("--weights", first, "--data", "folder", "--root", classes)
+    assert run(features(tmp_path / "all.safetensors", *words)).code == 0
 
 
 def test_a_cnn_is_trained_from_scratch(classes, one_thread, tmp_path):
