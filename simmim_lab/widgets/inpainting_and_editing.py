@@ -105,7 +105,8 @@ class Inpainter(Brush):
     def arrange(self, pictures: list[Float[Tensor, "3 height width"]], titles: list[str]) -> "Figure":
         """The panel that is painted on, and in two rows beside it the others."""
         columns = math.ceil(len(self.methods) / 2)
-        figure = plots.figure((9, 3.4))
+        height, width = self.size
+        figure = plots.figure((9, min(3.6, 0.6 + 2 * 9 / (2 + columns) * height / width)))
         grid = figure.add_gridspec(2, 2 + columns)
         places = [grid[:, :2], *(grid[row, 2 + col] for row in range(2) for col in range(columns))]
         for place, picture, title in zip(places, pictures, titles, strict=False):
