@@ -9,6 +9,7 @@ import cifar10_race
 import data_pipeline
 import decoder_race
 import encoder_race
+import inpainting
 import label_fractions
 import loss_and_features
 import pretrain_step
@@ -58,6 +59,20 @@ def test_the_shipped_model_is_scored_beside_simple_fills(tmp_path):
     assert results["masks"].keys() == pretrained.MASKS.keys()
     for scores in results["masks"].values():
         assert scores["simmim"]["psnr"] > scores["biharmonic"]["psnr"]
+
+
+def test_fills_of_holes_are_scored_and_go_on_where_they_were_cut(tmp_path):
+    out = tmp_path / "inpainting.json"
+    inpainting.main(["--quick", "--out", str(out)])
+    results = json.loads(out.read_text())
+    assert {row["hole"] for row in results["rows"]} == inpainting.HOLES.keys() | inpainting.SMALL.keys()
+    assert all({"model", "biharmonic", "patches"} <= row["scores"].keys() for row in results["rows"])
+    assert 0.8 < results["seams"]["model"] < 1.25 and results["large"]["seconds"] > 0
+    first = results["rows"].pop(0)
+    out.write_text(json.dumps(results))
+    inpainting.main(["--quick", "--out", str(out)])
+    *same, again = json.loads(out.read_text())["rows"]
+    assert same == results["rows"] and again["scores"]["model"]["psnr"] == first["scores"]["model"]["psnr"]
 
 
 def test_without_images_the_shipped_model_is_not_scored(tmp_path, capsys):
