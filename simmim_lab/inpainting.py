@@ -51,10 +51,10 @@ def inpaint(
     """
     check_images(images, values=False)  # what is hidden may be anything
     check_mask(hidden, len(images), images.shape[-2:])
-    if images.numel() and hidden.flatten(1).all(1).any():
-        raise ValueError(
-            "of an image all is hidden, so there is nothing to go by: leave some of its pixels visible"
-        )
+    if not hidden.any():
+        return images
+    if hidden.flatten(1).all(1).any():
+        raise ValueError("one of the images is wholly hidden, with nothing to go by: leave some pixels visible")
     stride = min(model.image_size) // 2 if stride is None else stride
     widest = min(model.image_size) - 2 * (model.patch - 1)  # windows move, and must not leave a gap
     check_number("stride", stride, 1, widest, integer=True)
@@ -95,20 +95,21 @@ def _fill_windows(model: SimMIM, image: Image, hidden: Holes, stride: int, bar: 
     holes = F.pad(hidden[None, None].to(image), [edge] * 4, mode="replicate")[0, 0]
     rows, cols = holes.shape
     inside = torch.arange(height)[:, None] * cols + torch.arange(width)
-    places = (_corners(holes, model, stride)[:, None] + inside.flatten()).to(image.device)
+    corners = _corners(holes, model, stride)
     middle = [torch.hann_window(side + 2)[1:-1].to(image) for side in (height, width)]  # never 0
     middle = middle[0][:, None] * middle[1]
 
     total, weights = image.new_zeros(3, rows * cols), image.new_zeros(rows * cols)
-    bar.total += len(places)
-    for place in places.split(AT_ONCE):
+    bar.total += len(corners)
+    for some in corners.split(AT_ONCE):
+        place = (some[:, None] + inside.flatten()).to(image.device)
         seen = rearrange(framed.flatten(1)[:, place], "c n (h w) -> n c h w", h=height)
         hole = rearrange(holes.flatten()[place], "n (h w) -> n h w", h=height) > 0
         weight = middle * hole
         predicted = _predict(model, seen, hole) * weight[:, None]
         total.index_add_(1, place.flatten(), rearrange(predicted, "n c h w -> c (n h w)"))
         weights.index_add_(0, place.flatten(), weight.flatten())
-        bar.update(len(place))
+        bar.update(len(some))
     mean = (total / weights.clamp(min=1e-9)).view(3, rows, cols)[:, edge : rows - edge, edge : cols - edge]
     return torch.where(hidden, mean.clamp(0, 1), image)
 

@@ -49,6 +49,11 @@ def test_visible_pixels_stay_to_the_bit_and_hidden_ones_are_not_looked_at(model,
     torch.testing.assert_close(other, filled)
 
 
+def test_where_nothing_is_hidden_nothing_is_done(model):
+    for images in (torch.rand(2, 3, 9, 40), torch.rand(0, 3, 9, 40)):
+        assert inpaint(model, images, torch.zeros(len(images), 9, 40, dtype=torch.bool)).equal(images)
+
+
 def test_images_of_a_batch_are_filled_each_on_its_own(model):
     photos = torch.stack([photograph(name, (32, 40)) for name in ("chelsea", "coffee")])
     hidden = cells(photos)
@@ -134,7 +139,7 @@ def test_a_bar_is_drawn_for_long_work_only(model, capsys):
 @pytest.mark.parametrize(
     ("hidden", "options", "error", "words"),
     [
-        (torch.ones(1, 40, 40, dtype=torch.bool), {}, ValueError, "nothing to go by"),
+        (torch.ones(1, 40, 40, dtype=torch.bool), {}, ValueError, "wholly hidden, with nothing to go by"),
         (torch.zeros(1, 10, 10, dtype=torch.bool), {}, ValueError, "shape"),
         (torch.zeros(1, 40, 40), {}, TypeError, "boolean"),
         (dots(1, 40, 40), {"stride": 0}, ValueError, "stride must be a whole number at least 1 and at most 26"),
