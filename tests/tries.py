@@ -150,6 +150,7 @@ TRIES = {
     ],
     "07_what_it_learned": [
         Try("Choose the window of a house"),
+        Try("Set `labels` to 120", {"(40, 60, 1) if FAST else (50,": "(120, 60, 1) if FAST else (120,"}),
     ],
     "08_inpainting_and_editing": [
         Try(
