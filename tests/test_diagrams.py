@@ -12,7 +12,7 @@ from matplotlib.transforms import Bbox
 
 from simmim_lab import diagrams
 
-LESSONS = sorted(path.stem[3:] for path in (Path(__file__).parents[1] / "notebooks").glob("0[0-6]_*.ipynb"))
+LESSONS = sorted(path.stem[3:] for path in (Path(__file__).parents[1] / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 DIAGRAMS = {
     **{f"pipeline {here}": lambda here=here: diagrams.pipeline(here) for here in diagrams.PARTS},
     "pipeline, another patch": lambda: diagrams.pipeline("decoders", patch=8),
