@@ -697,7 +697,7 @@ def _unequal_pairs(labels: list[int], turns: list[list[int]]) -> str | None:
 def knn_predict(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`knn_predict(train, labels, test, k, temperature)` is the class with the most weight among the k nearest."""
     low, high = distinct(rng, 2, 5, 9)
-    cases = [_neighbourhood(rng, 100, 5, low / 100), _neighbourhood(rng, 100, 8, high / 20)]
+    cases = [_neighbourhood(rng, 300, 5, low / 100), _neighbourhood(rng, 300, 20, high / 20)]
     problem = explain(answer, _vote(), cases, WRONG_VOTES)
     yield "gives the class with the largest weight among the `k` nearest", problem
     if problem:
