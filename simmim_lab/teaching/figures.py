@@ -137,6 +137,29 @@ def label_fractions(images: str, asked: str, results: dict) -> str:
     return "; ".join(found)
 
 
+def holes(results: dict) -> str:
+    kinds = (
+        ("cifar10 (5-bit)", "32 x 32", "strokes of 4 pixels, 30 %"),
+        ("photographs", "96 x 144", "random cells of 8 pixels, 60 %"),
+        ("photographs", "96 x 144", "scratches of 2 pixels"),
+    )
+    titles = {"model": "SimMIM", "LMMSE": "best linear predictor", "biharmonic": "biharmonic"}
+    found = []
+    for kind in kinds:
+        row = next(row for row in results["rows"] if (row["pictures"], row["size"], row["hole"]) == kind)
+        scores = {title: row["scores"][name] for name, title in titles.items() if name in row["scores"]}
+        values = ", ".join(
+            f"{title} {score['psnr']:.1f} and {score['ssim']:.2f}" for title, score in scores.items()
+        )
+        found.append(f"{kind[2]}, {kind[0]}: {values}")
+    return "; ".join(found)
+
+
+def large_photograph(results: dict) -> str:
+    large = results["large"]
+    return f"{large['seconds']:.0f} s of one core and {large['memory_gb']:.1f} GB"
+
+
 def encoder_race(results: dict) -> str:
     scores = {run["preset"]: [] for run in results["runs"]}
     for run in results["runs"]:
@@ -247,6 +270,16 @@ ROWS: tuple[tuple[str, str, Callable[..., str]], ...] = (
         "CIFAR-10 (5-bit) with 1, 10 and 100 % of 3,000 labels, shipped weights: accuracy of three draws",
         "label_fractions.json",
         partial(label_fractions, "cifar10 (5-bit)", "class"),
+    ),
+    (
+        "Holes filled by `inpaint` with the shipped model: dB and SSIM on hidden pixels",
+        "inpainting.json",
+        holes,
+    ),
+    (
+        "A photograph of 12 megapixels, of which scratches hide 1.5 %, filled by `inpaint`",
+        "inpainting.json",
+        large_photograph,
     ),
     (
         "Encoders on drawn scenes, 60 s of one core each, mean of three seeds: dB on hidden pixels",
