@@ -262,7 +262,7 @@ def features(args: argparse.Namespace) -> None:
 
     Write what an encoder makes of each picture, a vector, to one file, with labels and the names of classes and
     files. A folder may hold more pictures than fit into memory. The file is safetensors: whole or not there at
-    all, without code, and it can be read in parts.
+    all, without code, and it can be read in parts. After an interruption the same command goes on.
     """
     import tempfile
 
@@ -279,9 +279,11 @@ def features(args: argparse.Namespace) -> None:
         pass
     model = _trained(args.weights).to(best_device())
     splits = ("train", "val", "test") if args.split == "all" else (args.split,)
-    options = {"root": args.root, "cells": args.cells, "layer": args.layer}
+    kept = args.out.with_name(f"{args.out.name}.part")
+    options = {"root": args.root, "cells": args.cells, "layer": args.layer, "kept": kept}
     tensors, header = embed(model, args.data, splits, model.image_size[0], **options)
     write_tensors(args.out, tensors, header)
+    kept.unlink(missing_ok=True)
     count, numbers = tensors["vectors"].shape
     print(f"Wrote {args.out}: {count:,} pictures, {numbers:,} numbers for each.")
 

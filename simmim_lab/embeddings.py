@@ -11,28 +11,36 @@ a set that is no folder), and `splits` (how many of the pictures, which stand in
 """
 
 import json
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Int64
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from simmim_lab.checkpoints import digest
 from simmim_lab.data.folders import Folder
 from simmim_lab.data.imagesets import stack_pictures
 from simmim_lab.data.pictures import named, open_picture, reason_of
+from simmim_lab.files import write_tensors
 from simmim_lab.images import find_pictures, load
 from simmim_lab.probing import encode, features, layers
 from simmim_lab.shapes import Images
 from simmim_lab.simmim import SimMIM
 
 BATCH = 100  # pictures at a time: more than these are never in memory, but for sets that are
+SAVE_EVERY = 30.0  # seconds, at most, that an interruption costs
 
 Batch = tuple[Images, Int64[Tensor, " batch"], list[str]]  # pictures, their labels, and the names of their files
-Reader = Callable[[str], tuple[int, Sequence[str], Iterable[Batch]]]  # of a split: its length, classes, batches
+# Of a split, and the number of batches to leave out: its length, classes, batches.
+Reader = Callable[[str, int], tuple[int, Sequence[str], Iterable[Batch]]]
 
 
 def embed(
@@ -44,41 +52,73 @@ def embed(
     root: str | Path | None = None,
     cells: int = 1,
     layer: int | None = None,
+    kept: Path,
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors and the header of the file, for these splits of `data`, a name that `images.load` knows.
 
     Pictures are `size` pixels wide and high, as the model needs. Of a folder, splits without pictures add nothing;
-    pictures that cannot be read are left out, and a warning names them. A bar shows the progress.
+    pictures that cannot be read are left out, and a warning names them. A bar shows the progress. After an
+    interruption the file `kept` holds what was done, and the same call goes on from there.
     Raises ValueError for a `layer` that the encoder does not have, or too many `cells`, and the errors of
     `images.load`.
     """
     _check(model, size, cells, layer)
-    left_out = {}
+    folder = None
     if data == "folder":
         root, folder = find_pictures(root, size)
         if not any(folder.splits[split] for split in splits):
             raise FileNotFoundError(f"{root} has no pictures for {' or '.join(splits)}: put some there")
-        left_out |= folder.left_out
-        read = _folder(root, folder, size, left_out)
-    else:
-        read = partial(_set, data, size, root)
-    vectors, labels, files, classes, counts = [], [], [], [], {}
-    for split in splits:
-        count, its_classes, batches = read(split)
-        classes += [name for name in its_classes if name not in classes]  # each of the photos is one of its own
-        place = torch.tensor([classes.index(name) for name in its_classes] or [0])
-        counts[split] = 0
-        with tqdm(desc=split, total=count, unit=" images", disable=not count) as bar:
-            for images, its_labels, names in batches:
-                vectors.append(features(model, images, cells, layer))
-                labels.append(place[its_labels])
-                files += names
-                counts[split] += len(images)
-                bar.update(len(images))
-    if left_out:
-        warnings.warn(f"{len(left_out)} left out of {root}: {named(left_out)}", stacklevel=2)
-    header = {"classes": json.dumps(classes), "files": json.dumps(files), "splits": json.dumps(counts)}
+    asked = repr((data, root, folder, splits, size, cells, layer, BATCH))
+    asked = digest(asked, {name: tensor.cpu() for name, tensor in model.encoder.state_dict().items()})
+    vectors, labels, done = _read(kept, asked)
+    if folder:
+        done["left_out"] |= folder.left_out
+    read = _folder(root, folder, size, done["left_out"]) if folder else partial(_set, data, size, root)
+    saved = time.monotonic()
+    try:
+        for split in splits:
+            count, names, batches = read(split, done["batches"].setdefault(split, 0))
+            done["classes"] += [name for name in names if name not in done["classes"]]  # photos: each is its own
+            place = torch.tensor([done["classes"].index(name) for name in names] or [0])
+            before = done["splits"].setdefault(split, 0)
+            with tqdm(desc=split, total=count, initial=before, unit=" images", disable=not count) as bar:
+                for images, its_labels, files in batches:
+                    if len(images):
+                        vectors.append(features(model, images, cells, layer))
+                        labels.append(place[its_labels])
+                    done["files"] += files
+                    done["splits"][split] += len(images)
+                    done["batches"][split] += 1
+                    bar.update(len(images))
+                    if time.monotonic() - saved > SAVE_EVERY:
+                        _keep(kept, asked, vectors, labels, done)
+                        saved = time.monotonic()
+    except BaseException:
+        if vectors:
+            _keep(kept, asked, vectors, labels, done)
+        raise
+    if done["left_out"]:
+        warnings.warn(f"{len(done['left_out'])} left out of {root}: {named(done['left_out'])}", stacklevel=2)
+    header = {name: json.dumps(done[name]) for name in ("classes", "files", "splits")}
     return {"vectors": torch.cat(vectors), "labels": torch.cat(labels)}, header
+
+
+def _keep(path: Path, asked: str, vectors: list[Tensor], labels: list[Tensor], done: dict[str, Any]) -> None:
+    """Write what is done so far, and for what."""
+    tensors = {"vectors": torch.cat(vectors), "labels": torch.cat(labels)}
+    write_tensors(path, tensors, {"asked": asked, "done": json.dumps(done)})
+
+
+def _read(path: Path, asked: str) -> tuple[list[Tensor], list[Tensor], dict[str, Any]]:
+    """What an interrupted call has kept, if it was asked for the same; else a fresh start."""
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+            if header.get("asked") == asked:
+                return [file.get_tensor("vectors")], [file.get_tensor("labels")], json.loads(header["done"])
+    except (OSError, SafetensorError):  # there is none, or it is damaged
+        pass
+    return [], [], {"classes": [], "files": [], "splits": {}, "batches": {}, "left_out": {}}
 
 
 def _check(model: SimMIM, size: int, cells: int, layer: int | None) -> None:
@@ -92,16 +132,19 @@ def _check(model: SimMIM, size: int, cells: int, layer: int | None) -> None:
         raise ValueError(f"{cells} x {cells} cells are more than the {rows} x {cols} places of this encoder")
 
 
-def _set(data: str, size: int, root: str | Path | None, split: str) -> tuple[int, Sequence[str], Iterable[Batch]]:
+def _set(
+    data: str, size: int, root: str | Path | None, split: str, first: int
+) -> tuple[int, Sequence[str], Iterable[Batch]]:
     images = load(data, split, size, root=root)
-    return len(images), images.classes, ((*batch, []) for batch in images.in_order(BATCH))
+    batches = islice(images.in_order(BATCH), first, None)
+    return len(images), images.classes, ((*batch, []) for batch in batches)
 
 
 def _folder(root: Path, folder: Folder, size: int, left_out: dict[str, str]) -> Reader:
     """What reads the pictures of a folder, BATCH at a time; those that cannot be read are added to `left_out`."""
 
-    def batches(chosen: list[int]) -> Iterator[Batch]:
-        for start in range(0, len(chosen), BATCH):
+    def batches(chosen: list[int], first: int) -> Iterator[Batch]:
+        for start in range(first * BATCH, len(chosen), BATCH):
             part = chosen[start : start + BATCH]
 
             def read(i: int, part: list[int] = part) -> tuple:
@@ -110,11 +153,10 @@ def _folder(root: Path, folder: Folder, size: int, left_out: dict[str, str]) -> 
             pixels, labels, broken = stack_pictures(read, len(part), size, None)
             names = [folder.files[i].as_posix() for i in part]
             left_out.update({names[i]: reason_of(error) for i, error in broken.items()})
-            if len(pixels):
-                yield pixels / 255, labels, [name for i, name in enumerate(names) if i not in broken]
+            yield pixels / 255, labels, [name for i, name in enumerate(names) if i not in broken]
 
-    def read(split: str) -> tuple[int, Sequence[str], Iterable[Batch]]:
+    def read(split: str, first: int) -> tuple[int, Sequence[str], Iterable[Batch]]:
         chosen = folder.splits[split]
-        return len(chosen), folder.classes, batches(chosen)
+        return len(chosen), folder.classes, batches(chosen, first)
 
     return read

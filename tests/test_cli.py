@@ -435,14 +435,48 @@ def test_features_are_overwritten_only_if_asked(pretrained, classes, capsys, tmp
     assert run([*command, "--overwrite"]).code == 0 and len(read_features(out)[0]) == 60
 
 
-def test_features_that_are_interrupted_leave_nothing(pretrained, classes, tmp_path, monkeypatch):
-    def interrupt(*arguments):
-        raise KeyboardInterrupt
+def test_features_that_are_interrupted_go_on_with_the_same_command(pretrained, classes, tmp_path, monkeypatch):
+    def interrupted(model, images, *options):
+        calls.append(len(images))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return probing.features(model, images, *options)
 
-    monkeypatch.setattr(embeddings, "features", interrupt)
-    out = tmp_path / "all.safetensors"
-    assert run(features(out, "--weights", pretrained, "--data", "folder", "--root", classes)).code == 130
-    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(embeddings, "BATCH", 7)
+    words = ("--weights", pretrained, "--data", "folder", "--root", classes)
+    assert run(features(tmp_path / "whole.safetensors", *words)).code == 0
+    monkeypatch.setattr(embeddings, "features", interrupted)
+    calls, out = [], tmp_path / "all.safetensors"
+    assert run(features(out, *words)).code == 130
+    assert not out.exists() and sum(calls) == 21
+    assert run(features(out, *words)).code == 0
+    assert sum(calls) == 21 + 60 - 14  # two batches were done
+    assert not list(tmp_path.glob("*.part"))
+    vectors, labels, header = read_features(out)
+    expected = read_features(tmp_path / "whole.safetensors")
+    torch.testing.assert_close(vectors, expected[0])
+    assert torch.equal(labels, expected[1]) and header == expected[2]
+
+
+@pytest.mark.parametrize("change", ["another layer", "damaged"])
+def test_features_begin_anew_where_what_was_kept_is_of_no_use(pretrained, classes, tmp_path, monkeypatch, change):
+    def interrupted(model, images, *options):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        calls.append(len(images))
+        return probing.features(model, images, *options)
+
+    monkeypatch.setattr(embeddings, "BATCH", 7)
+    calls, out = [], tmp_path / "all.safetensors"
+    words = ["--weights", pretrained, "--data", "folder", "--root", classes]
+    monkeypatch.setattr(embeddings, "features", interrupted)
+    assert run(features(out, *words)).code == 130
+    monkeypatch.setattr(embeddings, "features", probing.features)
+    if change == "damaged":
+        out.with_name(f"{out.name}.part").write_bytes(b"no tensors")
+    else:
+        words += ["--layer", "1"]
+    assert run(features(out, *words)).code == 0 and len(read_features(out)[0]) == 60
 
 
 def test_features_explain_bad_input_in_one_line(pretrained, classes, capsys, tmp_path):
