@@ -29,7 +29,7 @@ from torch import Tensor
 
 from simmim_lab import evaluation
 from simmim_lab.data.photographs import photograph
-from simmim_lab.inpainting import _corners, inpaint
+from simmim_lab.inpainting import corners, inpaint
 from simmim_lab.masking import STRATEGIES, to_pixels
 from simmim_lab.shapes import Grid, Hidden, Images
 from simmim_lab.simmim import SimMIM
@@ -218,7 +218,7 @@ def window_borders(model: SimMIM, holes: Bool[Tensor, "height width"]) -> Bool[T
     edge, side = model.patch - 1, model.image_size[0]
     framed = F.pad(holes[None, None].float(), [edge] * 4, mode="replicate")[0, 0]
     border = torch.zeros_like(framed, dtype=torch.bool)
-    for corner in _corners(framed, model, side // 2).tolist():
+    for corner in corners(framed, model, side // 2).tolist():
         top, left = divmod(corner, framed.shape[1])
         rows, cols = slice(top, top + side), slice(left, left + side)
         border[top, cols] = border[top + side - 1, cols] = border[rows, left] = border[rows, left + side - 1] = (

@@ -40,7 +40,7 @@ from pretraining_pays import PRESET, WAYS, WEIGHTS, drawn, mean_and_spread
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from simmim_lab.data.scenes import COLORS, draw_scenes
+from simmim_lab.data.scenes import draw_scenes
 from simmim_lab.finetuning import AttentionPool, Classifier, accuracy, finetune
 from simmim_lab.images import ImageSet
 from simmim_lab.loop import train_step
@@ -146,8 +146,7 @@ def pictures(
     pool, tests = scale.pool, scale.tests
     if images == SCENES:
         made = draw_scenes(tests + pool, generator=torch.Generator().manual_seed(draw))
-        colors = torch.tensor([[*COLORS].index(attributes["color"]) for attributes in made.attributes])
-        return made.pixels, {"subject": made.labels, "colour": colors}
+        return made.pixels, {"subject": made.labels, "colour": made.colors}
     train, test = (five_bit(folder, split) for split in ("train", "test"))
     chosen = joined(drawn(test, tests, draw), drawn(train, pool, draw))
     return chosen.pixels, {"class": chosen.labels}

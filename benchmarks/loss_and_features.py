@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from simmim_lab.data.scenes import COLORS, draw_scenes
+from simmim_lab.data.scenes import draw_scenes
 from simmim_lab.evaluation import psnr
 from simmim_lab.images import load
 from simmim_lab.loop import step_generator
@@ -77,10 +77,9 @@ def worth(model: SimMIM, seed: int) -> dict:
         worth["psnr"][name] = psnr(pictures, filled, to_pixels(mask, model.patch))
 
     made = draw_scenes(LABELS + TESTS, generator=torch.Generator().manual_seed(100 + seed))
-    colors = torch.tensor([[*COLORS].index(words["color"]) for words in made.attributes])
     for cells in (1, 2, 4):
         vectors = features(model, made.pixels / 255, cells)
-        for asked, truth in {"subject": made.labels, "colour": colors}.items():
+        for asked, truth in {"subject": made.labels, "colour": made.colors}.items():
             probe = linear_probe(vectors[:LABELS], truth[:LABELS])
             worth["probes"][f"{asked}, {cells} x {cells}"] = probe.score(vectors[LABELS:], truth[LABELS:])
     return worth

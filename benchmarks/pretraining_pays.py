@@ -29,7 +29,7 @@ from cifar10_race import five_bit, joined
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from simmim_lab.data.scenes import COLORS, draw_scenes
+from simmim_lab.data.scenes import draw_scenes
 from simmim_lab.finetuning import Classifier, FinetuneRecipe, accuracy, finetune, some_labels
 from simmim_lab.images import ImageSet
 from simmim_lab.probing import features, linear_probe
@@ -96,8 +96,7 @@ def units(cifar10: Path | None, quick: bool) -> Iterator[tuple[str, dict, Callab
 
 def probe_scenes(images: str, draw: int, labels: tuple[int, ...], tests: int) -> list[dict]:
     made = draw_scenes(tests + labels[-1], generator=torch.Generator().manual_seed(draw))
-    colors = torch.tensor([[*COLORS].index(attributes["color"]) for attributes in made.attributes])
-    return probe(made.pixels / 255, {"subject": made.labels, "colour": colors}, labels, tests, draw)
+    return probe(made.pixels / 255, {"subject": made.labels, "colour": made.colors}, labels, tests, draw)
 
 
 def probe_cifar10(images: str, draw: int, train: ImageSet, test: ImageSet) -> list[dict]:

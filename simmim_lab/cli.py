@@ -122,8 +122,7 @@ def pretrain(args: argparse.Namespace) -> None:
     from simmim_lab.hardware import Execution, best_device
     from simmim_lab.simmim import SimMIM
 
-    names = ("steps", "seconds", "batch_size", "lr", "mask", "mask_ratio", "mask_size", "seed")
-    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    given = _given(args, "steps", "seconds", "batch_size", "lr", "mask", "mask_ratio", "mask_size", "seed")
     recipe = training.Recipe.preset(args.preset, **given)
     execution = Execution(
         compile=args.compile,
@@ -196,8 +195,7 @@ def finetune(args: argparse.Namespace) -> None:
     from simmim_lab.simmim import SimMIM
 
     recipe = finetuning.FinetuneRecipe.probe if args.probe else finetuning.FinetuneRecipe
-    names = ("steps", "seconds", "batch_size", "lr", "seed")
-    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    given = _given(args, "steps", "seconds", "batch_size", "lr", "seed")
     if args.preset:
         given["layer_decay"] = 1.0  # no layer knows anything yet
     recipe = recipe(**given)
@@ -272,8 +270,7 @@ def features(args: argparse.Namespace) -> None:
 
     if args.out.suffix != ".safetensors":
         raise ValueError(f"--out must end in .safetensors, but is {args.out}")
-    if args.out.exists() and not args.overwrite:
-        raise FileExistsError(f"there is a file {args.out}: choose another --out, or add --overwrite")
+    _check_new(args)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=args.out.parent):  # a folder that takes no files is named now
         pass
@@ -388,6 +385,17 @@ def lab(args: argparse.Namespace) -> None:
     jupyterlab(options)
 
 
+def _given(args: argparse.Namespace, *names: str) -> dict[str, object]:
+    """Those of the options that were given; the recipe knows the others."""
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
+def _check_new(args: argparse.Namespace) -> None:
+    """Nothing is overwritten without being asked."""
+    if args.out.exists() and not args.overwrite:
+        raise FileExistsError(f"{args.out} exists already: choose another --out, or add --overwrite")
+
+
 def _begin(run: Path, what: str) -> None:
     """Say whether a run starts or goes on. Another training in its folder is named now, not behind the images."""
     from simmim_lab.checkpoints import CHECKPOINT, locked
@@ -426,14 +434,13 @@ def _check_size(model: "SimMIM | Classifier", side: int) -> None:
 
 
 def _check_out(args: argparse.Namespace) -> None:
-    """Nothing is overwritten without being asked, and what is read never."""
+    """A picture takes the place of another only if that is asked for, and of what is read never."""
     if args.out.suffix.lower() != ".png":
         raise ValueError(f"--out must end in .png, which keeps visible pixels exactly, but is {args.out}")
     for given in (args.image, Path(args.mask).expanduser()):
         if given.resolve() == args.out.resolve():
             raise ValueError(f"--out {args.out} would replace {given}: choose another name")
-    if args.out.exists() and not args.overwrite:
-        raise FileExistsError(f"{args.out} exists already: choose another --out, or add --overwrite")
+    _check_new(args)
 
 
 def _fill(args: argparse.Namespace) -> "Callable[[Images, Hidden], Images]":

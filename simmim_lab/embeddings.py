@@ -14,10 +14,10 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Int64
@@ -31,7 +31,7 @@ from simmim_lab.data.imagesets import stack_pictures
 from simmim_lab.data.pictures import named, open_picture, reason_of
 from simmim_lab.files import write_tensors
 from simmim_lab.images import find_pictures, load
-from simmim_lab.probing import encode, features, layers
+from simmim_lab.probing import Vectors, encode, features, layers
 from simmim_lab.shapes import Images
 from simmim_lab.simmim import SimMIM
 
@@ -70,55 +70,70 @@ def embed(
             raise FileNotFoundError(f"{root} has no pictures for {' or '.join(splits)}: put some there")
     asked = repr((data, root, folder, splits, size, cells, layer, BATCH))
     asked = digest(asked, {name: tensor.cpu() for name, tensor in model.encoder.state_dict().items()})
-    vectors, labels, done = _read(kept, asked)
-    if folder:
-        done["left_out"] |= folder.left_out
-    read = _folder(root, folder, size, done["left_out"]) if folder else partial(_set, data, size, root)
-    saved = time.monotonic()
+    parts, left_out = _read(kept, asked)
+    left_out |= folder.left_out if folder else {}
+    read = _folder(root, folder, size, left_out) if folder else partial(_set, data, size, root)
+    classes, saved = [], time.monotonic()
     try:
         for split in splits:
-            count, names, batches = read(split, done["batches"].setdefault(split, 0))
-            done["classes"] += [name for name in names if name not in done["classes"]]  # photos: each is its own
-            place = torch.tensor([done["classes"].index(name) for name in names] or [0])
-            before = done["splits"].setdefault(split, 0)
-            with tqdm(desc=split, total=count, initial=before, unit=" images", disable=not count) as bar:
-                for images, its_labels, files in batches:
-                    if len(images):
-                        vectors.append(features(model, images, cells, layer))
-                        labels.append(place[its_labels])
-                    done["files"] += files
-                    done["splits"][split] += len(images)
-                    done["batches"][split] += 1
+            done = [len(part.vectors) for part in parts if part.split == split]
+            count, names, batches = read(split, len(done))
+            classes += [name for name in names if name not in classes]  # each of the photos is one of its own
+            place = torch.tensor([classes.index(name) for name in names] or [0])
+            with tqdm(desc=split, total=count, initial=sum(done), unit=" images", disable=not count) as bar:
+                for images, labels, files in batches:
+                    vectors = features(model, images, cells, layer) if len(images) else torch.empty(0)
+                    parts.append(Part(split, vectors, place[labels], files))
                     bar.update(len(images))
                     if time.monotonic() - saved > SAVE_EVERY:
-                        _keep(kept, asked, vectors, labels, done)
+                        _keep(kept, asked, parts, left_out)
                         saved = time.monotonic()
     except BaseException:
-        if vectors:
-            _keep(kept, asked, vectors, labels, done)
+        if parts:
+            _keep(kept, asked, parts, left_out)
         raise
-    if done["left_out"]:
-        warnings.warn(f"{len(done['left_out'])} left out of {root}: {named(done['left_out'])}", stacklevel=2)
-    header = {name: json.dumps(done[name]) for name in ("classes", "files", "splits")}
-    return {"vectors": torch.cat(vectors), "labels": torch.cat(labels)}, header
+    if left_out:
+        warnings.warn(f"{len(left_out)} left out of {root}: {named(left_out)}", stacklevel=2)
+    counts = {split: sum(len(part.vectors) for part in parts if part.split == split) for split in splits}
+    files = [name for part in parts for name in part.files]
+    header = {"classes": json.dumps(classes), "files": json.dumps(files), "splits": json.dumps(counts)}
+    return _tensors(parts), header
 
 
-def _keep(path: Path, asked: str, vectors: list[Tensor], labels: list[Tensor], done: dict[str, Any]) -> None:
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What was made of one batch of a split."""
+
+    split: str
+    vectors: Vectors
+    labels: Int64[Tensor, " images"]
+    files: list[str]
+
+
+def _tensors(parts: list[Part]) -> dict[str, Tensor]:
+    return {name: torch.cat([getattr(part, name) for part in parts]) for name in ("vectors", "labels")}
+
+
+def _keep(path: Path, asked: str, parts: list[Part], left_out: dict[str, str]) -> None:
     """Write what is done so far, and for what."""
-    tensors = {"vectors": torch.cat(vectors), "labels": torch.cat(labels)}
-    write_tensors(path, tensors, {"asked": asked, "done": json.dumps(done)})
+    rows = [(part.split, len(part.vectors), part.files) for part in parts]
+    write_tensors(path, _tensors(parts), {"asked": asked, "done": json.dumps([rows, left_out])})
 
 
-def _read(path: Path, asked: str) -> tuple[list[Tensor], list[Tensor], dict[str, Any]]:
+def _read(path: Path, asked: str) -> tuple[list[Part], dict[str, str]]:
     """What an interrupted call has kept, if it was asked for the same; else a fresh start."""
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
             if header.get("asked") == asked:
-                return [file.get_tensor("vectors")], [file.get_tensor("labels")], json.loads(header["done"])
+                rows, left_out = json.loads(header["done"])
+                counts = [count for _, count, _ in rows]
+                tensors = (file.get_tensor(name).split(counts) for name in ("vectors", "labels"))
+                found = zip(rows, *tensors, strict=True)
+                return [Part(split, *both, files) for (split, _, files), *both in found], left_out
     except (OSError, SafetensorError):  # there is none, or it is damaged
         pass
-    return [], [], {"classes": [], "files": [], "splits": {}, "batches": {}, "left_out": {}}
+    return [], {}
 
 
 def _check(model: SimMIM, size: int, cells: int, layer: int | None) -> None:

@@ -41,10 +41,8 @@ GREY = 0.5  # the fill where an image shows nothing at all
 RIDGE = 0.01  # of LMMSE, relative to the mean variance
 LARGEST_SIDE = 48
 AT_ONCE = 64  # windows that go through a model together
-TILE, MOST_PATCHES = (
-    4,
-    20_000,
-)  # pixels that `patches` copies at once along a side, and the patches that it compares
+TILE = 4  # pixels along a side that `patches` copies at once
+MOST_PATCHES = 20_000  # that it compares
 
 
 def psnr(images: Images, filled: Images, hidden: Hidden) -> float:

@@ -95,13 +95,13 @@ def _fill_windows(model: SimMIM, image: Image, hidden: Holes, stride: int, bar: 
     holes = F.pad(hidden[None, None].to(image), [edge] * 4, mode="replicate")[0, 0]
     rows, cols = holes.shape
     inside = torch.arange(height)[:, None] * cols + torch.arange(width)
-    corners = _corners(holes, model, stride)
+    places = corners(holes, model, stride)
     middle = [torch.hann_window(side + 2)[1:-1].to(image) for side in (height, width)]  # never 0
     middle = middle[0][:, None] * middle[1]
 
     total, weights = image.new_zeros(3, rows * cols), image.new_zeros(rows * cols)
-    bar.total += len(corners)
-    for some in corners.split(AT_ONCE):
+    bar.total += len(places)
+    for some in places.split(AT_ONCE):
         place = (some[:, None] + inside.flatten()).to(image.device)
         seen = rearrange(framed.flatten(1)[:, place], "c n (h w) -> n c h w", h=height)
         hole = rearrange(holes.flatten()[place], "n (h w) -> n h w", h=height) > 0
@@ -114,7 +114,7 @@ def _fill_windows(model: SimMIM, image: Image, hidden: Holes, stride: int, bar: 
     return torch.where(hidden, mean.clamp(0, 1), image)
 
 
-def _corners(holes: Float[Tensor, "rows cols"], model: SimMIM, stride: int) -> Int64[Tensor, " windows"]:
+def corners(holes: Float[Tensor, "rows cols"], model: SimMIM, stride: int) -> Int64[Tensor, " windows"]:
     """Where the windows that touch a hole start, in flat indices: each where it hides the fewest patches."""
     patch = model.patch
     hidden = F.max_pool2d(holes[None], patch, stride=1)[0].cpu()  # is a hole in the patch that starts here?

@@ -138,9 +138,7 @@ TRIES = {
             "Ask for the colour of the subject",
             {
                 "scenes, subjects = made.pixels / 255, made.labels": (
-                    "from simmim_lab.data.scenes import COLORS\n"
-                    "scenes = made.pixels / 255\n"
-                    'subjects = torch.tensor([list(COLORS).index(words["color"]) for words in made.attributes])'
+                    "scenes, subjects = made.pixels / 255, made.colors"
                 )
             },
         ),

@@ -54,6 +54,11 @@ class Scenes:
     attributes: list[dict[str, object]]
     captions: list[str]
 
+    @property
+    def colors(self) -> Int64[Tensor, " n"]:
+        """The colour of the main subject of each picture, as a place in COLORS."""
+        return torch.tensor([[*COLORS].index(words["color"]) for words in self.attributes])
+
 
 def draw_scenes(n: int, size: int = 32, *, generator: Generator) -> Scenes:
     """Draw `n` scenes of `size` x `size` pixels on the generator's device.
