@@ -582,12 +582,14 @@ def attend_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
     )
     q, k, v, hidden = inputs(batch, tokens, dim)
     q[:, 0] = 10.0
-    large = 30 * q, -30 * k.abs(), v, hidden  # to the first query all scores are low
+    large = 10 * q, -10 * k.abs(), v, hidden  # to the first query all scores are low
     too_weak = {
         "hidden tokens still have a weight where other scores are low: take -torch.inf": filled(-100.0),
     }
     problem = form(answer(*large), v.shape, torch.float32) and "it gave NaN or infinity: use `softmax`"
-    yield "hides however large the scores are", problem or explain(answer, right, [large], too_weak)
+    # Large scores are rounded by as much as a thousandth, each answer in its own way.
+    problem = problem or explain(answer, right, [large], too_weak, tolerance=1e-2)
+    yield "hides however large the scores are", problem
 
 
 @check(
