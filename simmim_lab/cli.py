@@ -1,4 +1,4 @@
-"""The command line of learners: `simmim-lab demo`, `pretrain`, `finetune`, `features`, `inpaint` and `lab`.
+"""Learners' commands: `simmim-lab demo`, `pretrain`, `finetune`, `features`, `inpaint`, `generate` and `lab`.
 
 Each command stands behind its arguments. What costs time to import is imported by the command that needs it, so
 that `--help` comes at once.
@@ -6,6 +6,7 @@ that `--help` comes at once.
 
 import argparse
 import functools
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from jaxtyping import Bool
     from torch import Tensor
 
+    from simmim_lab.data.imagesets import ImageSet
     from simmim_lab.finetuning import Classifier
+    from simmim_lab.generation import MaskGIT
     from simmim_lab.shapes import Hidden, Images
     from simmim_lab.simmim import SimMIM
 
@@ -29,6 +32,9 @@ WEIGHTS = "the folder of a finished run, or cifar10, the model that comes with t
 MASKS = "random, bernoulli, block, grid, half, center, stroke or mixture"
 FILLS = "model, visible_mean, nearest, biharmonic, telea, navier_stokes (both with OpenCV) or patches"
 PRESETS = "article_cnn, vit_nano, swin_nano, vit_tiny, vit_small, vit_base or swin_base"
+SAMPLER = "maskgit"  # the preset that generates
+SHOWN = 128  # pixels of a generated picture on a sheet
+CODEBOOK = 3_000  # images whose patches it sorts into codes
 
 COUNT = number(int, 1)
 SECONDS = number(float, 0, LONGEST, above=True)
@@ -87,7 +93,8 @@ def demo(args: argparse.Namespace) -> None:
 
 def _pretrain_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=user_path, required=True, metavar="DIR", help="the folder of the run")
-    parser.add_argument("--preset", default="vit_nano", metavar="NAME", help=f"{PRESETS} (default: %(default)s)")
+    presets = f"{PRESETS}; {SAMPLER} learns to generate (default: %(default)s)"
+    parser.add_argument("--preset", default="vit_nano", metavar="NAME", help=presets)
     _add_data(parser)
     parser.add_argument(
         "--size", type=number(int, 8), metavar="PIXELS", help="side of the images (default: the preset's)"
@@ -112,18 +119,21 @@ def _pretrain_arguments(parser: argparse.ArgumentParser) -> None:
 def pretrain(args: argparse.Namespace) -> None:
     """Train a model of your choice.
 
-    Pre-train SimMIM. The run lives in one folder; after an interruption of any kind the same command goes on
+    Pre-train SimMIM, or with --preset maskgit a model that generates: scenes from captions, other images from the
+    names of their classes. The run lives in one folder; after an interruption of any kind the same command goes on
     where it was. What you do not set comes from the recipe of the preset. On several GPUs: torchrun
     --nproc-per-node N -m simmim_lab -- pretrain ...
     """
     import torch
 
-    from simmim_lab import distributed, images, training
+    from simmim_lab import distributed, generation, training
     from simmim_lab.hardware import Execution, best_device
-    from simmim_lab.simmim import SimMIM
 
+    samples = args.preset == SAMPLER
     given = _given(args, "steps", "seconds", "batch_size", "lr", "mask", "mask_ratio", "mask_size", "seed")
-    recipe = training.Recipe.preset(args.preset, **given)
+    if samples and (masks := [f"--{name.replace('_', '-')}" for name in given if name.startswith("mask")]):
+        raise ValueError(f"{SAMPLER} draws its masks at all ratios: leave out {' and '.join(masks)}")
+    recipe = generation.GeneratorRecipe(**given) if samples else training.Recipe.preset(args.preset, **given)
     execution = Execution(
         compile=args.compile,
         accumulation_steps=args.accumulation_steps,
@@ -135,20 +145,51 @@ def pretrain(args: argparse.Namespace) -> None:
         if first:
             _begin(args.run, f"{args.preset} on {args.data}")
         torch.manual_seed(recipe.seed)
-        model = SimMIM.preset(args.preset, args.size).to(best_device())
-        side = args.size or model.image_size[0]
-        train, val = (images.load(args.data, split, side, root=args.root) for split in ("train", "val"))
+        model, train, val = (_to_sample if samples else _to_reconstruct)(args)
+        model.to(best_device())
         if first:
             print(f"Trains on {len(train):,} images and validates on others.")
         if distributed.world_size() == 1:  # torchrun has set the number of threads
-            training.pick_threads(model, train, recipe)
-        history = training.pretrain(model, train, recipe, execution, val=val, run_dir=args.run)
+            (generation if samples else training).pick_threads(model, train, recipe)
+        learn = generation.train_generator if samples else training.pretrain
+        history = learn(model, train, recipe, execution, val=val, run_dir=args.run)
     if not first:
         return
+    see = "generate --out FILE.png --run" if samples else "inpaint --image FILE --mask half --out FILE.png --run"
     print(
         f"Done: {history.steps} steps in {history.seconds:.0f} s, validation loss {history.val_loss[-1]:.3f}.\n"
-        f"See it at work: simmim-lab inpaint --run {args.run} --image FILE --mask half --out FILE.png"
+        f"See it at work: simmim-lab {see} {args.run}"
     )
+
+
+def _to_reconstruct(args: argparse.Namespace) -> "tuple[SimMIM, ImageSet, ImageSet]":
+    """A new SimMIM, and the images to train it on and to validate it with."""
+    from simmim_lab import images
+    from simmim_lab.simmim import SimMIM
+
+    model = SimMIM.preset(args.preset, args.size)
+    side = args.size or model.image_size[0]
+    train, val = (images.load(args.data, split, side, root=args.root) for split in ("train", "val"))
+    return model, train, val
+
+
+def _to_sample(args: argparse.Namespace) -> "tuple[MaskGIT, ImageSet, ImageSet]":
+    """A new MaskGIT with its codebook, and the images: scenes with captions, or others with classes."""
+    from simmim_lab import generation, images
+    from simmim_lab.tokens import Tokenizer
+
+    side, splits = args.size or 32, ("train", "val")
+    if args.data == "scenes":
+        if args.root:
+            raise ValueError("scenes are drawn by the course: leave out --root")
+        train, val = (generation.captioned_scenes(split, side) for split in splits)
+        vocabulary = generation.WORDS
+    else:
+        train, val = (images.load(args.data, split, side, root=args.root) for split in splits)
+        named = train.classes and train.classes == val.classes  # each of the photos is a class of its own
+        vocabulary = {"class": train.classes} if named else {}
+    tokenizer = Tokenizer.fit(train.take(min(CODEBOOK, len(train))))
+    return generation.MaskGIT.small(tokenizer, side, vocabulary), train, val
 
 
 def _finetune_arguments(parser: argparse.ArgumentParser) -> None:
@@ -340,6 +381,89 @@ def inpaint(args: argparse.Namespace) -> None:
     replace_file(args.out, lambda path: Image.fromarray(pixels).save(path, format="PNG", icc_profile=profile))
     score = "" if _is_picture(args.mask) else f", {psnr(image, filled, hidden):.1f} dB PSNR there"
     print(f"Wrote {args.out}: {picture.width} x {picture.height} pixels, {share:.1%} filled{score}.")
+
+
+def _generate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--caption",
+        default="",
+        metavar="TEXT",
+        help='what to show, such as "a red house by a lake at night", or a part of it (default: anything)',
+    )
+    parser.add_argument("--n", type=COUNT, default=16, metavar="N", help="pictures (default: %(default)s)")
+    parser.add_argument(
+        "--out",
+        type=user_path,
+        required=True,
+        metavar="FILE.png",
+        help="a sheet of all pictures, enlarged; a name without an end is a folder, with a file for each",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace --out if it exists")
+    parser.add_argument(
+        "--run", type=user_path, metavar="DIR", help="a trained generator (default: the one that the course ships)"
+    )
+    steps = "in how many steps to fill a picture (default: %(default)s)"
+    parser.add_argument("--steps", type=COUNT, default=16, metavar="N", help=steps)
+    parser.add_argument(
+        "--temperature",
+        type=number(float, 0, HIGHEST),
+        default=1.0,
+        metavar="T",
+        help="below 1 likely codes are drawn more often, at 0 always the likeliest (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--guidance",
+        type=number(float, 0, HIGHEST),
+        default=2.0,
+        metavar="W",
+        help="how much more the caption counts than in training (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=SEED, default=0, metavar="S", help="another seed, other pictures")
+
+
+@program.command('--caption "a red house by a lake at night" --n 16 --out houses.png', _generate_arguments)
+def generate(args: argparse.Namespace) -> None:
+    """Make pictures from a caption.
+
+    Draw pictures with a model that fills hidden tokens, step by step: by default small scenes, with a subject, a
+    colour, a place and a time of day.
+    """
+    import torch
+
+    from simmim_lab.generation import MaskGIT, generate
+    from simmim_lab.hardware import best_device
+
+    sheet = args.out.suffix.lower() == ".png"
+    if args.out.suffix and not sheet:
+        raise ValueError(f"--out must end in .png, or be a folder, but is {args.out}")
+    _check_new(args)
+    model = MaskGIT.load(args.run) if args.run else MaskGIT.pretrained("scenes")
+    model.to(best_device()).eval()
+    words = model.words_of([args.caption] * args.n)
+    options = {name: getattr(args, name) for name in ("steps", "temperature", "guidance")}
+    generator = torch.Generator(words.device).manual_seed(args.seed)
+    pictures = generate(model, words, **options, generator=generator, progress=True).cpu()
+    _write_pictures(pictures, args.out, sheet=sheet)
+    print(f"Wrote {args.out}: {args.n} pictures of {' x '.join(map(str, model.image_size))} pixels.")
+
+
+def _write_pictures(pictures: "Images", out: Path, *, sheet: bool) -> None:
+    """Write a sheet of the pictures, each enlarged to about SHOWN pixels, or a file for each into a folder."""
+    from torchvision.transforms.functional import to_pil_image
+    from torchvision.utils import make_grid
+
+    from simmim_lab.common import replace_file
+
+    if sheet:
+        factor = max(1, SHOWN // pictures.shape[-1])
+        large = pictures.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+        files = {out: make_grid(large, nrow=math.ceil(len(large) ** 0.5), padding=4, pad_value=1)}
+    else:
+        files = {out / f"{number:04}.png": picture for number, picture in enumerate(pictures)}
+    for path, picture in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = to_pil_image((picture * 255).round().byte())
+        replace_file(path, lambda partial, image=image: image.save(partial, format="PNG"))
 
 
 def _lab_arguments(parser: argparse.ArgumentParser) -> None:

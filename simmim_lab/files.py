@@ -55,7 +55,10 @@ def load_model(folder: str | Path, build: Callable[[dict[str, Any]], Model]) -> 
     try:
         model = build(json.loads(config.read_text(encoding="utf-8")))
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"{config} does not describe a model ({error!r}): save the model again") from error
+        raise ValueError(
+            f"{config} does not describe a model of the kind wanted here ({error!r}): give another folder, "
+            "or save the model again"
+        ) from error
     try:
         tensors = unpack(load(weights.read_bytes()))  # not mapped: Windows lets nobody replace a mapped file
     except (SafetensorError, ValueError) as error:

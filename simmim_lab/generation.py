@@ -27,6 +27,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor, nn
+from tqdm.auto import tqdm
 
 from simmim_lab.backbones import ENCODERS, build, describe
 from simmim_lab.common import check_number, choose
@@ -146,7 +147,8 @@ class MaskGIT(nn.Module):
     def words_of(self, captions: Sequence[str]) -> Words:
         """The words of each caption; ValueError for one that the model does not know."""
         found = [read_caption(caption, self.vocabulary) for caption in captions]
-        return torch.tensor(found, device=self.mean.device).view(len(captions), len(self.vocabulary))
+        words = torch.tensor(found, dtype=torch.int64, device=self.mean.device)
+        return words.view(len(captions), len(self.vocabulary))
 
     def nothing_said(self, n: int) -> Words:
         """The words of `n` empty captions."""
@@ -189,13 +191,19 @@ def read_caption(caption: str, vocabulary: Vocabulary) -> list[int]:
         raise TypeError(f"a caption must be a text, but is {caption!r}")
     rest, places = caption.lower(), []
     for kind, names in vocabulary.items():
-        said = [name for name in names if re.search(_whole(name), rest)]
+        said = []
+        for name in sorted(names, key=len, reverse=True):  # "night heron" before "night"
+            rest, found = re.subn(_whole(name), " ", rest)
+            said += [name] * bool(found)
         if len(said) > 1:
             raise ValueError(f"{caption!r} names {' and '.join(said)}: take one {kind}")
         places.append(names.index(said[0]) if said else len(names))
-        rest = re.sub(_whole(said[0]), " ", rest) if said else rest
     if unknown := [word for word in re.findall(r"\w+", rest) if word not in FILLERS]:
         known = [name for names in vocabulary.values() for name in names]
+        if not known:
+            raise ValueError(
+                f"this model knows no words, so {caption!r} says nothing to it: leave the caption empty"
+            )
         [nearest] = difflib.get_close_matches(unknown[0], known, n=1, cutoff=0)
         raise ValueError(
             f"unknown word {unknown[0]!r} in {caption!r}; did you mean {nearest!r}? There are: {', '.join(known)}"
@@ -224,12 +232,14 @@ def captioned_scenes(split: str = "train", size: int = 32) -> ImageSet:
 
 
 def tokens_left(hidden: int, step: int, steps: int) -> int:
-    """How many of `hidden` tokens are still hidden after step `step` of `steps`, counted from 1.
+    """How many of the tokens that were hidden at the start are still hidden after step number `step` of `steps`.
 
-    The share falls along a quarter of a cosine: few tokens are filled at first, when little is known.
-    Source: MaskGIT §3.3.
+    It is the share cos(pi / 2 * step / steps) of `hidden`, rounded down: few are filled in early steps, many in
+    late ones. After the last step, number `steps`, it is 0.
     """
-    return math.floor(hidden * math.cos(math.pi / 2 * step / steps)) if step < steps else 0
+    if step == steps:
+        return 0  # the cosine is a rounding away from it
+    return math.floor(hidden * math.cos(math.pi / 2 * step / steps))
 
 
 def guided(
@@ -284,13 +294,18 @@ def sample(
         yield codes, mask
 
 
-def generate(model: MaskGIT, words: Words, **options) -> Images:
-    """Pictures for these words; the options are those of `sample`, among them its `generator`."""
-    parts = []
-    for part in words.split(AT_ONCE):
-        *_, (codes, _) = sample(model, part, **options)
-        parts.append(model.tokenizer.decode(codes))
-    return torch.cat(parts)
+def generate(model: MaskGIT, words: Words, *, progress: bool = False, **options) -> Images:
+    """Pictures for these words; the options are those of `sample`, among them its `generator`.
+
+    `progress` shows a bar.
+    """
+    pictures = []
+    with tqdm(total=len(words), desc="generating", unit=" pictures", disable=not progress) as bar:
+        for part in words.split(AT_ONCE):
+            *_, (codes, _) = sample(model, part, **options)
+            pictures.append(model.tokenizer.decode(codes))
+            bar.update(len(part))
+    return torch.cat(pictures)
 
 
 def complete(model: MaskGIT, images: Images, mask: Mask, words: Words | None = None, **options) -> Images:
@@ -364,11 +379,12 @@ def train_generator(
 ) -> History:
     """Train `model` in place on images whose classes are captions; all else is as with `training.pretrain`.
 
-    Raises ValueError if the name of a class has a word that the model does not know.
+    Raises ValueError if the name of a class has a word that the model does not know. A model without a vocabulary
+    learns without captions.
     """
     device = model.mean.device
     dataset = dataset.to(device)
-    captions = model.words_of(dataset.classes)
+    captions = _captions(model, dataset)
 
     def batches(first: int, share: slice) -> Iterator[tuple[Batch, Tensor]]:
         generators = (step_generator(recipe.seed, step, 0, dataset.draws_on) for step in count(first))
@@ -381,14 +397,21 @@ def train_generator(
             yield (images[share], mask[share], words[share]), mask.sum()
 
     def validation() -> Iterator[Batch]:
-        seen, words = val.to(device), model.words_of(val.classes)
-        for step, (images, labels) in enumerate(seen.in_order(recipe.batch_size)):
+        words = _captions(model, val)
+        for step, (images, labels) in enumerate(val.to(device).in_order(recipe.batch_size)):
             generator = step_generator(recipe.seed, step, 2, device)  # the same masks each time
             yield images, variable_mask(len(images), model.grid, generator), words[labels]
 
     run = Run(model, recipe, execution, parameter_groups, {"images": dataset.fingerprint()}, run_dir)
     options = {"callbacks": callbacks, "title": "learning to generate", "progress": progress}
     return fit(run, batches, None if val is None else validation, **options)
+
+
+def _captions(model: MaskGIT, dataset: ImageSet | ImageStream) -> Words:
+    """What is said of the images of each class."""
+    if not (model.vocabulary and dataset.classes):
+        return model.nothing_said(max(1, len(dataset.classes)))
+    return model.words_of(dataset.classes)
 
 
 def variable_mask(batch: int, grid: Grid, generator: Generator) -> Mask:
