@@ -196,7 +196,8 @@ def read_caption(caption: str, vocabulary: Vocabulary) -> list[int]:
             rest, found = re.subn(_whole(name), " ", rest)
             said += [name] * bool(found)
         if len(said) > 1:
-            raise ValueError(f"{caption!r} names {' and '.join(said)}: take one {kind}")
+            both = sorted(said, key=caption.lower().find)
+            raise ValueError(f"{caption!r} names {' and '.join(both)}: take one {kind}")
         places.append(names.index(said[0]) if said else len(names))
     if unknown := [word for word in re.findall(r"\w+", rest) if word not in FILLERS]:
         known = [name for names in vocabulary.values() for name in names]
@@ -351,6 +352,9 @@ def _check(model: MaskGIT, words: Words, steps: int, temperature: float, guidanc
             f"words must have shape (batch, {len(model.vocabulary)}), one column for each of "
             f"{', '.join(model.vocabulary)}, but have {tuple(words.shape)}: take model.words_of(captions)"
         )
+    for (kind, names), places in zip(model.vocabulary.items(), words.unbind(1), strict=True):
+        if ((places < 0) | (places > len(names))).any():
+            raise ValueError(f"words of the kind {kind} must be from 0 to {len(names)}, which is: not said")
 
 
 # Training
