@@ -93,7 +93,7 @@ def demo(args: argparse.Namespace) -> None:
 
 def _pretrain_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=user_path, required=True, metavar="DIR", help="the folder of the run")
-    presets = f"{PRESETS}; {SAMPLER} learns to generate (default: %(default)s)"
+    presets = f"{PRESETS}, or {SAMPLER}, which learns to generate (default: %(default)s)"
     parser.add_argument("--preset", default="vit_nano", metavar="NAME", help=presets)
     _add_data(parser)
     parser.add_argument(

@@ -295,17 +295,17 @@ def sample(
         yield codes, mask
 
 
-def generate(model: MaskGIT, words: Words, *, progress: bool = False, **options) -> Images:
+def generate(model: MaskGIT, words: Words, *, steps: int = 16, progress: bool = False, **options) -> Images:
     """Pictures for these words; the options are those of `sample`, among them its `generator`.
 
     `progress` shows a bar.
     """
-    pictures = []
-    with tqdm(total=len(words), desc="generating", unit=" pictures", disable=not progress) as bar:
-        for part in words.split(AT_ONCE):
-            *_, (codes, _) = sample(model, part, **options)
+    parts, pictures = words.split(AT_ONCE), []
+    with tqdm(desc="generating", total=steps * len(parts), unit="step", delay=1, disable=not progress) as bar:
+        for part in parts:
+            for codes, _ in sample(model, part, steps=steps, **options):  # noqa: B007
+                bar.update()
             pictures.append(model.tokenizer.decode(codes))
-            bar.update(len(part))
     return torch.cat(pictures)
 
 

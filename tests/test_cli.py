@@ -18,7 +18,18 @@ from PIL import Image
 from safetensors import safe_open
 from tiny_model import tiny
 
-from simmim_lab import cli, commandline, demo, embeddings, evaluation, finetuning, loop, probing, training
+from simmim_lab import (
+    cli,
+    commandline,
+    demo,
+    embeddings,
+    evaluation,
+    finetuning,
+    generation,
+    loop,
+    probing,
+    training,
+)
 from simmim_lab.checkpoints import locked
 from simmim_lab.cli import main
 from simmim_lab.images import load, load_picture
@@ -715,6 +726,83 @@ def test_inpaint_explains_bad_input_in_one_line(finished, picture, capsys, tmp_p
     assert "--seed" in error(seed="-1")
     assert "must end in .png" in error(out=tmp_path / "out.jpg")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+# generate
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory) -> Path:
+    """What a training of a small generator leaves, in two calls."""
+    folder = tmp_path_factory.mktemp("generator")
+    command = ["pretrain", "--preset", "maskgit", "--data", "scenes", "--size", "8", "--steps", "2", "--run"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generation, "CAPTIONED", {"train": 40, "val": 4, "test": 4})
+        patch.setattr(generation, "pick_threads", lambda *_: 1)
+        first, again = (run([*command, str(folder / "run")]) for _ in range(2))
+    assert first.code == again.code == 0
+    assert "Starts a run" in first.said and "simmim-lab generate" in first.said
+    assert "Continues the run" in again.said
+    return folder / "run"
+
+
+def sheet(out: Path, *words: object) -> np.ndarray:
+    done = run(["generate", "--out", str(out), "--steps", "2", *map(str, words)])
+    assert done.code == 0, done.complained
+    return np.asarray(Image.open(out))
+
+
+def test_generate_makes_a_sheet_that_depends_on_seed_and_caption(generator, tmp_path):
+    house, again, other, boat = (
+        sheet(tmp_path / f"{i}.png", "--run", generator, "--n", 3, "--seed", seed, "--caption", caption)
+        for i, (seed, caption) in enumerate(
+            [(0, "a house"), (0, "a house"), (1, "a house"), (0, "a boat at night")]
+        )
+    )
+    assert house.shape == (2 * 128 + 3 * 4, 2 * 128 + 3 * 4, 3)
+    assert np.array_equal(house, again) and not np.array_equal(house, other)
+    assert not np.array_equal(house, boat)
+
+
+def test_generate_makes_a_folder_of_pictures(generator, tmp_path):
+    out = tmp_path / "new" / "houses"
+    done = run(["generate", "--run", str(generator), "--n", "3", "--steps", "2", "--out", str(out)])
+    assert done.code == 0 and "3 pictures of 8 x 8 pixels" in done.said
+    assert {Image.open(path).size for path in out.iterdir()} == {(8, 8)} and len([*out.iterdir()]) == 3
+
+
+def test_generate_explains_bad_input_in_one_line(generator, pretrained, tmp_path, capsys):
+    taken = tmp_path / "taken.png"
+    taken.write_bytes(b"mine")
+    for words, told in (
+        (["--caption", "a red hous"], "did you mean 'house'?"),
+        (["--caption", "a house and a tree"], "names house and tree: take one subject"),
+        (["--temperature", "-1"], "--temperature: it must be a number at least 0"),
+        (["--steps", "0"], "--steps"),
+        (["--steps", "17"], "at most 16, but is 17"),
+        (["--n", "0"], "--n"),
+        (["--run", tmp_path / "none"], "model.json is missing"),
+        (["--run", pretrained], "of the kind wanted here"),
+        (["--out", tmp_path / "a.jpg"], "--out must end in .png"),
+        (["--out", taken], "exists already"),
+    ):
+        assert told in fails(capsys, "generate", "--out", tmp_path / "a.png", "--run", generator, *words)
+    assert taken.read_bytes() == b"mine" and not (tmp_path / "a.png").exists()
+    refused = ("pretrain", "--preset", "maskgit", "--run", tmp_path / "run", "--steps", "1")
+    assert "leave out --mask-ratio" in fails(capsys, *refused, "--mask-ratio", "0.5")
+
+
+def test_a_generator_learns_other_images_from_the_names_of_their_classes(tmp_path, monkeypatch):
+    monkeypatch.setattr(generation, "pick_threads", lambda *_: 1)
+    for name, color in (("night heron", 20), ("night", 200)):
+        (tmp_path / "birds" / name).mkdir(parents=True)
+        for i in range(10):
+            Image.new("RGB", (16, 16), (color, 5 * i, i)).save(tmp_path / "birds" / name / f"{i}.png")
+            Image.effect_noise((16, 16), 80).convert("RGB").save(tmp_path / "birds" / name / f"n{i}.png")
+    data = ["--data", "folder", "--root", str(tmp_path / "birds"), "--size", "16"]
+    trained = run(["pretrain", "--preset", "maskgit", *data, "--steps", "2", "--run", str(tmp_path / "run")])
+    assert trained.code == 0, trained.complained
+    sheet(tmp_path / "heron.png", "--run", tmp_path / "run", "--caption", "a night heron", "--n", 1)
 
 
 # lab
