@@ -13,6 +13,7 @@ from collections.abc import Callable
 from simmim_lab.checks import (
     decoders,
     encoders,
+    generation,
     gpu_training,
     inpainting_and_editing,
     masking,
@@ -44,6 +45,11 @@ from simmim_lab.checks.encoders import (
     to_windows,
     tokens_with_class,
     video_index,
+)
+from simmim_lab.checks.generation import (
+    nearest_codes,
+    tokens_left,
+    unmask,
 )
 from simmim_lab.checks.gpu_training import (
     accumulated_gradient,
@@ -140,6 +146,7 @@ LESSONS = (
     gpu_training,
     what_it_learned,
     inpainting_and_editing,
+    generation,
 )
 GUESSES: dict[str, Guess] = {name: value for lesson in LESSONS for name, value in lesson.GUESSES.items()}
 

@@ -14,7 +14,8 @@ What holds for every task stands here, not in the rules:
 - Where a training needs the gradient of an argument (`check(..., gradient=(0,))`), it must arrive
   (`_lost_gradient`).
 - Sizes are drawn with `distinct`, so that no two of them are equal by chance.
-- A mistake is named where it explains the results of several inputs (`explain`), not one number.
+- A mistake is named where it explains the results of several inputs (`explain`), not one number,
+  and the inputs are drawn so that every mistake has results of its own (`telling`).
 - What is said of chance is said by `fair`, which tells how often a right answer would be refused.
 - An answer that does not end is stopped after `SECONDS` (`_time_limit`).
 
@@ -37,6 +38,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import combinations
 from numbers import Real
 from operator import eq
 from pathlib import Path
@@ -450,6 +452,16 @@ def explain(
         mistake = _told(next(explained, None), got, want, tolerance, picture)
         return replace(mistake, text=f"{mistake.text}\n{answer.shown(*case)}")
     return None
+
+
+def telling(draw: Callable[[], list[tuple]], right: Callable, mistakes: Mapping[str, Callable]) -> list[tuple]:
+    """The first cases drawn in which no mistake gives what is right, nor what another one gives. See `explain`."""
+    rules = [right, *mistakes.values()]
+    while True:
+        cases = draw()
+        results = [[_outcome(rule, case) for case in cases] for rule in rules]
+        if not any(_close(one, other, 1e-3) for one, other in combinations(results, 2)):
+            return cases
 
 
 def distinct(rng: Generator, count: int, low: int, high: int) -> list[int]:

@@ -331,3 +331,34 @@ def halve(
     visible = image.masked_fill(hidden, math.nan)
     squares = rearrange(visible, "c (rows i) (cols j) -> c rows cols (i j)", i=2, j=2)
     return squares.nanmean(dim=-1).nan_to_num(0.5), squares[0].isnan().all(dim=-1)
+
+
+# Lesson 09: generation
+
+
+def nearest_codes(
+    patches: Float[Tensor, "patches values"], codebook: Float[Tensor, "codes values"]
+) -> Int64[Tensor, " patches"]:
+    """For each patch the code whose patch in the codebook is nearest, by the sum of squared differences.
+
+    A code is a row of `codebook`, counted from 0. All numbers lie in [0, 1].
+    """
+    return torch.cdist(patches, codebook).argmin(dim=1)
+
+
+def unmask(
+    codes: Int64[Tensor, "batch tokens"],
+    mask: Bool[Tensor, "batch tokens"],
+    drawn: Int64[Tensor, "batch tokens"],
+    confidence: Float[Tensor, "batch tokens"],
+    left: int,
+) -> tuple[Int64[Tensor, "batch tokens"], Bool[Tensor, "batch tokens"]]:
+    """One decoding step: the codes after it, and which tokens are hidden after it.
+
+    `mask` is True where a token is hidden. Hidden tokens take their `drawn` codes, but in each picture those
+    `left` hidden tokens with the least `confidence` stay hidden; their codes do not matter. A known token keeps
+    its code and stays known, however low its confidence. At least `left` tokens are hidden in each picture.
+    """
+    order = confidence.masked_fill(~mask, math.inf).argsort(dim=1)  # the least confident first
+    hidden = torch.zeros_like(mask).scatter(1, order[:, :left], True)
+    return torch.where(mask, drawn, codes), hidden
