@@ -439,6 +439,7 @@ def generate(args: argparse.Namespace) -> None:
     _check_new(args)
     model = MaskGIT.load(args.run) if args.run else MaskGIT.pretrained("scenes")
     model.to(best_device()).eval()
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # where others are at work, all would wait for one
     words = model.words_of([args.caption] * args.n)
     options = {name: getattr(args, name) for name in ("steps", "temperature", "guidance")}
     generator = torch.Generator(words.device).manual_seed(args.seed)
