@@ -15,10 +15,13 @@ import torch
 from PIL import Image
 
 from simmim_lab import evaluation, inpainting, widgets
+from simmim_lab.encoders import ViTEncoder
+from simmim_lab.generation import WORDS, MaskGIT, complete, sample
 from simmim_lab.masking import STRATEGIES, half_mask, random_mask, to_pixels
 from simmim_lab.probing import encode
 from simmim_lab.recipe import History
 from simmim_lab.simmim import SimMIM
+from simmim_lab.tokens import Tokenizer
 from simmim_lab.widgets import cells
 from simmim_lab.widgets.panels import POINTS, Chart, Panels
 
@@ -30,6 +33,13 @@ LARGE = torch.rand(3, 40, 52, generator=torch.Generator().manual_seed(1))
 def model() -> SimMIM:
     torch.manual_seed(0)
     return SimMIM.preset("vit_nano")
+
+
+def painter(vocabulary: dict = WORDS) -> MaskGIT:
+    """A small generator with random weights: 8 x 8 tokens."""
+    torch.manual_seed(0)
+    encoder = ViTEncoder(32, 4, 16, 1, 2, positions="absolute")
+    return MaskGIT(encoder, Tokenizer.fit(IMAGES, patch=4, codes=16), vocabulary).eval()
 
 
 def everything(model) -> list[Panels]:
@@ -45,6 +55,8 @@ def everything(model) -> list[Panels]:
         widgets.LossPlayground(),
         widgets.BudgetExplorer(),
         widgets.TokenSimilarity(model, IMAGES),
+        widgets.SceneSampler(painter(), steps=2),
+        widgets.Completions(painter(), IMAGES[0]),
         widgets.Scrubber(frames, ["a", "b", "c"]),
         live,
     ]
@@ -155,6 +167,15 @@ def test_wrong_images_are_refused(images, error):
         (lambda model: widgets.TokenSimilarity(model, IMAGES, place=(0, 8)), "8 columns"),
         (lambda model: widgets.TokenSimilarity(model, IMAGES, layer=6), "layer must lie between 0 and 5"),
         (lambda model: widgets.TokenSimilarity(SimMIM.preset("article_cnn"), IMAGES), "only a ViTEncoder"),
+        (lambda model: widgets.SceneSampler(model), "must be a MaskGIT.* not a SimMIM"),
+        (lambda model: widgets.SceneSampler(painter(), "a red hause"), "did you mean 'house'"),
+        (lambda model: widgets.SceneSampler(painter({"shape": ("cube",)})), "but the model knows a shape"),
+        (lambda model: widgets.SceneSampler(painter(), steps=65), "steps must be .* at most 64"),
+        (lambda model: widgets.SceneSampler(painter(), temperature=-1.0), "temperature must be"),
+        (lambda model: widgets.Completions(model, IMAGES[0]), "must be a MaskGIT.* not a SimMIM"),
+        (lambda model: widgets.Completions(painter(), IMAGES), "one image"),
+        (lambda model: widgets.Completions(painter(), LARGE), "draws 32 x 32 pixels, .* 40 x 52: resize it"),
+        (lambda model: widgets.Completions(painter(), IMAGES[0], mask=torch.zeros(4, 4).bool()), r"\(1, 8, 8\)"),
         (lambda model: widgets.LossPlayground([]), "targets must be numbers"),
         (lambda model: widgets.LossPlayground([0.5, float("nan")]), "targets must be numbers"),
         (lambda model: widgets.LossPlayground(prediction=1.5), "prediction must be"),
@@ -307,6 +328,130 @@ def test_a_file_that_is_no_picture_leaves_the_widget_as_it_is(model):
         press(inpainter, "picture", [memoryview(data)], name="my cat.png")
         assert inpainter.error == f"my cat.png cannot be read ({reason})"
         assert (inpainter.pixels, inpainter.painted, inpainter.status) == state
+
+
+def shown_steps(sampler) -> tuple[torch.Tensor, torch.Tensor]:
+    """The colours and what is hidden, of each step and picture."""
+    pixels, hidden = (torch.frombuffer(bytearray(x), dtype=torch.uint8) for x in (sampler.pixels, sampler.hidden))
+    return pixels.view(-1, 4, 32, 32, 3), hidden.view(-1, 4, 32, 32).bool()
+
+
+def test_all_steps_of_a_sampling_are_shown():
+    model = painter()
+    sampler = widgets.SceneSampler(model, "a red house by a lake", steps=5, temperature=0.8, guidance=1.0, seed=3)
+    words = model.words_of(["a red house by a lake"] * 4)
+    options = {"steps": 5, "temperature": 0.8, "guidance": 1.0, "generator": torch.Generator().manual_seed(3)}
+    pixels, hidden = shown_steps(sampler)
+    assert hidden[0].all() and len(pixels) == len(hidden) == 6 and sampler.index == 5
+    for step, (codes, mask) in enumerate(sample(model, words, **options), 1):
+        expected = model.tokenizer.decode(codes).mul(255).round().byte().permute(0, 2, 3, 1)
+        assert torch.equal(hidden[step], to_pixels(mask, 4)) and torch.equal(pixels[step], expected)
+        sampler.index = step
+        filled = int((~mask[0]).sum())
+        assert sampler.status == f"house, red, lake: {filled} of 64 tokens filled after step {step} of 5."
+    assert filled == 64 and torch.equal(shown_steps(sampler)[0], pixels), "going through the steps changed them"
+
+
+def test_pictures_appear_while_they_are_sampled():
+    sampler, sent = widgets.SceneSampler(painter(), steps=2), []
+    sampler.send_state = lambda names: "pixels" in names and sent.append((sampler.index, *shown_steps(sampler)))
+    sampler.steps = 4
+    pixels, hidden = shown_steps(sampler)
+    assert [index for index, *_ in sent] == [1, 2, 3, 4]
+    for index, now, now_hidden in sent:
+        assert torch.equal(now, pixels[[index]]) and torch.equal(now_hidden, hidden[[index]])
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_each_choice_changes_the_words_that_the_model_is_given(kind):
+    sampler = widgets.SceneSampler(painter(), steps=2)
+    [*kinds], nothing = WORDS, [len(names) for names in WORDS.values()]
+    column = kinds.index(kind)
+    assert sampler.words.tolist() == [nothing] * 4 and "guidance does nothing" in sampler.status
+    [choose] = [control for control in sampler.controls if control["trait"] == kind]
+    assert choose["options"] == [*WORDS[kind], "any"]
+    for place, word in enumerate(choose["options"]):
+        setattr(sampler, kind, word)
+        assert sampler.words.tolist() == [[*nothing[:column], place, *nothing[column + 1 :]]] * 4
+        assert ("guidance does nothing" in sampler.status) == (word == "any") and sampler.error == ""
+    before = sampler.pixels
+    setattr(sampler, kind, WORDS[kind][0])
+    assert sampler.pixels != before
+
+
+def test_a_seed_gives_the_same_pictures_again():
+    sampler, hole = widgets.SceneSampler(painter(), steps=3), widgets.Completions(painter(), IMAGES[0])
+    for widget in (sampler, hole):
+        first = widget.pixels
+        widget.seed = 1
+        assert widget.pixels != first and widget.error == ""
+        widget.seed = 0
+        assert widget.pixels == first
+    for name, value in {"temperature": 0.2, "steps": 2}.items():
+        before = sampler.pixels
+        setattr(sampler, name, value)
+        assert sampler.pixels != before
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "message"),
+    [
+        ("subject", "hause", "did you mean 'house'"),
+        ("steps", 0, "steps must be a whole number at least 1"),
+        ("temperature", -1.0, "temperature must be a number at least 0"),
+    ],
+)
+def test_a_sampling_that_fails_is_reported_and_leaves_the_pictures(name, wrong, message):
+    sampler = widgets.SceneSampler(painter(), "a house", steps=2)
+    before, right = sampler.pixels, getattr(sampler, name)
+    setattr(sampler, name, wrong)
+    assert message in sampler.error and sampler.pixels == before
+    setattr(sampler, name, right)
+    assert sampler.error == "" and sampler.pixels == before
+
+
+def test_a_model_without_words_is_sampled_too():
+    sampler = widgets.SceneSampler(painter({}), steps=2)
+    assert sampler.words.shape == (4, 0) and sampler.status.startswith("anything: 64 of 64")
+    assert {control["trait"] for control in sampler.controls} == {"temperature", "steps", "seed", "index"}
+
+
+def test_a_hole_gets_four_answers_and_what_is_visible_stays():
+    hole = torch.zeros(8, 8, dtype=torch.bool)
+    hole[2:5, 1:7] = True
+    completions, hidden = widgets.Completions(painter(), IMAGES[0], mask=hole), to_pixels(hole[None], 4)[0]
+    shown = torch.frombuffer(bytearray(completions.pixels), dtype=torch.uint8).view(5, 32, 32, 3)
+    image = IMAGES[0].mul(255).round().byte().permute(1, 2, 0)
+    assert torch.equal(shown[0], image) and (shown[:, ~hidden] == image[~hidden]).all()
+    assert len({answer.numpy().tobytes() for answer in shown[1:, hidden]}) == 4
+    drawn = complete(
+        painter(),
+        IMAGES[:1].expand(4, -1, -1, -1),
+        hole.expand(4, -1, -1),
+        steps=16,
+        generator=torch.Generator().manual_seed(0),
+    )
+    assert torch.equal(shown[1:], drawn.mul(255).round().byte().permute(0, 2, 3, 1))
+    assert completions.hidden == hidden.numpy().tobytes() and completions.status.startswith("18 of 64 patches")
+
+
+def test_answers_follow_the_end_of_a_stroke():
+    completions = widgets.Completions(painter(), IMAGES[0])
+    answers = completions.pixels
+    completions.stroking = True
+    completions.painted = bytes([1] * 5 + [0] * 59)
+    unfilled = completions.pixels
+    assert all(panel["striped"] for panel in completions.panels) and completions.status.startswith("5 of 64")
+    completions.stroking = False
+    assert [panel["striped"] for panel in completions.panels] == [True] + [False] * 4
+    assert completions.pixels not in (answers, unfilled)
+    press(completions, "undo")
+    assert completions.pixels == answers
+    press(completions, "clear")
+    assert completions.status == "Nothing is hidden: paint over what is to be filled."
+    assert completions.pixels == unfilled
+    press(completions, "invert")
+    assert completions.status.startswith("64 of 64 patches") and completions.error == ""
 
 
 def test_the_receptive_field_of_the_articles_cnn():
@@ -497,6 +642,8 @@ def test_a_cell_that_runs_again_frees_its_last_widget_and_the_copy_of_the_model(
         "explore": lambda: widgets.ReconstructionExplorer(model, IMAGES),
         "paint": lambda: widgets.MaskBrush(model, IMAGES[0]),
         "inpaint": lambda: widgets.Inpainter(model, LARGE, methods={}),
+        "sample": partial(widgets.SceneSampler, painter(), steps=1),
+        "complete": partial(widgets.Completions, painter(), IMAGES[0]),
         "see": lambda: widgets.ReceptiveFieldExplorer(model.encoder, 32),
         "play": widgets.LossPlayground,
         "plan": widgets.BudgetExplorer,

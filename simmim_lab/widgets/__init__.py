@@ -7,6 +7,7 @@ runs, a reader sees its poster, a still picture; a saved notebook holds nothing 
 
 from simmim_lab.widgets.decoders import MaskBrush, ReconstructionExplorer
 from simmim_lab.widgets.encoders import ReceptiveFieldExplorer
+from simmim_lab.widgets.generation import Completions, SceneSampler
 from simmim_lab.widgets.gpu_training import BudgetExplorer
 from simmim_lab.widgets.inpainting_and_editing import Inpainter
 from simmim_lab.widgets.masking import MaskExplorer
@@ -16,6 +17,7 @@ from simmim_lab.widgets.what_it_learned import TokenSimilarity
 
 __all__ = [
     "BudgetExplorer",
+    "Completions",
     "Inpainter",
     "LiveTraining",
     "LossPlayground",
@@ -23,6 +25,7 @@ __all__ = [
     "MaskExplorer",
     "ReceptiveFieldExplorer",
     "ReconstructionExplorer",
+    "SceneSampler",
     "Scrubber",
     "TokenSimilarity",
 ]

@@ -1,17 +1,15 @@
 """Paint a hole in a picture and see how several methods fill it (lesson 08)."""
 
-import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
-from simmim_lab import evaluation, plots
+from simmim_lab import evaluation
 from simmim_lab.data.pictures import Unreadable, opaque, open_picture, to_tensor
 from simmim_lab.inpainting import inpaint
 from simmim_lab.masking import center_mask
@@ -19,9 +17,6 @@ from simmim_lab.shapes import Grid, Hidden, Images
 from simmim_lab.simmim import SimMIM
 from simmim_lab.widgets.brush import Brush, one_image
 from simmim_lab.widgets.panels import snapshot
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 LARGEST = 128  # pixels along a side: beyond, a stroke takes seconds
 LARGEST_FILE = 8_000_000  # bytes: JupyterLab's server breaks the connection at a message of 10 MiB
@@ -101,17 +96,6 @@ class Inpainter(Brush):
         self.hidden, self.panels = self.painted, panels
         self.show_panels(pictures)
         self.status = " ".join([describe(mask, scores), self.note]).strip()
-
-    def arrange(self, pictures: list[Float[Tensor, "3 height width"]], titles: list[str]) -> "Figure":
-        """The panel that is painted on, and in two rows beside it the others."""
-        columns = math.ceil(len(self.methods) / 2)
-        height, width = self.size
-        figure = plots.figure((9, min(3.6, 0.6 + 2 * 9 / (2 + columns) * height / width)))
-        grid = figure.add_gridspec(2, 2 + columns)
-        places = [grid[:, :2], *(grid[row, 2 + col] for row in range(2) for col in range(columns))]
-        for place, picture, title in zip(places, pictures, titles, strict=False):
-            plots.draw_picture(figure.add_subplot(place), picture, title)
-        return figure
 
 
 def without_network() -> dict[str, Fill]:

@@ -48,7 +48,7 @@ class Panels(anywidget.AnyWidget):
     panels = traitlets.List().tag(sync=True)
     size = traitlets.List([1, 1]).tag(sync=True)  # height and width of a panel, in pixels
     pixels = traitlets.CBytes().tag(sync=True)  # frame, panel, row, column, colour
-    hidden = traitlets.CBytes().tag(sync=True)  # row, column
+    hidden = traitlets.CBytes().tag(sync=True)  # row, column; or as pixels: frame, panel, row, column
     chart = traitlets.Dict().tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
     error = traitlets.Unicode().tag(sync=True)
@@ -89,18 +89,29 @@ class Panels(anywidget.AnyWidget):
         pixels = np.frombuffer(self.pixels, np.uint8).reshape(-1, len(self.panels), height, width, 3)[-1]
         zoom = math.ceil(min(240 / min(height, width), LONGEST / max(height, width)))
         pictures = plots.enlarge(rearrange(torch.tensor(pixels) / 255, "n h w c -> n c h w"), zoom)
-        hidden = torch.tensor(np.frombuffer(self.hidden, np.uint8).copy()).bool()
+        hidden = torch.tensor(np.frombuffer(self.hidden, np.uint8).copy()).bool().view(-1, height, width)
         for index, panel in enumerate(self.panels):
             if panel.get("striped") and len(hidden):
-                pictures[index] = plots.stripe(pictures[index : index + 1], hidden.view(1, height, width), zoom)[0]
+                mask = hidden[[index - len(self.panels) if len(hidden) > 1 else 0]]
+                pictures[index] = plots.stripe(pictures[index : index + 1], mask, zoom)[0]
         drawn = list(rearrange(pictures, "n h w c -> n c h w"))
         figure = self.arrange(drawn, [panel["title"] for panel in self.panels])
         _write_below(figure, self.status)
         return plots.png(figure, self.alt)
 
     def arrange(self, pictures: list[Float[Tensor, "3 height width"]], titles: list[str]) -> "Figure":
-        """The panels of a still picture, each below its title: all in one row."""
-        return plots.panels(pictures, titles)
+        """The panels of a still picture, each below its title: in one row, or in two beside a large one."""
+        if not self.panels[0].get("large"):
+            return plots.panels(pictures, titles)
+        columns = math.ceil(len(pictures[1:]) / 2)
+        height, width = self.size
+        wide = min(1.8, 9 / (2 + columns))
+        figure = plots.figure((wide * (2 + columns), min(3.6, 0.6 + 2 * wide * height / width)))
+        grid = figure.add_gridspec(2, 2 + columns)
+        places = [grid[:, :2], *(grid[row, 2 + col] for row in range(2) for col in range(columns))]
+        for place, picture, title in zip(places, pictures, titles, strict=False):
+            plots.draw_picture(figure.add_subplot(place), picture, title)
+        return figure
 
     def open(self) -> None:
         """Join the page of the notebook, if there is one, until the cell that shows the widget runs again."""

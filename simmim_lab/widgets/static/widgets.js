@@ -30,20 +30,26 @@ function soon(draw) {
 
 // Controls: native inputs, which the mouse, fingers, keys and screen readers all understand.
 
-function rangeControl(model, { trait, label, min, max, step, labels }) {
-  const input = make("input", { type: "range", min, max, step });
+// The most that a control allows: a number, or a trait that has it.
+const most = (model, max) => (typeof max === "string" ? model.get(max) : max);
+
+// What follows a slow control takes long: it reports where it was left, not all that it passed.
+function rangeControl(model, { trait, label, min, max, step, labels, slow }) {
+  const input = make("input", { type: "range", min, max: most(model, max), step });
   const output = make("output");
-  const show = () => {
-    const value = model.get(trait);
-    input.value = value;
+  const write = (value) => {
     output.textContent = labels ? labels[value] : Number.isInteger(step) ? value : value.toFixed(2);
     input.setAttribute("aria-valuetext", output.textContent);
   };
-  input.addEventListener("input", () => {
-    send(model, trait, Number(input.value));
-    show();
-  });
+  const show = () => {
+    input.max = most(model, max);
+    input.value = model.get(trait);
+    write(model.get(trait));
+  };
+  input.addEventListener("input", () => write(Number(input.value)));
+  input.addEventListener(slow ? "change" : "input", () => send(model, trait, Number(input.value)));
   model.on(`change:${trait}`, show);
+  model.on(`change:${max}`, show);
   show();
   return make("label", { className: "sl-control" }, make("span", {}, label), input, output);
 }
@@ -75,10 +81,10 @@ function playControl(model, { trait, max }) {
   };
   button.addEventListener("click", () => {
     if (timer) return stop();
-    if (model.get(trait) >= max) send(model, trait, 0);
+    if (model.get(trait) >= most(model, max)) send(model, trait, 0);
     button.textContent = "pause";
     timer = setInterval(() => {
-      if (model.get(trait) >= max || !button.isConnected) return stop();
+      if (model.get(trait) >= most(model, max) || !button.isConnected) return stop();
       send(model, trait, model.get(trait) + 1);
     }, wait);
   });
@@ -158,11 +164,12 @@ function panelView(model, index) {
     caption.textContent = title;
     canvas.setAttribute("aria-label", `${title}${HELP[pointer] ?? ""}`);
     const [height, width] = model.get("size");
+    const area = height * width;
     const pixels = bytes(model.get("pixels"));
-    const frame = model.get("index") ?? 0;
-    const length = height * width * 3;
-    const start = (frame * panels.length + index) * length;
-    if (!pixels || pixels.length < start + length) return;
+    const frames = Math.floor((pixels?.length ?? 0) / (panels.length * area * 3));
+    if (!frames) return;
+    const picture = Math.min(model.get("index") ?? 0, frames - 1) * panels.length + index;
+    const start = picture * area * 3;
     const image = new ImageData(width, height);
     for (let i = 0, j = start; i < image.data.length; i += 4, j += 3) {
       image.data[i] = pixels[j];
@@ -176,8 +183,9 @@ function panelView(model, index) {
     Object.assign(canvas, { width: width * zoom, height: height * zoom });
     context.imageSmoothingEnabled = false;
     context.drawImage(small, 0, 0, canvas.width, canvas.height);
-    const hidden = striped ? bytes(model.get("hidden")) : null;
-    if (hidden) {
+    const masks = striped ? bytes(model.get("hidden")) : null;
+    if (masks) {
+      const hidden = masks.length > area ? masks.subarray(picture * area) : masks;
       context.fillStyle = pattern;
       for (let y = 0; y < height; y++)
         for (let x = 0; x < width; x++)
@@ -430,7 +438,11 @@ function render({ model, el }) {
   const panels = model.get("panels").map((panel, index) => panelView(model, index));
   if (controls.length) root.append(make("div", { className: "sl-controls" }, ...controls));
   if (model.get("chart").series) root.append(chartView(model));
-  if (panels.length) root.append(make("div", { className: "sl-panels" }, ...panels));
+  if (panels.length) {
+    const shown = make("div", { className: "sl-panels" }, ...panels);
+    shown.style.setProperty("--columns", 2 + Math.ceil((panels.length - 1) / 2)); // if the first is large
+    root.append(shown);
+  }
   root.append(textView(model, "status", { className: "sl-status", role: "status" }));
   root.append(textView(model, "error", { className: "sl-error", role: "alert" }));
   el.append(root);
