@@ -9,6 +9,7 @@ import cifar10_race
 import data_pipeline
 import decoder_race
 import encoder_race
+import generation
 import inpainting
 import label_fractions
 import loss_and_features
@@ -73,6 +74,19 @@ def test_fills_of_holes_are_scored_and_go_on_where_they_were_cut(tmp_path):
     inpainting.main(["--quick", "--out", str(out)])
     *same, again = json.loads(out.read_text())["rows"]
     assert same == results["rows"] and again["scores"]["model"]["psnr"] == first["scores"]["model"]["psnr"]
+
+
+def test_what_the_generator_makes_is_read_and_compared(tmp_path):
+    out = tmp_path / "generation.json"
+    generation.main(["--quick", "--out", str(out)])
+    results = json.loads(out.read_text())
+    assert results["ceiling"]["real"]["all"] == 1 and results["ours"]["all"] > 0.5
+    assert all(row["diversity"] > 0 for row in results["completions"])
+    assert results["nearest"]["generated"]["smallest"] > 0
+    grid = results.pop("grid")
+    out.write_text(json.dumps(results))
+    generation.main(["--quick", "--out", str(out)])
+    assert json.loads(out.read_text())["grid"] == grid
 
 
 def test_without_images_the_shipped_model_is_not_scored(tmp_path, capsys):
