@@ -354,12 +354,13 @@ def test_all_steps_of_a_sampling_are_shown():
 
 def test_pictures_appear_while_they_are_sampled():
     sampler, sent = widgets.SceneSampler(painter(), steps=2), []
-    sampler.send_state = lambda names: "pixels" in names and sent.append((sampler.index, *shown_steps(sampler)))
+    sampler.send_state = lambda names: "pixels" in names and sent.append((sampler.status, *shown_steps(sampler)))
     sampler.steps = 4
     pixels, hidden = shown_steps(sampler)
-    assert [index for index, *_ in sent] == [1, 2, 3, 4]
-    for index, now, now_hidden in sent:
-        assert torch.equal(now, pixels[[index]]) and torch.equal(now_hidden, hidden[[index]])
+    assert len(sent) == 4
+    for step, (status, now, now_hidden) in enumerate(sent, 1):
+        assert torch.equal(now, pixels[[step]]) and torch.equal(now_hidden, hidden[[step]])
+        assert f"after step {step} of 4" in status
 
 
 @pytest.mark.parametrize("kind", WORDS)

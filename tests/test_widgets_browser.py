@@ -14,9 +14,12 @@ from simmim_lab.teaching.jupyterlab import notebook, server, wait_for
 SETUP = """
 import json, torch, weakref
 from pathlib import Path
+from simmim_lab.encoders import ViTEncoder
+from simmim_lab.generation import WORDS, MaskGIT
 from simmim_lab.masking import half_mask, to_pixels
 from simmim_lab.simmim import SimMIM
 from simmim_lab.recipe import History
+from simmim_lab.tokens import Tokenizer
 from simmim_lab.widgets import *
 torch.manual_seed(0)
 ramp = torch.linspace(0, 1, 32).expand(3, 32, 32)
@@ -35,6 +38,10 @@ similarity = TokenSimilarity(model, pictures)
 wide = torch.linspace(0, 1, 48).expand(3, 40, 48)
 invert = lambda pictures, hidden: torch.where(hidden[:, None], 1 - pictures, pictures)
 inpainter = Inpainter(model, wide, hidden=torch.arange(48).expand(40, 48) < 2, methods={"inverted": invert})
+noise = torch.rand(3, 3, 32, 32)
+encoder = ViTEncoder(32, 4, 16, 1, 2, positions="absolute")
+painter = MaskGIT(encoder, Tokenizer.fit(noise, patch=4, codes=16), WORDS)
+sampler, completions = SceneSampler(painter, "a house by a lake", steps=8), Completions(painter, pictures[0])
 runs, made = 0, weakref.WeakSet()
 def report(change=None):
     state = {
@@ -45,16 +52,18 @@ def report(change=None):
         "mse": loss.mse, "targets": loss.targets, "index": scrubber.index,
         "epochs": budget.epochs, "minutes": budget.minutes, "hole": inpainter.mask.sum().item(),
         "token": similarity.place, "layer": similarity.layer,
+        "words": sampler.words[0].tolist(), "steps": sampler.steps, "temperature": sampler.temperature,
+        "step": sampler.index, "gap": completions.mask.sum().item(), "seed": completions.seed,
         "red": inpainter.image[0, 0].mean().item(), "stroking": inpainter.stroking,
     }
     Path("state.json").write_text(json.dumps(state))
-for widget in (explorer, reconstruction, brush, field, loss, budget, scrubber, similarity, inpainter):
+for widget in (explorer, reconstruction, brush, field, loss, budget, scrubber, similarity, inpainter, sampler, completions):
     widget.observe(report, [name for name in widget.traits(sync=True) if not name.startswith("_")])
 report()
 """
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 WIDGETS = ["explorer", "reconstruction", "brush", "field", "loss", "budget", "scrubber", "live", "similarity"]
-WIDGETS += ["inpainter"]
+WIDGETS += ["inpainter", "sampler", "completions"]
 AGAIN = "runs += 1\nmade.add(again := ReconstructionExplorer(model, pictures))\nreport()\nagain"
 TRAIN = "for step in (1, 2, 3): live(step, model, History([1.0] * step, val_step=[step], val_loss=[0.5]))"
 
@@ -271,6 +280,52 @@ def test_a_picture_file_is_opened_in_the_browser(page, tmp_path):
         wait_for(lambda message=message: message in error.inner_text(), seconds=10)
     choose(tmp_path / "red.png")
     wait_for(lambda: error.inner_text() == "", seconds=10)
+
+
+def test_words_are_chosen_and_the_steps_gone_through(page):
+    sampler = widget(page, "sampler")
+    status, steps = sampler.locator(".sl-status"), sampler.get_by_role("slider", name="steps")
+    choose = sampler.get_by_role("combobox", name="subject").select_option
+    changes(page, "sampler", lambda: choose("boat"), lambda state: state["words"])
+    wait_for(lambda: "boat, lake: 64 of 64 tokens filled after step 8 of 8" in status.inner_text(), seconds=10)
+
+    steps.focus()
+    changes(page, "sampler", lambda: page.keyboard.press("ArrowRight"), lambda state: state["steps"])
+    wait_for(lambda: "step 9 of 9" in status.inner_text(), seconds=10)
+    sampler.get_by_role("slider", name="show step").focus()
+    changes(page, "sampler", lambda: page.keyboard.press("ArrowLeft"), lambda state: state["step"])
+    wait_for(lambda: "step 8 of 9" in status.inner_text(), seconds=10)
+    changes(page, "sampler", lambda: page.keyboard.press("Home"), lambda state: state["step"])
+    wait_for(lambda: "0 of 64 tokens filled after step 0 of 9" in status.inner_text(), seconds=10)
+    changes(page, "sampler", sampler.get_by_text("play").click, lambda state: state["step"])
+    wait_for(lambda: "step 9 of 9" in status.inner_text(), seconds=10)
+
+
+def test_what_takes_long_waits_until_a_slider_is_let_go(page):
+    slider = widget(page, "sampler").get_by_role("slider", name="temperature")
+    box, before = slider.bounding_box(), page.state()["temperature"]
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 1, box["y"] + box["height"] / 2, steps=4)
+    wait_for(lambda: slider.get_attribute("aria-valuetext") == "0.00", seconds=10)
+    assert page.state()["temperature"] == before
+    changes(page, "sampler", page.mouse.up, lambda state: state["temperature"])
+    assert page.state()["temperature"] == 0 and widget(page, "sampler").locator(".sl-error").inner_text() == ""
+
+
+def test_answers_to_a_painted_hole(page):
+    completions = widget(page, "completions")
+    assert completions.locator("canvas").count() == 5
+    status = completions.locator(".sl-status")
+    changes(page, "completions", completions.get_by_text("invert").click, lambda state: state["gap"])
+    wait_for(lambda: status.inner_text().startswith("48 of 64 patches"), seconds=10)
+    completions.get_by_role("slider", name="seed").focus()
+    changes(page, "completions", lambda: page.keyboard.press("ArrowRight"), lambda state: state["seed"])
+    completions.locator("canvas").first.focus()
+    changes(page, "completions", lambda: page.keyboard.press("Space"), lambda state: state["gap"])
+    boxes = [canvas.bounding_box() for canvas in completions.locator("canvas").all()]
+    assert boxes[1]["y"] == boxes[2]["y"] < boxes[3]["y"] == boxes[4]["y"], "two rows beside the large panel"
+    assert boxes[0]["width"] > 300 and all(box["width"] > 140 for box in boxes)
 
 
 def test_a_place_is_chosen_with_mouse_and_keyboard(page):

@@ -26,7 +26,7 @@ class SceneSampler(Panels):
     """Choose the words of a caption and how to sample; see four pictures for it, step by step.
 
     `model` knows words of some of these kinds: subject, color, place and time; "any" leaves the word open. The
-    pictures appear while they are sampled. Then the slider `step` goes through the order in which their tokens
+    pictures appear while they are sampled. Then the slider `show step` goes through the order in which their tokens
     were filled; what is hidden is grey with stripes. The first choice is that of `caption`, such as "a red house
     by a lake". The widget works on a copy of `model`.
     In Python: `subject`, `color`, `place`, `time`, `steps`, `temperature`, `guidance` and `seed`; `words`, what
@@ -76,7 +76,7 @@ class SceneSampler(Panels):
                 ),
                 {**SEED, "trait": "steps", "label": "steps", "min": 1, "max": most},
                 SEED,
-                {"kind": "range", "trait": "index", "label": "step", "min": 0, "max": "steps", "step": 1},
+                {"kind": "range", "trait": "index", "label": "show step", "min": 0, "max": "steps", "step": 1},
                 {"kind": "play", "trait": "index", "max": "steps"},
             ],
             panels=[{"title": f"picture {n}", "striped": True} for n in range(1, PICTURES + 1)],
@@ -113,9 +113,9 @@ class SceneSampler(Panels):
             frames.append(frame)
             self.show([frame])
             self.index = len(frames) - 1
-            self.send_state(["pixels", "hidden", "index"])  # at once: the next step takes a while
+            self.describe()
+            self.send_state(["pixels", "hidden", "index", "status"])  # at once: the next step takes a while
         self.show(frames)
-        self.describe()
 
     def show(self, frames: list[tuple[Codes, Mask]]) -> None:
         """Show one of these: that after the step `index`, or the last if there is none."""
