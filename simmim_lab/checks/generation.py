@@ -3,15 +3,16 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
 from torch import Generator, Tensor
-from torch.nn.functional import one_hot
+from torch.nn.functional import normalize, one_hot, softplus
 
 from simmim_lab import generation
 from simmim_lab.checks import solutions
-from simmim_lab.checks.core import Answer, Verdict, check, distinct, explain, telling
+from simmim_lab.checks.core import Answer, Verdict, check, distinct, explain, fair, first, telling
 from simmim_lab.checks.guessing import Guess
 
 
@@ -200,7 +201,7 @@ def _step_by_step(hidden: int, step: int, steps: int) -> int:
 )
 def unmask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`unmask(codes, mask, drawn, confidence, left)` fills all hidden tokens but the least confident."""
-    right, judged = _judged(solutions.unmask), _Judged(answer)
+    right, judged = _judged(solutions.unmask), _Judged(answer, _judged)
     cases = telling(lambda: [_half_decoded(rng) for _ in range(2)], right, WRONG_STEPS)
     problem = explain(judged, right, cases, WRONG_STEPS)
     yield "fills the most confident hidden tokens, and no known one", problem
@@ -228,12 +229,13 @@ def unmask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
 
 @dataclass
 class _Judged:
-    """An answer to `unmask` without the codes that do not matter."""
+    """The learner's step of decoding without what does not matter in its result, as `judge` makes it of a step."""
 
     answer: Answer
+    judge: Callable[[Callable], Callable]
 
     def __call__(self, *case: Any) -> Any:
-        return _judged(self.answer)(*case)
+        return self.judge(self.answer)(*case)
 
     def shown(self, *case: Any) -> str:
         return self.answer.shown(*case)
@@ -264,37 +266,83 @@ def _half_decoded(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
     return codes, mask, drawn, confidence, left
 
 
-def _least(confidence: Tensor, left: int) -> Tensor:
+def _least(confidence: Tensor, left: int | Tensor) -> Tensor:
     """Where the `left` least confident tokens of each picture are."""
     return confidence.argsort(1).argsort(1) < left
 
 
-def _stepped(
-    stay: Callable[[Tensor, Tensor, int], Tensor] = lambda m, c, n: _least(c.masked_fill(~m, math.inf), n),
-    of: Callable[[Tensor, Tensor, Tensor, Tensor], Any] = lambda codes, drawn, mask, hidden: (
-        torch.where(mask & ~hidden, drawn, codes),
-        hidden,
-    ),
-) -> Callable:
+def _known_last(mask: Tensor, confidence: Tensor) -> Tensor:
+    return confidence.masked_fill(~mask, math.inf)
+
+
+def _staying(mask: Tensor, confidence: Tensor, left: int | Tensor) -> Tensor:
+    return _least(_known_last(mask, confidence), left)
+
+
+def _filled(codes: Tensor, drawn: Tensor, mask: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.where(mask, drawn, codes), hidden
+
+
+def _stepped(stay: Callable = _staying, of: Callable = _filled) -> Callable:
     """A mistake in which tokens stay hidden, or in what becomes of the codes and the two masks."""
     return _judged(
         lambda codes, mask, drawn, confidence, left: of(codes, drawn, mask, stay(mask, confidence, left))
     )
 
 
+# Mistakes in a step of decoding, as the arguments of `_stepped` and of `_decoded`.
+STEPS: dict[str, dict[str, Callable]] = {
+    "the most confident ones stay hidden: they should be filled": {
+        "stay": lambda m, c, n: _least(_known_last(m, -c), n)
+    },
+    "known tokens are hidden again where their confidence is low: give them infinity first": {
+        "stay": lambda m, c, n: _least(c, n)
+    },
+    "known tokens count among the least confident, so too few stay hidden: give them infinity first": {
+        "stay": lambda m, c, n: _least(c, n) & m
+    },
+    "known tokens come first in the order, and are hidden again: give them infinity": {
+        "stay": lambda m, c, n: _least(c.masked_fill(~m, -math.inf), n)
+    },
+    "`left` tokens are filled: as many should stay hidden": {
+        "stay": lambda m, c, n: m & ~_least(_known_last(m, -c), n)
+    },
+    "one token too many stays hidden": {"stay": lambda m, c, n: _staying(m, c, n + 1)},
+    "one token too few stays hidden": {"stay": lambda m, c, n: _staying(m, c, n - 1)},
+    "`argsort` gives places in the order, not ranks: take it twice, or hide the first `left` places": {
+        "stay": lambda m, c, n: _known_last(m, c).argsort(1) < n
+    },
+    "the ranks go along the wrong axis: rank the tokens of each picture": {
+        "stay": lambda m, c, n: _known_last(m, c).argsort(0).argsort(0) < n
+    },
+    "the first hidden tokens stay hidden, not the least confident": {
+        "stay": lambda m, c, n: m & (m.cumsum(1) <= n)
+    },
+    "the last hidden tokens stay hidden, not the least confident": {
+        "stay": lambda m, c, n: m & (m.flip(1).cumsum(1).flip(1) <= n)
+    },
+    "nothing stays hidden": {"stay": lambda m, c, n: m & ~m},
+    "nothing is filled": {"of": lambda c, d, m, h: (c, m)},
+    "known tokens take what is drawn: they must keep their codes": {"of": lambda c, d, m, h: (d, h)},
+    "what is filled must take the drawn codes": {"of": lambda c, d, m, h: (c, h)},
+    "the mask is the old one: return what is hidden after the step": {
+        "of": lambda c, d, m, h: (torch.where(m, d, c), m)
+    },
+    "the mask is True where a token is hidden, not where it is known": {
+        "of": lambda c, d, m, h: (torch.where(m, d, c), ~h)
+    },
+    "the mask is True where a token is hidden, not where it was filled": {
+        "of": lambda c, d, m, h: (torch.where(m, d, c), m & ~h)
+    },
+    "the mask holds True and False, not numbers": {"of": lambda c, d, m, h: (torch.where(m, d, c), h.float())},
+    "the mask holds True and False, not whole numbers": {
+        "of": lambda c, d, m, h: (torch.where(m, d, c), h.long())
+    },
+    "the mask is missing: return the codes and the mask": {"of": lambda c, d, m, h: torch.where(m, d, c)},
+    "first the codes, then the mask: the other way round": {"of": lambda c, d, m, h: (h, torch.where(m, d, c))},
+}
+
 WRONG_STEPS: dict[str, Callable] = {
-    "the most confident ones stay hidden: they should be filled": _stepped(
-        lambda m, c, n: _least((-c).masked_fill(~m, math.inf), n)
-    ),
-    "known tokens are hidden again where their confidence is low: give them infinity first": _stepped(
-        lambda m, c, n: _least(c, n)
-    ),
-    "known tokens count among the least confident, so too few stay hidden: give them infinity first": _stepped(
-        lambda m, c, n: _least(c, n) & m
-    ),
-    "known tokens get -infinity, so they come first in the order: give them infinity": _stepped(
-        lambda m, c, n: _least(c.masked_fill(~m, -math.inf), n)
-    ),
     "known tokens get the confidence 0, which hidden ones may exceed: give them infinity": _stepped(
         lambda m, c, n: _least(c.masked_fill(~m, 0), n)
     ),
@@ -304,51 +352,1026 @@ WRONG_STEPS: dict[str, Callable] = {
     "known tokens get the confidence 1, which hidden ones may exceed: give them infinity": _stepped(
         lambda m, c, n: _least(c.masked_fill(~m, 1), n)
     ),
-    "the sign of the confidence is lost": _stepped(lambda m, c, n: _least(c.abs().masked_fill(~m, math.inf), n)),
-    "`left` tokens are filled: as many should stay hidden": _stepped(
-        lambda m, c, n: m & ~_least((-c).masked_fill(~m, math.inf), n)
-    ),
-    "one token too many stays hidden": _stepped(lambda m, c, n: _least(c.masked_fill(~m, math.inf), n + 1)),
-    "one token too few stays hidden": _stepped(lambda m, c, n: _least(c.masked_fill(~m, math.inf), n - 1)),
+    "the sign of the confidence is lost": _stepped(lambda m, c, n: _least(_known_last(m, c.abs()), n)),
     "the tokens of all pictures are ranked together: rank those of each picture": _stepped(
-        lambda m, c, n: _least(c.masked_fill(~m, math.inf).flatten()[None], n * len(m)).view_as(m)
+        lambda m, c, n: _least(_known_last(m, c).flatten()[None], n * len(m)).view_as(m)
     ),
-    "the ranks go along the wrong axis: rank the tokens of each picture": _stepped(
-        lambda m, c, n: _least(c.masked_fill(~m, math.inf).T, n).T
+} | {text: _stepped(**mistake) for text, mistake in STEPS.items()}
+
+
+@check(
+    "The discriminator wants scores of at least 1 for real pictures, and of at most -1 for fake ones. By how much "
+    "does a score miss that, and what if it does not? The generator wants one thing only.",
+    "What real scores miss is `(1 - real_scores).relu()`, and what fake ones miss `(1 + fake_scores).relu()`. "
+    "Take the mean of each and add the two. The generator has no hinge: the mean score, with a minus.",
+    gradient=(0, 1),
+)
+def hinge_losses(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`hinge_losses(real_scores, fake_scores)` are the losses of a GAN's discriminator and of its generator."""
+    right = _hinge_losses
+    cases = telling(lambda: [_scores(rng), _scores(rng)], right, HINGES)
+    problem = explain(answer, right, cases, HINGES)
+    yield "is the loss of the discriminator and that of the generator", problem
+    if problem:
+        return
+    real, fake = cases[0]
+    sure = [(1 + real.abs(), -1 - fake.abs()), (torch.ones(3), -torch.ones(2))]
+    yield "is 0 for a discriminator that is right by 1 everywhere", explain(answer, right, sure)
+    edges = [(real[:1], fake), (real, fake[:1]), (-real, -fake), (100 * real, 100 * fake), (0 * real, 0 * fake)]
+    yield "works for one score, and for large ones", explain(answer, right, edges)
+    yield "lets the generator learn", _generator_learns(answer, real, fake)
+
+
+def _hinge_losses(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    return (1 - real).relu().mean() + (1 + fake).relu().mean(), -fake.mean()
+
+
+def _scores(rng: Generator) -> tuple[Tensor, Tensor]:
+    """Scores on both sides of -1 and of 1, the real ones higher."""
+    real, fake = (
+        torch.linspace(-2.4, 2.8, n) + 0.3 * torch.rand(n, generator=rng) for n in distinct(rng, 2, 6, 12)
+    )
+    return real + 1.2, fake
+
+
+def _generator_learns(answer: Answer, real: Tensor, fake: Tensor) -> Verdict:
+    """What is wrong if no gradient reaches the scores of the fake pictures from the second loss."""
+    fake = fake.clone().requires_grad_()
+    _, loss = answer.function(real, fake)
+    if not getattr(loss, "requires_grad", False):
+        return "the second loss has no gradient: leave out `.item()`, `.detach()`, `no_grad` and NumPy"
+    return None
+
+
+def _hinges(
+    discriminator: Callable[[Tensor, Tensor], Any] = lambda r, f: _hinge_losses(r, f)[0],
+    generator: Callable[[Tensor, Tensor], Any] = lambda r, f: -f.mean(),
+) -> Callable:
+    """The two losses, one of them wrong."""
+    return lambda real, fake: (discriminator(real, fake), generator(real, fake))
+
+
+def _missed(of: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """A discriminator's loss from what each score should exceed 0 by."""
+    return lambda real, fake: of(real).mean() + of(-fake).mean()
+
+
+HINGES: dict[str, Callable] = {
+    "the hinge is missing: a score that is right by more than 1 costs nothing": _hinges(_missed(lambda s: 1 - s)),
+    "the margin is missing: a score costs nothing from 1 on, not from 0 on": _hinges(
+        _missed(lambda s: (-s).relu())
     ),
-    "`argsort` gives places in the order, not ranks: take it twice, or hide the first `left` places": _stepped(
-        lambda m, c, n: c.masked_fill(~m, math.inf).argsort(1) < n
+    "real and fake are swapped: real scores should be high": _hinges(lambda r, f: _hinge_losses(f, r)[0]),
+    "both scores are pushed up: the fake ones should be at most -1": _hinges(
+        lambda r, f: (1 - r).relu().mean() + (1 - f).relu().mean()
     ),
-    "the first hidden tokens stay hidden, not the least confident": _stepped(
-        lambda m, c, n: m & (m.cumsum(1) <= n)
+    "both scores are pushed down: the real ones should be at least 1": _hinges(
+        lambda r, f: (1 + r).relu().mean() + (1 + f).relu().mean()
     ),
-    "the last hidden tokens stay hidden, not the least confident": _stepped(
-        lambda m, c, n: m & (m.flip(1).cumsum(1).flip(1) <= n)
+    "real scores alone count: the discriminator looks at the fake ones, too": _hinges(
+        lambda r, f: (1 - r).relu().mean()
     ),
-    "nothing stays hidden": _stepped(lambda m, c, n: m & ~m),
-    "nothing is filled": _stepped(lambda m, c, n: m),
-    "known tokens take what is drawn: they must keep their codes": _stepped(of=lambda c, d, m, h: (d, h)),
-    "what is filled must take the drawn codes": _stepped(of=lambda c, d, m, h: (c, h)),
-    "the mask is the old one: return what is hidden after the step": _stepped(
-        of=lambda c, d, m, h: (torch.where(m, d, c), m)
+    "fake scores alone count: the discriminator looks at the real ones, too": _hinges(
+        lambda r, f: (1 + f).relu().mean()
     ),
-    "the mask is True where a token is hidden, not where it is known": _stepped(
-        of=lambda c, d, m, h: (torch.where(m, d, c), ~h)
+    "the two means are averaged: add them": _hinges(lambda r, f: _hinge_losses(r, f)[0] / 2),
+    "the mean of the fake scores is subtracted: add what both miss": _hinges(
+        lambda r, f: (1 - r).relu().mean() - (1 + f).relu().mean()
     ),
-    "the mask is True where a token is hidden, not where it was filled": _stepped(
-        of=lambda c, d, m, h: (torch.where(m, d, c), m & ~h)
+    "the mean is taken over real and fake scores together: one mean of each": _hinges(
+        lambda r, f: torch.cat([1 - r, 1 + f]).relu().mean()
     ),
-    "the mask holds True and False, not numbers": _stepped(
-        of=lambda c, d, m, h: (torch.where(m, d, c), h.float())
+    "these are sums: take the means": _hinges(lambda r, f: (1 - r).relu().sum() + (1 + f).relu().sum()),
+    "the hinge acts on the mean score: it belongs to each score": _hinges(
+        lambda r, f: (1 - r.mean()).relu() + (1 + f.mean()).relu()
     ),
-    "the mask holds True and False, not whole numbers": _stepped(
-        of=lambda c, d, m, h: (torch.where(m, d, c), h.long())
+    "what a score misses is squared": _hinges(_missed(lambda s: (1 - s).relu().square())),
+    "these are squared distances from 1 and -1 (least squares): take hinges": _hinges(
+        _missed(lambda s: (1 - s).square())
     ),
-    "the mask is missing: return the codes and the mask": _stepped(of=lambda c, d, m, h: torch.where(m, d, c)),
-    "first the codes, then the mask: the other way round": _stepped(
-        of=lambda c, d, m, h: (h, torch.where(m, d, c))
+    "these are absolute distances from 1 and -1: a score beyond costs nothing": _hinges(
+        _missed(lambda s: (1 - s).abs())
+    ),
+    "that is the cross-entropy: take hinges": _hinges(_missed(lambda s: softplus(-s))),
+    "the scores go through a sigmoid first: use them as they are": _hinges(
+        lambda r, f: _hinge_losses(r.sigmoid(), f.sigmoid())[0]
+    ),
+    "the difference of the mean scores is the loss of a Wasserstein GAN: take hinges": _hinges(
+        lambda r, f: f.mean() - r.mean()
+    ),
+    "the sign is wrong: what the scores miss is to become small": _hinges(lambda r, f: -_hinge_losses(r, f)[0]),
+    "what a score misses is cut off at 1": _hinges(_missed(lambda s: (1 - s).clamp(0, 1))),
+    "a score misses at least nothing: `max(0, ...)`, not `min(0, ...)`": _hinges(
+        _missed(lambda s: (1 - s).clamp(max=0))
+    ),
+    "the generator wants high scores: a minus is missing": _hinges(generator=lambda r, f: f.mean()),
+    "the generator has no hinge: it wants scores as high as can be": _hinges(
+        generator=lambda r, f: (1 - f).relu().mean()
+    ),
+    "the generator has no hinge: its loss may be negative": _hinges(generator=lambda r, f: (-f).relu().mean()),
+    "the generator's loss is -mean: 1 is added here": _hinges(generator=lambda r, f: 1 - f.mean()),
+    "the generator's loss is not that of the discriminator with a minus": _hinges(
+        generator=lambda r, f: -_hinge_losses(r, f)[0]
+    ),
+    "the generator's loss is not the discriminator's on fake pictures with a minus": _hinges(
+        generator=lambda r, f: -(1 + f).relu().mean()
+    ),
+    "the generator's loss is that of the discriminator on fake pictures: it wants the opposite": _hinges(
+        generator=lambda r, f: (1 + f).relu().mean()
+    ),
+    "the generator's loss is the cross-entropy: take the mean score": _hinges(
+        generator=lambda r, f: softplus(-f).mean()
+    ),
+    "the generator has no say in the scores of real pictures": _hinges(generator=lambda r, f: -r.mean()),
+    "the generator has no say in the scores of real pictures: leave them out": _hinges(
+        generator=lambda r, f: r.mean() - f.mean()
+    ),
+    "the generator's loss is a sum: take the mean": _hinges(generator=lambda r, f: -f.sum()),
+    "first the discriminator, then the generator: the other way round": lambda r, f: _hinge_losses(r, f)[::-1],
+    "two losses are asked for, not their sum": lambda r, f: sum(_hinge_losses(r, f)),
+    "a loss is one number: take the mean over the scores": _hinges(generator=lambda r, f: -f),
+    "the generator's loss is missing": lambda r, f: _hinge_losses(r, f)[0],
+}
+
+
+@check(
+    "Which scores give the same probabilities at every temperature, and which differ more, the colder it is? What "
+    "is a score divided by a very small number, and which code wins then?",
+    "`(logits / temperature).softmax(dim=-1)`. For 0 mark the largest, `logits == logits.amax(-1, keepdim=True)`, "
+    "and divide the marks by their number.",
+    batched=(0,),
+)
+def temper(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`temper(logits, temperature)` are the probabilities of all codes at a temperature."""
+    right = _temper
+
+    def draw() -> list[tuple]:
+        cold, warm = 0.35 + 0.4 * float(torch.rand((), generator=rng)), 1.4 + float(torch.rand((), generator=rng))
+        shapes = [distinct(rng, 3, 2, 5) for _ in range(2)]
+        return [(2 * torch.randn(shape, generator=rng), t) for shape, t in zip(shapes, (cold, warm), strict=True)]
+
+    cases = telling(draw, right, TEMPERS)
+    problem = explain(answer, right, cases, TEMPERS)
+    yield "divides the scores by the temperature before the softmax", problem
+    if problem:
+        return
+    (logits, temperature), *_ = cases
+    ties = (3 * logits).round().clamp(max=2)  # the largest may be there several times
+    ties[0, 0], ties[0, 1, :2] = 1.0, 2.0
+    frozen = [(logits, 0.0), (ties, 0.0), (-ties, 0.0), (1000 * logits, 0.0), (logits[:, :1, :1], 0.0)]
+    problem = _not_a_number(
+        answer, frozen, "a number divided by 0 is infinite, and the softmax of it NaN: 0 needs an `if`"
+    )
+    yield "gives all to the largest at temperature 0", problem or explain(answer, right, frozen, FROZEN)
+    large = [(400 * logits, temperature), (logits + 1000, temperature), (logits, 0.005), (-300 * logits, 0.1)]
+    problem = _not_a_number(answer, large, "`exp` of a large number is infinite: `softmax` takes care of that")
+    yield "works for large scores and low temperatures", problem or explain(answer, right, large)
+    impossible = logits.clone()
+    impossible[..., 0] = -math.inf
+    edges = [(logits, 1.0), (logits, 1e6), (impossible, temperature), (impossible, 0.0), (logits[:, :, :1], 2.0)]
+    problem = _not_a_number(answer, edges, "a code whose score is -infinity has the probability 0, not NaN")
+    yield (
+        "works at 1, when it is hot, for one code, and for a score of -infinity",
+        problem or explain(answer, right, edges),
+    )
+
+
+def _temper(logits: Tensor, temperature: float) -> Tensor:
+    if temperature == 0:
+        largest = (logits == logits.amax(-1, keepdim=True)).float()
+        return largest / largest.sum(-1, keepdim=True)
+    return (logits / temperature).softmax(-1)
+
+
+def _not_a_number(answer: Answer, cases: list[tuple], text: str) -> Verdict:
+    """The text if the result holds NaN in one of the cases."""
+    for case in cases:
+        got = answer(*case)
+        if isinstance(got, Tensor | float) and torch.as_tensor(got).isnan().any():
+            return f"{text}\n{answer.shown(*case)}"
+    return None
+
+
+TEMPERS: dict[str, Callable] = {
+    "the scores are multiplied by the temperature: divide them": lambda x, t: (x * t).softmax(-1),
+    "the temperature is not used": lambda x, t: x.softmax(-1),
+    "the temperature divides the scores, not their probabilities, which no longer add up to 1": (
+        lambda x, t: x.softmax(-1) / t
+    ),
+    "the powers of the probabilities no longer add up to 1": lambda x, t: x.softmax(-1) ** (1 / t),
+    "the softmax is taken twice: divide the scores, then take it once": lambda x, t: (x.softmax(-1) / t).softmax(
+        -1
+    ),
+    "these are scores: the softmax is missing": lambda x, t: x / t,
+    "these are logarithms of probabilities: return the probabilities": lambda x, t: (x / t).log_softmax(-1),
+    "the probabilities do not add up to 1: divide by their sum": lambda x, t: (x / t).exp(),
+    "divide by the sum, not by the largest": lambda x, t: (x / t - (x / t).amax(-1, keepdim=True)).exp(),
+    "the softmax goes over the tokens: over the codes, the last axis": lambda x, t: (x / t).softmax(1),
+    "the softmax goes over the pictures: over the codes, the last axis": lambda x, t: (x / t).softmax(0),
+    "the probabilities of a whole picture add up to 1: those of each token should": (
+        lambda x, t: (x / t).flatten(1).softmax(1).view_as(x)
+    ),
+    "all probabilities together add up to 1: those of each token should": (
+        lambda x, t: (x / t).flatten().softmax(0).view_as(x)
+    ),
+    "the scores are divided by the square of the temperature": lambda x, t: (x / t**2).softmax(-1),
+    "the scores are divided by the root of the temperature": lambda x, t: (x / t**0.5).softmax(-1),
+    "the scores are divided by 1 plus the temperature": lambda x, t: (x / (1 + t)).softmax(-1),
+    "the sign is wrong: a high score is a high probability": lambda x, t: (-x / t).softmax(-1),
+    "the sign of the scores is lost": lambda x, t: (x.abs() / t).softmax(-1),
+    "negative scores are cut off: use them as they are": lambda x, t: (x.relu() / t).softmax(-1),
+    "the sigmoid is taken: the codes share one probability, so take the softmax": lambda x, t: (x / t).sigmoid(),
+    "these are powers of 2: the softmax has those of e": lambda x, t: (x / t * math.log(2)).softmax(-1),
+    "all is given to the likeliest code: only at temperature 0": lambda x, t: _temper(x, 0),
+    "these are the likeliest codes: return probabilities": lambda x, t: x.argmax(-1),
+    "these are the largest probabilities: return those of all codes": lambda x, t: (x / t).softmax(-1).amax(-1),
+    "these are sorted: a code keeps its place": lambda x, t: (x / t).softmax(-1).sort(-1, descending=True).values,
+    "tokens and codes are swapped": lambda x, t: (x / t).softmax(-1).mT,
+}
+
+FROZEN: dict[str, Callable] = {
+    "at 0 only the largest counts, not all alike": lambda x, t: torch.full_like(x, 1 / x.shape[-1]),
+    "0 is not 1: all goes to the largest": lambda x, t: x.softmax(-1),
+    "of several that are the largest, the first has all: they share": (
+        lambda x, t: one_hot(x.argmax(-1), x.shape[-1]).float()
+    ),
+    "several that are the largest have 1 each: they share": (lambda x, t: (x == x.amax(-1, keepdim=True)).float()),
+    "the smallest has all: the largest should": lambda x, t: _temper(-x, 0),
+    "the largest of the whole picture has all: the largest of each token should": (
+        lambda x, t: (x == x.amax((1, 2), keepdim=True)).float()
+    ),
+    "these are the scores, as if there were nothing to do at 0": lambda x, t: x,
+}
+
+
+@check(
+    "For one input: how many pairs do four completions have? What is the RMSE of a pair, one number from all "
+    "values? And of what are the two means?",
+    "`itertools.combinations(range(samples), 2)` lists the pairs. For each take the difference, square it, "
+    "average over all values, and take the root. Then the mean over the pairs, and over the inputs.",
+)
+def diversity(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`diversity(pictures)` is the mean RMSE between two completions of one input."""
+    right = _diversity
+    cases = telling(lambda: [(_completions(rng),) for _ in range(2)], right, DIVERSITIES)
+    problem = explain(answer, right, cases, DIVERSITIES)
+    yield "is the mean RMSE of the pairs of completions", problem
+    if problem:
+        return
+    pictures = cases[0][0]
+    copies = [(pictures[:, :1].expand(-1, 5, -1, -1, -1).clone(),), (torch.ones(2, 3, 3, 4, 5),)]
+    problem = _not_a_number(answer, copies, "rounding made a square negative, and its root NaN")
+    yield "is 0 for copies", problem or explain(answer, right, copies, tolerance=2e-3)
+    edges = [
+        (pictures[:, :2],),
+        (pictures[:1],),
+        (pictures.flip(1),),
+        (pictures[..., :1, :1],),
+        (torch.eye(30).view(1, 30, 1, 5, 6).expand(-1, -1, 3, -1, -1).clone(),),
+    ]
+    yield "works for two completions, one input, one pixel and many completions", explain(answer, right, edges)
+
+
+def _apart(pictures: Tensor) -> Tensor:
+    """The differences of all pairs, of shape (inputs, pairs, 3, height, width)."""
+    one, other = torch.combinations(torch.arange(pictures.shape[1])).T
+    return pictures[:, one] - pictures[:, other]
+
+
+def _diversity(pictures: Tensor) -> float:
+    return _apart(pictures).square().mean((2, 3, 4)).sqrt().mean().item()
+
+
+def _completions(rng: Generator) -> Tensor:
+    inputs, samples, height, width = distinct(rng, 4, 3, 7)
+    light = torch.rand(inputs, samples, 3, 1, 1, generator=rng) * torch.rand(inputs, 1, 1, 1, 1, generator=rng)
+    return light * torch.rand(inputs, samples, 3, height, width, generator=rng) ** 0.5
+
+
+def _over_pairs(of: Callable[[Tensor], Tensor]) -> Callable:
+    """A mistake, from the differences of all pairs."""
+    return lambda pictures: of(_apart(pictures))
+
+
+def _scaled(factor: Callable[[int], float]) -> Callable:
+    """The diversity times a factor that depends on the number of completions."""
+    return lambda pictures: _diversity(pictures) * factor(pictures.shape[1])
+
+
+def _rmse(differences: Tensor) -> Tensor:
+    return differences.square().mean((2, 3, 4)).sqrt()
+
+
+DIVERSITIES: dict[str, Callable] = {
+    "that is the mean squared error: take the root for each pair": _over_pairs(lambda d: d.square().mean()),
+    "one root at the end: take it for each pair, then the mean": _over_pairs(lambda d: d.square().mean().sqrt()),
+    "one root for each input: take it for each pair, then the mean": _over_pairs(
+        lambda d: d.square().mean((1, 2, 3, 4)).sqrt().mean()
+    ),
+    "the root is taken for each colour: once for all values of a pair": _over_pairs(
+        lambda d: d.square().mean((3, 4)).sqrt().mean()
+    ),
+    "the root is taken for each pixel: once for all values of a pair": _over_pairs(
+        lambda d: d.square().mean(2).sqrt().mean()
+    ),
+    "these are absolute differences: the RMSE squares them": _over_pairs(lambda d: d.abs().mean()),
+    "the squares are added up, but not divided by the number of values": _over_pairs(
+        lambda d: d.square().sum((2, 3, 4)).sqrt().mean()
+    ),
+    "the squares are divided by the number of pixels: a pixel has three values": _over_pairs(
+        lambda d: d.square().sum(2).mean((2, 3)).sqrt().mean()
+    ),
+    "differences of opposite sign cancel: square each value": _over_pairs(
+        lambda d: d.mean((2, 3, 4)).abs().mean()
+    ),
+    "a picture is paired with itself, too, which counts as 0": _scaled(lambda n: (n - 1) / n),
+    "every pair is counted twice, but divided by their number once": _scaled(lambda n: 2),
+    "divide by the number of pairs, n (n - 1) / 2, not by n²": _scaled(lambda n: (n - 1) / 2 / n),
+    "divide by the number of pairs, not by that of the completions": _scaled(lambda n: (n - 1) / 2),
+    "these are sums over the pairs: take their mean": _over_pairs(lambda d: _rmse(d).sum(1).mean()),
+    "these are sums over pairs and inputs: take their mean": _over_pairs(lambda d: _rmse(d).sum()),
+    "the inputs are added up: take their mean": _over_pairs(lambda d: _rmse(d).mean(1).sum()),
+    "that is one number for each input: take their mean": _over_pairs(lambda d: _rmse(d).mean(1)),
+    "that is one number for each pair: take their mean": _over_pairs(_rmse),
+    "only neighbours are compared: every pair counts": lambda x: _rmse(x.diff(dim=1)).mean(),
+    "all are compared with the first one: every pair counts": lambda x: _rmse(x[:, 1:] - x[:, :1]).mean(),
+    "each is compared with the mean picture: compare the pairs": (
+        lambda x: _rmse(x - x.mean(1, keepdim=True)).mean()
+    ),
+    "that is the standard deviation of each value: compare the pairs": lambda x: x.std(1).mean(),
+    "that is the standard deviation of each value, divided by n: compare the pairs": (
+        lambda x: x.std(1, correction=0).mean()
+    ),
+    "pictures of different inputs are compared: only completions of one input": (
+        lambda x: _diversity(x.transpose(0, 1))
+    ),
+    "all pictures are compared: only completions of one input": lambda x: _diversity(x.flatten(0, 1)[None]),
+    "that is the largest RMSE of the pairs: take their mean": _over_pairs(lambda d: _rmse(d).amax(1).mean()),
+    "that is the smallest RMSE of the pairs: take their mean": _over_pairs(lambda d: _rmse(d).amin(1).mean()),
+    "the first input alone counts": lambda x: _diversity(x[:1]),
+    "the first colour alone counts": lambda x: _diversity(x[:, :, :1]),
+    "the colours are averaged first: compare each": lambda x: _diversity(x.mean(2, keepdim=True)),
+    "the values lie from 0 to 1: leave them so": lambda x: 255 * _diversity(x),
+    "that is 1 minus the diversity": lambda x: 1 - _diversity(x),
+}
+
+
+@check(
+    "Go from step to step and keep how many tokens are left. How many should be left after this step? So how many "
+    "does it fill, and what if that is none?",
+    "`goal = math.floor(hidden * math.cos(math.pi / 2 * step / steps))` should be left. The step fills "
+    "`max(1, left - goal)`; subtract that from `left`, not from the goal before.",
+)
+def unmask_counts(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`unmask_counts(hidden, steps)` is how many tokens each step fills, at least one."""
+    right = _unmask_counts
+    cases = telling(lambda: [_many(rng), _many(rng)], right, COUNTS)
+    problem = explain(answer, right, cases, COUNTS)
+    yield "fills what the cosine says", problem
+    if problem:
+        return
+    tight = telling(lambda: [_tight(rng), _tight(rng)], right, TIGHT)
+    yield "fills at least one token in each step, and all in the end", explain(answer, right, tight, TIGHT)
+    steps = tight[0][1]
+    edges = [(steps, steps), (1, 1), (steps, 1), (2, 2), (3, 2), (100_003, 2), (100_003, 7)]
+    yield "works for one step, for as many steps as tokens, and for many tokens", explain(answer, right, edges)
+
+
+def _unmask_counts(hidden: int, steps: int) -> list[int]:
+    counts, left = [], hidden
+    for step in range(1, steps + 1):
+        counts.append(max(1, left - generation.tokens_left(hidden, step, steps)))
+        left -= counts[-1]
+    return counts
+
+
+def _goals(
+    hidden: int, steps: int, share: Callable[[float], float] = _quarter, whole: Callable = math.floor
+) -> list:
+    """What should be left, before the first step and after each one."""
+    return [hidden, *(whole(hidden * share(step / steps)) for step in range(1, steps)), 0]
+
+
+def _nearly_whole(hidden: int, steps: int) -> bool:
+    """Whether rounding could decide how many are left after a step."""
+    shares = (hidden * _quarter(step / steps) % 1 for step in range(1, steps))
+    return any(not 1e-3 < share < 1 - 1e-3 for share in shares)
+
+
+def _many(rng: Generator) -> tuple[int, int]:
+    """So many tokens that each step fills some."""
+    while True:
+        steps, hidden = distinct(rng, 1, 4, 9)[0], distinct(rng, 1, 150, 300)[0]
+        if not _nearly_whole(hidden, steps) and _unmask_counts(hidden, steps) == _falls(_goals(hidden, steps)):
+            return hidden, steps
+
+
+def _tight(rng: Generator) -> tuple[int, int]:
+    """So few tokens that the cosine alone would leave steps with none, at the start and later."""
+    while True:
+        steps = distinct(rng, 1, 11, 20)[0]
+        hidden = steps + distinct(rng, 1, 3, 14)[0]
+        if not _nearly_whole(hidden, steps) and _falls(_goals(hidden, steps)).count(0) > 2:
+            return hidden, steps
+
+
+def _falls(goals: list) -> list:
+    return [before - after for before, after in pairwise(goals)]
+
+
+def _by_goals(**options: Callable) -> Callable:
+    """The counts that follow from another share, or another rounding."""
+    return lambda hidden, steps: _falls(_goals(hidden, steps, **options))
+
+
+def _made_of(change: Callable[[list[int], int, int], Any]) -> Callable:
+    """What is made of the right counts."""
+    return lambda hidden, steps: change(_unmask_counts(hidden, steps), hidden, steps)
+
+
+COUNTS: dict[str, Callable] = {
+    "these are the numbers that are left: return how many each step fills": lambda h, n: _goals(h, n)[1:],
+    "these are the numbers that are left, from the start on: return how many each step fills": _goals,
+    "these are the numbers that are filled so far: return how many each step fills": _made_of(
+        lambda c, h, n: list(accumulate(c))
+    ),
+    "the order is reversed: few tokens are filled first": _made_of(lambda c, h, n: c[::-1]),
+    "the sine fills many tokens first: take the cosine": _by_goals(share=lambda t: 1 - math.sin(math.pi / 2 * t)),
+    "every step fills as many: the cosine is missing": _by_goals(share=lambda t: 1 - t),
+    "every step fills as many, and the last the rest: the cosine is missing": (
+        lambda h, n: [h // n] * (n - 1) + [h - h // n * (n - 1)]
+    ),
+    "every step fills as many, and the first the rest: the cosine is missing": (
+        lambda h, n: [h - h // n * (n - 1)] + [h // n] * (n - 1)
+    ),
+    "the share falls like 1 - t²: take the cosine": _by_goals(share=lambda t: 1 - t * t),
+    "the cosine is squared, which is half a turn between 1 and 0": _by_goals(share=lambda t: _quarter(t) ** 2),
+    "what is left is rounded up: round down": _by_goals(whole=math.ceil),
+    "what is left is rounded to the nearest: round down": _by_goals(whole=round),
+    "each step takes its share of what the one before left: the share is that of all that was hidden": (
+        lambda h, n: _falls([_step_by_step(h, step, n) for step in range(n)] + [0])
+    ),
+    "the first number is missing: the first step fills tokens, too": _made_of(lambda c, h, n: c[1:]),
+    "the last number is missing: the last step fills what is left": _made_of(lambda c, h, n: c[:-1]),
+    "the counts are one step late: the first step is number 1, not 0": (
+        lambda h, n: [1, *_falls(_goals(h, n))[:-1]]
+    ),
+    "the counts are one step late, and begin with 0: the first step is number 1": (
+        lambda h, n: [0, *_falls(_goals(h, n))[:-1]]
+    ),
+    "the first step is number 1, not 0: the last one here has to fill the rest": (
+        lambda h, n: [1, *_falls([h - 1, *_goals(h, n)[2:-1], 0])] if n > 2 else [h]
+    ),
+    "the counts are shares: make whole numbers of them": lambda h, n: [
+        _quarter(step / n) - _quarter((step + 1) / n) for step in range(n)
+    ],
+    "tokens are whole: round what is left down": _by_goals(whole=float),
+    "one number is returned: one for each step": lambda h, n: h,
+    "all is filled in the last step": lambda h, n: [0] * (n - 1) + [h],
+    "one in each step, and the rest in the last one: the cosine is missing": lambda h, n: (
+        [1] * (n - 1) + [h - n + 1]
+    ),
+    "one token is never filled: the counts must add up to `hidden`": _made_of(
+        lambda c, h, n: [*c[:-1], c[-1] - 1]
+    ),
+    "one token is filled twice: the counts must add up to `hidden`": _made_of(
+        lambda c, h, n: [*c[:-1], c[-1] + 1]
+    ),
+}
+
+TIGHT: dict[str, Callable] = {
+    "some steps fill nothing, but cost as much: fill at least one": _by_goals(),
+    "where 0 became 1 the counts add up to more than `hidden`: later steps fill less": (
+        lambda h, n: [max(1, count) for count in _falls(_goals(h, n))]
+    ),
+    "the last step alone makes up for the ones that were added: the next steps do": (
+        lambda h, n: _last_makes_up([max(1, count) for count in _falls(_goals(h, n))], h)
+    ),
+    "the steps that fill nothing are left out: there must be `steps` numbers": (
+        lambda h, n: [count for count in _falls(_goals(h, n)) if count]
+    ),
+    "sorted, the steps may fill more or less than the cosine says: go from step to step": (
+        lambda h, n: sorted(_unmask_counts(h, n))
+    ),
+    "one token for each step first, and the others by the cosine: go from step to step": (
+        lambda h, n: [1 + count for count in _falls(_goals(h - n, n))]
+    ),
+    "what is left is rounded up: round down": (lambda h, n: _step_counts(h, _goals(h, n, whole=math.ceil))),
+    "at least two tokens are filled in a step: one is enough": (
+        lambda h, n: _step_counts(h, _goals(h, n), fewest=2)
     ),
 }
 
 
-GUESSES: dict[str, Guess] = {}
+def _step_counts(hidden: int, goals: list[int], fewest: int = 1) -> list[int]:
+    counts = []
+    for goal in goals[1:]:
+        counts.append(min(hidden, max(fewest, hidden - goal)))
+        hidden -= counts[-1]
+    return counts
+
+
+def _last_makes_up(counts: list[int], hidden: int) -> list[int]:
+    return [*counts[:-1], hidden - sum(counts[:-1])]
+
+
+@check(
+    "Each word moves the scores away from those without a word, in its own direction. What is that direction, and "
+    "how far does the word move them? When do scores become probabilities?",
+    "Start with `none`. For each word add `strength * (scores with the word - none)`. At the end `softmax` over "
+    "the last axis, once.",
+)
+def guide_words(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`guide_words(none, alone, strength)` are the probabilities of the codes, guided by several words."""
+    right = _guide_words
+    cases = telling(lambda: [_said(rng) for _ in range(2)], right, GUIDES)
+    problem = explain(answer, right, cases, GUIDES)
+    yield "adds what each word changes, so many times as its strength says", problem
+    if problem:
+        return
+    none, alone, strength = cases[0]
+    words = len(strength)
+    plain = [
+        (none, alone, [0.0] * words),
+        (none, alone[:1], [1.0]),
+        (none, alone, [0.0] * (words - 1) + [1.0]),
+        (none, alone, [1.0] * words),
+        (none, none.expand_as(alone).clone(), strength),
+    ]
+    yield "leaves out a word of strength 0, and follows one word of strength 1", explain(answer, right, plain)
+    texts = {
+        "a negative strength leads away from its word: do not cut it off": lambda n, a, s: right(
+            n, a, [max(0.0, k) for k in s]
+        ),
+        "a negative strength leads away from its word: do not take its absolute value": lambda n, a, s: right(
+            n, a, [abs(k) for k in s]
+        ),
+    }
+    away = [(none, alone, [-k if place % 2 else k for place, k in enumerate(strength)]), (none, alone[:1], [-1.5])]
+    yield "leads away from a word of negative strength", explain(answer, right, away, texts)
+    edges = [
+        (none[:1], alone[:, :1], strength),
+        (none[:, :1], alone[:, :, :1], strength),
+        (none[..., :1], alone[..., :1], strength),
+        (none + 300, alone + 200, strength),
+        (80 * none, 80 * alone, strength),
+    ]
+    problem = _not_a_number(answer, edges, "`exp` of a large number is infinite: `softmax` takes care of that")
+    yield "works for one picture, token or code, and for large scores", problem or explain(answer, right, edges)
+
+
+def _guide_words(none: Tensor, alone: Tensor, strength: list[float]) -> Tensor:
+    weights = torch.tensor(strength).view(-1, 1, 1, 1)
+    return (none + (weights * (alone - none)).sum(0)).softmax(-1)
+
+
+def _said(rng: Generator) -> tuple[Tensor, Tensor, list[float]]:
+    """Scores without and with each of some words, of different strengths."""
+    words, batch, tokens, codes = distinct(rng, 4, 2, 6)
+    none = torch.randn(batch, tokens, codes, generator=rng)
+    alone = none + torch.randn(words, batch, tokens, codes, generator=rng)
+    strength = (torch.tensor(distinct(rng, words, 4, 19)) / 10).tolist()
+    return none, alone, strength
+
+
+def _guided(
+    scores: Callable[[Tensor, Tensor, Tensor], Tensor], chances: Callable = lambda x: x.softmax(-1)
+) -> Callable:
+    """The probabilities of scores(none, alone, weights), the weights of shape (words, 1, 1, 1)."""
+    return lambda none, alone, strength: chances(scores(none, alone, torch.tensor(strength).view(-1, 1, 1, 1)))
+
+
+def _added(none: Tensor, alone: Tensor, weights: Tensor) -> Tensor:
+    return none + (weights * (alone - none)).sum(0)
+
+
+def _in_turn(none: Tensor, alone: Tensor, weights: Tensor) -> Tensor:
+    scores = none
+    for weight, word in zip(weights, alone, strict=True):
+        scores = scores + weight * (word - scores)
+    return scores
+
+
+def _likely(scores: Tensor) -> Tensor:
+    return scores.clamp(min=0) / scores.clamp(min=0).sum(-1, keepdim=True)
+
+
+GUIDES: dict[str, Callable] = {
+    "`none` is not subtracted from the scores of a word: add what the word changes": _guided(
+        lambda n, a, w: n + (w * a).sum(0)
+    ),
+    "only what the words change is there: add it to `none`": _guided(lambda n, a, w: (w * (a - n)).sum(0)),
+    "the scores of the words are added up, and `none` has no say": _guided(lambda n, a, w: (w * a).sum(0)),
+    "the sign is wrong: a word should change the scores towards its own": _guided(
+        lambda n, a, w: n - (w * (a - n)).sum(0)
+    ),
+    "the strength is 1 too large: at 1 the scores are those of the word": _guided(
+        lambda n, a, w: _added(n, a, w + 1)
+    ),
+    "the strength is 1 too small: at 1 the scores are those of the word": _guided(
+        lambda n, a, w: _added(n, a, w - 1)
+    ),
+    "the changes are averaged over the words: add them up": _guided(lambda n, a, w: n + (w * (a - n)).mean(0)),
+    "the strengths are divided by their sum: use them as they are": _guided(
+        lambda n, a, w: _added(n, a, w / w.sum())
+    ),
+    "the strengths go through a softmax: use them as they are": _guided(
+        lambda n, a, w: _added(n, a, w.softmax(0))
+    ),
+    "the words are averaged and share a strength: each has its own": _guided(
+        lambda n, a, w: n + w.sum(0) * (a.mean(0) - n)
+    ),
+    "all words have the first strength: each has its own": _guided(
+        lambda n, a, w: _added(n, a, w[:1].expand_as(w))
+    ),
+    "the strengths are in the opposite order": _guided(lambda n, a, w: _added(n, a, w.flip(0))),
+    "the strengths are not used": _guided(lambda n, a, w: _added(n, a, torch.ones_like(w))),
+    "the strengths are squared": _guided(lambda n, a, w: _added(n, a, w**2)),
+    "the first word alone counts": _guided(lambda n, a, w: _added(n, a[:1], w[:1])),
+    "the last word alone counts": _guided(lambda n, a, w: _added(n, a[-1:], w[-1:])),
+    "the word that changes most wins at each place: add up all changes": _guided(
+        lambda n, a, w: n + (w * (a - n)).amax(0)
+    ),
+    "each word starts from what the ones before made: start from `none` each time": _guided(_in_turn),
+    "`none` is subtracted once: once for each word": _guided(lambda n, a, w: (w * a).sum(0) - (w.sum(0) - 2) * n),
+    "the signs of the changes are lost": _guided(lambda n, a, w: n + (w * (a - n)).abs().sum(0)),
+    "these are scores: the softmax is missing": _guided(_added, lambda x: x),
+    "these are logarithms of probabilities: return the probabilities": _guided(
+        _added, lambda x: x.log_softmax(-1)
+    ),
+    "the softmax goes over the tokens: over the codes, the last axis": _guided(_added, lambda x: x.softmax(1)),
+    "the softmax goes over the pictures: over the codes, the last axis": _guided(_added, lambda x: x.softmax(0)),
+    "the sigmoid is taken: the codes share one probability, so take the softmax": _guided(_added, torch.sigmoid),
+    "the softmax is taken twice": _guided(_added, lambda x: x.softmax(-1).softmax(-1)),
+    "probabilities are combined, not scores: take the softmax at the end": _guided(
+        lambda n, a, w: _added(n.softmax(-1), a.softmax(-1), w), lambda x: x
+    ),
+    "probabilities are combined, cut off at 0 and divided by their sum: combine the scores": _guided(
+        lambda n, a, w: _added(n.softmax(-1), a.softmax(-1), w), _likely
+    ),
+    "probabilities are combined, and the softmax is taken of them: combine the scores": _guided(
+        lambda n, a, w: _added(n.softmax(-1), a.softmax(-1), w)
+    ),
+    "these are the likeliest codes: return probabilities": _guided(_added, lambda x: x.argmax(-1)),
+}
+
+
+@check(
+    "Three tables of the kernel: real with real, fake with fake, real with fake. In which two does a picture meet "
+    "itself? How many pairs are left without that?",
+    "`(x @ y.T / d + 1) ** 3` is a table. Of the first two take `(k.sum() - k.trace()) / (n * (n - 1))`, of the "
+    "third the mean. The first two are added, and twice the third subtracted.",
+)
+def unbiased_kid(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`unbiased_kid(real, fake)` compares two sets of features by the kernel (x · y / d + 1)³."""
+    right = _unbiased_kid
+    cases = telling(lambda: [_features(rng) for _ in range(2)], right, KIDS)
+    problem = explain(answer, right, cases, KIDS)
+    yield "is the mean kernel within both sets, less twice that between them", problem
+    if problem:
+        return
+    real, fake = cases[0]
+    texts = {
+        "it may be negative: do not cut it off": lambda r, f: max(0.0, right(r, f)),
+        "it may be negative: do not take its absolute value": lambda r, f: abs(right(r, f)),
+    }
+    same = [(real, real), (fake, fake), (real, real[:-1])]
+    yield "may be negative, for two sets of the same pictures", explain(answer, right, same, texts)
+    edges = [
+        (real[:2], fake[:2]),
+        (real, fake[:2]),
+        (real[:, :1], fake[:, :1]),
+        (0 * real, 0 * fake),
+        (fake, real),
+    ]
+    edges += [(real[:3], fake[:3]), (torch.cat([real] * 40), torch.cat([fake] * 40))]
+    yield "works for two pictures, one number, sets of one size, and many pictures", explain(answer, right, edges)
+
+
+def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def _others(table: Tensor) -> Tensor:
+    """The mean of a table without its diagonal."""
+    return (table.sum() - table.trace()) / (len(table) * (len(table) - 1))
+
+
+def _kid(
+    kernel: Callable[[Tensor, Tensor], Tensor] = _kernel,
+    within: Callable[[Tensor], Tensor] = _others,
+    of: Callable[[Tensor, Tensor, Tensor], Any] = lambda real, fake, cross: real + fake - 2 * cross.mean(),
+) -> Callable:
+    """A mistake in the kernel, in the mean within a set, or in what is made of the means and the cross table."""
+    return lambda real, fake: of(within(kernel(real, real)), within(kernel(fake, fake)), kernel(real, fake))
+
+
+def _unbiased_kid(real: Tensor, fake: Tensor) -> float:
+    return _kid()(real.double(), fake.double()).item()
+
+
+def _features(rng: Generator) -> tuple[Tensor, Tensor]:
+    """Features of two sets of different sizes; few, so that a diagonal counts much."""
+    n, m, dim = distinct(rng, 3, 4, 8)
+    return torch.randn(n, dim, generator=rng), 0.4 + 1.3 * torch.randn(m, dim, generator=rng)
+
+
+def _paired(cross: Tensor) -> Tensor:
+    """The mean of a table between the sets without the pairs of one number."""
+    keep = ~torch.eye(*cross.shape, dtype=torch.bool)
+    return cross[keep].mean()
+
+
+KIDS: dict[str, Callable] = {
+    "each picture meets itself: leave the diagonals out, else KID is biased": _kid(within=torch.mean),
+    "the diagonals are left out, but still counted: divide by n (n - 1), not by n²": _kid(
+        within=lambda k: (k.sum() - k.trace()) / len(k) ** 2
+    ),
+    "the diagonals are there, and the sum is divided by n (n - 1): leave them out": _kid(
+        within=lambda k: k.sum() / (len(k) * (len(k) - 1))
+    ),
+    "each pair counts once in the sum, but twice in n (n - 1)": _kid(within=lambda k: _others(k) / 2),
+    "each pair counts twice in the sum, but once in n (n - 1) / 2": _kid(within=lambda k: _others(k) * 2),
+    "the tables are added up: take their means": _kid(within=lambda k: k.sum() - k.trace()),
+    "these are the diagonals: take the other pairs": _kid(within=lambda k: k.trace() / len(k)),
+    "pairs of one number are left out between the sets, too: there no picture meets itself": _kid(
+        of=lambda r, f, c: r + f - 2 * _paired(c)
+    ),
+    "the mean between the sets is subtracted once: twice": _kid(of=lambda r, f, c: r + f - c.mean()),
+    "the mean between the sets is added: subtract it": _kid(of=lambda r, f, c: r + f + 2 * c.mean()),
+    "the sign is wrong: what is within is added, what is between subtracted": _kid(
+        of=lambda r, f, c: 2 * c.mean() - r - f
+    ),
+    "that is half of it: what is within is added, not averaged": _kid(of=lambda r, f, c: (r + f) / 2 - c.mean()),
+    "the root is taken: KID is the square already": _kid(of=lambda r, f, c: (r + f - 2 * c.mean()).abs().sqrt()),
+    "the real pictures alone are compared with the fake: those within the fake set are missing": _kid(
+        of=lambda r, f, c: r - c.mean()
+    ),
+    "what is within the fake set is missing": _kid(of=lambda r, f, c: r - 2 * c.mean()),
+    "what is within the real set is missing": _kid(of=lambda r, f, c: f - 2 * c.mean()),
+    "that is the mean between the sets alone": _kid(of=lambda r, f, c: c.mean()),
+    "that is in thousandths: return KID itself": _kid(of=lambda r, f, c: 1000 * (r + f - 2 * c.mean())),
+    "the product is not divided by d, the number of features": _kid(lambda x, y: (x @ y.T + 1) ** 3),
+    "the product is divided by the root of d: divide by d": _kid(
+        lambda x, y: (x @ y.T / x.shape[1] ** 0.5 + 1) ** 3
+    ),
+    "the product is divided by the number of pictures: by d, that of the features": _kid(
+        lambda x, y: (x @ y.T / len(x) + 1) ** 3
+    ),
+    "the 1 is missing, or added after the third power, where it cancels": _kid(
+        lambda x, y: (x @ y.T / x.shape[1]) ** 3
+    ),
+    "the kernel is squared: it has the third power": _kid(lambda x, y: (x @ y.T / x.shape[1] + 1) ** 2),
+    "the third power is missing": _kid(lambda x, y: x @ y.T / x.shape[1] + 1),
+    "`* 3` is three times as much, not the third power": _kid(lambda x, y: (x @ y.T / x.shape[1] + 1) * 3),
+    "the kernel is cut off at 0: it may be negative": _kid(lambda x, y: _kernel(x, y).relu()),
+    "the features are cut to length 1 first: use them as they are": _kid(
+        lambda x, y: _kernel(normalize(x, dim=1), normalize(y, dim=1))
+    ),
+    "the kernel is taken of distances: it has the product of two features": _kid(
+        lambda x, y: (torch.cdist(x, y) / x.shape[1] + 1) ** 3
+    ),
+    "the mean features alone are compared: the kernel sees more": lambda r, f: (
+        (r.mean(0) - f.mean(0)).square().sum()
+    ),
+    "the kernel is taken of the mean features: take it of each pair": lambda r, f: _kid(within=torch.mean)(
+        r.mean(0, keepdim=True), f.mean(0, keepdim=True)
+    ),
+    "the features are standardised first: use them as they are": lambda r, f: _unbiased_kid(
+        (r - r.mean(0)) / r.std(0), (f - r.mean(0)) / r.std(0)
+    ),
+}
+
+
+@check(
+    "Four steps: draw a code for each token from its chances; look up the chance of the code that was drawn; give "
+    "the known tokens an infinite one; rank each picture, for each has its own number that stays hidden.",
+    "`torch.multinomial` draws from rows, so flatten the first two axes of `chances`. The confidence is "
+    "`gather(2, drawn[..., None])`. Ranks are `argsort(1).argsort(1)`; hidden is what is below `left[:, None]`.",
+)
+def decode_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`decode_step(chances, codes, mask, left, generator)` draws codes and keeps the most confident ones."""
+    right, judged = _judged_draw(_decode_step), _Judged(answer, _judged_draw)
+    cases = telling(lambda: [_chances(rng) for _ in range(2)], right, DECODINGS)
+    problem = _masks_by_chance(answer, cases) or explain(judged, right, cases, DECODINGS)
+    yield "fills the most confident hidden tokens, and no known one", problem
+    if problem:
+        return
+    problem = _likeliest(answer, rng)
+    yield "is as confident as the code that was drawn is likely", problem
+    if problem:
+        return
+    problem = _drawn_by_chance(answer, rng)
+    yield "draws each code with its chance, each token on its own", problem
+    chances, codes, mask, left, generator = cases[0]
+    none, every = torch.zeros_like(mask), torch.ones_like(mask)
+    lefts = [0 * left, mask.sum(1), torch.minimum(mask.sum(1), torch.arange(len(mask)))]
+    edges = [(chances, codes, mask, count, generator) for count in lefts]
+    edges += [(chances, codes, none, 0 * left, generator), (chances, codes, every, left, generator)]
+    edges += [(chances[:1], codes[:1], mask[:1], left[:1], generator)]
+    edges += [(chances[:, :1], codes[:, :1], every[:, :1], 0 * left, generator)]
+    yield "works where none, one or all stay hidden, for one picture and one token", explain(judged, right, edges)
+
+
+def _decode_step(chances: Tensor, codes: Tensor, mask: Tensor, left: Tensor, generator: Generator) -> tuple:
+    drawn = _draw(chances, generator)
+    confidence = chances.gather(2, drawn[..., None])[..., 0].masked_fill(~mask, math.inf)
+    return torch.where(mask, drawn, codes), _least(confidence, left[:, None])
+
+
+def _draw(chances: Tensor, generator: Generator) -> Tensor:
+    return torch.multinomial(chances.flatten(0, 1), 1, generator=generator).view(chances.shape[:2])
+
+
+def _judged_draw(step: Callable) -> Callable:
+    """A step that draws, whose codes are -1 where they do not matter, and -2 where they are possible."""
+
+    def judged(*case: Any) -> Any:
+        chances, codes, *_ = case
+
+        def clean(new: Any) -> Any:
+            if not isinstance(new, Tensor) or new.dtype != torch.int64 or new.shape != codes.shape:
+                return new
+            possible = chances.gather(2, new.clamp(0, chances.shape[2] - 1)[..., None])[..., 0] > 0
+            _, hidden = _decode_step(*case)
+            return new.where(~possible | (new == codes), -2).masked_fill(hidden, -1)
+
+        result = step(*case)
+        return tuple(map(clean, result)) if isinstance(result, list | tuple) else clean(result)
+
+    return judged
+
+
+def _chances(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, Generator]:
+    """Pictures whose tokens have 1, 2, ... equally likely codes, so that confidence does not depend on the draw.
+
+    What stands in `codes` is never likely. Known tokens are of every confidence.
+    """
+    batch, tokens = distinct(rng, 1, 3, 4)[0], distinct(rng, 1, 7, 9)[0]
+    codes = torch.randint(tokens + 1, (batch, tokens), generator=rng)
+    ranks = (
+        torch.rand(batch, tokens, tokens + 1, generator=rng)
+        .scatter(2, codes[..., None], 2.0)
+        .argsort(2)
+        .argsort(2)
+    )
+    likely = 1 + torch.rand(batch, tokens, generator=rng).argsort(1)[..., None]
+    chances = (ranks < likely) / likely
+    hidden = 3 + torch.randint(tokens - 5, (batch,), generator=rng)
+    mask = torch.rand(batch, tokens, generator=rng).argsort(1).argsort(1) < hidden[:, None]
+    left = 1 + torch.randint(100, (batch,), generator=rng) % (hidden - 1)
+    return chances, codes, mask, left, Generator().manual_seed(int(torch.randint(2**31, (), generator=rng)))
+
+
+def _masks_by_chance(answer: Answer, cases: list[tuple]) -> Verdict:
+    """What is wrong if the same case twice leaves other tokens hidden."""
+    for case in cases:
+        results = [answer(*case) for _ in range(2)]
+        match results:
+            case [[_, Tensor() as one], [_, Tensor() as other]] if (
+                one.shape == other.shape and (one != other).any()
+            ):
+                return (
+                    "which tokens stay hidden depends on chance here, though all codes that a token may take "
+                    "are equally likely: rank by the chance of the code that was drawn"
+                )
+    return None
+
+
+def _likeliest(answer: Answer, rng: Generator) -> Verdict:
+    """What is wrong if the confidence is not that of the code that was drawn.
+
+    One token has a likely code and an unlikely one, the other two that are equally likely. The first is filled
+    where its likely code was drawn, in four of five pictures, else the second.
+    """
+    n, sure = 2000, int(torch.randint(2, (), generator=rng))
+    chances = torch.tensor([[0.0, 0.5, 0.5], [0.0, 0.5, 0.5]])
+    chances[sure] = torch.tensor([0.2, 0.0, 0.8])
+    state = (
+        torch.zeros(n, 2, dtype=torch.int64),
+        torch.ones(n, 2, dtype=torch.bool),
+        torch.ones(n, dtype=torch.int64),
+    )
+    _, mask = answer(chances.expand(n, -1, -1).clone(), *state, Generator().manual_seed(n + sure))
+    hidden = mask[:, sure].sum()
+    where = (
+        f"beside a token with the chances 0.5 and 0.5, one with 0.2 and 0.8 stayed hidden {hidden} times of {n}"
+    )
+    return first(
+        (
+            int(hidden) == 0,
+            f"{where}: its confidence is the chance of the code that was drawn, not of the likeliest",
+        ),
+        (not fair(hidden, n, 0.2), f"{where}, expected about {n // 5}: where its unlikely code was drawn"),
+    )
+
+
+def _drawn_by_chance(answer: Answer, rng: Generator) -> Verdict:
+    """What is wrong with many draws of two tokens."""
+    n, chances = 8000, torch.tensor([0.55, 0.3, 0.15, 0.0])
+    tokens = torch.stack([chances[torch.randperm(4, generator=rng)] for _ in range(2)])
+    state = (
+        torch.zeros(n, 2, dtype=torch.int64),
+        torch.ones(n, 2, dtype=torch.bool),
+        torch.zeros(n, dtype=torch.int64),
+    )
+    generator = Generator().manual_seed(int(torch.randint(2**31, (), generator=rng)))
+    drawn, again = (answer(tokens.expand(n, -1, -1).clone(), *state, generator)[0] for _ in range(2))
+    marks = one_hot(drawn, 4).float()
+    counts = marks.sum(0)
+
+    def as_if(of: Callable[[Tensor], Tensor]) -> bool:
+        return fair(counts, n, of(tokens) / of(tokens).sum(1, keepdim=True))
+
+    possible = tokens > 0
+    if problem := first(
+        (
+            as_if(lambda p: (p == p.amax(1, keepdim=True)).float()),
+            "the likeliest code is taken each time: draw it by its chance",
+        ),
+        (
+            as_if(lambda p: (p > 0).float()),
+            "all codes that are possible come equally often: draw them by their chances",
+        ),
+        (as_if(torch.ones_like), "all codes come equally often: draw them by their chances"),
+        (as_if(torch.exp), "`chances` are probabilities already: no softmax"),
+        (as_if(torch.square), "the chances are squared: draw by them as they are"),
+        (as_if(torch.sqrt), "the roots of the chances are drawn by: take them as they are"),
+        (as_if(lambda p: (1 - p) * possible), "a likely code comes seldom, an unlikely one often"),
+        (bool((drawn == drawn[0]).all()), "all pictures draw the same codes: draw for each on its own"),
+        (bool((drawn == again).all()), "two calls draw the same: draw from `generator` itself, not from a copy"),
+        (
+            not fair(counts, n, tokens),
+            f"of {n} draws with the chances {_listed(tokens[0])} the codes came {_listed(counts[0] / n)}",
+        ),
+    ):
+        return problem
+    joint = marks[:, 0].T @ marks[:, 1]
+    if not fair(joint, n, tokens[0][:, None] * tokens[1]):
+        return "the codes of two tokens of a picture depend on each other: draw each on its own"
+    for one, other in ((marks[0::2, 0], marks[1::2, 0]), marks[:, 0].chunk(2)):
+        if not fair(one.T @ other, n // 2, tokens[0][:, None] * tokens[0]):
+            return "the codes of two pictures depend on each other: draw each on its own"
+    return None
+
+
+def _listed(shares: Tensor) -> str:
+    return ", ".join(f"{share:.2f}" for share in shares.tolist())
+
+
+def _decoded(stay: Callable = _staying, of: Callable = _filled) -> Callable:
+    """A mistake in which tokens stay hidden, or in what becomes of the codes and the two masks."""
+
+    def step(chances: Tensor, codes: Tensor, mask: Tensor, left: Tensor, generator: Generator) -> Any:
+        drawn = _draw(chances, generator)
+        confidence = chances.gather(2, drawn[..., None])[..., 0]
+        return of(codes, drawn, mask, stay(mask, confidence, left[:, None]))
+
+    return _judged_draw(step)
+
+
+DECODINGS: dict[str, Callable] = {
+    "the number of the first picture is used for all: each has its own": _decoded(
+        lambda m, c, n: _staying(m, c, n[:1])
+    ),
+    "the largest number is used for all: each picture has its own": _decoded(
+        lambda m, c, n: _staying(m, c, n.amax())
+    ),
+    "the smallest number is used for all: each picture has its own": _decoded(
+        lambda m, c, n: _staying(m, c, n.amin())
+    ),
+    "the tokens of all pictures are ranked together: rank those of each picture": _decoded(
+        lambda m, c, n: _least(_known_last(m, c).flatten()[None], n.sum()).view_as(m)
+    ),
+} | {text: _decoded(**mistake) for text, mistake in STEPS.items()}
+
+GUESSES = {
+    "least_mse": Guess(
+        0.5,
+        "the MSE of an answer a is (a² + (1 - a)²) / 2, and that is least halfway between: a grey that the pixel "
+        "never has.",
+    ),
+    "error_of_sampler": Guess(
+        2,
+        "half of its answers are exactly right and half are off by 1, so its MSE is 0.5, and that of grey 0.25.",
+    ),
+    "bytes_of_codes": Guess(
+        256, "there are 16 x 16 patches, and a number from 0 to 255 is one byte: a twelfth of the picture."
+    ),
+    "one_step": Guess(
+        "parts that do not fit each other",
+        "each place is drawn without knowing what the others get, so a patch of day lies beside one of night.",
+        choices=("one blurred mean", "parts that do not fit each other", "the same as in many steps"),
+    ),
+    "cost_of_guidance": Guess(
+        "likeness to real scenes",
+        "it draws what is typical of a caption, with colours that are stronger than in any scene.",
+        choices=("obedience to the caption", "likeness to real scenes", "nothing but time"),
+    ),
+    "kept_by_mean": Guess(
+        "light and ground",
+        "they are the same in many tokens, so they survive the mean; a subject is in few, and it is nowhere in "
+        "particular.",
+        choices=("light and ground", "the subject", "every pixel"),
+    ),
+}
