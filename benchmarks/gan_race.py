@@ -68,8 +68,10 @@ Fill = Callable[[Images, Generator], Images]  # the same images with their upper
 
 @dataclass(frozen=True)
 class Scale:
-    """How long each method trains, when it is judged, and by how many pictures."""
+    """From how much and how long each method learns, when it is judged, and by how many pictures."""
 
+    scenes: int = 12_000
+    codes: int = 256
     seeds: tuple[int, ...] = (0, 1, 2)
     marks: tuple[float, ...] = (60, 120, 240)  # seconds
     pictures: int = 500
@@ -77,7 +79,7 @@ class Scale:
     answers: int = 8  # for each of them
 
 
-QUICK = Scale(seeds=(0,), marks=(0.5, 1), pictures=20, completed=2, answers=2)
+QUICK = Scale(scenes=100, codes=16, seeds=(0,), marks=(0.2, 0.4), pictures=20, completed=2, answers=2)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -88,8 +90,8 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
 
     scale = QUICK if args.quick else Scale()
-    dataset = captioned_scenes(size=SIDE)
-    tokenizer = Tokenizer.fit(dataset.take(3_000))
+    dataset = captioned_scenes(size=SIDE).subset(torch.arange(scale.scenes))
+    tokenizer = Tokenizer.fit(dataset.take(scale.scenes), codes=scale.codes)
     examiner = Examiner(dataset, scale)
     results = json.loads(args.out.read_text()) if args.out.exists() else {"runs": []}
     for seed, (method, race) in product(scale.seeds, METHODS.items()):
@@ -209,7 +211,7 @@ class Examiner:
 
     def __init__(self, dataset: ImageSet, scale: Scale):
         self.judge, self.scale = Judge.pretrained(), scale
-        self.training = dataset.take(len(dataset))
+        self.training = dataset.take(scale.scenes)
         drawn = draw_scenes(2 * scale.pictures, SIDE, generator=Generator().manual_seed(REAL)).pixels / 255
         self.real, self.others = drawn.split(scale.pictures)
         self.features = self.judge.features(self.real)

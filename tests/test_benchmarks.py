@@ -9,8 +9,10 @@ import cifar10_race
 import data_pipeline
 import decoder_race
 import encoder_race
+import gan_race
 import generation
 import inpainting
+import judge
 import label_fractions
 import loss_and_features
 import pretrain_step
@@ -87,6 +89,34 @@ def test_what_the_generator_makes_is_read_and_compared(tmp_path):
     out.write_text(json.dumps(results))
     generation.main(["--quick", "--out", str(out)])
     assert json.loads(out.read_text())["grid"] == grid
+
+
+def test_the_judge_is_tested_on_both_sizes_and_not_shipped_unasked(tmp_path, monkeypatch):
+    monkeypatch.setattr(judge, "WEIGHTS", tmp_path / "judge")
+    judge.main(["--quick", "--out", str(tmp_path / "judge.json")])
+    results = json.loads((tmp_path / "judge.json").read_text())
+    for name in ("accuracy", "accuracy_8_bits"):
+        assert list(results[name]) == ["16", "32"]
+        assert all(0 <= share <= 1 for shares in results[name].values() for share in shares.values())
+    assert not (tmp_path / "judge").exists()
+
+
+def test_ways_to_make_pictures_are_compared_once(tmp_path):
+    out = tmp_path / "race.json"
+    gan_race.main(["--quick", "--out", str(out)])
+    results = json.loads(out.read_text())
+    runs = {run["method"]: run for run in results["runs"]}
+    assert runs.keys() == gan_race.METHODS.keys()
+    for run in runs.values():
+        last = run["marks"][-1]
+        assert last["mark"] == 0.4 <= last["seconds"] and last["steps"] > 0 and run["weights"]["used"] > 0
+    answer, sampled = (runs[method]["marks"][-1] for method in ("regression", "masked sampler"))
+    assert answer["diversity"] == answer["completion_diversity"] == 0 < sampled["completion_diversity"]
+    assert results["references"]["real"]["kid"] < answer["kid"]
+    out.write_text(json.dumps(results | {"runs": results["runs"][1:]}))
+    gan_race.main(["--quick", "--out", str(out)])
+    *same, again = json.loads(out.read_text())["runs"]
+    assert same == results["runs"][1:] and again["method"] == "GAN"
 
 
 def test_without_images_the_shipped_model_is_not_scored(tmp_path, capsys):
