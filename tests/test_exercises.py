@@ -58,6 +58,7 @@ TOPICS = (
     "gpu_training",
     "what_it_learned",
     "inpainting_and_editing",
+    "generation",
 )
 
 

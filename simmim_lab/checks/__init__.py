@@ -47,9 +47,16 @@ from simmim_lab.checks.encoders import (
     video_index,
 )
 from simmim_lab.checks.generation import (
+    decode_step,
+    diversity,
+    guide_words,
+    hinge_losses,
     nearest_codes,
+    temper,
     tokens_left,
+    unbiased_kid,
     unmask,
+    unmask_counts,
 )
 from simmim_lab.checks.gpu_training import (
     accumulated_gradient,
