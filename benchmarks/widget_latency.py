@@ -3,8 +3,8 @@
     python benchmarks/widget_latency.py
 
 A slider is moved, a button pressed or a key typed as the page would do it, and the page waits for the frame in
-which the last picture of the widget differs; in a stroke of the inpainter, the model's picture. Kernel, browser
-and drawing share this machine's cores, so the figures are upper bounds.
+which the last picture of the widget differs; in a stroke of the inpainter, the model's picture, and in a sampling
+the last step. Kernel, browser and drawing share this machine's cores, so the figures are upper bounds.
 """
 
 import argparse
@@ -24,12 +24,14 @@ ROOT = Path(__file__).parents[1]
 SETUP = """
 import torch
 from simmim_lab import images
+from simmim_lab.generation import MaskGIT
 from simmim_lab.simmim import SimMIM
 from simmim_lab.widgets import *
 pictures = images.load("photos", "test").take(4)
 large = images.load("photos", "test", 64).take(1)[0]
 nothing = torch.zeros(64, 64, dtype=torch.bool)
 model, cnn, shipped = SimMIM.preset("vit_nano"), SimMIM.preset("article_cnn"), SimMIM.pretrained("cifar10")
+scenes, scene = MaskGIT.pretrained("scenes"), images.load("scenes", "test").take(1)[0]
 frames = [(picture.permute(1, 2, 0) * 255).byte().numpy() for picture in pictures]
 """
 SIDEWAYS = ["ArrowLeft", "ArrowRight"]
@@ -44,19 +46,24 @@ WIDGETS = {  # name: (code, what is moved, how)
     "TokenSimilarity, cifar10": ("TokenSimilarity(shipped, pictures)", "keys", SIDEWAYS),
     "Inpainter, cifar10: the model in a stroke": ("Inpainter(shipped, large, hidden=nothing)", "stroke", SPIRAL),
     "Inpainter, cifar10: all methods at its end": ("Inpainter(shipped, large)", "keys", [" "]),
+    "SceneSampler, scenes: 16 steps of four pictures": ("SceneSampler(scenes, 'a house')", "sampling", "seed"),
+    "SceneSampler, scenes: another step is shown": ("SceneSampler(scenes, 'a house')", "slider", "show step"),
+    "Completions, scenes: four answers": ("Completions(scenes, scene)", "keys", [" "]),
     "Scrubber": ("Scrubber(frames, list('abcd'))", "slider", "frame"),
 }
 MEASURE = """async ([index, kind, name, moves]) => {
     const widget = document.querySelectorAll('.sl-widget')[index];
     widget.scrollIntoView();
     const labelled = (tag) => [...widget.querySelectorAll(tag)].find(found => found.innerText.startsWith(name));
-    const slider = kind === 'slider' && labelled('label').querySelector('input');
+    const slider = ['slider', 'sampling'].includes(kind) && labelled('label').querySelector('input');
     const acts = {
         slider(move) {
             const [low, step] = [Number(slider.min || 0), Number(slider.step || 1)];
             slider.value = low + step * (move % Math.min(100, (slider.max - low) / step + 1));
             slider.dispatchEvent(new Event('input'));
+            slider.dispatchEvent(new Event('change'));
         },
+        sampling(move) { acts.slider(move); },
         button() { labelled('button').click(); },
         keys(move) {
             const key = name[move % name.length];
@@ -70,13 +77,14 @@ MEASURE = """async ([index, kind, name, moves]) => {
     const look = () => picture.getContext
         ? picture.getContext('2d').getImageData(0, 0, picture.width, picture.height).data.join()
         : picture.outerHTML;
+    const last = () => kind !== 'sampling' || /step (\d+) of \1\./.test(widget.innerText);
     const frame = () => new Promise(requestAnimationFrame);
     const times = [];
     for (let move = 1; move <= moves; move++) {
         const before = look();
         const start = performance.now();
         acts[kind](move);
-        while (look() === before && performance.now() - start < 3000) await frame();
+        while ((look() === before || !last()) && performance.now() - start < 3000) await frame();
         times.push(performance.now() - start);
         await new Promise(resolve => setTimeout(resolve, 50));
     }
@@ -107,7 +115,7 @@ def main(arguments: list[str] | None = None) -> None:
                 times = sorted(page.evaluate(MEASURE, [index, kind, target, args.moves]))
                 p50, p95 = statistics.median(times), times[int(0.95 * len(times)) - 1]
                 results["widgets"][name] = {"moves": args.moves, "p50_ms": round(p50, 1), "p95_ms": round(p95, 1)}
-                print(f"{name:43} p50 {p50:5.0f} ms   p95 {p95:5.0f} ms")
+                print(f"{name:48} p50 {p50:5.0f} ms   p95 {p95:5.0f} ms")
         browser.close()
     write(results, args.out)
 

@@ -169,7 +169,10 @@ def test_wrong_images_are_refused(images, error):
         (lambda model: widgets.TokenSimilarity(SimMIM.preset("article_cnn"), IMAGES), "only a ViTEncoder"),
         (lambda model: widgets.SceneSampler(model), "must be a MaskGIT.* not a SimMIM"),
         (lambda model: widgets.SceneSampler(painter(), "a red hause"), "did you mean 'house'"),
-        (lambda model: widgets.SceneSampler(painter({"shape": ("cube",)})), "but the model knows a shape"),
+        (
+            lambda model: widgets.SceneSampler(painter({"shape": ("cube",)})),
+            "can be chosen, but the model knows words for shape",
+        ),
         (lambda model: widgets.SceneSampler(painter(), steps=65), "steps must be .* at most 64"),
         (lambda model: widgets.SceneSampler(painter(), temperature=-1.0), "temperature must be"),
         (lambda model: widgets.Completions(model, IMAGES[0]), "must be a MaskGIT.* not a SimMIM"),

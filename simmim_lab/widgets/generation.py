@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
 from simmim_lab.common import choose
-from simmim_lab.generation import MaskGIT, Words, complete, read_caption, sample, tokens_left
+from simmim_lab.generation import WORDS, MaskGIT, Words, complete, read_caption, sample, tokens_left
 from simmim_lab.masking import center_mask, to_pixels
 from simmim_lab.shapes import Mask
 from simmim_lab.tokens import Codes
@@ -26,9 +26,9 @@ class SceneSampler(Panels):
     """Choose the words of a caption and how to sample; see four pictures for it, step by step.
 
     `model` knows words of some of these kinds: subject, color, place and time; "any" leaves the word open. The
-    pictures appear while they are sampled. Then the slider `show step` goes through the order in which their tokens
-    were filled; what is hidden is grey with stripes. The first choice is that of `caption`, such as "a red house
-    by a lake". The widget works on a copy of `model`.
+    pictures appear while they are sampled. Then a slider goes through the steps, so the order in which tokens were
+    filled can be seen; what is hidden is grey with stripes. The first choice is that of `caption`, such as "a red
+    house by a lake". The widget works on a copy of `model`.
     In Python: `subject`, `color`, `place`, `time`, `steps`, `temperature`, `guidance` and `seed`; `words`, what
     the model is told; and `index`, the step that is shown.
     Raises TypeError or ValueError for a model, a caption or starting values that do not fit.
@@ -57,23 +57,20 @@ class SceneSampler(Panels):
     ):
         self.model = _generator(model)
         self.choices = {kind: (*names, ANY) for kind, names in self.model.vocabulary.items()}
-        if others := [kind for kind in self.choices if kind not in ("subject", "color", "place", "time")]:
-            raise ValueError(
-                f"there are choices of a subject, color, place and time, but the model knows a {others[0]}"
-            )
+        if others := [kind for kind in self.choices if kind not in WORDS]:
+            raise ValueError(f"{', '.join(WORDS)} can be chosen, but the model knows words for {others[0]}")
         first = zip(self.choices.items(), read_caption(caption, self.model.vocabulary), strict=True)
         most = min(MOST, math.prod(self.model.grid))
+        words = [
+            {"kind": "select", "trait": kind, "label": kind, "options": list(names)}
+            for kind, names in self.choices.items()
+        ]
+        guide = {**SEED, "trait": "guidance", "label": "guidance", "max": 4, "step": 0.5}
         super().__init__(
             controls=[
-                *(
-                    {"kind": "select", "trait": kind, "label": kind, "options": list(names)}
-                    for kind, names in self.choices.items()
-                ),
+                *words,
                 {**SEED, "trait": "temperature", "label": "temperature", "max": 2, "step": 0.1},
-                *(
-                    [{**SEED, "trait": "guidance", "label": "guidance", "max": 4, "step": 0.5}]
-                    * bool(self.choices)
-                ),
+                *([guide] if words else []),
                 {**SEED, "trait": "steps", "label": "steps", "min": 1, "max": most},
                 SEED,
                 {"kind": "range", "trait": "index", "label": "show step", "min": 0, "max": "steps", "step": 1},
@@ -101,7 +98,7 @@ class SceneSampler(Panels):
 
     def update(self) -> None:
         everything = torch.ones(PICTURES, *self.model.grid, dtype=torch.bool)
-        frames = [(everything.long(), everything)]
+        frames = [(everything.long(), everything)]  # codes under a mask are not seen
         for frame in sample(
             self.model,
             self.words,
@@ -127,11 +124,10 @@ class SceneSampler(Panels):
         """Say what was asked for, and how far the pictures are."""
         said = [getattr(self, kind) for kind in self.choices if getattr(self, kind) != ANY]
         tokens, step = math.prod(self.model.grid), min(self.index, self.steps)
-        known = tokens - tokens_left(tokens, step, self.steps)
-        self.status = f"{', '.join(said) or 'anything'}: {known} of {tokens} tokens filled after step {step} of "
-        self.status += f"{self.steps}."
-        if self.choices and not said:
-            self.status += " No word is said, so the guidance does nothing."
+        filled = tokens - tokens_left(tokens, step, self.steps)
+        note = " No word is said, so the guidance does nothing." if self.choices and not said else ""
+        asked = ", ".join(said) or "anything"
+        self.status = f"{asked}: {filled} of {tokens} tokens filled after step {step} of {self.steps}.{note}"
 
 
 class Completions(Brush):
@@ -178,9 +174,8 @@ class Completions(Brush):
         self.panels = [{"title": "paint here", "striped": True, "pointer": "paint", "large": True}, *answers]
         self.hidden = to_pixels(mask[None], self.model.patch).numpy().tobytes()
         self.show_panels([self.image[0], *images])
-        self.status = "Nothing is hidden: paint over what is to be filled."
-        if mask.any():
-            self.status = f"{int(mask.sum())} of {mask.numel()} patches hidden ({mask.float().mean():.0%})"
+        hidden = f"{int(mask.sum())} of {mask.numel()} patches hidden ({mask.float().mean():.0%})"
+        self.status = hidden if mask.any() else "Nothing is hidden: paint over what is to be filled."
 
 
 def _generator(model: MaskGIT) -> MaskGIT:
