@@ -161,4 +161,13 @@ TRIES = {
         ),
         Try("Paint a thin scratch across the flower"),
     ],
+    "09_generation": [
+        Try(
+            "Draw with `temperature=0`",
+            then="generate(sampler, nothing, temperature=0, generator=seeded(3))",
+        ),
+        Try('Ask for "a boat" there', {'wishes = [""': 'wishes = ["a boat"'}),
+        Try("A windmill at temperature 0.5"),
+        Try("Hide the subject with a rim"),
+    ],
 }
