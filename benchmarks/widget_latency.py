@@ -84,7 +84,7 @@ MEASURE = """async ([index, kind, name, moves]) => {
         const before = look();
         const start = performance.now();
         acts[kind](move);
-        while ((look() === before || !last()) && performance.now() - start < 3000) await frame();
+        while ((look() === before || !last()) && performance.now() - start < 10_000) await frame();
         times.push(performance.now() - start);
         await new Promise(resolve => setTimeout(resolve, 50));
     }
