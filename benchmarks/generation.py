@@ -13,6 +13,7 @@ and not run again for the same weights.
 import argparse
 import hashlib
 import json
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from simmim_lab import plots
 from simmim_lab.data.scenes import draw_scenes
 from simmim_lab.evaluation import psnr
 from simmim_lab.generation import (
@@ -54,6 +56,16 @@ MANY, SOME = 400, 100  # pictures of our settings, and of each other one
 REFERENCE = 1_000  # real scenes to compare with
 COMPLETED, ANSWERS = 32, 16  # scenes, and answers for each
 TIMES = 5
+SHOWN = (
+    "a red house by a lake by day",
+    "a white boat on a lake at dusk",
+    "a yellow balloon over a meadow by day",
+    "a blue tree in the snow at night",
+    "a pink lighthouse by a lake at dusk",
+    "a green windmill on a meadow by day",
+    "a yellow house in the snow at dusk",
+    "a red boat on a lake at night",
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -78,6 +90,15 @@ def main(arguments: list[str] | None = None) -> None:
         results[name] = part(bench, args.quick)
         write(results, args.out)
         print(name, json.dumps(results[name])[:300], flush=True)
+    draw(bench, args.out.with_suffix(".png"))
+
+
+def draw(bench: "Bench", out: Path) -> None:
+    """The first picture that seed 0 gives for each of some captions: none is picked out."""
+    pictures = bench.drawn(len(SHOWN), bench.model.words_of(SHOWN))
+    titles = [textwrap.fill(caption, 22) for caption in SHOWN]
+    alt = f"Pictures that the generator made from captions: {', '.join(SHOWN)}."
+    plots.save(plots.panels(pictures, titles, columns=4), out, alt)
 
 
 def ship(run: Path) -> None:

@@ -19,7 +19,6 @@ from safetensors import safe_open
 from tiny_model import tiny
 
 from simmim_lab import (
-    cli,
     commandline,
     demo,
     embeddings,
@@ -32,6 +31,7 @@ from simmim_lab import (
 )
 from simmim_lab.checkpoints import locked
 from simmim_lab.cli import main
+from simmim_lab.commands import pictures
 from simmim_lab.images import load, load_picture
 from simmim_lab.masking import STRATEGIES
 from simmim_lab.simmim import PRESETS, SimMIM
@@ -631,7 +631,7 @@ def test_of_a_painted_mask_the_white_and_opaque_is_hidden(tmp_path, kind, suffix
 
 
 def hidden(mask: str, size: tuple[int, int]) -> torch.Tensor:
-    return cli._hidden(argparse.Namespace(mask=mask, mask_ratio=None, seed=0), size)
+    return pictures._hidden(argparse.Namespace(mask=mask, mask_ratio=None, seed=0), size)
 
 
 def test_a_mask_of_another_size_is_resized_and_one_of_another_shape_is_refused(tmp_path):

@@ -62,6 +62,7 @@ def test_no_circles():
         ("nbgrader", {"simmim_lab.teaching"}),
         ("simmim_lab.checks", {"simmim_lab.teaching"}),
         ("simmim_lab.cli", {"simmim_lab.__main__"}),
+        ("simmim_lab.commands", {"simmim_lab.cli"}),
         ("simmim_lab.widgets", {f"simmim_lab.{name}" for name in ("cli", "notebook", "checks", "teaching")}),
         (
             "simmim_lab.plots",
@@ -83,6 +84,7 @@ LAYERS = [
     {"recipe", "loop", "training", "evaluation", "finetuning"},
     {"plots"},
     {"widgets"},
+    {"commands"},
     {"cli"},
 ]
 

@@ -1,0 +1,1 @@
+"""The commands of learners, for `cli`: those that train, those that use what was trained, and the lessons."""

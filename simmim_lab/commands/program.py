@@ -1,0 +1,55 @@
+"""What the commands of learners share: their program, options that several take, and small checks."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simmim_lab.commandline import Program, number, user_path
+
+if TYPE_CHECKING:
+    from simmim_lab.finetuning import Classifier
+    from simmim_lab.simmim import SimMIM
+
+DATA = "photos or scenes (both built in), cifar10, stl10, flowers102, imagenette, oxford_pets, or folder"
+WEIGHTS = "the folder of a finished run, or cifar10, the model that comes with the course"
+MASKS = "random, bernoulli, block, grid, half, center, stroke or mixture"
+
+COUNT = number(int, 1)
+SHARE = number(float, 0, 1)
+SEED = number(int, 0, 2**63 - 1)
+
+program = Program(
+    "simmim-lab",
+    "Train and try SimMIM: a network that learns about images by filling in hidden parts.",
+    start="demo --out demo",
+)
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", default="photos", metavar="NAME", help=f"{DATA} (default: %(default)s)")
+    parser.add_argument(
+        "--root",
+        type=user_path,
+        metavar="DIR",
+        help="with --data folder: your pictures; else where downloads are kept",
+    )
+
+
+def check_new(args: argparse.Namespace) -> None:
+    """Nothing is overwritten without being asked."""
+    if args.out.exists() and not args.overwrite:
+        raise FileExistsError(f"{args.out} exists already: choose another --out, or add --overwrite")
+
+
+def trained(weights: str) -> "SimMIM | Classifier":
+    """The model of this name that comes with the course, or the one that a run has left in its folder."""
+    from simmim_lab.finetuning import load_trained
+    from simmim_lab.simmim import PRETRAINED, SimMIM
+
+    if weights in PRETRAINED:
+        return SimMIM.pretrained(weights)
+    if not Path(weights).expanduser().is_dir():
+        raise FileNotFoundError(
+            f"there is no folder {weights}: give that of a finished run, or {' or '.join(PRETRAINED)}"
+        )
+    return load_trained(weights)
