@@ -8,8 +8,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from simmim_lab import cli, workspace
+from simmim_lab import workspace
 from simmim_lab.cli import main
+from simmim_lab.commands import lessons
 from simmim_lab.workspace import MARKER, find, update
 
 ROOT = Path(__file__).parents[1]
@@ -269,7 +270,7 @@ def started(course, tmp_path, monkeypatch):
     starts = []
     jupyterlab = pytest.importorskip("jupyterlab.labapp", reason="needs jupyterlab")
     monkeypatch.setattr(jupyterlab, "main", starts.append)
-    monkeypatch.setattr(cli, "course_folder", lambda: course)
+    monkeypatch.setattr(lessons, "course_folder", lambda: course)
     monkeypatch.chdir(tmp_path)
     return starts
 
@@ -290,7 +291,7 @@ def test_lab_opens_the_course_itself_for_instructors(started, course, capsys):
 def test_lab_in_a_copy_opens_this_copy_as_it_is(started, work, monkeypatch, tmp_path):
     write(work / LESSON, "mine")
     before = files(work)
-    monkeypatch.setattr(cli, "course_folder", lambda: work)
+    monkeypatch.setattr(lessons, "course_folder", lambda: work)
     for other in (work, tmp_path / "other"):
         assert main(["lab", "--work", str(other)]) == 0
     assert files(work) == before and not (tmp_path / "other").exists()
