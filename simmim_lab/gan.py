@@ -108,7 +108,7 @@ class GAN(nn.Module):
 
 
 def train_gan(
-    gan: GAN, dataset: ImageSet | ImageStream, *, batch_size: int = 32, random: torch.Generator
+    gan: GAN, dataset: ImageSet | ImageStream, *, batch_size: int = 16, random: torch.Generator
 ) -> Iterator[tuple[float, float]]:
     """Train both networks in place, without end: take as many steps as you like.
 
