@@ -425,6 +425,7 @@ def test_a_cell_that_runs_again_closes_its_last_widget(page):
 def save(page):
     page.click('li.lm-MenuBar-item:has-text("File")')
     page.click('.lm-Menu-item[data-command="docmanager:save"]')
+    page.locator(".lm-TabBar-tab.jp-mod-dirty").wait_for(state="detached")
 
 
 def test_a_saved_notebook_shows_the_pictures_without_a_kernel(page, browser):
