@@ -20,6 +20,10 @@ speedups      the same step, faster by one change at a time    lesson 06
 finetuning    a classifier on top of an encoder                lesson 07
 augment       images changed at random, a batch at once        lesson 07
 drop_path     residual branches left out at random             lesson 07
+tokens        pictures as codes, and back                      lesson 09
+generation    masked modelling that samples                    lesson 09
+judging       how good pictures without a right answer are     lesson 09
+gan           two networks that train against each other       lesson 09
 
 images, data  photographs, drawn scenes, data sets, folders
 plots         figures

@@ -1,7 +1,7 @@
 """A GAN in small: two networks that train against each other (lesson 09).
 
 The generator makes a picture of noise, in one pass. The discriminator tells made pictures from real ones, and what
-it finds is all that the generator learns from. No picture is the right answer, so none is a mean of many.
+it finds is all that the generator learns from. No picture is the right answer, so nothing asks for a mean of many.
 
     gan = GAN()
     training = train_gan(gan, images.load("scenes", size=16), random=torch.Generator().manual_seed(0))
@@ -42,18 +42,17 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(
             nn.Linear(NOISE, 4 * channels * 4 * 4, bias=False),
             nn.Unflatten(1, (4 * channels, 4, 4)),
-            *self._shaped(4 * channels),
+            nn.BatchNorm2d(4 * channels),
+            nn.ReLU(),
             nn.ConvTranspose2d(4 * channels, 2 * channels, 4, stride=2, padding=1, bias=False),  # 8 x 8
-            *self._shaped(2 * channels),
+            nn.BatchNorm2d(2 * channels),
+            nn.ReLU(),
             nn.ConvTranspose2d(2 * channels, channels, 4, stride=2, padding=1, bias=False),  # 16 x 16
-            *self._shaped(channels),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
             nn.Conv2d(channels, 3, 3, padding=1),
             nn.Sigmoid(),
         )
-
-    @staticmethod
-    def _shaped(channels: int) -> tuple[nn.Module, nn.Module]:
-        return nn.BatchNorm2d(channels), nn.ReLU()
 
     def forward(self, noise: Noise) -> Images:
         return self.layers(noise)
@@ -62,8 +61,8 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """A score for each picture of 16 x 16 pixels: the higher, the more real it looks.
 
-    Each layer is divided by its spectral norm: so the score changes only slowly from one picture to the next, and
-    the generator always finds a way up.
+    Each layer is divided by its spectral norm, so that the score changes slowly from one picture to the next: from
+    where it is, the generator always finds a way up.
     """
 
     def __init__(self, channels: int = 32):
