@@ -52,7 +52,7 @@ CAPTIONED = {"train": 12_000, "val": 500, "test": 500}  # scenes
 PRETRAINED = {"scenes": Path(__file__).parent / "weights" / "scenes"}
 ALL_SAID, NONE_SAID = 0.6, 0.2  # shares of the training captions; of the others each word is left out by coin
 AT_ONCE = 64  # pictures that go through the model together
-CHANCE = 4.0  # of the order in which tokens are filled, at the first step
+CHANCE = 20.0  # of the order in which tokens are filled, at the first step: likely ones alone give plain pictures
 
 
 class MaskGIT(nn.Module):
