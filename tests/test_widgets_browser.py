@@ -57,7 +57,8 @@ def report(change=None):
         "red": inpainter.image[0, 0].mean().item(), "stroking": inpainter.stroking,
     }
     Path("state.json").write_text(json.dumps(state))
-for widget in (explorer, reconstruction, brush, field, loss, budget, scrubber, similarity, inpainter, sampler, completions):
+followed = [explorer, reconstruction, brush, field, loss, budget, scrubber, similarity, inpainter]
+for widget in (*followed, sampler, completions):
     widget.observe(report, [name for name in widget.traits(sync=True) if not name.startswith("_")])
 report()
 """
