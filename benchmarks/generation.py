@@ -49,7 +49,7 @@ from simmim_lab.shapes import Hidden, Images, Mask
 from simmim_lab.teaching.results import command, origin, write
 
 OUT = Path(__file__).parents[1] / "results" / "generation.json"
-OURS = {"temperature": 1.0, "steps": 16, "guidance": 2.0}
+OURS = {"temperature": 1.0, "steps": 8, "guidance": 2.0}
 GRID = [{**OURS, "temperature": t, "steps": s} for t in (0.5, 0.7, 1.0, 1.3) for s in (1, 4, 8, 16, 32)]
 GUIDED = [{**OURS, "guidance": guidance} for guidance in (0.0, 1.0, 4.0)]
 MANY, SOME = 400, 100  # pictures of our settings, and of each other one

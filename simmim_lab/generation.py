@@ -258,7 +258,7 @@ def sample(
     model: MaskGIT,
     words: Words,
     *,
-    steps: int = 16,
+    steps: int = 8,
     temperature: float = 1.0,
     guidance: float = 2.0,
     codes: Codes | None = None,
@@ -281,21 +281,21 @@ def sample(
     codes = torch.zeros(mask.shape, dtype=torch.int64, device=device) if codes is None else codes
     hidden = mask.flatten(1).sum(1).tolist()
     for step in range(1, steps + 1):
-        scores = _scores(model, codes, mask, words, guidance)
-        chances = (scores / temperature if temperature else scores).log_softmax(-1)
-        noise = _gumbel(chances, generator) if temperature else 0
-        proposed = (chances + noise).argmax(-1)
-        confidence = chances.gather(-1, proposed[..., None])[..., 0]
-        confidence = confidence + CHANCE * (1 - step / steps) * _gumbel(confidence, generator)
-        confidence = confidence.masked_fill(~mask, math.inf)  # what is known stays
-        codes = torch.where(mask, proposed, codes)
-        left = torch.tensor([tokens_left(n, step, steps) for n in hidden], device=device)
-        rank = confidence.flatten(1).argsort(1).argsort(1).view_as(mask)
-        mask = mask & (rank < left[:, None, None])
+        if mask.any():
+            scores = _scores(model, codes, mask, words, guidance)[mask]
+            chances = (scores / (temperature or 1)).softmax(-1)
+            proposed = _drawn(chances, generator) if temperature else chances.argmax(-1)
+            doubt = CHANCE * (1 - step / steps) * _gumbel(proposed.shape, generator)
+            confidence = torch.full(mask.shape, math.inf, device=device)  # what is known stays
+            confidence[mask] = chances.gather(-1, proposed[:, None])[:, 0].log() + doubt
+            codes = codes.masked_scatter(mask, proposed)
+            left = torch.tensor([tokens_left(n, step, steps) for n in hidden], device=device)
+            rank = confidence.flatten(1).argsort(1).argsort(1).view_as(mask)
+            mask = mask & (rank < left[:, None, None])
         yield codes, mask
 
 
-def generate(model: MaskGIT, words: Words, *, steps: int = 16, progress: bool = False, **options) -> Images:
+def generate(model: MaskGIT, words: Words, *, steps: int = 8, progress: bool = False, **options) -> Images:
     """Pictures for these words; the options are those of `sample`, among them its `generator`.
 
     `progress` shows a bar.
@@ -338,9 +338,13 @@ def _scores(
     return guided(*both.chunk(2), guidance)
 
 
-def _gumbel(like: Tensor, generator: Generator) -> Tensor:
-    """Gumbel noise: the largest of log-probabilities with it added is a draw from them."""
-    return -torch.empty_like(like).exponential_(generator=generator).log()
+def _drawn(chances: Float[Tensor, "tokens codes"], generator: Generator) -> Int64[Tensor, " tokens"]:
+    return torch.multinomial(chances, 1, generator=generator)[:, 0]
+
+
+def _gumbel(shape: torch.Size, generator: Generator) -> Tensor:
+    """Gumbel noise: of log-probabilities with it added, the largest is a draw with these probabilities."""
+    return -torch.empty(shape, device=generator.device).exponential_(generator=generator).log()
 
 
 def _check(model: MaskGIT, words: Words, steps: int, temperature: float, guidance: float) -> None:

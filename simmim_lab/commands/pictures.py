@@ -165,7 +165,7 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
         "--run", type=user_path, metavar="DIR", help="a trained generator (default: the one that the course ships)"
     )
     steps = "in how many steps to fill a picture (default: %(default)s)"
-    parser.add_argument("--steps", type=COUNT, default=16, metavar="N", help=steps)
+    parser.add_argument("--steps", type=COUNT, default=8, metavar="N", help=steps)
     parser.add_argument(
         "--temperature",
         type=number(float, 0, HIGHEST),

@@ -50,7 +50,7 @@ class SceneSampler(Panels):
         model: MaskGIT,
         caption: str = "",
         *,
-        steps: int = 16,
+        steps: int = 8,
         temperature: float = 1.0,
         guidance: float = 2.0,
         seed: int = 0,
