@@ -26,6 +26,7 @@ from simmim_lab.generation import (
     variable_mask,
 )
 from simmim_lab.images import ImageSet
+from simmim_lab.judging import Judge, caption_match, diversity
 from simmim_lab.simmim import SimMIM
 from simmim_lab.tokens import Tokenizer
 
@@ -363,3 +364,23 @@ def test_scenes_with_captions_differ_from_split_to_split(monkeypatch):
     assert not any((picture == train.pixels).flatten(1).all(1).any() for picture in val.pixels)
     with pytest.raises(ValueError, match="did you mean 'train'"):
         captioned_scenes("training")
+
+
+# The shipped weights
+
+
+def test_the_shipped_generator_draws_what_captions_say():
+    model, scenes = MaskGIT.pretrained("scenes").eval(), captioned_scenes("test")
+    words = model.words_of([scenes.classes[label] for label in scenes.labels[:40]])
+    drawn = generate(model, words, generator=seeded())
+    assert caption_match(Judge.pretrained().read(drawn), words)["all"] > 0.8
+
+
+def test_the_shipped_generator_gives_different_answers_to_one_half():
+    model = MaskGIT.pretrained("scenes").eval()
+    scene = captioned_scenes("test").take(1).expand(8, -1, -1, -1)
+    mask = torch.zeros(8, *model.grid, dtype=torch.bool)
+    mask[:, :, 8:] = True
+    answers = complete(model, scene, mask, generator=seeded())
+    assert torch.equal(answers[..., :16], scene[..., :16])
+    assert diversity(answers) > 0.03
