@@ -270,7 +270,7 @@ def sample(
     In a step a code is proposed for each hidden token, drawn with its probability at this `temperature` (below 1:
     likely codes more often; 0: always the likeliest), and the least confident proposals are taken back. Confidence
     is the log-probability of what was drawn, plus chance that fades with the steps. `codes` are kept where `mask`
-    is False; without a mask everything is hidden.
+    is False; without a mask everything is hidden. The `generator` is on the device of the model.
     Raises ValueError for steps below 1 or above the number of tokens, and a temperature or guidance below 0.
     """
     _check(model, words, steps, temperature, guidance)
