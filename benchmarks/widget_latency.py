@@ -46,7 +46,7 @@ WIDGETS = {  # name: (code, what is moved, how)
     "TokenSimilarity, cifar10": ("TokenSimilarity(shipped, pictures)", "keys", SIDEWAYS),
     "Inpainter, cifar10: the model in a stroke": ("Inpainter(shipped, large, hidden=nothing)", "stroke", SPIRAL),
     "Inpainter, cifar10: all methods at its end": ("Inpainter(shipped, large)", "keys", [" "]),
-    "SceneSampler, scenes: 16 steps of four pictures": ("SceneSampler(scenes, 'a house')", "sampling", "seed"),
+    "SceneSampler, scenes: all steps of four pictures": ("SceneSampler(scenes, 'a house')", "sampling", "seed"),
     "SceneSampler, scenes: another step is shown": ("SceneSampler(scenes, 'a house')", "slider", "show step"),
     "Completions, scenes: four answers": ("Completions(scenes, scene)", "keys", [" "]),
     "Scrubber": ("Scrubber(frames, list('abcd'))", "slider", "frame"),
@@ -115,7 +115,7 @@ def main(arguments: list[str] | None = None) -> None:
                 times = sorted(page.evaluate(MEASURE, [index, kind, target, args.moves]))
                 p50, p95 = statistics.median(times), times[int(0.95 * len(times)) - 1]
                 results["widgets"][name] = {"moves": args.moves, "p50_ms": round(p50, 1), "p95_ms": round(p95, 1)}
-                print(f"{name:48} p50 {p50:5.0f} ms   p95 {p95:5.0f} ms")
+                print(f"{name:49} p50 {p50:5.0f} ms   p95 {p95:5.0f} ms")
         browser.close()
     write(results, args.out)
 

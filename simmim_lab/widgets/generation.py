@@ -16,7 +16,7 @@ from simmim_lab.widgets.brush import Brush, one_image
 from simmim_lab.widgets.panels import Panels, snapshot, weakly
 
 PICTURES = 4  # sampled at a time
-STEPS = 16  # of a completion, at most
+STEPS = 8  # as many as `generation.sample` takes
 MOST = 32  # steps that can be chosen
 ANY = "any"  # in place of a word: not said
 SEED = {"kind": "range", "trait": "seed", "label": "seed", "min": 0, "max": 99, "step": 1, "slow": True}
@@ -50,7 +50,7 @@ class SceneSampler(Panels):
         model: MaskGIT,
         caption: str = "",
         *,
-        steps: int = 8,
+        steps: int = STEPS,
         temperature: float = 1.0,
         guidance: float = 2.0,
         seed: int = 0,
