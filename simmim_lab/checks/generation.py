@@ -179,7 +179,7 @@ WRONG_LEFT: dict[str, Callable] = {
         lambda h, k, n: _share_left(_quarter)(h, k, n + 1)
     ),
     "the share is rounded before it is multiplied": lambda h, k, n: math.floor(h * round(_quarter(k / n), 1)),
-    "each step takes its share of what the one before left: the share is that of all that was hidden": (
+    "each step takes its share of what was left before, not of all that was hidden": (
         lambda h, k, n: _step_by_step(h, k, n)
     ),
 }
@@ -242,17 +242,23 @@ class _Judged:
 
 
 def _judged(step: Callable) -> Callable:
-    """A step of decoding whose codes are 0 where they do not matter: at tokens that are still hidden after it."""
+    """A step without what does not matter in its result, as `_mattering` says."""
+    return lambda *case: _mattering(step(*case), solutions.unmask(*case)[1])
 
-    def judged(*case: Any) -> Any:
-        result = step(*case)
-        match result:
-            case [Tensor() as codes, mask] if codes.shape == case[0].shape and codes.device.type == "cpu":
-                _, hidden = solutions.unmask(*case)
-                return codes.masked_fill(hidden, 0), mask
-        return result
 
-    return judged
+def _mattering(result: Any, hidden: Tensor, see: Callable[[Tensor], Tensor] = lambda codes: codes) -> Any:
+    """The result of a step with 0 for the codes of tokens that are hidden, or are said to be, after it."""
+    parts = result if isinstance(result, list | tuple) else [result]
+    alike = [
+        isinstance(part, Tensor) and part.shape == hidden.shape and part.device == hidden.device for part in parts
+    ]
+    for part, fits in zip(parts, alike, strict=True):
+        hidden = hidden | part if fits and part.dtype == torch.bool else hidden
+    parts = tuple(
+        see(part.long()).masked_fill(hidden, 0) if fits and part.dtype in (torch.int32, torch.int64) else part
+        for part, fits in zip(parts, alike, strict=True)
+    )
+    return parts if isinstance(result, list | tuple) else parts[0]
 
 
 def _half_decoded(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
@@ -295,10 +301,10 @@ STEPS: dict[str, dict[str, Callable]] = {
     "the most confident ones stay hidden: they should be filled": {
         "stay": lambda m, c, n: _least(_known_last(m, -c), n)
     },
-    "known tokens are hidden again where their confidence is low: give them infinity first": {
+    "known tokens of low confidence are hidden again: give them infinity first": {
         "stay": lambda m, c, n: _least(c, n)
     },
-    "known tokens count among the least confident, so too few stay hidden: give them infinity first": {
+    "known tokens count among the least confident, so too few are hidden": {
         "stay": lambda m, c, n: _least(c, n) & m
     },
     "known tokens come first in the order, and are hidden again: give them infinity": {
@@ -309,7 +315,7 @@ STEPS: dict[str, dict[str, Callable]] = {
     },
     "one token too many stays hidden": {"stay": lambda m, c, n: _staying(m, c, n + 1)},
     "one token too few stays hidden": {"stay": lambda m, c, n: _staying(m, c, n - 1)},
-    "`argsort` gives places in the order, not ranks: take it twice, or hide the first `left` places": {
+    "`argsort` gives places in the order, not ranks: take it twice": {
         "stay": lambda m, c, n: _known_last(m, c).argsort(1) < n
     },
     "the ranks go along the wrong axis: rank the tokens of each picture": {
@@ -322,10 +328,9 @@ STEPS: dict[str, dict[str, Callable]] = {
         "stay": lambda m, c, n: m & (m.flip(1).cumsum(1).flip(1) <= n)
     },
     "nothing stays hidden": {"stay": lambda m, c, n: m & ~m},
-    "nothing is filled": {"of": lambda c, d, m, h: (c, m)},
     "known tokens take what is drawn: they must keep their codes": {"of": lambda c, d, m, h: (d, h)},
     "what is filled must take the drawn codes": {"of": lambda c, d, m, h: (c, h)},
-    "the mask is the old one: return what is hidden after the step": {
+    "the mask is as it was before: return what is hidden after the step": {
         "of": lambda c, d, m, h: (torch.where(m, d, c), m)
     },
     "the mask is True where a token is hidden, not where it is known": {
@@ -343,13 +348,13 @@ STEPS: dict[str, dict[str, Callable]] = {
 }
 
 WRONG_STEPS: dict[str, Callable] = {
-    "known tokens get the confidence 0, which hidden ones may exceed: give them infinity": _stepped(
+    "known tokens get the confidence 0, which hidden ones may exceed: take infinity": _stepped(
         lambda m, c, n: _least(c.masked_fill(~m, 0), n)
     ),
-    "known tokens get the confidence 0, which hidden ones may exceed, so too few stay hidden": _stepped(
+    "known tokens get the confidence 0, and then count among the least confident": _stepped(
         lambda m, c, n: _least(c.masked_fill(~m, 0), n) & m
     ),
-    "known tokens get the confidence 1, which hidden ones may exceed: give them infinity": _stepped(
+    "known tokens get the confidence 1, which hidden ones may exceed: take infinity": _stepped(
         lambda m, c, n: _least(c.masked_fill(~m, 1), n)
     ),
     "the sign of the confidence is lost": _stepped(lambda m, c, n: _least(_known_last(m, c.abs()), n)),
@@ -476,7 +481,7 @@ HINGES: dict[str, Callable] = {
     "the generator's loss is not the discriminator's on fake pictures with a minus": _hinges(
         generator=lambda r, f: -(1 + f).relu().mean()
     ),
-    "the generator's loss is that of the discriminator on fake pictures: it wants the opposite": _hinges(
+    "the generator wants the opposite of the discriminator on fake pictures": _hinges(
         generator=lambda r, f: (1 + f).relu().mean()
     ),
     "the generator's loss is the cross-entropy: take the mean score": _hinges(
@@ -555,7 +560,7 @@ def _not_a_number(answer: Answer, cases: list[tuple], text: str) -> Verdict:
 TEMPERS: dict[str, Callable] = {
     "the scores are multiplied by the temperature: divide them": lambda x, t: (x * t).softmax(-1),
     "the temperature is not used": lambda x, t: x.softmax(-1),
-    "the temperature divides the scores, not their probabilities, which no longer add up to 1": (
+    "the temperature divides the scores, not the probabilities, whose sum must be 1": (
         lambda x, t: x.softmax(-1) / t
     ),
     "the powers of the probabilities no longer add up to 1": lambda x, t: x.softmax(-1) ** (1 / t),
@@ -791,7 +796,7 @@ def _made_of(change: Callable[[list[int], int, int], Any]) -> Callable:
 
 COUNTS: dict[str, Callable] = {
     "these are the numbers that are left: return how many each step fills": lambda h, n: _goals(h, n)[1:],
-    "these are the numbers that are left, from the start on: return how many each step fills": _goals,
+    "these are the numbers that are left, with the first: return how many are filled": _goals,
     "these are the numbers that are filled so far: return how many each step fills": _made_of(
         lambda c, h, n: list(accumulate(c))
     ),
@@ -808,7 +813,7 @@ COUNTS: dict[str, Callable] = {
     "the cosine is squared, which is half a turn between 1 and 0": _by_goals(share=lambda t: _quarter(t) ** 2),
     "what is left is rounded up: round down": _by_goals(whole=math.ceil),
     "what is left is rounded to the nearest: round down": _by_goals(whole=round),
-    "each step takes its share of what the one before left: the share is that of all that was hidden": (
+    "each step takes its share of what was left before, not of all that was hidden": (
         lambda h, n: _falls([_step_by_step(h, step, n) for step in range(n)] + [0])
     ),
     "the first number is missing: the first step fills tokens, too": _made_of(lambda c, h, n: c[1:]),
@@ -830,6 +835,9 @@ COUNTS: dict[str, Callable] = {
     "all is filled in the last step": lambda h, n: [0] * (n - 1) + [h],
     "one in each step, and the rest in the last one: the cosine is missing": lambda h, n: (
         [1] * (n - 1) + [h - n + 1]
+    ),
+    "one token for each step first, and the others by the cosine: go from step to step": (
+        lambda h, n: [1 + count for count in _falls(_goals(h - n, n))]
     ),
     "one token is never filled: the counts must add up to `hidden`": _made_of(
         lambda c, h, n: [*c[:-1], c[-1] - 1]
@@ -853,10 +861,6 @@ TIGHT: dict[str, Callable] = {
     "sorted, the steps may fill more or less than the cosine says: go from step to step": (
         lambda h, n: sorted(_unmask_counts(h, n))
     ),
-    "one token for each step first, and the others by the cosine: go from step to step": (
-        lambda h, n: [1 + count for count in _falls(_goals(h - n, n))]
-    ),
-    "what is left is rounded up: round down": (lambda h, n: _step_counts(h, _goals(h, n, whole=math.ceil))),
     "at least two tokens are filled in a step: one is enough": (
         lambda h, n: _step_counts(h, _goals(h, n), fewest=2)
     ),
@@ -1006,7 +1010,7 @@ GUIDES: dict[str, Callable] = {
     "probabilities are combined, not scores: take the softmax at the end": _guided(
         lambda n, a, w: _added(n.softmax(-1), a.softmax(-1), w), lambda x: x
     ),
-    "probabilities are combined, cut off at 0 and divided by their sum: combine the scores": _guided(
+    "probabilities are combined and divided by their sum: combine the scores": _guided(
         lambda n, a, w: _added(n.softmax(-1), a.softmax(-1), w), _likely
     ),
     "probabilities are combined, and the softmax is taken of them: combine the scores": _guided(
@@ -1094,7 +1098,7 @@ KIDS: dict[str, Callable] = {
     "each pair counts twice in the sum, but once in n (n - 1) / 2": _kid(within=lambda k: _others(k) * 2),
     "the tables are added up: take their means": _kid(within=lambda k: k.sum() - k.trace()),
     "these are the diagonals: take the other pairs": _kid(within=lambda k: k.trace() / len(k)),
-    "pairs of one number are left out between the sets, too: there no picture meets itself": _kid(
+    "between the sets no picture meets itself: leave out no pair there": _kid(
         of=lambda r, f, c: r + f - 2 * _paired(c)
     ),
     "the mean between the sets is subtracted once: twice": _kid(of=lambda r, f, c: r + f - c.mean()),
@@ -1104,7 +1108,7 @@ KIDS: dict[str, Callable] = {
     ),
     "that is half of it: what is within is added, not averaged": _kid(of=lambda r, f, c: (r + f) / 2 - c.mean()),
     "the root is taken: KID is the square already": _kid(of=lambda r, f, c: (r + f - 2 * c.mean()).abs().sqrt()),
-    "the real pictures alone are compared with the fake: those within the fake set are missing": _kid(
+    "within the fake set no pictures are compared, and the factor 2 is missing": _kid(
         of=lambda r, f, c: r - c.mean()
     ),
     "what is within the fake set is missing": _kid(of=lambda r, f, c: r - 2 * c.mean()),
@@ -1153,16 +1157,15 @@ def decode_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     """`decode_step(chances, codes, mask, left, generator)` draws codes and keeps the most confident ones."""
     right, judged = _judged_draw(_decode_step), _Judged(answer, _judged_draw)
     cases = telling(lambda: [_chances(rng) for _ in range(2)], right, DECODINGS)
-    problem = _masks_by_chance(answer, cases) or explain(judged, right, cases, DECODINGS)
+    problem = _odd_draws(answer, cases) or explain(judged, right, cases, DECODINGS)
     yield "fills the most confident hidden tokens, and no known one", problem
-    if problem:
-        return
-    problem = _likeliest(answer, rng)
-    yield "is as confident as the code that was drawn is likely", problem
     if problem:
         return
     problem = _drawn_by_chance(answer, rng)
     yield "draws each code with its chance, each token on its own", problem
+    if problem:
+        return
+    yield "is as confident as the code that was drawn is likely", _likeliest(answer, rng)
     chances, codes, mask, left, generator = cases[0]
     none, every = torch.zeros_like(mask), torch.ones_like(mask)
     lefts = [0 * left, mask.sum(1), torch.minimum(mask.sum(1), torch.arange(len(mask)))]
@@ -1184,20 +1187,15 @@ def _draw(chances: Tensor, generator: Generator) -> Tensor:
 
 
 def _judged_draw(step: Callable) -> Callable:
-    """A step that draws, whose codes are -1 where they do not matter, and -2 where they are possible."""
+    """A step that draws, without what does not matter; a code that has a chance is -1."""
 
-    def judged(*case: Any) -> Any:
-        chances, codes, *_ = case
-
-        def clean(new: Any) -> Any:
-            if not isinstance(new, Tensor) or new.dtype != torch.int64 or new.shape != codes.shape:
-                return new
+    def judged(chances: Tensor, codes: Tensor, *rest: Any) -> Any:
+        def see(new: Tensor) -> Tensor:
             possible = chances.gather(2, new.clamp(0, chances.shape[2] - 1)[..., None])[..., 0] > 0
-            _, hidden = _decode_step(*case)
-            return new.where(~possible | (new == codes), -2).masked_fill(hidden, -1)
+            return new.where(~possible | (new == codes), -1)
 
-        result = step(*case)
-        return tuple(map(clean, result)) if isinstance(result, list | tuple) else clean(result)
+        case = (chances, codes, *rest)
+        return _mattering(step(*case), _decode_step(*case)[1], see)
 
     return judged
 
@@ -1223,17 +1221,19 @@ def _chances(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, Generator]
     return chances, codes, mask, left, Generator().manual_seed(int(torch.randint(2**31, (), generator=rng)))
 
 
-def _masks_by_chance(answer: Answer, cases: list[tuple]) -> Verdict:
-    """What is wrong if the same case twice leaves other tokens hidden."""
-    for case in cases:
-        results = [answer(*case) for _ in range(2)]
-        match results:
-            case [[_, Tensor() as one], [_, Tensor() as other]] if (
-                one.shape == other.shape and (one != other).any()
-            ):
+def _odd_draws(answer: Answer, cases: list[tuple]) -> Verdict:
+    """What is wrong if impossible codes are drawn, or if other tokens stay hidden when a case comes again."""
+    for chances, codes, mask, left, generator in cases:
+        match answer(chances, codes, torch.ones_like(mask), 0 * left, generator):
+            case [Tensor(dtype=torch.int64) as new, _] if new.shape == codes.shape:
+                known = chances.gather(2, new.clamp(0, chances.shape[2] - 1)[..., None])[..., 0]
+                if ((known == 0) & (new != codes)).any():
+                    return "a token took a code whose chance is 0: draw from `chances` as they are"
+        match [answer(chances, codes, mask, left, generator) for _ in range(2)]:
+            case [[_, Tensor(dtype=torch.bool) as one], [_, other]] if not torch.equal(one, other):
                 return (
-                    "which tokens stay hidden depends on chance here, though all codes that a token may take "
-                    "are equally likely: rank by the chance of the code that was drawn"
+                    "which tokens stay hidden depends on chance here, though all codes that a token may take are "
+                    "equally likely: rank by the chance of the code that was drawn"
                 )
     return None
 
@@ -1244,75 +1244,76 @@ def _likeliest(answer: Answer, rng: Generator) -> Verdict:
     One token has a likely code and an unlikely one, the other two that are equally likely. The first is filled
     where its likely code was drawn, in four of five pictures, else the second.
     """
-    n, sure = 2000, int(torch.randint(2, (), generator=rng))
+    n, sure = 600, int(torch.randint(2, (), generator=rng))
     chances = torch.tensor([[0.0, 0.5, 0.5], [0.0, 0.5, 0.5]])
     chances[sure] = torch.tensor([0.2, 0.0, 0.8])
-    state = (
-        torch.zeros(n, 2, dtype=torch.int64),
-        torch.ones(n, 2, dtype=torch.bool),
-        torch.ones(n, dtype=torch.int64),
-    )
-    _, mask = answer(chances.expand(n, -1, -1).clone(), *state, Generator().manual_seed(n + sure))
-    hidden = mask[:, sure].sum()
+    generator = Generator().manual_seed(int(torch.randint(2**31, (), generator=rng)))
+    _, mask = answer(*_all_hidden(chances.expand(n, -1, -1), left=1), generator)
+    hidden = int(mask[:, sure].sum())
     where = (
         f"beside a token with the chances 0.5 and 0.5, one with 0.2 and 0.8 stayed hidden {hidden} times of {n}"
     )
     return first(
+        (hidden == 0, f"{where}: its confidence is the chance of the code that was drawn, not of the likeliest"),
         (
-            int(hidden) == 0,
-            f"{where}: its confidence is the chance of the code that was drawn, not of the likeliest",
+            not fair(torch.tensor(hidden), n, 0.2),
+            f"{where}, expected about {n // 5}: where its unlikely code was drawn",
         ),
-        (not fair(hidden, n, 0.2), f"{where}, expected about {n // 5}: where its unlikely code was drawn"),
     )
+
+
+def _all_hidden(chances: Tensor, left: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The arguments of a step before which everything is hidden, without the generator."""
+    codes = torch.zeros(chances.shape[:2], dtype=torch.int64)
+    return chances.clone(), codes, torch.ones_like(codes, dtype=torch.bool), torch.full((len(codes),), left)
 
 
 def _drawn_by_chance(answer: Answer, rng: Generator) -> Verdict:
-    """What is wrong with many draws of two tokens."""
-    n, chances = 8000, torch.tensor([0.55, 0.3, 0.15, 0.0])
-    tokens = torch.stack([chances[torch.randperm(4, generator=rng)] for _ in range(2)])
-    state = (
-        torch.zeros(n, 2, dtype=torch.int64),
-        torch.ones(n, 2, dtype=torch.bool),
-        torch.zeros(n, dtype=torch.int64),
-    )
+    """What is wrong with many draws by two lists of chances, in turn along the tokens of each picture."""
+    pictures, pairs, chances = 500, 10, torch.tensor([0.55, 0.3, 0.15, 0.0])
+    two = torch.stack([chances[torch.randperm(4, generator=rng)] for _ in range(2)])
     generator = Generator().manual_seed(int(torch.randint(2**31, (), generator=rng)))
-    drawn, again = (answer(tokens.expand(n, -1, -1).clone(), *state, generator)[0] for _ in range(2))
-    marks = one_hot(drawn, 4).float()
-    counts = marks.sum(0)
+    case = (*_all_hidden(two.repeat(pairs, 1).expand(pictures, -1, -1), left=0), generator)
+    drawn, again = (answer(*case)[0] for _ in range(2))
+    marks = one_hot(drawn.long().reshape(pictures, pairs, 2), 4).float()
+    draws, counts = pictures * pairs, marks.sum((0, 1))
+    shares = counts / draws
 
     def as_if(of: Callable[[Tensor], Tensor]) -> bool:
-        return fair(counts, n, of(tokens) / of(tokens).sum(1, keepdim=True))
+        return fair(counts, draws, of(two) / of(two).sum(1, keepdim=True))
 
-    possible = tokens > 0
-    if problem := first(
+    one, other = marks[:, :, 0], marks[:, :, 1]
+    joint = (one[..., None] * other[..., None, :]).sum((0, 1))
+    neighbours = [(one[0::2], one[1::2]), one.chunk(2)]
+    halves = [(a[..., None] * b[..., None, :]).sum((0, 1)) for a, b in neighbours]
+    return first(
         (
             as_if(lambda p: (p == p.amax(1, keepdim=True)).float()),
-            "the likeliest code is taken each time: draw it by its chance",
+            "the likeliest code is taken each time: draw it",
         ),
         (
             as_if(lambda p: (p > 0).float()),
-            "all codes that are possible come equally often: draw them by their chances",
+            "all codes that are possible come equally often: draw by their chances",
         ),
-        (as_if(torch.ones_like), "all codes come equally often: draw them by their chances"),
-        (as_if(torch.exp), "`chances` are probabilities already: no softmax"),
+        (as_if(torch.ones_like), "all codes come equally often: draw by their chances"),
         (as_if(torch.square), "the chances are squared: draw by them as they are"),
         (as_if(torch.sqrt), "the roots of the chances are drawn by: take them as they are"),
-        (as_if(lambda p: (1 - p) * possible), "a likely code comes seldom, an unlikely one often"),
+        (as_if(lambda p: (1 - p) * (p > 0)), "a likely code comes seldom, and an unlikely one often"),
         (bool((drawn == drawn[0]).all()), "all pictures draw the same codes: draw for each on its own"),
         (bool((drawn == again).all()), "two calls draw the same: draw from `generator` itself, not from a copy"),
         (
-            not fair(counts, n, tokens),
-            f"of {n} draws with the chances {_listed(tokens[0])} the codes came {_listed(counts[0] / n)}",
+            not fair(joint, draws, shares[0][:, None] * shares[1]),
+            "the codes of two tokens of a picture depend on each other: draw each on its own",
         ),
-    ):
-        return problem
-    joint = marks[:, 0].T @ marks[:, 1]
-    if not fair(joint, n, tokens[0][:, None] * tokens[1]):
-        return "the codes of two tokens of a picture depend on each other: draw each on its own"
-    for one, other in ((marks[0::2, 0], marks[1::2, 0]), marks[:, 0].chunk(2)):
-        if not fair(one.T @ other, n // 2, tokens[0][:, None] * tokens[0]):
-            return "the codes of two pictures depend on each other: draw each on its own"
-    return None
+        (
+            not all(fair(half, draws // 2, shares[0][:, None] * shares[0]) for half in halves),
+            "the codes of two pictures depend on each other: draw each on its own",
+        ),
+        (
+            not fair(counts, draws, two),
+            f"the chances {_listed(two[0])} gave codes with the shares {_listed(shares[0])}",
+        ),
+    )
 
 
 def _listed(shares: Tensor) -> str:
