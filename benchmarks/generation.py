@@ -52,6 +52,7 @@ OUT = Path(__file__).parents[1] / "results" / "generation.json"
 OURS = {"temperature": 1.0, "steps": 8, "guidance": 2.0}
 GRID = [{**OURS, "temperature": t, "steps": s} for t in (0.5, 0.7, 1.0, 1.3) for s in (1, 4, 8, 16, 32)]
 GUIDED = [{**OURS, "guidance": guidance} for guidance in (0.0, 1.0, 4.0)]
+PATIENT = 32  # steps, where no caption ties together what is drawn at once
 MANY, SOME = 400, 100  # pictures of our settings, and of each other one
 REFERENCE = 1_000  # real scenes to compare with
 COMPLETED, ANSWERS = 32, 16  # scenes, and answers for each
@@ -172,12 +173,16 @@ def grid(bench: Bench, quick: bool) -> list[dict[str, float]]:
     return [{**options, **bench.judged(bench.drawn(n, **options), bench.words[:n])} for options in settings]
 
 
-def unconditional(bench: Bench, quick: bool) -> dict[str, object]:
-    """Without a caption: does everything come as often as in the scenes?"""
-    pictures = bench.drawn(bench.many, bench.model.nothing_said(bench.many))
-    read, captions = bench.judge.read(pictures), captioned_scenes("train")
-    trained_on = bench.model.words_of(captions.classes)[captions.labels]
-    return {**bench.judged(pictures), "made": shares(read), "real": shares(trained_on)}
+def unconditional(bench: Bench, quick: bool) -> list[dict[str, object]]:
+    """Without a caption: does everything come as often as in the scenes? In our steps, and in many."""
+    nothing, captions = bench.model.nothing_said(bench.many), captioned_scenes("train")
+    real = shares(bench.model.words_of(captions.classes)[captions.labels])
+    rows = []
+    for steps in (OURS["steps"], PATIENT):
+        pictures = bench.drawn(bench.many, nothing, steps=steps)
+        made = shares(bench.judge.read(pictures))
+        rows.append({"steps": steps, **bench.judged(pictures), "made": made, "real": real})
+    return rows
 
 
 def shares(words: Words) -> dict[str, dict[str, float]]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from simmim_lab.shapes import Hidden, Images
 
 FILLS = "model, visible_mean, nearest, biharmonic, telea, navier_stokes (both with OpenCV) or patches"
+STEPS, MORE_STEPS = 8, 32  # what is drawn at once must fit together: by the caption, or by what is there
 SHOWN = 128  # pixels of a generated picture on a sheet
 
 
@@ -164,8 +165,8 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run", type=user_path, metavar="DIR", help="a trained generator (default: the one that the course ships)"
     )
-    steps = "in how many steps to fill a picture (default: %(default)s)"
-    parser.add_argument("--steps", type=COUNT, default=8, metavar="N", help=steps)
+    steps = f"in how many steps to fill a picture (default: {STEPS}, and {MORE_STEPS} where words are left open)"
+    parser.add_argument("--steps", type=COUNT, metavar="N", help=steps)
     parser.add_argument(
         "--temperature",
         type=number(float, 0, HIGHEST),
@@ -203,7 +204,9 @@ def generate(args: argparse.Namespace) -> None:
     model.to(best_device()).eval()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # where others are at work, all would wait for one
     words = model.words_of([args.caption] * args.n)
-    options = {name: getattr(args, name) for name in ("steps", "temperature", "guidance")}
+    said = bool(model.vocabulary) and (words != model.nothing_said(args.n)).all()
+    steps = args.steps or min(STEPS if said else MORE_STEPS, math.prod(model.grid))
+    options = {"steps": steps, "temperature": args.temperature, "guidance": args.guidance}
     generator = torch.Generator(words.device).manual_seed(args.seed)
     pictures = generate(model, words, **options, generator=generator, progress=True).cpu()
     _write_pictures(pictures, args.out, sheet=sheet)
