@@ -4,7 +4,7 @@
     python benchmarks/gan_race.py --quick    a check that it runs: one seed, a few seconds each
 
     GAN             `gan.GAN`: noise in, a picture out
-    masked sampler  `generation.MaskGIT` in 16 steps, on tokens of 2 x 2 pixels
+    masked sampler  `generation.MaskGIT` on tokens of 2 x 2 pixels, in 32 steps
     regression      SimMIM as `vit_nano`, which gives one answer
 
 All learn from the same 12,000 drawn scenes of 16 x 16 pixels, mirrored at random, and none is told a caption. They
@@ -61,6 +61,7 @@ from simmim_lab.tokens import Tokenizer
 
 OUT = Path(__file__).parents[1] / "results" / "gan_race.json"
 SIDE = 16  # pixels
+STEPS = 32  # of the sampler
 REAL = 300  # the seed of the real pictures to compare with, which nobody has learned from
 Sample = Callable[[int, Generator], Images]  # so many pictures
 Fill = Callable[[Images, Generator], Images]  # the same images with their upper half filled in
@@ -130,7 +131,10 @@ def race_sampler(dataset: ImageSet, tokenizer: Tokenizer, timing: "Timing", seed
         def fill(images: Images, random: Generator) -> Images:
             return complete(model, images, upper_half(len(images), model.grid), generator=random)
 
-        timing.look(step, lambda count, random: generate(model, model.nothing_said(count), generator=random), fill)
+        def made(count: int, random: Generator) -> Images:
+            return generate(model, model.nothing_said(count), steps=STEPS, generator=random)
+
+        timing.look(step, made, fill)
 
     train_generator(model, dataset, timing.recipe(GeneratorRecipe, seed=seed), callbacks=[look])
     return {"trained": size(model), "used": size(model)}
