@@ -33,6 +33,7 @@ from simmim_lab.checks.core import (
     fair,
     first,
     form,
+    telling,
 )
 
 SECONDS = 5.0  # on a busy machine
@@ -542,6 +543,13 @@ def test_a_batch_of_one_is_tried(capsys):
         lambda images: images.amax((1, 2)) if len(images) == 3 else images.amin((1, 2)),
     ):
         assert "works on a batch of one" in failed(brightest, answer, capsys)
+
+
+def test_cases_are_drawn_until_every_mistake_has_its_own_results():
+    numbers = iter(range(9))
+    mistakes = {"a square": lambda x: x * x, "twice as much": lambda x: 2 * x, "stops": lambda x: 1 / 0}
+    assert telling(lambda: [(next(numbers),)], lambda x: 4 * x, mistakes) == [(1,)]
+    assert telling(lambda: [(next(numbers),)], lambda x: 4 * x, mistakes) == [(3,)]
 
 
 def test_distinct_sizes_and_fair_chances():

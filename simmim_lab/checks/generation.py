@@ -123,7 +123,7 @@ def tokens_left(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         ),
     }
     yield "is 0 after the last step", explain(answer, right, ends, texts)
-    edges = [(0, 1, 3), (1, 1, 2), (100_003, 1, 11), (100_003, 12, 13), (7, 1, 100)]
+    edges = [(0, 1, 3), (1, 1, 2), (100_003, 1, 11), (100_003, 12, 13), (7, 1, 100), (7, 3, 7), (3, 3, 7)]
     yield "works for none, one and many tokens", explain(answer, right, edges)
 
 
@@ -1048,7 +1048,11 @@ def unbiased_kid(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
         (0 * real, 0 * fake),
         (fake, real),
     ]
-    edges += [(real[:3], fake[:3]), (torch.cat([real] * 40), torch.cat([fake] * 40))]
+    edges += [
+        (torch.tensor([[2.0], [-2.0]]), fake[:, :1]),
+        (real[:3], fake[:3]),
+        (torch.cat([real] * 40), torch.cat([fake] * 40)),
+    ]
     yield "works for two pictures, one number, sets of one size, and many pictures", explain(answer, right, edges)
 
 
@@ -1075,9 +1079,12 @@ def _unbiased_kid(real: Tensor, fake: Tensor) -> float:
 
 
 def _features(rng: Generator) -> tuple[Tensor, Tensor]:
-    """Features of two sets of different sizes; few, so that a diagonal counts much."""
-    n, m, dim = distinct(rng, 3, 4, 8)
-    return torch.randn(n, dim, generator=rng), 0.4 + 1.3 * torch.randn(m, dim, generator=rng)
+    """Features of two sets of different sizes, whose KID is positive; few, so that a diagonal counts much."""
+    while True:
+        n, m, dim = distinct(rng, 3, 4, 8)
+        real, fake = torch.randn(n, dim, generator=rng), 0.4 + 1.3 * torch.randn(m, dim, generator=rng)
+        if _unbiased_kid(real, fake) > 0.1:
+            return real, fake
 
 
 def _paired(cross: Tensor) -> Tensor:
