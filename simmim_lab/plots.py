@@ -218,11 +218,11 @@ def loss_curve(history: "History") -> "Figure":
     return plot.figure
 
 
-def show(plot: "Figure | Axes", alt: str) -> None:
-    """Display a figure in a notebook, as a PNG with an alt text for those who do not see it."""
+def show(plot: "Figure | Axes", alt: str, colors: int | None = None) -> None:
+    """Display a figure in a notebook as a `png`, with an alt text for those who do not see it."""
     from IPython.display import Image, display
 
-    display(Image(png(plot, alt), retina=True, metadata={"alt": alt}))
+    display(Image(png(plot, alt, colors), retina=True, metadata={"alt": alt}))
 
 
 def save(plot: "Figure | Axes", path: str | Path, alt: str) -> None:
@@ -230,10 +230,25 @@ def save(plot: "Figure | Axes", path: str | Path, alt: str) -> None:
     replace_file(Path(path), lambda file: file.write_bytes(png(plot, alt)))
 
 
-def png(plot: "Figure | Axes", alt: str) -> bytes:
-    """The figure, or that of the axes, as the bytes of a PNG file with the alt text inside."""
+def png(plot: "Figure | Axes", alt: str, colors: int | None = None) -> bytes:
+    """The figure, or that of the axes, as the bytes of a PNG file with the alt text inside.
+
+    With `colors`, at most 256, only so many are kept: of many drawn pictures that is a third of the bytes.
+    """
     buffer = BytesIO()
     plot.figure.savefig(buffer, format="png", metadata={"Description": alt})
+    return buffer.getvalue() if colors is None else _reduced(buffer, alt, colors)
+
+
+def _reduced(file: BytesIO, alt: str, colors: int) -> bytes:
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    buffer, description = BytesIO(), PngInfo()
+    description.add_text("Description", alt)
+    with Image.open(file) as picture:
+        few = picture.convert("RGB").quantize(colors, kmeans=2)
+        few.save(buffer, "PNG", optimize=True, pnginfo=description)
     return buffer.getvalue()
 
 

@@ -1,5 +1,6 @@
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -111,6 +112,17 @@ def test_a_failed_save_keeps_the_old_file(history, tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         plots.save(figure, tmp_path / "loss.png", "alt")
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+
+
+def test_fewer_colors_make_a_smaller_file_that_looks_the_same(pictures, tmp_path):
+    images, _, _ = pictures
+    figure = plots.rows({"drawn": images.round(decimals=1)})
+    whole, small = (plots.png(figure, "Eight → pictures", colors) for colors in (None, 256))
+    assert len(small) < len(whole)
+    with Image.open(BytesIO(whole)) as expected, Image.open(BytesIO(small)) as picture:
+        assert picture.text["Description"] == "Eight → pictures"
+        difference = np.abs(np.asarray(expected.convert("RGB"), int) - np.asarray(picture.convert("RGB"), int))
+    assert difference.mean() < 12
 
 
 def test_show_publishes_a_png_with_alt_text(history, monkeypatch):
