@@ -3,6 +3,7 @@
 shapes        the tensors of the course, and what their axes mean
 masking       which parts of an image are hidden               lesson 01
 encoders      from an image with hidden parts to features      lesson 02
+swin          the same in windows that shift                lesson 02
 backbones     the encoders of timm                             lesson 02
 decoders      from features back to pixels                     lesson 03
 losses        the error on hidden pixels                       lesson 04
@@ -17,9 +18,12 @@ checkpoints   the state of a training, kept                    lessons 05 and 06
 distributed   several processes train together                 lesson 06
 budget        work, memory and time: by hand, and measured     lesson 06
 speedups      the same step, faster by one change at a time    lesson 06
+probing       what is in the features, and who finds it       lesson 07
 finetuning    a classifier on top of an encoder                lesson 07
 augment       images changed at random, a batch at once        lesson 07
 drop_path     residual branches left out at random             lesson 07
+embeddings    the features of many pictures, in a file       lesson 07
+inpainting    holes of any shape in pictures of any size       lesson 08
 tokens        pictures as codes, and back                      lesson 09
 generation    masked modelling that samples                    lesson 09
 judging       how good pictures without a right answer are     lesson 09
