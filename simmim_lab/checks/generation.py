@@ -101,7 +101,7 @@ WRONG_CODES: dict[str, Callable] = {
     "At the share t of all steps, the share cos(π / 2 · t) of the tokens is left. What is t after step `step` of "
     "`steps`? How does a number become a whole one that is never larger?",
     "`math.cos(math.pi / 2 * step / steps)` is the share. Multiply it by `hidden` and round down with "
-    "`math.floor`.",
+    "`math.floor`. After the last step return 0: there a rounding may make the cosine negative.",
     solution=generation.tokens_left,
 )
 def tokens_left(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
@@ -113,14 +113,15 @@ def tokens_left(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     if problem:
         return
     hidden, _, steps = cases[0]
-    ends = [(hidden, steps, steps), (1, 1, 1), (1_000_003, 7, 7), (hidden, 1, 1)]
+    ends = [(hidden, steps, steps), (hidden, 13, 13), (1, 1, 1), (1_000_003, 7, 7), (hidden, 1, 1)]
     texts = {
         "after the last step nothing is hidden: in `steps` steps all must be filled": (
             lambda h, k, n: max(1, right(h, k, n))
         ),
-        "the cosine may be a rounding below 0, and then rounding down gives -1": lambda h, k, n: (
-            right(h, k, n) - 1
+        "the cosine is a rounding below 0 for some `steps`, and rounding down gives -1": (
+            lambda h, k, n: math.floor(h * math.cos(math.pi / 2 * k / n))
         ),
+        "the cosine is a rounding below 0, and rounding down gives -1": lambda h, k, n: right(h, k, n) - 1,
     }
     yield "is 0 after the last step", explain(answer, right, ends, texts)
     edges = [(0, 1, 3), (1, 1, 2), (100_003, 1, 11), (100_003, 12, 13), (7, 1, 100), (7, 3, 7), (3, 3, 7)]
@@ -209,7 +210,7 @@ def unmask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         return
     codes, mask, drawn, confidence, _ = cases[0]
     texts = {
-        "a large number is added, which is no infinity: fill it in": _stepped(
+        "a large number is added to known tokens: put infinity in their place": _stepped(
             lambda m, c, n: _least(c + 1e9 * ~m, n)
         )
     }
@@ -724,8 +725,8 @@ DIVERSITIES: dict[str, Callable] = {
 @check(
     "Go from step to step and keep how many tokens are left. How many should be left after this step? So how many "
     "does it fill, and what if that is none?",
-    "`goal = math.floor(hidden * math.cos(math.pi / 2 * step / steps))` should be left. The step fills "
-    "`max(1, left - goal)`; subtract that from `left`, not from the goal before.",
+    "`goal = math.floor(hidden * math.cos(math.pi / 2 * (step / steps)))` should be left; without the brackets a "
+    "rounding may make the last one -1. The step fills `max(1, left - goal)`; subtract that from `left`.",
 )
 def unmask_counts(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`unmask_counts(hidden, steps)` is how many tokens each step fills, at least one."""
@@ -738,8 +739,17 @@ def unmask_counts(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     tight = telling(lambda: [_tight(rng), _tight(rng)], right, TIGHT)
     yield "fills at least one token in each step, and all in the end", explain(answer, right, tight, TIGHT)
     steps = tight[0][1]
-    edges = [(steps, steps), (1, 1), (steps, 1), (2, 2), (3, 2), (100_003, 2), (100_003, 7)]
-    yield "works for one step, for as many steps as tokens, and for many tokens", explain(answer, right, edges)
+    edges = [(steps, steps), (1, 1), (steps, 1), (2, 2), (3, 2), (100_003, 2), (100_003, 7), (steps + 20, 13)]
+    texts = {
+        "after the last step the cosine is a rounding below 0 for some `steps`: one too many": (
+            lambda h, n: _last_more(_unmask_counts(h, n), int(math.cos(math.pi / 2 * n / n) < 0))
+        ),
+        "after the last step the cosine is a rounding below 0: one token too many is filled": (
+            lambda h, n: _last_more(_unmask_counts(h, n), 1)
+        ),
+    }
+    problem = explain(answer, right, edges, texts)
+    yield "works for one step, for as many steps as tokens, and for many tokens", problem
 
 
 def _unmask_counts(hidden: int, steps: int) -> list[int]:
@@ -774,7 +784,7 @@ def _many(rng: Generator) -> tuple[int, int]:
 def _tight(rng: Generator) -> tuple[int, int]:
     """So few tokens that the cosine alone would leave steps with none, at the start and later."""
     while True:
-        steps = distinct(rng, 1, 11, 20)[0]
+        steps = distinct(rng, 1, 14, 20)[0]
         hidden = steps + distinct(rng, 1, 3, 14)[0]
         if not _nearly_whole(hidden, steps) and _falls(_goals(hidden, steps)).count(0) > 2:
             return hidden, steps
@@ -876,7 +886,11 @@ def _step_counts(hidden: int, goals: list[int], fewest: int = 1) -> list[int]:
 
 
 def _last_makes_up(counts: list[int], hidden: int) -> list[int]:
-    return [*counts[:-1], hidden - sum(counts[:-1])]
+    return _last_more(counts, hidden - sum(counts))
+
+
+def _last_more(counts: list[int], more: int) -> list[int]:
+    return [*counts[:-1], counts[-1] + more]
 
 
 @check(

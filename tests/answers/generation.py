@@ -104,7 +104,7 @@ def by_the_sine(hidden, step, steps):
 
 @right("tokens_left")
 def with_numpy(hidden, step, steps):
-    return int(np.floor(hidden * np.cos(np.pi / 2 * step / steps)))
+    return int(np.floor(hidden * np.cos(np.pi / 2 * (step / steps))))
 
 
 @right("tokens_left")
@@ -152,8 +152,9 @@ wrong(TASK, "that is the number after the next step")(lambda h, k, n: floored(h,
 wrong(TASK, "`steps` is one too small")(lambda h, k, n: math.floor(h * cosine(k / max(1, n - 1))))
 wrong(TASK, "`steps` is one too large")(lambda h, k, n: math.floor(h * cosine(k / (n + 1))))
 wrong(TASK, "after the last step nothing is hidden")(lambda h, k, n: max(1, floored(h, k, n)))
-wrong(TASK, "and then rounding down gives -1")(
-    lambda h, k, n: math.floor(h * np.cos(np.float32(np.pi / 2 * k / n))) if k == n else floored(h, k, n)
+wrong(TASK, "a rounding below 0 for some `steps`")(lambda h, k, n: math.floor(h * math.cos(math.pi / 2 * k / n)))
+wrong(TASK, "the cosine is a rounding below 0, and")(
+    lambda h, k, n: math.floor(h * np.cos(np.float32(np.pi / 2))) if k == n else floored(h, k, n)
 )
 
 
@@ -264,7 +265,7 @@ wrong(TASK, "confidence 1, which hidden ones may exceed")(
     stepped(lambda m, c, n: least(torch.where(m, c, 1.0), n))
 )
 wrong(TASK, "the sign of the confidence is lost")(stepped(lambda m, c, n: least(last(m, c**2), n)))
-wrong(TASK, "a large number is added, which is no infinity")(stepped(lambda m, c, n: least(c + 1e9 * (~m), n)))
+wrong(TASK, "a large number is added to known tokens")(stepped(lambda m, c, n: least(c + 1e9 * (~m), n)))
 
 
 @wrong(TASK, "the tokens of all pictures are ranked together")
@@ -595,7 +596,7 @@ wrong(TASK, "is the mean RMSE of the pairs of completions expected")(
 def step_by_step(hidden, steps):
     left, counts = hidden, []
     for k in range(1, steps + 1):
-        after = min(left - 1, math.floor(hidden * math.cos(math.pi / 2 * k / steps)))
+        after = min(left - 1, math.floor(hidden * math.cos(math.pi / 2 * (k / steps))))
         counts.append(left - after)
         left = after
     return counts
@@ -605,7 +606,7 @@ def step_by_step(hidden, steps):
 def running_minimum(hidden, steps):
     """Before the goals are made to fall, add to each its number: then they must only not rise."""
     k = np.arange(steps + 1)
-    goals = np.floor(hidden * np.cos(np.pi / 2 * k / steps)).astype(int)
+    goals = np.floor(hidden * np.cos(np.pi / 2 * (k / steps))).astype(int)
     left = np.minimum.accumulate(goals + k) - k
     return (-np.diff(left)).tolist()
 
@@ -614,7 +615,7 @@ def running_minimum(hidden, steps):
 @torch.compile
 def with_tensors(hidden, steps):
     k = torch.arange(steps + 1)
-    goals = (hidden * torch.cos(math.pi / 2 * k.double() / steps)).floor().long()
+    goals = (hidden * torch.cos(math.pi / 2 * (k.double() / steps))).floor().long()
     return tuple((1 - (goals + k).cummin(0).values.diff()).tolist())
 
 
@@ -674,6 +675,15 @@ wrong(TASK, "add up to more than `hidden`: later")(lambda h, n: [max(1, count) f
 wrong(TASK, "are left out: there must be `steps` numbers")(lambda h, n: [c for c in falls(goals(h, n)) if c > 0])
 wrong(TASK, "sorted, the steps may fill more or less")(lambda h, n: sorted(step_by_step(h, n)))
 wrong(TASK, "one token for each step first")(lambda h, n: [1 + count for count in falls(goals(h - n, n))])
+
+
+@wrong(TASK, "a rounding below 0 for some `steps`")
+def without_brackets(hidden, steps):
+    counts, left = [], hidden
+    for k in range(1, steps + 1):
+        counts.append(max(1, left - math.floor(hidden * math.cos(math.pi / 2 * k / steps))))
+        left -= counts[-1]
+    return counts
 
 
 @wrong(TASK, "the last step alone makes up")
