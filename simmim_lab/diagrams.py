@@ -37,7 +37,7 @@ PARTS = {
     "gpu_training": ("all of it, and fast", (*BOXES, "training")),
     "what_it_learned": ("the encoder, after training", ("encoder",)),
     "inpainting_and_editing": ("all but the loss, in use", ("image", "patches", "mask", "encoder", "decoder")),
-    "generation": ("a code for each patch, drawn, not averaged", ("decoder", "loss")),
+    "generation": ("a code for each patch, drawn", ("decoder", "loss")),
 }
 
 
