@@ -812,7 +812,7 @@ COUNTS: dict[str, Callable] = {
     ),
     "the order is reversed: few tokens are filled first": _made_of(lambda c, h, n: c[::-1]),
     "the sine fills many tokens first: take the cosine": _by_goals(share=lambda t: 1 - math.sin(math.pi / 2 * t)),
-    "every step fills as many: the cosine is missing": _by_goals(share=lambda t: 1 - t),
+    "every step fills as many: the cosine is missing": lambda h, n: _falls([h * k // n for k in range(n, -1, -1)]),
     "every step fills as many, and the last the rest: the cosine is missing": (
         lambda h, n: [h // n] * (n - 1) + [h - h // n * (n - 1)]
     ),
