@@ -152,7 +152,8 @@ class MaskGIT(nn.Module):
 
     def nothing_said(self, n: int) -> Words:
         """The words of `n` empty captions."""
-        return self.words_of([""] * n)
+        unsaid = [len(names) for names in self.vocabulary.values()]
+        return torch.tensor(unsaid, dtype=torch.int64, device=self.mean.device).repeat(n, 1)
 
     @property
     def config(self) -> dict[str, Any]:

@@ -901,7 +901,7 @@ def _last_more(counts: list[int], more: int) -> list[int]:
 )
 def guide_words(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`guide_words(none, alone, strength)` are the probabilities of the codes, guided by several words."""
-    right = _guide_words
+    right = _guided(_added)
     cases = telling(lambda: [_said(rng) for _ in range(2)], right, GUIDES)
     problem = explain(answer, right, cases, GUIDES)
     yield "adds what each word changes, so many times as its strength says", problem
@@ -936,11 +936,6 @@ def guide_words(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     ]
     problem = _not_a_number(answer, edges, "`exp` of a large number is infinite: `softmax` takes care of that")
     yield "works for one picture, token or code, and for large scores", problem or explain(answer, right, edges)
-
-
-def _guide_words(none: Tensor, alone: Tensor, strength: list[float]) -> Tensor:
-    weights = torch.tensor(strength).view(-1, 1, 1, 1)
-    return (none + (weights * (alone - none)).sum(0)).softmax(-1)
 
 
 def _said(rng: Generator) -> tuple[Tensor, Tensor, list[float]]:

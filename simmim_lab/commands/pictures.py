@@ -215,6 +215,7 @@ def generate(args: argparse.Namespace) -> None:
 
 def _write_pictures(pictures: "Images", out: Path, *, sheet: bool) -> None:
     """Write a sheet of the pictures, each enlarged to about SHOWN pixels, or a file for each into a folder."""
+    from torch.nn.functional import interpolate
     from torchvision.transforms.functional import to_pil_image
     from torchvision.utils import make_grid
 
@@ -222,7 +223,7 @@ def _write_pictures(pictures: "Images", out: Path, *, sheet: bool) -> None:
 
     if sheet:
         factor = max(1, SHOWN // pictures.shape[-1])
-        large = pictures.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+        large = interpolate(pictures, scale_factor=factor)  # to the nearest pixel
         files = {out: make_grid(large, nrow=math.ceil(len(large) ** 0.5), padding=4, pad_value=1)}
     else:
         files = {out / f"{number:04}.png": picture for number, picture in enumerate(pictures)}
