@@ -52,9 +52,9 @@ from simmim_lab.judging import (
     precision_recall,
 )
 from simmim_lab.loop import Batch, Run, fit, parameter_groups, step_generator
-from simmim_lab.masking import to_pixels
+from simmim_lab.masking import half_mask, to_pixels
 from simmim_lab.recipe import History, Schedule
-from simmim_lab.shapes import Grid, Images, Mask
+from simmim_lab.shapes import Images
 from simmim_lab.simmim import SimMIM
 from simmim_lab.teaching.results import command, origin, write
 from simmim_lab.tokens import Tokenizer
@@ -129,7 +129,7 @@ def race_sampler(dataset: ImageSet, tokenizer: Tokenizer, timing: "Timing", seed
 
     def look(step: int, model: MaskGIT, history: History) -> None:
         def fill(images: Images, random: Generator) -> Images:
-            return complete(model, images, upper_half(len(images), model.grid), generator=random)
+            return complete(model, images, half_mask(len(images), model.grid), generator=random)
 
         def made(count: int, random: Generator) -> Images:
             return generate(model, model.nothing_said(count), steps=STEPS, generator=random)
@@ -156,7 +156,7 @@ def race_regression(dataset: ImageSet, tokenizer: Tokenizer, timing: "Timing", s
         def answer(count: int, random: Generator) -> Images:
             return model.predict(torch.zeros(count, 3, SIDE, SIDE), torch.ones(count, *grid, dtype=torch.bool))
 
-        timing.look(step, answer, lambda images, _: model.reconstruct(images, upper_half(len(images), grid)))
+        timing.look(step, answer, lambda images, _: model.reconstruct(images, half_mask(len(images), grid)))
 
     run = Run(model, recipe, Execution(), parameter_groups, {}, folder=None)
     fit(run, batches, None, callbacks=[look], title="learning to fill in", progress=True)
@@ -168,12 +168,6 @@ METHODS = {"GAN": race_gan, "masked sampler": race_sampler, "regression": race_r
 
 def size(*models: nn.Module) -> int:
     return sum(weight.numel() for model in models for weight in model.parameters())
-
-
-def upper_half(batch: int, grid: Grid) -> Mask:
-    mask = torch.zeros(batch, *grid, dtype=torch.bool)
-    mask[:, : grid[0] // 2] = True
-    return mask
 
 
 class Timing:
@@ -254,7 +248,7 @@ class Examiner:
         """How near to the truth a filled-in upper half is, and how different several answers are."""
         images = self.real[: self.scale.completed]
         answers = torch.stack([fill(images, random) for _ in range(self.scale.answers)], dim=1)
-        hidden = to_pixels(upper_half(len(images), (2, 2)), SIDE // 2)
+        hidden = to_pixels(half_mask(len(images), (2, 2)), SIDE // 2)
         half = answers[..., : SIDE // 2, :]
         return {
             "completion_psnr": round(psnr(images, answers[:, 0], hidden), 2),

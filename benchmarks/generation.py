@@ -203,9 +203,9 @@ def masks(bench: Bench) -> dict[str, Mask]:
     right = torch.zeros(bench.completed, rows, cols, dtype=torch.bool)
     right[:, :, cols // 2 :] = True
     options = {"generator": torch.Generator().manual_seed(0)}
-    center = STRATEGIES["center"](bench.completed, (rows, cols), **options)
+    top, center = (STRATEGIES[name](bench.completed, (rows, cols), **options) for name in ("half", "center"))
     cells = STRATEGIES["random"](bench.completed, (rows, cols), 0.6, 4, **options)
-    return {"top half": right.mT.flip(1), "right half": right, "centre": center, "cells of 8 pixels, 60 %": cells}
+    return {"top half": top, "right half": right, "centre": center, "cells of 8 pixels, 60 %": cells}
 
 
 def completion(bench: Bench, scenes: Images, name: str, mask: Mask) -> dict[str, object]:
