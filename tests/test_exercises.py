@@ -59,6 +59,8 @@ TOPICS = (
     "what_it_learned",
     "inpainting_and_editing",
     "generation",
+    "pretrained_models",
+    "the_mim_family",
 )
 
 

@@ -18,7 +18,9 @@ from simmim_lab.checks import (
     inpainting_and_editing,
     masking,
     mse_loss,
+    pretrained_models,
     start_here,
+    the_mim_family,
     training,
     what_it_learned,
 )
@@ -154,6 +156,8 @@ LESSONS = (
     what_it_learned,
     inpainting_and_editing,
     generation,
+    pretrained_models,
+    the_mim_family,
 )
 GUESSES: dict[str, Guess] = {name: value for lesson in LESSONS for name, value in lesson.GUESSES.items()}
 

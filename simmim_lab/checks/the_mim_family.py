@@ -1,0 +1,5 @@
+"""Checks of lesson 11 and its exercises: masked image modelling next to its relatives."""
+
+from simmim_lab.checks.guessing import Guess
+
+GUESSES: dict[str, Guess] = {}
