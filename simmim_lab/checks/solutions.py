@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable
 
 import torch
-from einops import rearrange
+import torch.nn.functional as F
+from einops import rearrange, repeat
 from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor, nn
 
@@ -362,3 +363,96 @@ def unmask(
     order = confidence.masked_fill(~mask, math.inf).argsort(dim=1)  # the least confident first
     hidden = torch.zeros_like(mask).scatter(1, order[:, :left], True)
     return torch.where(mask, drawn, codes), hidden
+
+
+# Lesson 10: pretrained models
+
+
+def rename_keys(weights: dict[str, Tensor], rules: dict[str, str]) -> dict[str, Tensor]:
+    """The same tensors under other names: each rule, old to new, replaces every `old` in a name by `new`.
+
+    The rules apply one after the other, in their order, to all names. They are plain text, not patterns.
+    Raises ValueError if two tensors would get the same name.
+    """
+    renamed = {}
+    for name, tensor in weights.items():
+        for old, new in rules.items():
+            name = name.replace(old, new)
+        if name in renamed:
+            raise ValueError(f"two tensors would be called {name}: give one of them a rule of its own")
+        renamed[name] = tensor
+    return renamed
+
+
+def pack_qkv(
+    weights: list[Float[Tensor, "out dim"]], biases: list[Float[Tensor, " out"] | None]
+) -> tuple[Float[Tensor, "out3 dim"], Float[Tensor, " out3"]]:
+    """Weight and bias of the one linear map that gives query, key and value, in this order, one below the other.
+
+    `weights` and `biases` are those of query, key and value. A bias of None is a map without one: it adds zeros.
+    """
+    zeros = weights[0].new_zeros(len(weights[0]))
+    return torch.cat(weights), torch.cat([zeros if bias is None else bias for bias in biases])
+
+
+def resize_positions(
+    positions: Float[Tensor, "rows cols dim"], grid: Grid
+) -> Float[Tensor, "new_rows new_cols dim"]:
+    """The vectors of positions for another grid of patches, (rows, cols), by bicubic interpolation.
+
+    The corners of both grids are the corners of the picture (`align_corners=False`). The same grid changes nothing.
+    """
+    maps = rearrange(positions, "rows cols dim -> 1 dim rows cols")
+    maps = F.interpolate(maps, size=grid, mode="bicubic", align_corners=False)
+    return rearrange(maps, "1 dim rows cols -> rows cols dim")
+
+
+# Lesson 11: the family of masked image modelling
+
+
+def keep_visible(
+    tokens: Float[Tensor, "batch tokens dim"], mask: Bool[Tensor, "batch rows cols"]
+) -> Float[Tensor, "batch visible dim"]:
+    """The tokens of the visible patches of each image, in their order; those of hidden patches (True) are left out.
+
+    Token `row * cols + col` belongs to `mask[:, row, col]`. In each image equally many patches are visible.
+    """
+    return tokens[~mask.flatten(1)].unflatten(0, (len(tokens), -1))
+
+
+def put_back(
+    visible: Float[Tensor, "batch visible dim"],
+    mask: Bool[Tensor, "batch rows cols"],
+    mask_token: Float[Tensor, " dim"],
+) -> Float[Tensor, "batch tokens dim"]:
+    """A token for each patch, row by row: the visible ones back in their places, and `mask_token` where it is hidden.
+
+    `visible` has the tokens of the visible patches of each image in their order, as `keep_visible` gives them.
+    True in the mask is hidden, and in each image equally many patches are visible.
+    """
+    hidden = mask.flatten(1)
+    tokens = mask_token.repeat(*hidden.shape, 1)
+    tokens[~hidden] = visible.flatten(0, 1)
+    return tokens
+
+
+def hardest_mask(errors: Float[Tensor, "batch rows cols"], ratio: float) -> Bool[Tensor, "batch rows cols"]:
+    """Hide the ceil(ratio * rows * cols) patches of each image with the largest errors. True = hidden.
+
+    `ratio` lies from 0 to 1. Of patches with equal errors, any may be hidden first.
+    """
+    _, rows, cols = errors.shape
+    hardest = errors.flatten(1).topk(math.ceil(ratio * rows * cols), dim=1).indices
+    hidden = torch.zeros_like(errors, dtype=torch.bool).flatten(1).scatter(1, hardest, True)
+    return hidden.view(errors.shape)
+
+
+def tube_mask(
+    batch: int, frames: int, grid: Grid, ratio: float, generator: Generator
+) -> Bool[Tensor, "batch frames rows cols"]:
+    """Hide exactly ceil(ratio * rows * cols) places of each clip, the same ones in all of its frames. True = hidden.
+
+    `grid` is (rows, cols), and `ratio` lies from 0 to 1. Each clip is drawn on its own, from `generator`.
+    """
+    places = masking.random_mask(batch, grid, ratio, generator=generator)
+    return repeat(places, "batch rows cols -> batch frames rows cols", frames=frames)
