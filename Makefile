@@ -48,10 +48,10 @@ NO_PYTHON = SimMIM Lab needs Python 3.11, 3.12 or 3.13, but found $(or $(shell p
 	$(if $(PYTHON),,$(error $(NO_PYTHON)))
 	@test -f $@ || $(PYTHON) -m venv --clear .venv
 	$(if $(TORCH),.venv/bin/python -m pip install torch torchvision --index-url https://download.pytorch.org/whl/$(TORCH))
-	.venv/bin/python -m pip install --editable ".[lab,hub,opencv]"
+	.venv/bin/python -m pip install --editable ".[lab,hub,export,keras,shards,opencv]"
 	@touch $@
 
 # What a learner does not need: the tools of instructors and authors.
 .venv/.all: .venv/.lab
-	.venv/bin/python -m pip install --editable ".[lab,hub,opencv,teaching,dev]"
+	.venv/bin/python -m pip install --editable ".[lab,hub,export,keras,shards,opencv,teaching,dev]"
 	@touch $@

@@ -11,6 +11,7 @@
     oxford_pets    7,349 photographs of cats and dogs (810 MB)
     folder         your own pictures (`simmim_lab.data.folders` says which, and what the names of its folders
                    mean); an `ImageStream` if they are too many for the memory
+    shards         your own pictures in tar files, as the webdataset library writes them: a `ShardStream`
 
 The splits "train", "val" and "test" never share a picture, and those of `photos` never share a photograph.
 """
@@ -29,9 +30,10 @@ from simmim_lab.data.folders import split_by_name as _split_by_name  # noqa: F40
 from simmim_lab.data.imagesets import SPLITS, ImageSet, ImageStream, Source, stack_pictures
 from simmim_lab.data.photographs import load_photos
 from simmim_lab.data.pictures import named, open_picture, reason_of, square
+from simmim_lab.data.shards import ShardStream, load_shards
 from simmim_lab.data.torchvision_sets import DOWNLOADS, load_download
 
-__all__ = ["SPLITS", "ImageSet", "ImageStream", "Source", "load", "load_picture"]
+__all__ = ["SPLITS", "ImageSet", "ImageStream", "ShardStream", "Source", "load", "load_picture"]
 
 SCENES = {"train": 5_000, "val": 500, "test": 500}
 MEMORY_LIMIT = 10**9  # bytes: a folder with more pixels than this is read from the disk
@@ -42,13 +44,13 @@ def load(
 ) -> ImageSet | ImageStream:
     """Load one split of the images `name` (the top of this module lists them), at `size` x `size` pixels.
 
-    `root` is the folder with your pictures for "folder". For a set to download it is the folder that keeps the
-    files: by default the one that the environment variable SIMMIM_LAB_DATA names, or ~/.cache/simmim_lab.
+    `root` is the folder with your pictures for "folder" and "shards". For a set to download it is the folder that
+    keeps the files: by default the one that the environment variable SIMMIM_LAB_DATA names, or ~/.cache/simmim_lab.
     One warning names the pictures of a folder that are left out, with the reasons.
     Raises ValueError for an unknown name or split, an impossible size and a folder in which nothing can be read,
     FileNotFoundError for a folder that is missing or empty and a file that cannot be downloaded.
     """
-    choose(name, dict.fromkeys(["photos", "scenes", *DOWNLOADS, "folder"]), "image set")
+    choose(name, dict.fromkeys(["photos", "scenes", *DOWNLOADS, "folder", "shards"]), "image set")
     choose(split, dict.fromkeys(SPLITS), "split")
     check_number("size", size, 8, integer=True)
     if name in ("photos", "scenes") and root is not None:
@@ -59,6 +61,8 @@ def load(
         return _load_scenes(split, size)
     if name == "folder":
         return _load_folder(split, size, root)
+    if name == "shards":
+        return load_shards(_root(root, "shards"), split, size)
     return load_download(name, split, size, root)
 
 
@@ -84,16 +88,22 @@ def find_pictures(root: str | Path | None, size: int) -> tuple[Path, Folder]:
 
     Raises FileNotFoundError if it is missing, ValueError if none of its pictures can be read.
     """
-    if root in (None, ""):
-        raise ValueError("load('folder') needs root=, the folder with your pictures")
-    root = Path(os.path.expanduser(root)).resolve()
-    if not root.is_dir():
-        raise FileNotFoundError(f"there is no folder {root}: root must be the folder with your pictures")
+    root = _root(root, "folder")
     folder = read_folder(root, size)
     if folder.left_out and not folder.files:
         reasons = folder.left_out
         raise ValueError(f"none of the {len(reasons)} pictures in {root} can be read: {named(reasons)}")
     return root, folder
+
+
+def _root(root: str | Path | None, name: str) -> Path:
+    """The folder with pictures; ValueError if none is given, FileNotFoundError if it is missing."""
+    if root in (None, ""):
+        raise ValueError(f"load({name!r}) needs root=, the folder with your pictures")
+    root = Path(os.path.expanduser(root)).resolve()
+    if not root.is_dir():
+        raise FileNotFoundError(f"there is no folder {root}: root must be the folder with your pictures")
+    return root
 
 
 def _load_folder(split: str, size: int, root: str | Path | None) -> ImageSet | ImageStream:

@@ -35,6 +35,7 @@ case "$*" in
     *pip*) test ! -e offline ;;
 esac
 """
+LEARNER_EXTRAS = ("lab", "hub", "export", "keras", "shards", "opencv")
 needs_make = pytest.mark.skipif(os.name == "nt" or not shutil.which("make"), reason="needs make: install it")
 
 
@@ -46,12 +47,17 @@ def extra(name: str) -> list[Requirement]:
     return [Requirement(text) for text in PROJECT["optional-dependencies"][name]]
 
 
+def learners() -> list[Requirement]:
+    """The base install and the extras that `make lab` adds."""
+    return base() + [requirement for name in LEARNER_EXTRAS for requirement in extra(name)]
+
+
 def test_environment_yml_installs_what_pyproject_asks_for():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     *listed, editable = environment["dependencies"]
     assert editable == {"pip": ["--editable ."]}
     expected = {f"python {PROJECT['requires-python']}", "pip"}
-    for requirement in base() + extra("lab") + extra("hub") + extra("opencv"):
+    for requirement in learners():
         name = CONDA_NAMES.get(requirement.name, requirement.name)
         expected.add(f"{name} {requirement.specifier}".strip())
     assert {",".join(sorted(line.split(","))) for line in listed} == {
@@ -73,18 +79,17 @@ def test_colab_has_all_that_the_base_install_needs_but_jaxtyping():
 
 def test_everything_the_package_imports_is_declared():
     """What learners run by the base install and its extras for them; what staff run by all extras."""
-    learners = _import_names(base() + extra("lab") + extra("hub") + extra("opencv"))
-    learners |= {"IPython", "ipykernel", "nbformat"}  # they come with JupyterLab
-    staff = learners | _import_names(extra("teaching") + extra("dev"))
+    names = _import_names(learners()) | {"IPython", "ipykernel", "nbformat"}  # they come with JupyterLab
+    staff = names | _import_names(extra("teaching") + extra("dev"))
     for path in (ROOT / "simmim_lab").rglob("*.py"):
-        declared = staff if "teaching" in path.parts else learners
+        declared = staff if "teaching" in path.parts else names
         for node in ast.walk(ast.parse(path.read_text())):
-            names = []
+            imported = []
             if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
+                imported = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                names = [node.module]
-            for name in names:
+                imported = [node.module]
+            for name in imported:
                 top = name.split(".")[0]
                 assert top in declared | {"simmim_lab"} | set(sys.stdlib_module_names), (
                     f"{path.name} imports {name}"
@@ -145,7 +150,8 @@ def test_the_second_run_installs_nothing_until_pyproject_changes(install, tmp_pa
 def test_a_learner_installs_less_than_the_tests_need(install):
     [learner] = [call for call in install("lab")[1].splitlines() if "pip" in call]
     [author] = [call for call in install("all")[1].splitlines() if "pip" in call]
-    assert learner.endswith(".[lab,hub,opencv]") and author.endswith(".[lab,hub,opencv,teaching,dev]")
+    extras = ",".join(LEARNER_EXTRAS)
+    assert learner.endswith(f".[{extras}]") and author.endswith(f".[{extras},teaching,dev]")
     assert install("all") == install("lab") == ("", "")
 
 

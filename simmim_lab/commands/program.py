@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from simmim_lab.finetuning import Classifier
     from simmim_lab.simmim import SimMIM
 
-DATA = "photos or scenes (both built in), cifar10, stl10, flowers102, imagenette, oxford_pets, or folder"
+DATA = "photos or scenes (both built in), cifar10, stl10, flowers102, imagenette, oxford_pets, folder or shards"
 WEIGHTS = "the folder of a finished run, or cifar10, the model that comes with the course"
 MASKS = "random, bernoulli, block, grid, half, center, stroke or mixture"
 
@@ -31,7 +31,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "--root",
         type=user_path,
         metavar="DIR",
-        help="with --data folder: your pictures; else where downloads are kept",
+        help="with --data folder or shards: your pictures; else where downloads are kept",
     )
 
 

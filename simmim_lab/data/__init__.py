@@ -3,6 +3,7 @@
 imagesets         sets in memory and on the disk, and the batches drawn from them
 pictures          one picture that anybody may have made, opened safely
 folders           a folder of pictures: links, formats, classes and splits
+shards            many pictures in a few tar files
 photographs       eleven photographs that other packages bring along
 scenes            pictures drawn by a program
 torchvision_sets  well-known sets to download

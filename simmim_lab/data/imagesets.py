@@ -32,7 +32,7 @@ CropScale = tuple[float, float] | None
 Index = Int64[Tensor, " batch"]  # which images of the set
 Bytes = UInt8[Tensor, "batch 3 height width"]
 Decoded = tuple[UInt8[Tensor, "3 size size"], int, list[tuple[int, Path, str]]]  # see `ImageStream._decode`
-Draw = tuple[Index, Float[Tensor, "4 batch"] | None, Bool[Tensor, " batch"]]  # see `_draw`
+Draw = tuple[Index, Float[Tensor, "4 batch"] | None, Bool[Tensor, " batch"]]  # see `_Batches._draw`
 
 
 @dataclass(frozen=True)
@@ -108,10 +108,27 @@ class _Batches:
         """The same images with their labels."""
         check_number("batch_size", batch_size, 1, integer=True)
         _check_crop_scale(crop_scale)
-        draws = (_draw(len(self), batch_size, generator, crop_scale, flip, share) for generator in generators)
+        draws = (self._draw(batch_size, generator, crop_scale, flip, share) for generator in generators)
         ahead, draws = tee(draws)  # a stream reads ahead
         for pixels, (index, boxes, mirrored) in zip(self._read(index for index, *_ in ahead), draws, strict=True):
             yield _view(pixels, boxes, mirrored), self._labels(index)
+
+    def _draw(
+        self, batch_size: int, generator: Generator, crop_scale: CropScale, flip: bool, share: slice
+    ) -> Draw:
+        """All that is random about a share of a batch: which images, which box of each, which are mirrored."""
+        if not isinstance(generator, Generator):
+            raise TypeError(
+                f"generator must be a torch.Generator, as from Generator().manual_seed(0), but is {generator!r}"
+            )
+        index = self._choose(batch_size, generator)
+        boxes = None if crop_scale is None else _boxes(batch_size, crop_scale, generator)
+        mirrored = torch.rand(batch_size, generator=generator, device=generator.device, dtype=torch.float32)
+        return index[share], None if boxes is None else boxes[:, share], mirrored[share] < (0.5 if flip else 0)
+
+    def _choose(self, batch_size: int, generator: Generator) -> Index:
+        """The images of a batch, drawn with replacement."""
+        return torch.randint(len(self), (batch_size,), generator=generator, device=generator.device)
 
     def fingerprint(self) -> str:
         """The number of images and a digest of up to 64 of them, to tell whether two sets are the same."""
@@ -242,10 +259,13 @@ class ImageStream(_Batches):
             place = i % len(self)
             path = self.paths[place]
             try:
-                return square(open_picture(path, self.side), self.side), place, failed
+                return square(self._open(path), self.side), place, failed
             except (ValueError, OSError) as error:
                 failed.append((place, path, reason_of(error)))
         raise ValueError(f"none of the {len(self)} pictures can be read: {failed[0][1]} ({failed[0][2]})")
+
+    def _open(self, path: Path) -> Image.Image:
+        return open_picture(path, self.side)
 
     def _finish(self, decoded: Iterable[Decoded]) -> Bytes:
         """A batch. This runs in one thread alone, so here broken files are replaced and reported."""
@@ -280,20 +300,6 @@ def _kind(value: object) -> str:
 
 
 # Batches
-
-
-def _draw(
-    count: int, batch_size: int, generator: Generator, crop_scale: CropScale, flip: bool, share: slice
-) -> Draw:
-    """All that is random about a share of a batch: which images, which box of each, and which are mirrored."""
-    if not isinstance(generator, Generator):
-        raise TypeError(
-            f"generator must be a torch.Generator, as from Generator().manual_seed(0), but is {generator!r}"
-        )
-    index = torch.randint(count, (batch_size,), generator=generator, device=generator.device)
-    boxes = None if crop_scale is None else _boxes(batch_size, crop_scale, generator)
-    mirrored = torch.rand(batch_size, generator=generator, device=generator.device, dtype=torch.float32)
-    return index[share], None if boxes is None else boxes[:, share], mirrored[share] < (0.5 if flip else 0)
 
 
 def _check_crop_scale(scale: CropScale) -> None:

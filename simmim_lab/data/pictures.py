@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -27,16 +28,17 @@ class Unreadable(ValueError):
         self.reason = reason
 
 
-def open_picture(path: str | Path, size: int | None = None) -> Image.Image:
+def open_picture(path: str | Path, size: int | None = None, content: bytes | None = None) -> Image.Image:
     """Open a picture and turn it upright; ~ is the home folder. It may be shrunk if `size` pixels will do.
 
-    Its format is seen in its content, whatever its name. Of several frames it is the first.
+    Its format is seen in its content, whatever its name. Of several frames it is the first. With `content`, the
+    bytes of a file that was read elsewhere, `path` only names it.
     Raises FileNotFoundError if it is missing, `Unreadable` (a ValueError) if it cannot be read.
     """
     path = Path(os.path.expanduser(path))
-    if not path.is_file():
+    if content is None and not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: give the path of a picture")
-    with _opened(path) as image:
+    with _opened(path, content) as image:
         if size is not None:
             image.draft("RGB", (2 * size, 2 * size))  # a large JPEG need not be decoded in full
         image.load()
@@ -74,28 +76,29 @@ def open_mask(path: str | Path, size: tuple[int, int]) -> Bool[Tensor, "height w
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path, content: bytes | None = None) -> Iterator[Image.Image]:
     """A picture whose header is read. Whatever fails then or later raises `Unreadable`."""
+    source = path if content is None else BytesIO(content)
     try:
         Image.init()
-        with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+        with Image.open(source, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
             if image.mode in ("I", "F"):
                 raise Unreadable(path, f"pixels of mode {image.mode}, which have no fixed range: convert to RGB")
             yield image
     except Unreadable:
         raise
     except Exception as error:  # Pillow raises errors of many kinds for a damaged file
-        raise Unreadable(path, _reason(path, error)) from error
+        raise Unreadable(path, _reason(path, content, error)) from error
 
 
-def _reason(path: Path, error: Exception) -> str:
+def _reason(path: Path, content: bytes | None, error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels: make it smaller"
     if isinstance(error, MemoryError):
         return "too large for the memory: make it smaller"
     if isinstance(error, OSError) and error.strerror:
         return reason_of(error)
-    with path.open("rb") as file:
+    with path.open("rb") if content is None else BytesIO(content) as file:
         head = file.read(16)
     if not head:
         return "empty"
