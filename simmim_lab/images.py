@@ -45,7 +45,7 @@ def load(
     """Load one split of the images `name` (the top of this module lists them), at `size` x `size` pixels.
 
     `root` is the folder with your pictures for "folder" and "shards". For a set to download it is the folder that
-    keeps the files: by default the one that the environment variable SIMMIM_LAB_DATA names, or ~/.cache/simmim_lab.
+    keeps the files: by default the one that the variable SIMMIM_LAB_DATA names, or ~/.cache/simmim_lab.
     One warning names the pictures of a folder that are left out, with the reasons.
     Raises ValueError for an unknown name or split, an impossible size and a folder in which nothing can be read,
     FileNotFoundError for a folder that is missing or empty and a file that cannot be downloaded.
