@@ -38,6 +38,8 @@ PARTS = {
     "what_it_learned": ("the encoder, after training", ("encoder",)),
     "inpainting_and_editing": ("all but the loss, in use", ("image", "patches", "mask", "encoder", "decoder")),
     "generation": ("a code for each patch, drawn", ("decoder", "loss")),
+    "pretrained_models": ("the weights, in and out", ("encoder", "decoder")),
+    "the_mim_family": ("another choice for each part", ("mask", "encoder", "decoder", "loss")),
 }
 
 
