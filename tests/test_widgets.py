@@ -55,6 +55,7 @@ def everything(model) -> list[Panels]:
         widgets.LossPlayground(),
         widgets.BudgetExplorer(),
         widgets.TokenSimilarity(model, IMAGES),
+        widgets.DesignGrid(model, IMAGES),
         widgets.SceneSampler(painter(), steps=2),
         widgets.Completions(painter(), IMAGES[0]),
         widgets.Scrubber(frames, ["a", "b", "c"]),
@@ -167,6 +168,12 @@ def test_wrong_images_are_refused(images, error):
         (lambda model: widgets.TokenSimilarity(model, IMAGES, place=(0, 8)), "8 columns"),
         (lambda model: widgets.TokenSimilarity(model, IMAGES, layer=6), "layer must lie between 0 and 5"),
         (lambda model: widgets.TokenSimilarity(SimMIM.preset("article_cnn"), IMAGES), "only a ViTEncoder"),
+        (lambda model: widgets.DesignGrid(SimMIM.preset("article_cnn"), IMAGES), "only a ViTEncoder"),
+        (
+            lambda model: widgets.DesignGrid(model, IMAGES, target="pixel"),
+            "unknown target 'pixel'; did you mean 'pixels'",
+        ),
+        (lambda model: widgets.DesignGrid(model, IMAGES, ratio=1.0), "ratio must be .* at most 0.95"),
         (lambda model: widgets.SceneSampler(model), "must be a MaskGIT.* not a SimMIM"),
         (lambda model: widgets.SceneSampler(painter(), "a red hause"), "did you mean 'house'"),
         (
@@ -489,6 +496,64 @@ def test_the_similarity_of_tokens_to_the_chosen_one(model):
     assert (chosen == brightness.amax((1, 2), keepdim=True)).all(), "the token is most similar to itself"
     explorer.place = [8, 0]
     assert "8 rows" in explorer.error
+
+
+def design(model, **choices):
+    """A design grid after these choices, without an error."""
+    grid = widgets.DesignGrid(model, IMAGES, **choices)
+    assert grid.error == ""
+    return grid
+
+
+def test_a_design_is_named_and_its_work_counted(model):
+    grid = design(model)
+    assert grid.status.startswith(
+        "As in SimMIM (60% hidden). With ViT-B, a step takes 104 GFLOP for each image, 100%"
+    )
+    grid.ratio = 0.9
+    assert "100% of what SimMIM's takes" in grid.status, "SimMIM's work does not depend on the ratio"
+    grid.tokens, grid.decoder, grid.target, grid.ratio = "visible only", "Transformer", "normalised pixels", 0.75
+    encoder, decoder = (n * (24 * d**2 + 4 * n * d) * deep for n, d, deep in ((49, 768, 12), (196, 512, 8)))
+    simmim = 196 * (24 * 768**2 + 4 * 196 * 768) * 12
+    assert grid.design.step_flops("ViT-B") == 3 * (encoder + decoder)
+    assert grid.methods == ["MAE"] and f"{(encoder + decoder) / simmim:.0%} of what SimMIM's" in grid.status
+    flat, falling, mine = (line["y"] for line in grid.chart["series"])
+    assert set(flat) == {100} and falling[0] > 100 > falling[-1] and mine == falling
+    grid.target = "a teacher's features"
+    assert grid.design.step_flops("ViT-B") == 3 * (encoder + decoder) + simmim, "a teacher sees all, forward only"
+
+
+@pytest.mark.parametrize(
+    ("choices", "methods"),
+    [
+        ({"target": "codes", "mask": "blocks"}, ["BEiT"]),
+        ({"target": "codes"}, ["MaskGIT"]),
+        ({"target": "edges (HOG)", "mask": "blocks"}, ["MaskFeat"]),
+        ({"target": "a teacher's features", "mask": "blocks"}, ["data2vec", "iBOT"]),
+        ({"target": "edges (HOG)"}, []),
+    ],
+)
+def test_methods_are_found_whatever_share_they_hide(model, choices, methods):
+    grid = design(model, ratio=0.45, **choices)
+    assert grid.methods == methods and all(name in grid.status for name in methods)
+    assert methods or grid.status.startswith("Not in the table")
+
+
+def test_the_pictures_show_where_there_is_a_token(model):
+    def panels(**choices):
+        grid = design(model, **choices)
+        white = torch.frombuffer(bytearray(grid.pixels), dtype=torch.uint8).view(3, 128, 128, 3) == 255
+        striped = torch.frombuffer(bytearray(grid.hidden), dtype=torch.uint8).view(3, 128, 128)
+        return white.all(-1).float().mean((1, 2)), striped.float().mean((1, 2)).tolist()
+
+    hidden = 39 / 64  # at a ratio of 0.6
+    _, striped = panels()
+    assert striped == [hidden, hidden, 0]
+    white, striped = panels(tokens="visible only", decoder="Transformer")
+    assert striped == [0, hidden, 0] and white[0] > hidden and white[2] >= 1 - hidden
+    _, striped = panels(tokens="visible only")
+    assert striped == [0, 0, 0]
+    assert "cannot work" in design(model, tokens="visible only").status
 
 
 def test_the_losses_of_the_playground():

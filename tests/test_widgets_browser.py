@@ -35,6 +35,7 @@ frames = [(ramp.permute(1, 2, 0) * k * 25).byte().numpy() for k in range(8)]
 scrubber = Scrubber(frames, [f"step {k}" for k in range(8)])
 live = LiveTraining(3, images=pictures, mask=half_mask(3, (8, 8)), every=0)
 similarity = TokenSimilarity(model, pictures)
+design = DesignGrid(model, pictures)
 wide = torch.linspace(0, 1, 48).expand(3, 40, 48)
 invert = lambda pictures, hidden: torch.where(hidden[:, None], 1 - pictures, pictures)
 inpainter = Inpainter(model, wide, hidden=torch.arange(48).expand(40, 48) < 2, methods={"inverted": invert})
@@ -51,20 +52,20 @@ def report(change=None):
         "place": field.place, "status": field.status, "prediction": loss.prediction,
         "mse": loss.mse, "targets": loss.targets, "index": scrubber.index,
         "epochs": budget.epochs, "minutes": budget.minutes, "hole": inpainter.mask.sum().item(),
-        "token": similarity.place, "layer": similarity.layer,
+        "token": similarity.place, "layer": similarity.layer, "methods": design.methods, "hides": design.ratio,
         "words": sampler.words[0].tolist(), "steps": sampler.steps, "temperature": sampler.temperature,
         "step": sampler.index, "gap": completions.mask.sum().item(), "seed": completions.seed,
         "red": inpainter.image[0, 0].mean().item(), "stroking": inpainter.stroking,
     }
     Path("state.json").write_text(json.dumps(state))
 followed = [explorer, reconstruction, brush, field, loss, budget, scrubber, similarity, inpainter]
-for widget in (*followed, sampler, completions):
+for widget in (*followed, sampler, completions, design):
     widget.observe(report, [name for name in widget.traits(sync=True) if not name.startswith("_")])
 report()
 """
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 WIDGETS = ["explorer", "reconstruction", "brush", "field", "loss", "budget", "scrubber", "live", "similarity"]
-WIDGETS += ["inpainter", "sampler", "completions"]
+WIDGETS += ["inpainter", "sampler", "completions", "design"]
 AGAIN = "runs += 1\nmade.add(again := ReconstructionExplorer(model, pictures))\nreport()\nagain"
 TRAIN = "for step in (1, 2, 3): live(step, model, History([1.0] * step, val_step=[step], val_loss=[0.5]))"
 
@@ -347,6 +348,21 @@ def test_a_token_and_a_layer_are_chosen_with_mouse_and_keyboard(page):
     similarity.get_by_role("slider", name="layer").focus()
     changes(page, "similarity", lambda: page.keyboard.press("Home"), lambda state: state["layer"])
     assert page.state()["layer"] == 0 and "embedding" in similarity.locator(".sl-status").inner_text()
+
+
+def test_a_design_is_chosen_with_mouse_and_keyboard(page):
+    grid = widget(page, "design")
+    assert grid.locator("polyline").count() == 3 and grid.locator("canvas").count() == 3
+    assert page.state()["methods"] == ["SimMIM"]
+    choose = grid.get_by_role("combobox", name="target").select_option
+    changes(page, "design", lambda: choose("codes"), lambda state: state["methods"])
+    assert page.state()["methods"] == ["MaskGIT"]
+    grid.get_by_role("slider", name="ratio").focus()
+    changes(page, "design", lambda: page.keyboard.press("ArrowRight"), lambda state: state["hides"])
+    assert page.state()["hides"] == pytest.approx(0.65)
+    drag(page, "design", 0.5)
+    wait_for(lambda: 0.4 <= page.state()["hides"] <= 0.5, seconds=10)
+    assert grid.locator(".sl-error").inner_text() == ""
 
 
 def drag(page, name, end):

@@ -12,12 +12,14 @@ from simmim_lab.widgets.gpu_training import BudgetExplorer
 from simmim_lab.widgets.inpainting_and_editing import Inpainter
 from simmim_lab.widgets.masking import MaskExplorer
 from simmim_lab.widgets.mse_loss import LossPlayground
+from simmim_lab.widgets.the_mim_family import DesignGrid
 from simmim_lab.widgets.training import LiveTraining, Scrubber
 from simmim_lab.widgets.what_it_learned import TokenSimilarity
 
 __all__ = [
     "BudgetExplorer",
     "Completions",
+    "DesignGrid",
     "Inpainter",
     "LiveTraining",
     "LossPlayground",
