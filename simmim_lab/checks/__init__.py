@@ -109,6 +109,11 @@ from simmim_lab.checks.mse_loss import (
     repaired_loss,
     weighted_l1,
 )
+from simmim_lab.checks.pretrained_models import (
+    pack_qkv,
+    rename_keys,
+    resize_positions,
+)
 from simmim_lab.checks.progressing import note, page
 from simmim_lab.checks.start_here import (
     compose,

@@ -400,7 +400,8 @@ def resize_positions(
 ) -> Float[Tensor, "new_rows new_cols dim"]:
     """The vectors of positions for another grid of patches, (rows, cols), by bicubic interpolation.
 
-    The corners of both grids are the corners of the picture (`align_corners=False`). The same grid changes nothing.
+    The corners of both grids are the corners of the picture (`align_corners=False`). The same grid changes
+    nothing.
     """
     maps = rearrange(positions, "rows cols dim -> 1 dim rows cols")
     maps = F.interpolate(maps, size=grid, mode="bicubic", align_corners=False)
