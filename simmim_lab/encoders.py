@@ -62,7 +62,7 @@ class ViTEncoder(nn.Module):
     where they are: "absolute" adds a learned vector to each token, "relative" adds a learned number to each
     attention score (see `RelativePositionBias`), "both" does both. `layer_scale` is the initial factor of the
     residual branches (None: no factors). `cls_token` adds a token that looks at all others; SimMIM drops it
-    before the decoder.
+    before the decoder. `eps` keeps the LayerNorms from dividing by 0.
     Source: SimMIM §3.2 and its `vision_transformer.py`; the initialisation is ours (see `init_weights`).
     """
 
@@ -76,6 +76,7 @@ class ViTEncoder(nn.Module):
         positions: Literal["absolute", "relative", "both"] = "both",
         layer_scale: float | None = None,
         cls_token: bool = False,
+        eps: float = 1e-6,
     ):
         super().__init__()
         height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
@@ -92,6 +93,7 @@ class ViTEncoder(nn.Module):
             "positions": positions,
             "layer_scale": layer_scale,
             "cls_token": cls_token,
+            "eps": eps,
         }
         self.patch, self.stride, self.dim = patch, patch, dim
         self.image_size, self.grid = (height, width), (height // patch, width // patch)
@@ -101,8 +103,8 @@ class ViTEncoder(nn.Module):
         self.cls_token = nn.Parameter(torch.zeros(dim)) if cls_token else None
         self.positions = nn.Parameter(torch.zeros(*self.grid, dim)) if positions != "relative" else None
         self.relative = RelativePositionBias(self.grid, heads, cls_token) if positions != "absolute" else None
-        self.blocks = nn.ModuleList(Block(dim, heads, layer_scale) for _ in range(depth))
-        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.blocks = nn.ModuleList(Block(dim, heads, layer_scale, eps) for _ in range(depth))
+        self.norm = nn.LayerNorm(dim, eps)
         init_weights(self, self.mask_token, self.cls_token, self.positions)
 
     def forward(self, images: Images, mask: Mask | None = None) -> Features:
@@ -172,7 +174,7 @@ class RelativePositionBias(nn.Module):
 
     def __init__(self, grid: Grid, heads: int, cls_token: bool = False):
         super().__init__()
-        rows, cols = grid
+        self.grid = rows, cols = grid
         place = torch.stack(torch.meshgrid(torch.arange(rows), torch.arange(cols), indexing="ij"), -1)
         place = rearrange(place, "rows cols yx -> (rows cols) yx")
         offset = place[:, None] - place[None, :]  # query minus key
