@@ -2,16 +2,19 @@
 
 A model is two files: its weights as safetensors, and a JSON text that says how to build it. Nothing in them is
 ever executed. Weights can be kept in 8 bits, which makes the file four times as small: `pack` says how.
+The weights of strangers come in one file, which `read_weights` reads.
 """
 
 import json
+import pickle
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load, load_file, save_file
 from torch import Tensor, nn
 
 from simmim_lab.common import replace_file
@@ -126,3 +129,58 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: dict[str, s
             raise OSError(f"cannot write {path} ({error}): make room, or choose another folder") from error
 
     replace_file(path, write)
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint by whomever, .safetensors or what torch.save wrote, as numbers of 32 bits.
+
+    Code in it is never run. If there is more than weights, they are what stands under "model" or "state_dict".
+    Raises ValueError for a file that is damaged, names code or holds no tensors.
+    """
+    path = Path(path).expanduser()
+    try:
+        content = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
+    except UNREADABLE as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".:")
+        if code := re.search(r"GLOBAL (\S+)", str(error)):
+            raise ValueError(f"{path} names code, {code[1]}, which was not run: get the weights alone") from error
+        raise ValueError(f"{path} is damaged or holds no weights ({reason}): get it again") from error
+    for key in ("model", "state_dict"):
+        content = content.get(key, content) if isinstance(content, Mapping) else {}
+    if not content or not all(isinstance(tensor, Tensor) for tensor in content.values()):
+        raise ValueError(f"{path} holds no tensors by name: get a checkpoint with its weights under 'model'")
+    return {str(name): tensor.float() for name, tensor in content.items()}
+
+
+UNREADABLE = (
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError),
+    *(SafetensorError, pickle.UnpicklingError),
+)
+
+# What checkpoints hold beside weights: the official code its configuration, MAE its arguments, both now and then a
+# number of NumPy.
+LEFT_OUT = (
+    "yacs.config.CfgNode",
+    "argparse.Namespace",
+    "numpy.dtype",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",
+)
+
+
+class _LeftOut(dict):
+    """Stands in for what is left out: it takes anything, and keeps nothing."""
+
+    def __init__(self, *args: Any):
+        super().__init__()
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+def _unpickle(path: Path) -> Any:
+    """What torch.save wrote: tensors and plain data. A name of code that is not in LEFT_OUT is an error."""
+    names = (name.rpartition(".") for name in LEFT_OUT)
+    stand_ins = [type(name, (_LeftOut,), {"__module__": module}) for module, _, name in names]
+    with torch.serialization.safe_globals(stand_ins):
+        return torch.load(path, map_location="cpu", weights_only=True)

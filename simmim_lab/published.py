@@ -10,35 +10,27 @@ Weights are loaded strictly: a tensor that is missing, left over or of another s
 Source: transformers' `modeling_swin.py` and `modeling_vit.py`, SimMIM's `models/` and `utils.py`.
 """
 
-import copy
 import json
-import pickle
 import re
 from collections.abc import Iterable, Mapping
-from functools import partial
 from math import isqrt
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from simmim_lab.backbones import TimmEncoder
-from simmim_lab.backbones import image_size as size_of
-from simmim_lab.decoders import LinearDecoder, TransformerDecoder
-from simmim_lab.encoders import RelativePositionBias, ViTEncoder
-from simmim_lab.files import misfit
+from simmim_lab.decoders import LinearDecoder
+from simmim_lab.encoders import ViTEncoder
+from simmim_lab.files import misfit, read_weights
 from simmim_lab.shapes import Grid
 from simmim_lab.simmim import SimMIM
 from simmim_lab.swin import SwinBlock, SwinEncoder
 
 Weights = dict[str, Tensor]
-Model = TypeVar("Model", bound=nn.Module)
 
 PUBLISHED = {
     "simmim_swin_base": "microsoft/swin-base-simmim-window6-192",
@@ -138,7 +130,7 @@ LOOKS_LIKE = {
     r"(^|\.)(head|classifier|fc_norm)\.": "a classifier, fine-tuned and without a decoder",
     r"^(swin|vit)\.": "transformers': take its whole folder, in which config.json has the sizes",
     r"^encoder\.stages\.|^decoder\.linear\.": "the course's own: load its folder with SimMIM.load",
-    r"^(layers|blocks|patch_embed|embeddings)\.": "an encoder alone, as timm has it, without mask token and decoder",
+    r"^(layers|blocks|patch_embed|embeddings)\.": "an encoder alone, as timm has it, without a decoder",
 }
 
 
@@ -154,7 +146,7 @@ def load_published(source: str | Path) -> SimMIM:
     """
     path = Path(source).expanduser()
     if path.is_file():
-        return from_official(_read(path))
+        return from_official(read_weights(path))
     if not path.is_dir():
         name = PUBLISHED.get(str(source), str(source))
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
@@ -171,7 +163,7 @@ def load_published(source: str | Path) -> SimMIM:
         sizes = json.loads(config.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{config} is damaged ({error}): get it again") from error
-    return from_transformers(sizes, _read(weights))
+    return from_transformers(sizes, read_weights(weights))
 
 
 def from_transformers(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> SimMIM:
@@ -197,10 +189,10 @@ def from_transformers(config: Mapping[str, Any], weights: Mapping[str, Tensor]) 
 
 
 def to_transformers(model: SimMIM) -> tuple[dict[str, Any], Weights]:
-    """The config.json and the tensors from which transformers loads this model; `from_transformers` reads them back.
+    """The config.json and the tensors from which transformers loads this model; `from_transformers` reads them.
 
-    Raises ValueError for a model that transformers does not have: only a Swin, and a ViT with absolute positions and
-    a class token, both with a linear decoder.
+    Raises ValueError for what transformers does not have: it has a Swin, and a ViT with absolute positions and a
+    class token, both with a linear decoder.
     """
     _check_linear(model)
     encoder, options = model.encoder, model.encoder.config
@@ -214,8 +206,8 @@ def to_transformers(model: SimMIM) -> tuple[dict[str, Any], Weights]:
         smallest = min(encoder.grid) // 2 ** (len(options["depths"]) - 1)
         if smallest < options["window"]:
             raise ValueError(
-                f"transformers cannot run a Swin whose last stage, {smallest} tokens high or wide, is smaller than "
-                f"its windows of {options['window']} x {options['window']} tokens"
+                f"transformers cannot run a Swin with windows of {options['window']} tokens a side and only "
+                f"{smallest} tokens in its last stage"
             )
         config = {
             "architectures": ["SwinForMaskedImageModeling"],
@@ -255,7 +247,8 @@ def from_official(weights: Mapping[str, Tensor], image_size: int | Grid | None =
     read = next((read for name, read in official.items() if name in weights), None)
     if read is None or "decoder.0.weight" not in weights:
         raise ValueError(
-            f"this is no SimMIM of the official code, whose names begin with encoder. and decoder.{_looks(weights)}"
+            "this is no SimMIM of the official code, in which names begin with encoder or decoder"
+            f"{_looks(weights)}"
         )
     try:
         encoder = read(weights, image_size)
@@ -295,7 +288,7 @@ def to_official(model: SimMIM) -> Weights:
     return rename_keys(state, _backwards(_rules_of_the_official_code(model)))
 
 
-# Names, packing and positions
+# Names and packing
 
 
 def rename_keys(weights: dict[str, Tensor], rules: dict[str, str]) -> dict[str, Tensor]:
@@ -306,12 +299,11 @@ def rename_keys(weights: dict[str, Tensor], rules: dict[str, str]) -> dict[str, 
     """
     renamed = {}
     for name, tensor in weights.items():
-        new_name = name
         for old, new in rules.items():
-            new_name = new_name.replace(old, new)
-        if new_name in renamed:
-            raise ValueError(f"{name} and another tensor would both be named {new_name}")
-        renamed[new_name] = tensor
+            name = name.replace(old, new)
+        if name in renamed:
+            raise ValueError(f"two tensors would be called {name}: give one of them a rule of its own")
+        renamed[name] = tensor
     return renamed
 
 
@@ -322,130 +314,8 @@ def pack_qkv(
 
     `weights` and `biases` are those of query, key and value. A bias of None is a map without one: it adds zeros.
     """
-    filled = [
-        weight.new_zeros(len(weight)) if bias is None else bias
-        for weight, bias in zip(weights, biases, strict=True)
-    ]
-    return torch.cat(weights), torch.cat(filled)
-
-
-def resize_positions(
-    positions: Float[Tensor, "rows cols dim"], grid: tuple[int, int]
-) -> Float[Tensor, "new_rows new_cols dim"]:
-    """The vectors of positions for another grid of patches, (rows, cols), by bicubic interpolation.
-
-    The corners of both grids are the corners of the picture (`align_corners=False`). The same grid changes nothing.
-    """
-    picture = rearrange(positions, "rows cols dim -> 1 dim rows cols")
-    picture = F.interpolate(picture, size=grid, mode="bicubic", align_corners=False)
-    return rearrange(picture, "1 dim rows cols -> rows cols dim")
-
-
-# Another image size
-
-
-def resize(model: Model, image_size: int | Grid) -> Model:
-    """The same SimMIM, or the same encoder, for images of another size in pixels: a side, or (height, width).
-
-    Absolute positions are interpolated as pictures are, tables of relative positions as `resize_table` says. The
-    windows of a Swin keep their size if they still tile the tokens; else they grow with the image, as in the
-    paper's step from 192 pixels and windows of 6 to 224 and 7. A network that takes any size comes back as it is.
-    Raises ValueError for a size that the patches or windows do not tile, and for a decoder that has positions.
-    """
-    size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
-    if isinstance(model, SimMIM):
-        if isinstance(model.decoder, TransformerDecoder):
-            raise ValueError(
-                "this decoder has positions of its own: resize the encoder alone, resize(model.encoder)"
-            )
-        options = {"loss": model.loss, "normalize_patch": model.normalize_patch}
-        resized = SimMIM(resize(model.encoder, size), copy.deepcopy(model.decoder), **options)
-        return resized.to(model.mean.device).train(model.training)
-    if size == size_of(model) or "image_size" not in model.config:
-        return model
-    if isinstance(model, TimmEncoder):
-        return _resize_timm(model, size)
-    resized = _swin_of_size(model, size) if isinstance(model, SwinEncoder) else _of_size(model, image_size=size)
-    state = model.state_dict()
-    for name, module in resized.named_modules():
-        if isinstance(module, RelativePositionBias):
-            table = f"{name}.table"
-            state[table] = resize_table(state[table], model.get_submodule(name).grid, module.grid)
-    if "positions" in state:
-        state["positions"] = resize_positions(state["positions"], resized.grid)
-    resized.load_state_dict(state)
-    return resized.to(next(model.parameters()).device).train(model.training)
-
-
-def resize_table(table: Float[Tensor, "offsets heads"], grid: Grid, new_grid: Grid) -> Float[Tensor, "more heads"]:
-    """A table of relative positions of a `grid` of tokens for a grid of another size.
-
-    Small offsets matter more than large ones: the old offsets keep their places near 0, and further out they are
-    spread geometrically until they reach the ends of the new grid; between them a cubic spline is read off. The
-    numbers of a class token, the last three, stay as they are.
-    Source: the official `utils.py` (`remap_pretrained_keys_swin`).
-    """
-    from scipy.interpolate import RectBivariateSpline  # importing it costs more than this package
-
-    if grid == new_grid:
-        return table
-    old, new = ([2 * side - 1 for side in sides] for sides in (grid, new_grid))
-    count = old[0] * old[1]
-    places = [_places(side, new_side) for side, new_side in zip(grid, new_grid, strict=True)]
-    wanted = [range(1 - side, side) for side in new_grid]
-    degrees = dict(zip(("kx", "ky"), (min(3, len(place) - 1) for place in places), strict=True))
-    heads = table[:count].T.reshape(-1, *old).double().cpu().numpy()
-    splines = [torch.from_numpy(RectBivariateSpline(*places, head, **degrees)(*wanted)) for head in heads]
-    resized = torch.stack(splines, -1).reshape(new[0] * new[1], -1).to(table)
-    return torch.cat([resized, table[count:]])
-
-
-def _places(side: int, new_side: int) -> list[float]:
-    """Where the offsets of a grid of `side` tokens lie among those of `new_side`, from the smallest to the largest.
-
-    The n-th from 0 lies at 1 + q + q² + ... to the power n - 1, with the q from 1.01 to 1.5 by which the last one
-    lies at new_side - 1.
-    """
-
-    def spread(ratio: float) -> list[float]:
-        return [sum(ratio**i for i in range(n)) for n in range(1, side)]
-
-    low, high = 1.01, 1.5
-    while side > 1 and high - low > 1e-6:
-        ratio = (low + high) / 2
-        low, high = (low, ratio) if spread(ratio)[-1] > new_side - 1 else (ratio, high)
-    right = spread((low + high) / 2)
-    return [-place for place in reversed(right)] + [0.0] + right
-
-
-def _swin_of_size(encoder: SwinEncoder, size: Grid) -> SwinEncoder:
-    """A Swin for another size with new weights; its windows stay, or grow with the image."""
-    window = encoder.config["window"]
-    grown = [window * side // old for side, old in zip(size, encoder.image_size, strict=True)]
-    try:
-        return _of_size(encoder, image_size=size)
-    except ValueError:
-        try:
-            return _of_size(encoder, image_size=size, window=max(grown))
-        except (ValueError, ZeroDivisionError):
-            pass
-        raise
-
-
-def _of_size(encoder: nn.Module, **changes: Any) -> Any:
-    return type(encoder)(**{**encoder.config, **changes})
-
-
-def _resize_timm(encoder: TimmEncoder, size: Grid) -> TimmEncoder:
-    """timm knows how its networks change their size; a ConvNeXt need not change."""
-    resized, backbone = _of_size(encoder, image_size=size), copy.deepcopy(encoder.backbone)
-    if hasattr(backbone, "set_input_size"):
-        backbone.set_input_size(img_size=size)
-    if problem := misfit(resized.backbone.state_dict(), backbone.state_dict()):
-        raise ValueError(f"timm cannot resize {encoder.config['name']} to {size[0]} x {size[1]} pixels: {problem}")
-    resized.backbone.load_state_dict(backbone.state_dict())
-    resized.mask_token.data.copy_(encoder.mask_token.data)
-    return resized.to(encoder.mask_token.device).train(encoder.training)
+    zeros = weights[0].new_zeros(len(weights[0]))
+    return torch.cat(weights), torch.cat([zeros if bias is None else bias for bias in biases])
 
 
 # What the two layouts have in common
@@ -593,77 +463,24 @@ def _count(names: Iterable[str], pattern: str) -> int:
     return sum(re.fullmatch(pattern, name) is not None for name in names)
 
 
-# Files
-
-
-class _LeftOut(dict):
-    """Stands in for what a checkpoint holds beside its weights: it takes anything, and keeps nothing."""
-
-    def __init__(self, *args: Any):
-        super().__init__()
-
-    def __setstate__(self, state: Any) -> None:
-        pass
-
-
-# The configuration of the official code, the arguments of MAE's, and numbers of NumPy.
-LEFT_OUT = (
-    "yacs.config.CfgNode",
-    "argparse.Namespace",
-    "numpy.dtype",
-    "numpy.core.multiarray.scalar",
-    "numpy._core.multiarray.scalar",
-)
-
-
-def _read(path: Path) -> Weights:
-    """The tensors of a file, as floating-point numbers of 32 bits; code in it is never run."""
-    try:
-        content = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
-    except (ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged or holds no weights ({_first_line(error)}): get it again") from error
-    except (SafetensorError, pickle.UnpicklingError) as error:
-        if code := re.search(r"GLOBAL (\S+)", str(error)):
-            raise ValueError(
-                f"{path} holds {code[1]}, which is code and no weights: it was not run; get a .safetensors instead"
-            ) from error
-        raise ValueError(f"{path} is damaged or holds no weights ({_first_line(error)}): get it again") from error
-    for key in ("model", "state_dict"):
-        content = content.get(key, content) if isinstance(content, Mapping) else {}
-    if not content or not all(isinstance(tensor, Tensor) for tensor in content.values()):
-        raise ValueError(f"{path} holds no tensors by name: expected a checkpoint with its weights under 'model'")
-    return {str(name): tensor.float() for name, tensor in content.items()}
-
-
-def _unpickle(path: Path) -> Any:
-    names = (name.rpartition(".") for name in LEFT_OUT)
-    stand_ins = [type(name, (_LeftOut,), {"__module__": module}) for module, _, name in names]
-    with torch.serialization.safe_globals(stand_ins):
-        return torch.load(path, map_location="cpu", weights_only=True)
-
-
 def _download(name: str) -> Path:
     """The folder of a repository of the Hugging Face Hub, with its configuration and weights."""
     try:
-        from huggingface_hub import hf_hub_download, list_repo_files
+        from huggingface_hub import hf_hub_download
     except ImportError as error:
         raise ImportError(
             "downloads need huggingface_hub; install it with: pip install 'simmim-lab[hub]'"
         ) from error
-    fetch = partial(hf_hub_download, name)
     try:
-        config = fetch("config.json")
+        config = hf_hub_download(name, "config.json")
         try:
-            fetch("model.safetensors")
+            hf_hub_download(name, "model.safetensors")
         except Exception:  # older repositories have only the other
-            fetch("pytorch_model.bin")
-    except Exception as error:  # the library's errors differ from version to version
+            hf_hub_download(name, "pytorch_model.bin")
+    except Exception as error:  # they differ from version to version
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise FileNotFoundError(
-            f"cannot get {name} from the Hugging Face Hub ({type(error).__name__}: {_first_line(error)}), and there "
-            "is no such folder here: check the name and the network, or download its files and give their folder"
+            f"there is no folder {name}, and it did not come from the Hugging Face Hub ({type(error).__name__}: "
+            f"{reason}): check the name and the network, or download it elsewhere and give its folder"
         ) from error
     return Path(config).parent
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".")
