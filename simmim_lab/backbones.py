@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from simmim_lab.encoders import ConvEncoder, ViTEncoder, check_input
+from simmim_lab.mae import VisibleEncoder
 from simmim_lab.shapes import Features, Grid, Images, Mask
 from simmim_lab.swin import SwinEncoder
 
@@ -76,6 +77,7 @@ class TimmEncoder(nn.Module):
 ENCODERS: dict[str, type[nn.Module]] = {
     "conv": ConvEncoder,
     "vit": ViTEncoder,
+    "visible": VisibleEncoder,
     "swin": SwinEncoder,
     "timm": TimmEncoder,
 }
