@@ -224,7 +224,8 @@ def hardest_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
     right = solutions.hardest_mask
 
     def draw() -> list[tuple]:
-        return [_errors(rng, 0.8, 0.9, 0.75), _errors(rng, 0.3, 0.7, 0.25), _errors(rng, 0.5, 0.5, 0)]
+        parts = [(0.3, 0.7, 0.25), (0.3, 0.7, 0.75), (0.8, 0.9, 0.75), (0.5, 0.5, 0.0)]
+        return [_errors(rng, *part) for part in parts]
 
     cases = telling(draw, right, WRONG_HARDEST)
     problem = explain(answer, right, cases, WRONG_HARDEST)
