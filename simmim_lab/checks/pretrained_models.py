@@ -1,8 +1,10 @@
 """Checks of lesson 10 and its exercises: weights of others, and what it takes to use them."""
 
+import math
 import re
 from collections.abc import Callable, Iterator
-from itertools import permutations
+from itertools import accumulate, permutations
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -198,7 +200,7 @@ RENAMINGS: dict[str, Callable] = {
 def pack_qkv(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`pack_qkv(weights, biases)` makes one linear map of three."""
     right = solutions.pack_qkv
-    cases = [_three_maps(rng, 1), _three_maps(rng, None)]  # of different sizes, so each mistake shows
+    cases = [_three_maps(rng, 1), _three_maps(rng, None)]
     problem = explain(answer, right, cases, PACKINGS)
     yield "puts query, key and value below each other", problem
     if problem:
@@ -419,6 +421,1055 @@ RESIZINGS: dict[str, Callable] = {
         lambda p, g: p[torch.arange(g[0]) % p.shape[0]][:, torch.arange(g[1]) % p.shape[1]]
     ),
     "nothing has changed: the grid is to be another": lambda p, g: p.clone(),
+}
+
+
+@check(
+    "A grey picture, seen as a colour picture, has the same value in its three channels. Write down what the "
+    "embedding makes of one pixel: three products and a sum. Which single weight gives the same?",
+    "The weights of the three channels are added: `weight.sum(dim=1, keepdim=True)`. With `keepdim` the axis of "
+    "the channels stays, with the length 1.",
+)
+def grey_embedding(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`grey_embedding(weight)` makes a patch embedding for colour one for grey pictures."""
+    right = _grey
+    cases = telling(lambda: [(_embedding(rng)[0],) for _ in range(2)], right, GREYS)
+    problem = explain(answer, right, cases, GREYS)
+    yield "gives a grey picture the tokens that it has in colour", problem
+    if problem:
+        return
+    (weight,), *_ = cases
+    opposite = torch.stack([weight[:, 0], -weight[:, 0], 0 * weight[:, 0]], 1)
+    edges = [(weight[:1],), (weight[:, :, :1, :1],), (torch.randn(3, 3, 3, 3, generator=rng),)]
+    edges += [(opposite,), (1000 * weight,), (-weight.abs(),)]
+    yield "works for one number, one pixel, 3 x 3 pixels, and weights that cancel", explain(answer, right, edges)
+
+
+def _grey(weight: Tensor) -> Tensor:
+    return weight.sum(1, keepdim=True)
+
+
+def _embedding(rng: Generator) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a patch embedding, in which no two sizes are equal."""
+    dim, patch = distinct(rng, 2, 4, 8)
+    return torch.randn(dim, 3, patch, patch, generator=rng) + 0.3, torch.randn(dim, generator=rng)
+
+
+def _of_colours(*shares: float) -> Callable[[Tensor], Tensor]:
+    """The three channels with these weights."""
+    return lambda weight: (weight * torch.tensor(shares).view(3, 1, 1)).sum(1, keepdim=True)
+
+
+GREYS: dict[str, Callable[[Tensor], Any]] = {
+    "these are means, so the tokens are three times too small: a grey value enters three times": (
+        lambda w: w.mean(1, keepdim=True)
+    ),
+    "these are the shares of the colours in brightness: here all three channels are the same grey": (
+        _of_colours(0.299, 0.587, 0.114)
+    ),
+    "these are three times the shares of the colours in brightness: add the channels as they are": (
+        _of_colours(0.897, 1.761, 0.342)
+    ),
+    "only red is used: a grey picture has all three": lambda w: w[:, :1],
+    "only green is used: a grey picture has all three": lambda w: w[:, 1:2],
+    "only blue is used: a grey picture has all three": lambda w: w[:, 2:],
+    "that is three times red: the channels have weights of their own": _of_colours(3, 0, 0),
+    "that is the largest of the three: add them": lambda w: w.amax(1, keepdim=True),
+    "that is the one in the middle of the three: add them": lambda w: w.median(1, keepdim=True).values,
+    "the three are multiplied: add them": lambda w: w.prod(1, keepdim=True),
+    "that is the root of the sum of squares: add them": lambda w: w.norm(dim=1, keepdim=True),
+    "the signs are lost: weights may cancel each other": lambda w: w.abs().sum(1, keepdim=True),
+    "the sum is divided by the root of 3: that would keep the spread of the weights, not the tokens": (
+        lambda w: w.sum(1, keepdim=True) / 3**0.5
+    ),
+    "the sum is three times too large": lambda w: 3 * w.sum(1, keepdim=True),
+    "the axis of the channels is gone: keep it, with the length 1": lambda w: w.sum(1),
+    "the numbers of a token are added: add the channels, axis 1": lambda w: w.sum(0, keepdim=True),
+    "the numbers of a token are added: add the channels, axis 1, not axis 0": lambda w: w.sum(0),
+    "the rows of a patch are added: add the channels, axis 1": lambda w: w.sum(2, keepdim=True),
+    "the columns of a patch are added: add the channels, axis 1": lambda w: w.sum(3, keepdim=True),
+    "all pixels of a patch are added: only the channels": lambda w: w.sum((1, 2, 3), keepdim=True),
+    "there are still three channels: a grey picture has one": lambda w: _grey(w).expand_as(w),
+    "there are still three channels, each with a third": lambda w: _grey(w).expand_as(w) / 3,
+    "the first two axes are exchanged": lambda w: _grey(w).transpose(0, 1),
+    "rows and columns of the patch are exchanged": lambda w: _grey(w).mT,
+}
+
+
+@check(
+    "Which pairs of tensors belong together? What must hold before two tensors can be subtracted, without PyTorch "
+    "making them fit? And is `NaN > worst` True?",
+    "First compare the keys, `wanted.keys() != got.keys()`. Then for each name: is `shape` the same, and is all "
+    "of the difference finite? Subtract in 64 bits: `wanted[name].double() - got[name].double()`.",
+)
+def largest_difference(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`largest_difference(wanted, got)` is how far two sets of tensors are apart, infinity if they do not fit."""
+    right = _largest_difference
+    cases = telling(lambda: [_two_sets(rng, of) for of in (torch.neg, torch.abs, _mixed)], right, DIFFERENCES)
+    problem = explain(answer, right, cases, DIFFERENCES)
+    yield "is the largest absolute difference", problem
+    if problem:
+        return
+    wanted, got = cases[0]
+    name = list(wanted)[1]
+    fewer = {key: value for key, value in got.items() if key != name}
+    missing = [(wanted, fewer), ({key: wanted[key] for key in fewer}, got), (wanted, fewer | {"other": got[name]})]
+    missing += [(wanted, {}), ({}, got)]
+    yield "is infinite if a name is missing on either side", explain(answer, right, missing, MISSING)
+    shapes = [((3, 4), (3, 1)), ((5,), ()), ((1, 4), (3, 4)), ((2, 3), (3, 2)), ((6,), (2, 3)), ((1,), ())]
+    misfits = [
+        (
+            wanted | {name: 0.1 * torch.rand(one, generator=rng)},
+            got | {name: 0.1 * torch.rand(other, generator=rng)},
+        )
+        for one, other in shapes
+    ]
+    yield "is infinite if two shapes differ", explain(answer, right, misfits, MISFITS)
+    odd = [_with_odd(wanted, got, key, *pair) for key in wanted for pair in ODD]
+    yield "is infinite if a value is not finite", explain(answer, right, odd, NOT_FINITE)
+    whole = {
+        torch.uint8: (3, 250),
+        torch.int8: (-100, 100),
+        torch.int64: (-7, 90_000),
+        torch.float16: (60_000, -60_000),
+    }
+    kinds = [tuple({"n": torch.tensor([n, 1], dtype=dtype)} for n in pair) for dtype, pair in whole.items()]
+    yield "subtracts numbers of any kind", explain(answer, right, kinds, KINDS)
+    none = {"none": torch.zeros(0, 3)}
+    edges = [({}, {}), (wanted, wanted), (none, none), (wanted | none, got | none)]
+    edges += [({"n": torch.tensor(1.5)}, {"n": torch.tensor(-2.0)}), ({"n": torch.zeros(2)}, {"n": torch.ones(2)})]
+    yield "works for equal tensors, for none, and for single numbers", explain(answer, right, edges)
+
+
+ODD = [
+    (math.nan, 0.0),
+    (0.0, math.nan),
+    (math.nan, math.nan),
+    (math.inf, 0.0),
+    (0.0, -math.inf),
+    (math.inf, math.inf),
+]
+
+
+def _largest_difference(wanted: Weights, got: Weights) -> float:
+    if wanted.keys() != got.keys() or any(wanted[name].shape != got[name].shape for name in wanted):
+        return math.inf
+    return max((_apart(wanted[name], got[name]) for name in wanted), default=0.0)
+
+
+def _apart(one: Tensor, other: Tensor) -> float:
+    """The largest difference between two tensors of one shape."""
+    difference = (one.double() - other.double()).abs().flatten()
+    return max(difference.nan_to_num(math.inf).tolist(), default=0.0)
+
+
+def _two_sets(rng: Generator, sign: Callable[[Tensor], Tensor]) -> tuple[Weights, Weights]:
+    """Tensors of one shape, and nearly the same ones in another order, to which `sign` of small numbers was added."""
+    count, *shape = distinct(rng, 3, 4, 6)
+    names = [f"layer{place}.{'weight' if place % 2 else 'bias'}" for place in range(count)]
+    wanted = {name: torch.randn(shape, generator=rng) for name in names}
+    added = {name: sign(0.1 * torch.rand(shape, generator=rng)) for name in names}
+    worst = added[names[2]]
+    worst[1, 1] += 0.1 * worst[1, 1].sign()
+    wanted[names[2]][1, 1] = -worst[1, 1] / 3  # so that its sign changes
+    return wanted, {name: wanted[name] + added[name] for name in names[2:] + names[:2]}
+
+
+def _mixed(numbers: Tensor) -> Tensor:
+    """The numbers, of which every second one gets a minus."""
+    return numbers * (-1) ** torch.arange(numbers.numel()).view_as(numbers)
+
+
+def _with_odd(wanted: Weights, got: Weights, name: str, one: float, other: float) -> tuple[Weights, Weights]:
+    """The two sets, with a value of its own in the tensor of this name."""
+
+    def put(weights: Weights, value: float) -> Weights:
+        changed = weights[name].clone()
+        changed[1, 1] = value
+        return weights | {name: changed}
+
+    return put(wanted, one), put(got, other)
+
+
+def _over_tensors(
+    of: Callable[[Tensor, Tensor], Any], over: Callable[[list], Any] = max, names: Callable = lambda w, g: list(w)
+) -> Callable:
+    """A mistake in what is made of two tensors, of all these numbers, or in which names count."""
+    return lambda wanted, got: over([float(of(wanted[name], got[name])) for name in names(wanted, got)])
+
+
+def _plain(one: Tensor, other: Tensor) -> Tensor:
+    """The largest difference as PyTorch gives it: shapes are made to fit, and NaN stays."""
+    return (one - other).abs().max()
+
+
+def _in_both(wanted: Weights, got: Weights) -> list[str]:
+    return [name for name in wanted if name in got]
+
+
+def _filled_up(weights: Weights, others: Weights) -> Weights:
+    """The tensors, and zeros for those that only the others have."""
+    return {**{name: torch.zeros_like(other) for name, other in others.items()}, **weights}
+
+
+def _unless(misfit: Callable[[Weights, Weights], bool], names: Callable = _in_both) -> Callable:
+    """Infinity where `misfit` sees something, else the largest difference over these names."""
+    return lambda w, g: math.inf if misfit(w, g) else _over_tensors(_apart, names=names)(w, g)
+
+
+DIFFERENCES: dict[str, Callable] = {
+    "the sign counts, so where `got` is larger nothing is seen: take the absolute value": _over_tensors(
+        lambda a, b: (a - b).max()
+    ),
+    "the sign counts, so where `got` is smaller nothing is seen: take the absolute value": _over_tensors(
+        lambda a, b: (b - a).max()
+    ),
+    "the absolute value is taken of the largest difference: take it of each, first": _over_tensors(
+        lambda a, b: (a - b).max().abs()
+    ),
+    "absolute values are subtracted, so a wrong sign is not seen: subtract first": _over_tensors(
+        lambda a, b: (a.abs() - b.abs()).abs().max()
+    ),
+    "that is the mean difference of a tensor: one wrong value is lost in it": _over_tensors(
+        lambda a, b: (a - b).abs().mean()
+    ),
+    "that is the mean over the tensors: take the largest": _over_tensors(_plain, lambda all: sum(all) / len(all)),
+    "that is the mean over all values: take the largest": _over_tensors(
+        lambda a, b: (a - b).abs().mean(), lambda all: sum(all) / len(all)
+    ),
+    "these are added over the tensors: take the largest": _over_tensors(_plain, sum),
+    "that is the smallest difference: take the largest": _over_tensors(lambda a, b: (a - b).abs().min(), min),
+    "that is the tensor that fits best: take the worst": _over_tensors(_plain, min),
+    "that is the squared difference": _over_tensors(lambda a, b: (a - b).square().max()),
+    "that is the root mean square of a tensor: take its largest difference": _over_tensors(
+        lambda a, b: (a - b).square().mean().sqrt()
+    ),
+    "that is the distance of two tensors as vectors: take the largest difference": _over_tensors(
+        lambda a, b: (a - b).norm()
+    ),
+    "the lengths of the tensors are subtracted: subtract each value": _over_tensors(
+        lambda a, b: (a.norm() - b.norm()).abs()
+    ),
+    "the means of the tensors are subtracted: subtract each value": _over_tensors(
+        lambda a, b: (a.mean() - b.mean()).abs()
+    ),
+    "the largest values are subtracted: subtract each value": _over_tensors(
+        lambda a, b: (a.max() - b.max()).abs()
+    ),
+    "the difference is divided by the wanted value: take it as it is": _over_tensors(
+        lambda a, b: ((a - b) / a).abs().max()
+    ),
+    "the difference is divided by the largest wanted value: take it as it is": _over_tensors(
+        lambda a, b: _plain(a, b) / a.abs().max()
+    ),
+    "only the first tensor is compared": _over_tensors(_plain, names=lambda w, g: list(w)[:1]),
+    "only the last tensor is compared: does the loop forget what it saw?": _over_tensors(
+        _plain, names=lambda w, g: list(w)[-1:]
+    ),
+    "only the last tensor of `got` is compared: does the loop forget what it saw?": _over_tensors(
+        _plain, names=lambda w, g: list(g)[-1:]
+    ),
+    "only the weights are compared, not the biases": _over_tensors(
+        _plain, names=lambda w, g: [name for name in w if "weight" in name]
+    ),
+    "the tensors are paired as they stand in the two dicts, whatever their names: pair them by name": (
+        lambda w, g: max(float(_plain(a, b)) for a, b in zip(w.values(), g.values(), strict=False))
+    ),
+    "that is a difference for each name: return the largest": (
+        lambda w, g: {name: _plain(w[name], g[name]).item() for name in w}
+    ),
+    "that is a list of differences: return the largest": (
+        lambda w, g: [_plain(w[name], g[name]).item() for name in w]
+    ),
+    "that is only whether they are close: return the difference": (
+        lambda w, g: all(_apart(w[name], g[name]) < 1e-5 for name in w)
+    ),
+    "that is the name of the tensor that differs most: return how much": (
+        lambda w, g: max(w, key=lambda name: _apart(w[name], g[name]))
+    ),
+}
+
+MISSING: dict[str, Callable] = {
+    "only names that both have are compared, and the others passed over": _unless(lambda w, g: not _in_both(w, g)),
+    "a name that only `got` has is passed over": _unless(lambda w, g: bool(w.keys() - g.keys()) or not w),
+    "a name that only `wanted` has is passed over": _unless(lambda w, g: bool(g.keys() - w.keys()) or not g),
+    "only names that both have are compared: with none in common that is 0": (
+        lambda w, g: max([_apart(w[name], g[name]) for name in _in_both(w, g)], default=0.0)
+    ),
+    "a name that only `got` has is passed over, as if nothing were wanted": (
+        lambda w, g: math.inf if w.keys() - g.keys() else max([_apart(w[n], g[n]) for n in w], default=0.0)
+    ),
+    "a name that only `wanted` has is passed over, as if nothing had come": (
+        lambda w, g: math.inf if g.keys() - w.keys() else max([_apart(w[n], g[n]) for n in g], default=0.0)
+    ),
+    "how many names there are is compared, not which": (
+        lambda w, g: math.inf if len(w) != len(g) else max(_apart(w[name], g[name]) for name in _in_both(w, g))
+    ),
+    "a missing tensor counts as zeros: it is infinitely far off": (
+        lambda w, g: _over_tensors(_apart)(_filled_up(w, g), _filled_up(g, w))
+    ),
+    "`zip` ends with the shorter dict, without a word": (
+        lambda w, g: max([_apart(a, b) for a, b in zip(w.values(), g.values(), strict=False)], default=0.0)
+    ),
+    "the result for a missing name is not a number, which is neither larger nor smaller than a limit": (
+        lambda w, g: math.nan
+    ),
+    "the result for a missing name is 0, as if all were well": lambda w, g: 0.0,
+    "the result for a missing name is -infinity, less than any limit": lambda w, g: -math.inf,
+}
+
+MISFITS: dict[str, Callable] = {
+    "PyTorch repeats a tensor until the shapes fit, without a word: compare the shapes first": (
+        lambda w, g: max(_spread(w[name], g[name]) for name in w)
+    ),
+    "the number of values is compared, not the shape": (
+        lambda w, g: max(_flat(w[name], g[name], same=True) for name in w)
+    ),
+    "the number of axes is compared, not their lengths": (
+        lambda w, g: max(math.inf if w[n].ndim != g[n].ndim else _spread(w[n], g[n]) for n in w)
+    ),
+    "the values are compared in a row, as far as the shorter tensor goes": (
+        lambda w, g: max(_flat(w[name], g[name], same=False) for name in w)
+    ),
+    "a tensor of another shape is passed over": (
+        lambda w, g: max(_apart(w[name], g[name]) for name in w if w[name].shape == g[name].shape)
+    ),
+    "the lengths of the tensors (`len`) are compared, not their shapes": (
+        lambda w, g: max(math.inf if w[n].shape[:1] != g[n].shape[:1] else _spread(w[n], g[n]) for n in w)
+    ),
+}
+
+
+def _spread(one: Tensor, other: Tensor) -> float:
+    """The largest difference after the shapes were made to fit; infinity where they cannot be."""
+    try:
+        return _apart(one, other)
+    except RuntimeError:
+        return math.inf
+
+
+def _flat(one: Tensor, other: Tensor, *, same: bool) -> float:
+    """The largest difference of the values in a row; with `same` infinity where there are not as many."""
+    one, other = one.flatten(), other.flatten()
+    if same and len(one) != len(other):
+        return math.inf
+    count = min(len(one), len(other))
+    return _apart(one[:count], other[:count])
+
+
+def _with_nan(keep: Callable[[float, float], bool]) -> Callable:
+    """The largest difference by a loop that takes a new one if `keep` says so; NaN stays in each."""
+
+    def worst(wanted: Weights, got: Weights) -> float:
+        largest = 0.0
+        for name in wanted:
+            new = _plain(wanted[name], got[name]).item()
+            largest = new if keep(new, largest) else largest
+        return largest
+
+    return worst
+
+
+def _counted(of: Callable[[Tensor, Tensor], Tensor]) -> Callable:
+    """The largest difference over those values that count."""
+    return lambda w, g: max(
+        _apart(w[name] * 0, torch.where(of(w[name], g[name]), w[name] - g[name], 0)) for name in w
+    )
+
+
+NOT_FINITE: dict[str, Callable] = {
+    "`NaN > worst` is False, so the tensor with NaN is passed over": _with_nan(lambda new, worst: new > worst),
+    "what comes after a NaN is forgotten, or the NaN is: `max` of Python depends on the order": (
+        lambda w, g: max(_plain(w[name], g[name]).item() for name in w)
+    ),
+    "what comes after a NaN is forgotten, or the NaN is: `max` of Python depends on the order, with 0 first": (
+        lambda w, g: max([0.0, *(_plain(w[name], g[name]).item() for name in w)])
+    ),
+    "the result is NaN, and `NaN > limit` is False: return infinity": (
+        lambda w, g: torch.stack([_plain(w[name], g[name]) for name in w]).max()
+    ),
+    "NaN counts as 0: it is no number at all": _counted(lambda a, b: ~(a - b).isnan()),
+    "values that are not finite are passed over": _counted(lambda a, b: (a - b).isfinite()),
+    "NaN in both counts as equal: it shows nothing": _counted(lambda a, b: ~(a.isnan() & b.isnan())),
+    "the same infinite value in both counts as equal: it shows nothing": _counted(lambda a, b: a != b),
+    "only NaN in `got` is seen, not in `wanted`": (
+        lambda w, g: _largest_difference({n: t.nan_to_num(0.0, math.inf, -math.inf) for n, t in w.items()}, g)
+    ),
+    "only NaN in `wanted` is seen, not in `got`": (
+        lambda w, g: _largest_difference(w, {n: t.nan_to_num(0.0, math.inf, -math.inf) for n, t in g.items()})
+    ),
+    "infinity is taken for a very large number, which two infinite ones are apart by 0": (
+        lambda w, g: max(
+            math.inf if (w[n].isnan() | g[n].isnan()).any() else _apart(w[n].nan_to_num(), g[n].nan_to_num())
+            for n in w
+        )
+    ),
+}
+
+KINDS: dict[str, Callable] = {
+    "numbers of 8 bits wrap round (3 - 250 is 9), and 16 bits end at 65504: subtract in 64 bits": (
+        lambda w, g: (w["n"] - g["n"]).abs().max()
+    ),
+    "numbers of 16 bits end at 65504: subtract in 64 bits": (
+        lambda w, g: (w["n"] - g["n"]).abs().max() if w["n"].is_floating_point() else _largest_difference(w, g)
+    ),
+    "numbers of 8 bits wrap round, so 3 - 250 is 9: subtract in 64 bits": (
+        lambda w, g: (w["n"] - g["n"]).abs().max() if w["n"].element_size() == 1 else _largest_difference(w, g)
+    ),
+    "whole numbers are passed over: compare them, too": (
+        lambda w, g: _largest_difference(w, g) if w["n"].is_floating_point() else 0.0
+    ),
+    "the difference is rounded to 16 bits": lambda w, g: _largest_difference(
+        {"n": w["n"].half()}, {"n": g["n"].half()}
+    ),
+}
+
+
+@check(
+    "Each of the five numbers stands in one shape, or in the names. Which axis of which tensor is `heads`? The "
+    "table has a row for each offset, and three more: how many offsets has a grid of `side` x `side` patches?",
+    "`dim` and `patch` are axes of `patch_embed.proj.weight`, `heads` is the second of the table, `depth` is the "
+    "largest block number + 1. With `rows` of the table: `side = (math.isqrt(rows - 3) + 1) // 2`.",
+)
+def read_sizes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`read_sizes(shapes)` reads off how a Vision Transformer was built from the shapes of its weights."""
+    right = _read_sizes
+    cases = telling(lambda: [_shapes(rng, 11), _shapes(rng, 2)], right, SIZES)
+    problem = explain(answer, right, cases, SIZES)
+    yield "reads the five sizes off the shapes", problem
+    if problem:
+        return
+    small = {"image_size": 1, "patch": 1, "dim": 5, "depth": 1, "heads": 1}
+    known = [(224, 16, 768, 12, 12), (224, 16, 1024, 24, 16), (224, 14, 1280, 32, 16), (32, 4, 64, 4, 2)]
+    edges = [dict(zip(small, sizes, strict=True)) for sizes in known]
+    edges += [small, small | {"depth": 101}, small | {"image_size": 7}, small | {"image_size": 6, "patch": 3}]
+    yield (
+        "works for known models, one block, one patch and one head",
+        explain(answer, right, [(_official(sizes, rng),) for sizes in edges], SIZES),
+    )
+
+
+def _official(sizes: dict[str, int], rng: Generator) -> dict[str, tuple[int, ...]]:
+    """The shapes of an official Vision Transformer with these sizes, in any order."""
+    image, patch, dim, depth, heads = sizes.values()
+    side = image // patch
+    shapes: dict[str, tuple[int, ...]] = {
+        "encoder.mask_token": (1, 1, dim),
+        "encoder.cls_token": (1, 1, dim),
+        "encoder.patch_embed.proj.weight": (dim, 3, patch, patch),
+        "encoder.patch_embed.proj.bias": (dim,),
+        "encoder.rel_pos_bias.relative_position_bias_table": ((2 * side - 1) ** 2 + 3, heads),
+        "encoder.norm.weight": (dim,),
+        "encoder.norm.bias": (dim,),
+        "decoder.0.weight": (3 * patch**2, dim, 1, 1),
+        "decoder.0.bias": (3 * patch**2,),
+    }
+    for block in range(depth):
+        parts = {
+            "gamma_1": (dim,),
+            "norm1.weight": (dim,),
+            "attn.q_bias": (dim,),
+            "attn.v_bias": (dim,),
+            "attn.qkv.weight": (3 * dim, dim),
+            "attn.proj.weight": (dim, dim),
+            "mlp.fc1.weight": (4 * dim, dim),
+            "mlp.fc2.weight": (dim, 4 * dim),
+        }
+        shapes |= {f"encoder.blocks.{block}.{name}": shape for name, shape in parts.items()}
+    names = list(shapes)
+    return {names[place]: shapes[names[place]] for place in torch.randperm(len(names), generator=rng).tolist()}
+
+
+def _shapes(rng: Generator, depth: int) -> tuple[dict[str, tuple[int, ...]]]:
+    patch, side, heads, deeper = distinct(rng, 4, 2, 9)
+    sizes = {
+        "image_size": patch * side,
+        "patch": patch,
+        "dim": 96 * heads,
+        "depth": depth + deeper,
+        "heads": heads,
+    }
+    return (_official(sizes, rng),)
+
+
+EMBEDDING, TABLE = "encoder.patch_embed.proj.weight", "encoder.rel_pos_bias.relative_position_bias_table"
+
+
+def _read_sizes(shapes: dict[str, tuple[int, ...]]) -> dict[str, int]:
+    dim, _, patch, _ = shapes[EMBEDDING]
+    rows, heads = shapes[TABLE]
+    side = (math.isqrt(rows - 3) + 1) // 2
+    return {
+        "image_size": side * patch,
+        "patch": patch,
+        "dim": dim,
+        "depth": 1 + max(_blocks(shapes)),
+        "heads": heads,
+    }
+
+
+def _blocks(shapes: dict[str, tuple[int, ...]]) -> list[int]:
+    """The number of the block for each name that has one."""
+    return [int(name.split(".")[2]) for name in shapes if ".blocks." in name]
+
+
+def _misread(**wrong: Callable) -> Callable:
+    """The sizes, of which some are made of the shapes, and of the right sizes, in another way."""
+
+    def read(shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+        sizes = _read_sizes(shapes)
+        return sizes | {name: of(shapes, **sizes) for name, of in wrong.items()}
+
+    return read
+
+
+def _size(of: Callable) -> Callable:
+    """What depends on the right sizes alone."""
+    return lambda shapes, **sizes: of(SimpleNamespace(**sizes))
+
+
+SIZES: dict[str, Callable] = {
+    "the largest number of a block is one less than their number: they are counted from 0": _misread(
+        depth=_size(lambda s: s.depth - 1)
+    ),
+    "a block has several tensors, and each of them was counted": _misread(depth=lambda s, **_: len(_blocks(s))),
+    "the numbers of the blocks are compared as texts, for which 9 comes after 11: make them `int`": _misread(
+        depth=lambda s, **_: 1 + int(max(map(str, _blocks(s))))
+    ),
+    "the last block in the dict need not have the largest number": _misread(
+        depth=lambda s, **_: 1 + _blocks(s)[-1]
+    ),
+    "all tensors are counted: `depth` is the number of blocks": _misread(depth=lambda s, **_: len(s)),
+    "heads need not have 64 numbers each: the table has a column for each head": _misread(
+        heads=_size(lambda s: s.dim // 64)
+    ),
+    "that is how many numbers a head has: `heads` is how many there are": _misread(
+        heads=_size(lambda s: s.dim // s.heads)
+    ),
+    "query, key and value are not heads: the table has a column for each head": _misread(heads=_size(lambda s: 3)),
+    "`heads` has become the rows of the table: it is its columns": _misread(heads=lambda s, **_: s[TABLE][0]),
+    "`image_size` counts pixels here as patches: multiply by `patch`": _misread(
+        image_size=_size(lambda s: s.image_size // s.patch)
+    ),
+    "one patch of each side is lost: 2 * side - 1 offsets, so add 1 before you halve": _misread(
+        image_size=_size(lambda s: s.image_size - s.patch)
+    ),
+    "one patch too many on each side: a side of the table is 2 * side - 1": _misread(
+        image_size=_size(lambda s: s.image_size + s.patch)
+    ),
+    "three rows of the table belong to the class token: take them off before the root": _misread(
+        image_size=lambda s, **sizes: (math.sqrt(s[TABLE][0]) + 1) / 2 * sizes["patch"]
+    ),
+    "the rows of the table are those of the offsets, not of the patches": _misread(
+        image_size=lambda s, **sizes: math.isqrt(s[TABLE][0] - 3) * sizes["patch"]
+    ),
+    "the root is missing: the table has (2 * side - 1) ** 2 rows for offsets": _misread(
+        image_size=lambda s, **sizes: (s[TABLE][0] - 3 + 1) // 2 * sizes["patch"]
+    ),
+    "`image_size` is one number, a side in pixels": _misread(image_size=_size(lambda s: (s.image_size,) * 2)),
+    "224 is only the usual size of an image": _misread(image_size=_size(lambda s: 224)),
+    "`patch` is the number of pixels of a patch: it is its side": _misread(patch=_size(lambda s: s.patch**2)),
+    "`patch` is the number of values of a patch: it is its side": _misread(patch=_size(lambda s: 3 * s.patch**2)),
+    "that is the number of patches along a side: `patch` is a side of a patch in pixels": _misread(
+        patch=_size(lambda s: s.image_size // s.patch)
+    ),
+    "`patch` is the number of colours: take the last axis": _misread(patch=_size(lambda s: 3)),
+    "query, key and value have `dim` numbers each, so `dim` is three times too large": _misread(
+        dim=_size(lambda s: 3 * s.dim)
+    ),
+    "the MLP is four times as wide: `dim` is the width of a token": _misread(dim=_size(lambda s: 4 * s.dim)),
+    "`dim` has become the number of values of a patch": _misread(dim=_size(lambda s: 3 * s.patch**2)),
+    "`dim` has become the numbers of one head": _misread(dim=_size(lambda s: s.dim // s.heads)),
+    "these are shapes: a size is one number": _misread(dim=lambda s, **_: s["encoder.mask_token"]),
+}
+
+
+@check(
+    "What is the largest absolute value of each row? It becomes 127 or -127, so how much is one step worth? How "
+    "do you get from a value to the nearest whole number of steps, and what if a row has only zeros?",
+    "`largest = weight.abs().amax(dim=1)`, and `scale = torch.where(largest > 0, largest / 127, 1)`. The numbers "
+    "are `(weight / scale[:, None]).round().to(torch.int8)`.",
+)
+def quantize_rows(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`quantize_rows(weight)` rounds a matrix to numbers of 8 bits, with a scale for each row."""
+    right = _quantized
+    cases = [(_matrix(rng),), (_matrix(rng),)]
+    problem = explain(answer, right, cases, ROUNDINGS)
+    yield "rounds each row to whole numbers up to 127", problem
+    if problem:
+        return
+    (weight,), *_ = cases
+    yield "keeps the numbers in 8 bits", _other_bits(answer(weight))
+    zeros = weight.clone()
+    zeros[1] = 0
+    empty = [(zeros,), (torch.zeros(3, 2),), (torch.zeros(1, 1),)]
+    yield "gives a row of zeros the scale 1", explain(answer, right, empty, EMPTY_ROWS)
+    sizes = 10.0 ** torch.tensor([-25, 20] + [0] * (len(weight) - 2))
+    small = [(weight * sizes[:, None],), (1e-12 * weight,)]
+    yield "rounds small and large rows as finely", explain(answer, right, small, SMALL_ROWS)
+    edges = [(weight[:1],), (weight[:, :1],), (torch.tensor([[-3.0]]),), (weight.abs(),), (-weight.abs(),)]
+    yield "works for one row, one column, and numbers of one sign", explain(answer, right, edges)
+
+
+def _matrix(rng: Generator) -> Tensor:
+    """Rows of different sizes, in which no value lies nearly between two steps; the largest have both signs."""
+    rows, cols = distinct(rng, 2, 4, 8)
+    steps = torch.randint(-110, 110, (rows, cols), generator=rng)
+    steps = steps + (0.8 * torch.rand(rows, cols, generator=rng) - 0.4)
+    steps[torch.arange(rows), torch.randint(cols, (rows,), generator=rng)] = 127.0 * (-1) ** torch.arange(rows)
+    return steps * (0.01 + torch.rand(rows, 1, generator=rng))
+
+
+def _scales(weight: Tensor) -> Tensor:
+    largest = weight.abs().amax(1)
+    return torch.where(largest > 0, largest / 127, 1)
+
+
+def _quantized(weight: Tensor) -> tuple[Tensor, Tensor]:
+    return _rounded()(weight)
+
+
+def _rounded(
+    scales: Callable[[Tensor], Tensor] = _scales,
+    whole: Callable[[Tensor], Tensor] = torch.round,
+    of: Callable[[Tensor, Tensor], Any] = lambda numbers, scale: (numbers.to(torch.int8), scale),
+) -> Callable:
+    """A mistake in the scales (one for each row, or one in all), in the rounding, or in what is returned."""
+
+    def quantize(weight: Tensor) -> Any:
+        scale = scales(weight)
+        return of(whole(weight / scale.view(-1, 1)), scale)
+
+    return quantize
+
+
+def _other_bits(got: Any) -> Verdict:
+    numbers = got[0]
+    if numbers.dtype == torch.int8:
+        return None
+    return f"the numbers have {8 * numbers.element_size()} bits ({numbers.dtype}): `torch.int8` saves the room"
+
+
+ROUNDINGS: dict[str, Callable] = {
+    "one scale is used for all rows: each row has its own": _rounded(
+        lambda w: (w.abs().max() / 127).expand(len(w))
+    ),
+    "one scale is used for all rows, and one is returned: each row has its own": _rounded(
+        lambda w: w.abs().max() / 127
+    ),
+    "each column has a scale: each row should": lambda w: (
+        (w / w.abs().amax(0) * 127).round().to(torch.int8),
+        w.abs().amax(0) / 127,
+    ),
+    "128 steps are one too many: 128 does not fit into 8 bits with a sign and becomes -128": _rounded(
+        lambda w: w.abs().amax(1) / 128
+    ),
+    "128 steps are one too many: the largest becomes 127 or -127": _rounded(
+        lambda w: w.abs().amax(1) / 128, lambda steps: steps.round().clamp(-128, 127)
+    ),
+    "8 bits with a sign end at 127, not at 255": _rounded(lambda w: w.abs().amax(1) / 255),
+    "the scale is too large: the largest becomes 127, not 126": _rounded(lambda w: w.abs().amax(1) / 126),
+    "the largest becomes 100 only: 127": _rounded(lambda w: w.abs().amax(1) / 100),
+    "the largest positive value sets the scale: the largest absolute one": _rounded(lambda w: w.amax(1) / 127),
+    "the smallest value sets the scale: the largest absolute one": _rounded(lambda w: -w.amin(1) / 127),
+    "the smallest absolute value sets the scale": _rounded(lambda w: w.abs().amin(1) / 127),
+    "largest minus smallest sets the scale: 0 must stay 0, so take the largest absolute value": _rounded(
+        lambda w: (w.amax(1) - w.amin(1)) / 254
+    ),
+    "largest minus smallest is divided into 255 steps: take the largest absolute value, and 127": _rounded(
+        lambda w: (w.amax(1) - w.amin(1)) / 255
+    ),
+    "the mean absolute value sets the scale: the largest": _rounded(lambda w: w.abs().mean(1) / 127),
+    "the standard deviation sets the scale: the largest absolute value": _rounded(lambda w: w.std(1) / 127),
+    "the length of a row sets the scale: its largest absolute value": _rounded(lambda w: w.norm(dim=1) / 127),
+    "the numbers are cut off towards 0: round them": _rounded(whole=torch.trunc),
+    "the numbers are rounded down: to the nearest": _rounded(whole=torch.floor),
+    "the numbers are rounded up: to the nearest": _rounded(whole=torch.ceil),
+    "the weights are rounded before they are divided": lambda w: (
+        (w.round() / _scales(w)[:, None]).to(torch.int8),
+        _scales(w),
+    ),
+    "the weights are multiplied by the scale: divide": lambda w: (
+        (w * _scales(w)[:, None]).round().to(torch.int8),
+        _scales(w),
+    ),
+    "the weights are not divided by the scale": lambda w: (w.round().to(torch.int8), _scales(w)),
+    "that is how many steps a 1 has: the scale is what a step is worth, the largest value / 127": _rounded(
+        of=lambda q, s: (q.to(torch.int8), 1 / s)
+    ),
+    "the scale is the largest value: divide it by 127": _rounded(of=lambda q, s: (q.to(torch.int8), 127 * s)),
+    "the signs are lost": _rounded(of=lambda q, s: (q.abs().to(torch.int8), s)),
+    "negative numbers became 0: they go down to -127": _rounded(
+        of=lambda q, s: (q.clamp(min=0).to(torch.int8), s)
+    ),
+    "the numbers are moved up by 128, as for 8 bits without a sign: keep 0 at 0": _rounded(
+        of=lambda q, s: ((q + 128).to(torch.uint8), s)
+    ),
+    "8 bits without a sign hold no negative numbers: `torch.int8`, not `torch.uint8`": _rounded(
+        of=lambda q, s: (q.to(torch.int8).view(torch.uint8), s)
+    ),
+    "the numbers are still real ones: make them whole ones of 8 bits": _rounded(of=lambda q, s: (q, s)),
+    "the numbers are multiplied by the scale again: return them whole": _rounded(
+        of=lambda q, s: (q * s.view(-1, 1), s)
+    ),
+    "the scale has one axis too many: its shape is (rows,)": _rounded(
+        of=lambda q, s: (q.to(torch.int8), s.view(-1, 1))
+    ),
+    "first the numbers, then the scale: the other way round": _rounded(of=lambda q, s: (s, q.to(torch.int8))),
+    "the scale is missing: return the numbers and the scale": _rounded(of=lambda q, s: q.to(torch.int8)),
+}
+
+EMPTY_ROWS: dict[str, Callable] = {
+    "the scale of a row of zeros is 0 here, and 0 / 0 is not a number: take the scale 1": (
+        lambda w: (_quantized(w)[0], w.abs().amax(1) / 127)
+    ),
+    "the scale of a row of zeros is a very small number here: 1 is asked for": (
+        lambda w: (_quantized(w)[0], (w.abs().amax(1) / 127).clamp(min=1e-8))
+    ),
+    "the largest value of a row of zeros is taken for 1, so the scale is 1 / 127: 1 is asked for": (
+        lambda w: (_quantized(w)[0], torch.where(_scales(w) == 1, 1 / 127, _scales(w)))
+    ),
+    "the scale of a row of zeros is not a number: take 1": (
+        lambda w: (_quantized(w)[0], torch.where(w.any(1), _scales(w), math.nan))
+    ),
+    "the numbers of a row of zeros are not zeros": lambda w: (
+        _quantized(w)[0].where(w.any(1, keepdim=True), -128),
+        _scales(w),
+    ),
+}
+
+
+def _at_least(limit: float) -> Callable:
+    return _rounded(lambda w: (w.abs().amax(1) / 127).clamp(min=limit))
+
+
+SMALL_ROWS: dict[str, Callable] = {
+    "a row of small weights gets another scale, as if it were zeros: only a row of zeros gets 1": _rounded(
+        lambda w: torch.where(w.abs().amax(1) > 1e-6, w.abs().amax(1) / 127, 1)
+    ),
+    "the scale is not let below a limit, so a row of small weights becomes zeros": _at_least(1e-8),
+    "the scale is not let below a limit (1e-12), so a row of small weights becomes zeros": _at_least(1e-12),
+    "a small number is added to the scale, so a row of small weights becomes zeros": _rounded(
+        lambda w: w.abs().amax(1) / 127 + 1e-8
+    ),
+}
+
+
+@check(
+    "Write the same pixel in both ways: x = old * std + mean = new * new_std + new_mean. What is the old value, "
+    "made of the new one? Put that into the sum of the embedding: which part grows with the new value, and which "
+    "is constant?",
+    "old = new * (new_std / std) + (new_mean - mean) / std, for each channel. The factor goes into the weight. "
+    "The constant, times the old weight, summed over channels and pixels, goes into the bias.",
+)
+def fold_normalization(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`fold_normalization(weight, bias, mean, std, new_mean, new_std)` changes what a patch embedding takes."""
+    right = _folded
+    cases = [_normalised(rng, patch=3), _normalised(rng, dim=3)]
+    problem = explain(answer, right, cases, FOLDINGS)
+    yield "gives the tokens of before for images normalised anew", problem
+    if problem:
+        return
+    weight, bias, mean, std, new_mean, new_std = cases[0]
+    none, one = [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]
+    yield (
+        "changes nothing for the same mean and deviation",
+        explain(answer, right, [(weight, bias, mean, std, mean, std), (weight, bias, none, one, none, one)]),
+    )
+    edges = [
+        (weight, bias, mean, std, none, one),
+        (weight, bias, none, one, new_mean, new_std),
+        (weight, bias, [0.5] * 3, [0.5] * 3, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        (weight, bias, mean, std, none, [1 / 255] * 3),
+        (weight[:1], bias[:1], mean, std, new_mean, new_std),
+        (weight[:, :, :1, :1], bias, mean, std, new_mean, new_std),
+        (0 * weight, bias, mean, std, new_mean, new_std),
+    ]
+    yield (
+        "works for ImageNet's numbers, pixels from 0 to 1 or 255, one number and one pixel",
+        explain(answer, right, edges),
+    )
+
+
+def _normalised(rng: Generator, dim: int = 0, patch: int = 0) -> tuple:
+    """A patch embedding, and old and new mean and standard deviation of each channel, all different."""
+    one, other = distinct(rng, 2, 4, 7)
+    dim, patch = dim or one, patch or other
+    weight, bias = torch.randn(dim, 3, patch, patch, generator=rng) + 0.3, torch.randn(dim, generator=rng)
+    parts = (0.2 + 0.05 * torch.randperm(12, generator=rng)).split(3)
+    return weight, bias, *(part.tolist() for part in parts)
+
+
+def _per_channel(values: list[float]) -> Tensor:
+    return torch.tensor(values).view(3, 1, 1)
+
+
+def _fold(
+    weight: Callable[..., Any] = lambda w, m, s, n, t: w * t / s,
+    shift: Callable[..., Any] = lambda w, m, s, n, t: (w * (n - m) / s).sum((1, 2, 3)),
+    of: Callable[[Any, Any], Any] = lambda weight, bias: (weight, bias),
+) -> Callable:
+    """A mistake in the weight, in what is added to the bias, or in what is returned.
+
+    w is the old weight, m and s the old mean and deviation, n and t the new ones.
+    """
+
+    def fold(old: Tensor, bias: Tensor, *numbers: list[float]) -> Any:
+        case = (old, *map(_per_channel, numbers))
+        return of(weight(*case), bias + shift(*case))
+
+    return fold
+
+
+def _folded(weight: Tensor, bias: Tensor, *numbers: list[float]) -> tuple[Tensor, Tensor]:
+    return _fold()(weight, bias, *numbers)
+
+
+def _other_numbers(change: Callable[..., tuple]) -> Callable:
+    """The right rule, on numbers (mean, std, new_mean, new_std) that were changed."""
+    return lambda weight, bias, *numbers: _folded(weight, bias, *change(*numbers))
+
+
+def _grey_numbers(*numbers: list[float]) -> tuple:
+    return tuple([sum(values) / 3] * 3 for values in numbers)
+
+
+FOLDINGS: dict[str, Callable] = {
+    "old and new are exchanged": _other_numbers(lambda m, s, n, t: (n, t, m, s)),
+    "the factor is upside down: new_std / std": _fold(weight=lambda w, m, s, n, t: w * s / t),
+    "the weight is divided by std, but not multiplied by new_std": _fold(weight=lambda w, m, s, n, t: w / s),
+    "the weight is multiplied by new_std, but not divided by std": _fold(weight=lambda w, m, s, n, t: w * t),
+    "the weight is multiplied by both deviations: new_std / std": _fold(weight=lambda w, m, s, n, t: w * t * s),
+    "the weight has not changed: the new values have another spread": _fold(weight=lambda w, m, s, n, t: w),
+    "the bias has not changed: the new values have another mean": _fold(shift=lambda w, m, s, n, t: 0),
+    "the sign of the shift is wrong: new_mean - mean": _fold(
+        shift=lambda w, m, s, n, t: (w * (m - n) / s).sum((1, 2, 3))
+    ),
+    "the shift is divided by new_std: by std": _fold(shift=lambda w, m, s, n, t: (w * (n - m) / t).sum((1, 2, 3))),
+    "the shift is not divided by std": _fold(shift=lambda w, m, s, n, t: (w * (n - m)).sum((1, 2, 3))),
+    "the shift is multiplied by std: divide": _fold(shift=lambda w, m, s, n, t: (w * (n - m) * s).sum((1, 2, 3))),
+    "the shift is summed with the new weight: with the old one": _fold(
+        shift=lambda w, m, s, n, t: (w * t / s * (n - m) / s).sum((1, 2, 3))
+    ),
+    "the shift is summed with the new weight, undivided: (new_mean - mean) / std with the old one": _fold(
+        shift=lambda w, m, s, n, t: (w * t / s * (n - m)).sum((1, 2, 3))
+    ),
+    "the shift is a mean over channels and pixels: a sum": _fold(
+        shift=lambda w, m, s, n, t: (w * (n - m) / s).mean((1, 2, 3))
+    ),
+    "the shift is a mean over the pixels: a sum": _fold(
+        shift=lambda w, m, s, n, t: (w * (n - m) / s).mean((2, 3)).sum(1)
+    ),
+    "the shift is a mean over the channels: a sum": _fold(
+        shift=lambda w, m, s, n, t: (w * (n - m) / s).mean(1).sum((1, 2))
+    ),
+    "the shift has no weight: a constant input counts as much as the weights say": _fold(
+        shift=lambda w, m, s, n, t: ((n - m) / s).sum()
+    ),
+    "only the first pixel of a patch is summed: all of them": _fold(
+        shift=lambda w, m, s, n, t: (w * (n - m) / s)[:, :, 0, 0].sum(1)
+    ),
+    "the new mean is left out of the shift: that is right where it is 0": _fold(
+        shift=lambda w, m, s, n, t: (w * (0 - m) / s).sum((1, 2, 3))
+    ),
+    "the old mean is left out of the shift: that is right where it is 0": _fold(
+        shift=lambda w, m, s, n, t: (w * n / s).sum((1, 2, 3))
+    ),
+    "the embedding takes pixels from 0 to 1 now: the new mean and deviation are not used": _other_numbers(
+        lambda m, s, n, t: (m, s, [0, 0, 0], [1, 1, 1])
+    ),
+    "the old mean and deviation are not used, as if it had taken pixels from 0 to 1": _other_numbers(
+        lambda m, s, n, t: ([0, 0, 0], [1, 1, 1], n, t)
+    ),
+    "the normalised means are subtracted, each by its own deviation: both by std": _fold(
+        shift=lambda w, m, s, n, t: (w * (n / t - m / s)).sum((1, 2, 3))
+    ),
+    "the deviations were squared": _other_numbers(
+        lambda m, s, n, t: (m, [value**2 for value in s], n, [value**2 for value in t])
+    ),
+    "the mean of the three channels is used: each has its own": _other_numbers(_grey_numbers),
+    "the numbers of red are used for all channels": _other_numbers(
+        lambda *numbers: tuple([values[0]] * 3 for values in numbers)
+    ),
+    "the channels are in the order blue, green, red": _other_numbers(
+        lambda *numbers: tuple(values[::-1] for values in numbers)
+    ),
+    "the numbers are spread over the columns of a patch: a channel is axis 1, so give them the shape (3, 1, 1)": (
+        lambda w, b, *numbers: _fold_plain(w, b, *map(torch.tensor, numbers))
+    ),
+    "the numbers are spread over the first axis, the numbers of a token: a channel is axis 1": (
+        lambda w, b, *numbers: _fold_plain(w, b, *(torch.tensor(v).view(3, 1, 1, 1) for v in numbers))
+    ),
+    "the old bias is lost: the shift is added to it": lambda w, b, *numbers: _folded(w, 0 * b, *numbers),
+    "the old bias is changed, too: only the shift is added to it": (
+        lambda w, b, m, s, n, t: _folded(w, b * t[0] / s[0], m, s, n, t)
+    ),
+    "the shift is subtracted twice over, once as the old mean and once as the new one": _fold(
+        shift=lambda w, m, s, n, t: -(w * (n + m) / s).sum((1, 2, 3))
+    ),
+    "first the weight, then the bias: the other way round": _fold(of=lambda weight, bias: (bias, weight)),
+    "the bias is missing: return the weight and the bias": _fold(of=lambda weight, bias: weight),
+}
+
+
+def _fold_plain(w: Tensor, b: Tensor, m: Tensor, s: Tensor, n: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """The right formula, with the numbers spread over whatever axis they fit."""
+    return w * t / s, b + (w * (n - m) / s).sum((1, 2, 3))
+
+
+@check(
+    "The steps are 1, q, q², ...: how many of them lead from offset 0 to the last one, and what must they add up "
+    "to? A larger q gives a larger sum, so you can close in on it from both sides.",
+    "The sum of `q**k for k in range(old - 1)` must be `new - 1`. Start with `low, high = 1, new`, take the "
+    "middle 100 times, and keep the half in which the sum passes `new - 1`. Then add up the steps, and mirror.",
+)
+def geometric_places(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`geometric_places(old, new)` says where the offsets of a small grid lie in a larger one."""
+    right = _geometric_places
+    cases = telling(lambda: [_two_grids(rng, 6, 3), _two_grids(rng, 4, 18)], right, PLACES)
+    problem = explain(answer, right, cases, PLACES, tolerance=1e-3)
+    yield "lets the steps grow by one factor up to the edge", problem
+    if problem:
+        return
+    same = [(3, 3), (7, 7), (14, 14)]
+    yield "keeps the places where the grid stays the same", explain(answer, right, same, SAME, tolerance=1e-3)
+    edges = [(27, 28), (14, 15), (3, 4), (3, 60), (6, 7), (7, 12), (14, 24), (4, 100), (12, 13)]
+    yield (
+        "works for factors close to 1, and for large ones",
+        explain(answer, right, edges, FACTORS, tolerance=1e-3),
+    )
+
+
+def _two_grids(rng: Generator, old: int, more: int) -> tuple[int, int]:
+    one, other = distinct(rng, 2, 0, 4)
+    return old + one % 3, old + one % 3 + more + other
+
+
+def _factor(steps: int, total: float, low: float = 1.0, high: float = 1e3, first: int = 0) -> float:
+    """The factor q between `low` and `high` with which q**first + ... , of so many steps, add up to `total`."""
+    for _ in range(80):
+        middle = (low + high) / 2
+        passes = sum(middle ** (first + step) for step in range(steps)) > total
+        low, high = (low, middle) if passes else (middle, high)
+    return low
+
+
+def _places(steps: list[float]) -> list[float]:
+    """Where these steps lead from 0, in both directions."""
+    outwards = list(accumulate(steps))
+    return [-place for place in reversed(outwards)] + [0.0] + outwards
+
+
+def _steps(old: int, new: int, **limits: Any) -> list[float]:
+    factor = _factor(old - 1, new - 1, **limits)
+    return [factor**step for step in range(old - 1)]
+
+
+def _geometric_places(old: int, new: int) -> list[float]:
+    return _places(_steps(old, new))
+
+
+def _other_steps(of: Callable[[int, int], list[float]]) -> Callable:
+    """The places that other steps lead to."""
+    return lambda old, new: _places(of(old, new))
+
+
+def _made_of(of: Callable[[list[float]], Any]) -> Callable:
+    """What is made of the right places."""
+    return lambda old, new: of(_geometric_places(old, new))
+
+
+def _by_powers(old: int, new: int) -> list[float]:
+    """Places, not steps, that grow by one factor, from 1 to the edge."""
+    outwards = [(new - 1) ** (place / (old - 2)) for place in range(old - 1)]
+    return [-place for place in reversed(outwards)] + [0.0] + outwards
+
+
+PLACES: dict[str, Callable] = {
+    "all steps are equal: they should grow by a factor": _other_steps(
+        lambda old, new: [(new - 1) / (old - 1)] * (old - 1)
+    ),
+    "all steps are 1: the last place must be new - 1": _other_steps(lambda old, new: [1.0] * (old - 1)),
+    "the steps grow by the same amount, not by the same factor": _other_steps(
+        lambda old, new: [1 + 2 * k * (new - old) / (old - 1) / (old - 2) for k in range(old - 1)]
+    ),
+    "the places themselves grow by a factor: the steps between them should": _by_powers,
+    "the steps become smaller towards the edge: they grow": _other_steps(lambda old, new: _steps(old, new)[::-1]),
+    "the factor is chosen for one step too many: `old - 1` lead from 0 to the edge": _other_steps(
+        lambda old, new: [_factor(old, new - 1) ** k for k in range(old - 1)]
+    ),
+    "the factor is chosen for one step too few: `old - 1` lead from 0 to the edge": _other_steps(
+        lambda old, new: [_factor(old - 2, new - 1) ** k for k in range(old - 1)]
+    ),
+    "the last place is `new`: it is new - 1, the largest offset": _other_steps(
+        lambda old, new: [_factor(old - 1, new) ** k for k in range(old - 1)]
+    ),
+    "the last place is `new - 2`: it is new - 1, the largest offset": _other_steps(
+        lambda old, new: [_factor(old - 1, new - 2) ** k for k in range(old - 1)]
+    ),
+    "the last place is half as far out: `new` counts patches, and the largest offset is new - 1": _other_steps(
+        lambda old, new: [_factor(old - 1, max(old - 1, new // 2)) ** k for k in range(old - 1)]
+    ),
+    "the last place is 2 * new - 1, the number of offsets: it is new - 1, the largest of them": _other_steps(
+        lambda old, new: [_factor(old - 1, 2 * new - 1) ** k for k in range(old - 1)]
+    ),
+    "the last place is 2 * (new - 1), from one edge to the other: it is new - 1": _other_steps(
+        lambda old, new: [_factor(old - 1, 2 * new - 2) ** k for k in range(old - 1)]
+    ),
+    "`old` and `new` count patches of a side, not offsets: do not halve them": _other_steps(
+        lambda old, new: [_factor(old // 2, new // 2) ** k for k in range(old // 2)]
+    ),
+    "the last power of the factor is new - 1: the sum of the steps should be": _other_steps(
+        lambda old, new: [((new - 1) ** (1 / (old - 2))) ** k for k in range(old - 1)]
+    ),
+    "the first step is q: it is 1": _other_steps(
+        lambda old, new: [_factor(old - 1, new - 1, low=0.0, first=1) ** (k + 1) for k in range(old - 1)]
+    ),
+    "the first step is q, with the q of steps that start with 1": _other_steps(
+        lambda old, new: [_factor(old - 1, new - 1) ** (k + 1) for k in range(old - 1)]
+    ),
+    "the factor may be larger than 1.5, where the official search ends": _other_steps(
+        lambda old, new: _steps(old, new, high=1.5)
+    ),
+    "the factor may be larger than 2": _other_steps(lambda old, new: _steps(old, new, high=2.0)),
+    "the negative offsets are missing: mirror the places": _made_of(lambda places: places[len(places) // 2 :]),
+    "the negative offsets and 0 are missing": _made_of(lambda places: places[len(places) // 2 + 1 :]),
+    "0 is missing": _made_of(lambda places: [place for place in places if place]),
+    "0 is there twice": _made_of(lambda places: sorted([*places, 0.0])),
+    "the positive offsets are missing": _made_of(lambda places: places[: len(places) // 2 + 1]),
+    "the places fall: from the smallest to the largest": _made_of(lambda places: places[::-1]),
+    "the negative offsets go away from the edge: they rise from -(new - 1) to 0": _made_of(
+        lambda places: sorted(places[: len(places) // 2], reverse=True) + places[len(places) // 2 :]
+    ),
+    "the places start at 0: offset 0 is the one in the middle": _made_of(
+        lambda places: [place - places[0] for place in places]
+    ),
+    "these are the steps: add them up": _steps,
+    "these are the steps to both sides: add them up": (
+        lambda old, new: [-step for step in reversed(_steps(old, new))] + [0.0] + _steps(old, new)
+    ),
+    "that is the factor: return the places": lambda old, new: _factor(old - 1, new - 1),
+    "the places are rounded: they lie between the new offsets": _made_of(
+        lambda places: [float(round(place)) for place in places]
+    ),
+    "the places are divided by the last one: they are offsets, in patches": _made_of(
+        lambda places: [place / places[-1] for place in places]
+    ),
+    "one of the two outermost offsets is missing on each side": _made_of(lambda places: places[1:-1]),
+}
+
+SAME: dict[str, Callable] = {
+    "the factor is 1 where the grid stays the same, and the search must be able to find that": _other_steps(
+        lambda old, new: _steps(old, new, low=1.01)
+    ),
+}
+
+FACTORS: dict[str, Callable] = {
+    "the factor may be closer to 1 than 1.01, where the official search starts": _other_steps(
+        lambda old, new: _steps(old, new, low=1.01)
+    ),
+    "the factor may be larger than 10": _other_steps(lambda old, new: _steps(old, new, high=10.0)),
+    "the factor may be larger than 5": _other_steps(lambda old, new: _steps(old, new, high=5.0)),
 }
 
 
