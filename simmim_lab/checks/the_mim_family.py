@@ -212,8 +212,8 @@ WRONG_BACK: dict[str, Callable] = {
 
 
 @check(
-    "How many patches are hidden? Which `ceil(...)` patches of an image are the hardest: do you need the errors in "
-    "order, or the places where the largest stand?",
+    "How many patches of an image are hidden? To find the hardest, do you need the errors in their order, or the "
+    "places where the largest stand?",
     "`errors.flatten(1).topk(count, dim=1).indices` are the places of the largest errors of each image. "
     "`scatter(1, places, True)` on a tensor of False, of shape (batch, rows * cols), marks them; then `view`.",
     solution=solutions.hardest_mask,
@@ -244,7 +244,7 @@ def hardest_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
 
 
 def _errors(rng: Generator, low: float, high: float, more: float) -> tuple[Tensor, float]:
-    """Errors, all different, and a ratio from `low` to `high` by which whole patches and a part `more` are hidden."""
+    """Errors, all different, and a ratio between `low` and `high`: so many patches and a part `more` of one."""
     batch, rows, half_cols = distinct(rng, 3, 3, 7)
     shape = (batch, rows, 2 * half_cols)
     patches = shape[1] * shape[2]
@@ -263,8 +263,8 @@ def _equal_errors(answer: Answer, rng: Generator) -> Verdict:
         counts = mask.sum((1, 2)).tolist()
         if counts != [8, 8, 8]:
             return (
-                f"of 24 patches, many with equal errors, {counts[0]} are hidden: a ratio of 0.3 hides 8. Is there a "
-                "threshold? Count places instead"
+                f"of 24 patches, many with equal errors, {counts[0]} are hidden, but a ratio of 0.3 hides 8: is there "
+                "a limit? Count places instead"
             )
         if (errors.masked_fill(~mask, math.inf).amin((1, 2)) < errors.masked_fill(mask, -1).amax((1, 2))).any():
             return "a patch is hidden though a visible one has a larger error"
@@ -315,7 +315,7 @@ WRONG_HARDEST: dict[str, Callable] = {
     "a share of the largest error is the limit: `ratio` says how many are hidden": lambda e, r: (
         e > r * e.amax((1, 2), keepdim=True)
     ),
-    "a share of the largest error is the limit: `ratio` says how many are hidden, not how many stay": lambda e, r: (
+    "a share of the largest error is the limit: `ratio` says how many patches are hidden": lambda e, r: (
         e > (1 - r) * e.amax((1, 2), keepdim=True)
     ),
     "a quantile lies between two patches, and is rounded in another way: count with `ceil`": lambda e, r: (
@@ -411,8 +411,565 @@ def _broken_tubes(mask: Tensor) -> Iterator[tuple[bool, str]]:
     )
     yield (
         not same.all(),
-        "the frames hide different numbers of places: are they drawn from all frames together? Draw once for a clip",
+        "the frames hide different numbers of places: are all frames drawn together? Draw once for a clip",
     )
 
 
-GUESSES: dict[str, Guess] = {}
+@check(
+    "Which tokens pass through MAE's encoder, and which through its decoder? How many are they, if a share of "
+    "`tokens` is hidden, rounded up? SimMIM's one encoder sees them all.",
+    "Write a function of (tokens, dim, depth) for the FLOP of blocks: depth * (24 * n * d**2 + 4 * n**2 * d). "
+    "MAE is its sum for (visible, *encoder) and (tokens, *decoder). Divide by that for (tokens, *encoder).",
+)
+def mae_cost(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`mae_cost(tokens, ratio, encoder, decoder)` is MAE's work as a share of SimMIM's."""
+    cases = telling(lambda: [_two_networks(rng, part) for part in (0.3, 0.7)], _mae_cost, WRONG_COSTS)
+    problem = explain(answer, _mae_cost, cases, WRONG_COSTS)
+    yield "divides the work of encoder and decoder by that of SimMIM's encoder", problem
+    if problem:
+        return
+    tokens, ratio, encoder, decoder = cases[0]
+    edges = [(tokens, 0.0, encoder, decoder), (tokens, 1.0, encoder, decoder), (tokens, ratio, encoder, (5, 0))]
+    edges += [(1, 0.5, encoder, decoder), (196, 0.75, (768, 12), (512, 8)), (8, 0.5, encoder, encoder)]
+    yield (
+        "works if nothing or all is hidden, without a decoder, and for one token",
+        explain(answer, _mae_cost, edges),
+    )
+
+
+def _blocks(tokens: float, dim: int, depth: int, square: float = 24, mix: float = 4) -> float:
+    """FLOP of blocks."""
+    return depth * (square * tokens * dim**2 + mix * tokens**2 * dim)
+
+
+def _mae_cost(tokens: int, ratio: float, encoder: tuple[int, int], decoder: tuple[int, int]) -> float:
+    visible = tokens - math.ceil(ratio * tokens)
+    return (_blocks(visible, *encoder) + _blocks(tokens, *decoder)) / _blocks(tokens, *encoder)
+
+
+def _two_networks(rng: Generator, part: float) -> tuple[int, float, tuple[int, int], tuple[int, int]]:
+    """Networks in which the products of tokens with tokens weigh as much as the others; a `part` is rounded up."""
+    tokens, wide, narrow = distinct(rng, 1, 30, 60)[0], distinct(rng, 1, 8, 14)[0], distinct(rng, 1, 3, 7)[0]
+    deep, flat = distinct(rng, 1, 7, 12)[0], distinct(rng, 1, 2, 5)[0]
+    hidden = tokens // 2 + distinct(rng, 1, 2, tokens // 4)[0]
+    return tokens, (hidden - part) / tokens, (wide, deep), (narrow, flat)
+
+
+def _cost(
+    visible: Callable[[int, float], float] = lambda n, r: n - math.ceil(r * n),
+    decoded: Callable[[int, float], float] | None = lambda n, r: n,
+    of: Callable[[float, float, float], float] = lambda encoder, decoder, simmim: (encoder + decoder) / simmim,
+    **weights: float,
+) -> Callable:
+    """A share in which other tokens are counted, or another quotient is made of the three works."""
+
+    def answer(tokens: int, ratio: float, encoder: tuple[int, int], decoder: tuple[int, int]) -> float:
+        works = [(visible(tokens, ratio), encoder), (decoded(tokens, ratio), decoder), (tokens, encoder)]
+        return of(*(_blocks(n, *network, **weights) for n, network in works))
+
+    return answer
+
+
+WRONG_COSTS: dict[str, Callable] = {
+    "MAE's encoder sees the visible tokens alone: that is what it saves": _cost(lambda n, r: n),
+    "MAE's encoder sees the visible tokens, not the hidden ones": _cost(lambda n, r: math.ceil(r * n)),
+    "MAE's decoder gets all tokens, not the hidden ones alone": _cost(decoded=lambda n, r: math.ceil(r * n)),
+    "MAE's decoder gets all tokens, not the visible ones alone": _cost(decoded=lambda n, r: n - math.ceil(r * n)),
+    "MAE's decoder gets each token once: visible ones and mask tokens together are all": _cost(
+        decoded=lambda n, r: 2 * n - math.ceil(r * n)
+    ),
+    "MAE's decoder is missing": _cost(of=lambda e, d, s: e / s),
+    "MAE's encoder is missing": _cost(of=lambda e, d, s: d / s),
+    "SimMIM has no such decoder: its head costs next to nothing": _cost(of=lambda e, d, s: (e + d) / (s + d)),
+    "it is the other way round: MAE's work, divided by SimMIM's": _cost(of=lambda e, d, s: s / (e + d)),
+    "that is the share that MAE saves: return what it costs": _cost(of=lambda e, d, s: 1 - (e + d) / s),
+    "that is the work of MAE in FLOP: divide it by SimMIM's": _cost(of=lambda e, d, s: e + d),
+    "that is the difference of the two works: divide them": _cost(of=lambda e, d, s: s - e - d),
+    "that is in per cent: return a share": _cost(of=lambda e, d, s: 100 * (e + d) / s),
+    "the decoder is subtracted: it is work on top": _cost(of=lambda e, d, s: (e - d) / s),
+    "the products of tokens with tokens are missing: 4 * n * n * d": _cost(mix=0),
+    "the products of tokens with tokens are alone: 24 * n * d * d is missing": _cost(square=0),
+    "the products of tokens with tokens count half: scores and mixing take 2 * n * n * d each": _cost(mix=2),
+    "the products with d * d count half: they are 24 * n * d * d": _cost(square=12),
+    "the MLP is missing: the products with d * d are 24 * n * d * d": _cost(square=8),
+    "the encoder's work does not fall like its tokens: products of tokens with tokens fall faster": (
+        lambda n, r, e, d: ((1 - math.ceil(r * n) / n) * _blocks(n, *e) + _blocks(n, *d)) / _blocks(n, *e)
+    ),
+    "the encoder's work does not fall like the square of its tokens: most products fall like the tokens": (
+        lambda n, r, e, d: ((1 - math.ceil(r * n) / n) ** 2 * _blocks(n, *e) + _blocks(n, *d)) / _blocks(n, *e)
+    ),
+    "the number of hidden tokens is rounded up, so that it is whole": _cost(lambda n, r: (1 - r) * n),
+    "the number of hidden tokens is rounded up, not down": _cost(lambda n, r: n - math.floor(r * n)),
+    "the number of hidden tokens is rounded up, not to the nearest": _cost(lambda n, r: n - round(r * n)),
+    "a token too many: patches alone are tokens here": lambda n, r, e, d: (
+        (_blocks(n - math.ceil(r * n) + 1, *e) + _blocks(n + 1, *d)) / _blocks(n + 1, *e)
+    ),
+    "width and depth are swapped: they come as (dim, depth)": lambda n, r, e, d: _mae_cost(n, r, e[::-1], d[::-1]),
+    "encoder and decoder are swapped": lambda n, r, e, d: _mae_cost(n, r, d, e),
+    "the decoder has the width of the encoder: it has its own": lambda n, r, e, d: _mae_cost(
+        n, r, e, (e[0], d[1])
+    ),
+    "the depths are not used: encoder and decoder have as many blocks as they say": lambda n, r, e, d: _mae_cost(
+        n, r, (e[0], 1), (d[0], 1)
+    ),
+    "`^` is no power in Python but compares bits: write `**`": lambda n, r, e, d: (
+        (_bits(n - math.ceil(r * n), *e) + _bits(n, *d)) / _bits(n, *e)
+    ),
+}
+
+
+def _bits(tokens: int, dim: int, depth: int) -> float:
+    return depth * (24 * tokens * (dim ^ 2) + 4 * (tokens ^ 2) * dim)
+
+
+@check(
+    "Each pair is a row of the canvas: the input on the left, its answer on the right. The rows lie below each "
+    "other. What stands where the last answer should be, and which patches are that?",
+    "Add the unknown answer to `answers`: a picture of 0.5. Then `torch.cat([inputs, answers], dim=3)` makes the "
+    "rows, and einops' `n c h w -> c (n h) w` puts them below each other. Of the mask set `[-rows:, -cols:]`.",
+)
+def canvas(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`canvas(inputs, answers, patch)` puts examples and a question on one picture, and hides the last answer."""
+    cases = telling(lambda: [_pairs(rng) for _ in range(2)], _canvas, WRONG_CANVASES)
+    problem = explain(answer, _canvas, cases, WRONG_CANVASES)
+    yield "puts each input beside its answer, and hides the last answer", problem
+    if problem:
+        return
+    inputs, answers, patch = cases[0]
+    edges = [(inputs[-1:], answers[:0], patch), (inputs[:2], answers[:1], patch), (inputs, answers, 1)]
+    tall, wide = inputs[..., :patch], inputs[..., :patch, :]
+    edges += [(tall, answers[..., :patch], patch), (wide, answers[..., :patch, :], patch)]
+    yield "works for no and one example, and for patches of a pixel or a side", explain(answer, _canvas, edges)
+
+
+def _canvas(inputs: Tensor, answers: Tensor, patch: int) -> tuple[Tensor, Tensor]:
+    answers = torch.cat([answers, torch.full_like(inputs[:1], 0.5)])
+    picture = rearrange(torch.cat([inputs, answers], 3), "n c h w -> c (n h) w")
+    rows, cols = inputs.shape[2] // patch, inputs.shape[3] // patch
+    mask = torch.zeros(len(inputs) * rows, 2 * cols, dtype=torch.bool)
+    mask[-rows:, -cols:] = True
+    return picture, mask
+
+
+def _pairs(rng: Generator) -> tuple[Tensor, Tensor, int]:
+    """Three or four questions, with the answers to all but the last."""
+    questions = distinct(rng, 1, 3, 4)[0]
+    rows, cols, patch = distinct(rng, 3, 2, 5)
+    shape = (2, questions, 3, rows * patch, cols * patch)
+    inputs, answers = torch.rand(shape, generator=rng)
+    return inputs, answers[:-1], patch
+
+
+def _painted(
+    picture: Callable[[Tensor, Tensor], Tensor] | None = None,
+    hide: Callable[[Tensor, int, int], Any] | None = None,
+    of: Callable[[Tensor, Tensor], Any] = lambda picture, mask: (picture, mask),
+) -> Callable:
+    """A canvas that is wrong in its picture, or in its mask, or in what is made of the two.
+
+    `picture` gets inputs and answers, with grey for the last; `hide` a mask of nothing, and how many rows and columns
+    of patches a picture has.
+    """
+
+    def answer(inputs: Tensor, answers: Tensor, patch: int) -> Any:
+        right, mask = _canvas(inputs, answers, patch)
+        answers = torch.cat([answers, torch.full_like(inputs[:1], 0.5)])
+        if hide:
+            mask = hide(mask & False, inputs.shape[2] // patch, inputs.shape[3] // patch)
+        return of(picture(inputs, answers) if picture else right, mask)
+
+    return answer
+
+
+def _laid_out(pattern: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """Pairs in an order of the axes."""
+    return lambda inputs, answers: rearrange([inputs, answers], f"two n c h w -> {pattern}")
+
+
+def _last_answer(what: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """Something else than grey in the place of the last answer."""
+
+    def picture(inputs: Tensor, answers: Tensor) -> Tensor:
+        return _laid_out("c (n h) (two w)")(inputs, torch.cat([answers[:-1], what(inputs, answers)[None]]))
+
+    return picture
+
+
+def _marked(rows: Callable[[int], slice], cols: Callable[[int], slice]) -> Callable:
+    """A part of the mask that is hidden, as slices that follow from the rows and columns of a picture."""
+
+    def hide(mask: Tensor, down: int, across: int) -> Tensor:
+        mask[rows(down), cols(across)] = True
+        return mask
+
+    return hide
+
+
+EVERYWHERE = slice(None)
+
+WRONG_CANVASES: dict[str, Callable] = {
+    "the answers stand on the left: the inputs should": _painted(
+        lambda x, y: _laid_out("c (n h) (two w)")(y, x), _marked(lambda h: slice(-h, None), lambda w: slice(w))
+    ),
+    "the answers stand on the left, the mask is on the right": _painted(
+        lambda x, y: _laid_out("c (n h) (two w)")(y, x)
+    ),
+    "the pairs lie side by side: they should lie below each other": _painted(
+        _laid_out("c (two h) (n w)"),
+        lambda m, h, w: _marked(lambda h: slice(-h, None), lambda w: slice(-w, None))(
+            m.new_zeros(2 * h, m.shape[0] // h * w), h, w
+        ),
+    ),
+    "all lie in one row: each pair should have its own": _painted(
+        _laid_out("c h (n two w)"),
+        lambda m, h, w: _marked(lambda h: slice(-h, None), lambda w: slice(-w, None))(
+            m.new_zeros(h, m.shape[0] // h * 2 * w), h, w
+        ),
+    ),
+    "all lie in one column: an answer stands beside its input": _painted(
+        _laid_out("c (n two h) w"),
+        lambda m, h, w: _marked(lambda h: slice(-h, None), lambda w: slice(-w, None))(
+            m.new_zeros(m.shape[0] * 2, w), h, w
+        ),
+    ),
+    "the rows of the pictures alternate: `(n h)`, not `(h n)`": _painted(_laid_out("c (h n) (two w)")),
+    "the columns of input and answer alternate: `(two w)`, not `(w two)`": _painted(_laid_out("c (n h) (w two)")),
+    "the question comes first: it is the last row": _painted(
+        lambda x, y: _laid_out("c (n h) (two w)")(x.roll(1, 0), y.roll(1, 0)),
+        _marked(lambda h: slice(h), lambda w: slice(-w, None)),
+    ),
+    "the examples are in the opposite order": _painted(
+        lambda x, y: _laid_out("c (n h) (two w)")(
+            torch.cat([x[:-1].flip(0), x[-1:]]), torch.cat([y[:-1].flip(0), y[-1:]])
+        )
+    ),
+    "the last answer is black: what is not known is grey, 0.5": _painted(_last_answer(lambda x, y: 0 * x[-1])),
+    "the last answer is white: what is not known is grey, 0.5": _painted(_last_answer(lambda x, y: 0 * x[-1] + 1)),
+    "the question stands in the place of its answer, too: put grey there": _painted(
+        _last_answer(lambda x, y: x[-1])
+    ),
+    "the answer to the example before stands in the last place: put grey there": _painted(
+        _last_answer(lambda x, y: y[-2])
+    ),
+    "the mean of the answers stands in the last place: put grey there": _painted(
+        _last_answer(lambda x, y: y[:-1].mean(0))
+    ),
+    "the mask hides the question, not its answer": _painted(
+        hide=_marked(lambda h: slice(-h, None), lambda w: slice(w))
+    ),
+    "the mask hides the whole last row: the question must be seen": _painted(
+        hide=_marked(lambda h: slice(-h, None), lambda w: EVERYWHERE)
+    ),
+    "the mask hides all answers: those of the examples must be seen": _painted(
+        hide=_marked(lambda h: EVERYWHERE, lambda w: slice(-w, None))
+    ),
+    "the mask hides the first answer: hide the last": _painted(
+        hide=_marked(lambda h: slice(h), lambda w: slice(-w, None))
+    ),
+    "the mask hides only the last patch": _painted(
+        hide=_marked(lambda h: slice(-1, None), lambda w: slice(-1, None))
+    ),
+    "the mask hides nothing": _painted(hide=lambda m, h, w: m),
+    "True and False are swapped: True is hidden": _painted(of=lambda p, m: (p, ~m)),
+    "the mask is one of pixels: an entry should be a patch": lambda x, y, p: (
+        _canvas(x, y, p)[0],
+        _canvas(x, y, 1)[1],
+    ),
+    "the mask is that of one picture: it covers the whole canvas": lambda x, y, p: (
+        _canvas(x, y, p)[0],
+        torch.ones(x.shape[2] // p, x.shape[3] // p, dtype=torch.bool),
+    ),
+    "rows and columns of the mask are swapped": _painted(of=lambda p, m: (p, m.T)),
+    "the mask holds True and False, not numbers": _painted(of=lambda p, m: (p, m.float())),
+    "the mask holds True and False, not whole numbers": _painted(of=lambda p, m: (p, m.long())),
+    "there is an axis too many at the front: it is one canvas": _painted(of=lambda p, m: (p[None], m[None])),
+    "there is an axis too many at the front of the picture: it is one canvas": _painted(
+        of=lambda p, m: (p[None], m)
+    ),
+    "the mask is missing: return the picture and the mask": _painted(of=lambda p, m: p),
+    "first the picture, then the mask: the other way round": _painted(of=lambda p, m: (m, p)),
+}
+
+
+@check(
+    "Where is the token of patch 3? `order` says which patch went first, second, third, so you need its opposite: "
+    "where each patch went. And which token has no part in this?",
+    "Take the class token off, append mask tokens until there are as many as patches, and pick with "
+    "`places = order.argsort(dim=1)`: `gather(1, places[:, :, None].expand_as(tokens))`. Class token in front again.",
+    gradient=(0, 2),
+    batched=(0, 1),
+)
+def unshuffle(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`unshuffle(encoded, order, mask_token)` makes the tokens of MAE's decoder."""
+    cases = telling(lambda: [_shuffled(rng) for _ in range(2)], _unshuffle, WRONG_UNSHUFFLED)
+    problem = explain(answer, _unshuffle, cases, WRONG_UNSHUFFLED)
+    yield "puts each token back where its patch is, behind the class token", problem
+    if problem:
+        return
+    encoded, order, token = cases[0]
+    patches = order.shape[1]
+    every = torch.randn(len(order), 1 + patches, len(token), generator=rng)
+    edges = [(every, order, token), (encoded[:, :2], order, token), (encoded[:, :1], order, token)]
+    edges += [(encoded[:, :, :1], order, token[:1]), (every[:, :2], 0 * order[:, :1], token)]
+    edges += [(encoded, torch.arange(patches).expand(len(order), -1), token)]
+    yield (
+        "works if all, one or none are visible, for one patch, and if nothing is shuffled",
+        explain(answer, _unshuffle, edges),
+    )
+
+
+def _unshuffle(encoded: Tensor, order: Tensor, token: Tensor) -> Tensor:
+    tokens = torch.cat([encoded[:, 1:], token.expand(len(order), order.shape[1] - encoded.shape[1] + 1, -1)], 1)
+    return torch.cat([encoded[:, :1], _picked(tokens, order.argsort(1))], 1)
+
+
+def _picked(tokens: Tensor, places: Tensor) -> Tensor:
+    """The tokens (batch, n, dim) at places (batch, m)."""
+    return tokens.gather(1, places[:, :, None].expand(-1, -1, tokens.shape[2]))
+
+
+def _shuffled(rng: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    batch, visible, hidden, dim = distinct(rng, 4, 3, 7)
+    order = torch.rand(batch, visible + hidden, generator=rng).argsort(1)
+    return torch.randn(batch, 1 + visible, dim, generator=rng), order, torch.randn(dim, generator=rng)
+
+
+def _decoded(
+    places: Callable[[Tensor], Tensor] = lambda order: order.argsort(1),
+    tokens: Callable[[Tensor, Tensor], Tensor] = lambda visible, hidden: torch.cat([visible, hidden], 1),
+    of: Callable[[Tensor, Tensor], Tensor] = lambda classes, patches: torch.cat([classes, patches], 1),
+) -> Callable:
+    """A mistake in the places that are picked, in the tokens they are picked from, or in what is made of them."""
+
+    def answer(encoded: Tensor, order: Tensor, token: Tensor) -> Tensor:
+        visible = encoded[:, 1:]
+        hidden = token.expand(len(order), order.shape[1] - visible.shape[1], -1)
+        return of(encoded[:, :1], _picked(tokens(visible, hidden), places(order)))
+
+    return answer
+
+
+def _with_class(encoded: Tensor, order: Tensor, token: Tensor) -> Tensor:
+    """The class token among the others, then mask tokens, one more than patches."""
+    return torch.cat([encoded, token.expand(len(order), order.shape[1] - encoded.shape[1] + 1, -1)], 1)
+
+
+WRONG_UNSHUFFLED: dict[str, Callable] = {
+    "`order` leads from the patches to the shuffled list: the way back is its `argsort`": _decoded(lambda o: o),
+    "nothing is put back: the tokens are still in the shuffled order": _decoded(
+        lambda o: torch.arange(o.shape[1]).expand_as(o)
+    ),
+    "the order of the first image is used for all: each has its own": _decoded(
+        lambda o: o[:1].argsort(1).expand_as(o)
+    ),
+    "the order of the last image is used for all: each has its own": _decoded(
+        lambda o: o[-1:].argsort(1).expand_as(o)
+    ),
+    "the tokens are put back in the opposite order": _decoded(lambda o: o.argsort(1).flip(1)),
+    "sorted from the last: the way back is the `argsort` in ascending order": _decoded(
+        lambda o: o.argsort(1, descending=True).argsort(1)
+    ),
+    "`argsort` goes along the axis of the images: it belongs to the patches": _decoded(
+        lambda o: o.argsort(0) % o.shape[1]
+    ),
+    "the mask tokens come first: the first in `order` are the visible ones": _decoded(
+        tokens=lambda v, h: torch.cat([h, v], 1)
+    ),
+    "the visible tokens are in the opposite order": _decoded(tokens=lambda v, h: torch.cat([v.flip(1), h], 1)),
+    "hidden places hold 0: they get the mask token": _decoded(tokens=lambda v, h: torch.cat([v, 0 * h], 1)),
+    "the visible tokens go to their places in ascending order: `order` says which one goes where": (
+        lambda e, o, t: torch.cat(
+            [e[:, :1], solutions.put_back(e[:, 1:], (o.argsort(1) >= e.shape[1] - 1)[:, None], t)], 1
+        )
+    ),
+    "the class token is lost: it comes first": _decoded(of=lambda c, p: p),
+    "the class token is at the end: it comes first": _decoded(of=lambda c, p: torch.cat([p, c], 1)),
+    "the mask token stands in the place of the class token": lambda e, o, t: torch.cat(
+        [t.expand(len(e), 1, -1), _unshuffle(e, o, t)[:, 1:]], 1
+    ),
+    "the class token is taken for that of the first image: each has its own": _decoded(
+        of=lambda c, p: torch.cat([c[:1].expand_as(c), p], 1)
+    ),
+    "the class token is taken for the first visible one, so all tokens are one place off": lambda e, o, t: (
+        torch.cat([e[:, :1], _picked(_with_class(e, o, t), o.argsort(1))], 1)
+    ),
+    "the class token is shuffled among the patches, and lost as such": lambda e, o, t: _picked(
+        _with_class(e, o, t), o.argsort(1)
+    ),
+    "the class token is there twice": _decoded(of=lambda c, p: torch.cat([c, c, p], 1)),
+    "nothing is put back, and the class token is in front: the order is still shuffled": lambda e, o, t: (
+        _with_class(e, o, t)[:, :-1]
+    ),
+    "only the visible tokens are there: hidden places get the mask token": lambda e, o, t: e,
+    "the mask token is added to the visible tokens": lambda e, o, t: _unshuffle(
+        torch.cat([e[:, :1], e[:, 1:] + t], 1), o, t
+    ),
+    "the axes are in another order: (batch, 1 + patches, dim)": lambda e, o, t: _unshuffle(e, o, t).mT,
+    "the first axis counts the tokens: it should count the images": lambda e, o, t: _unshuffle(e, o, t).transpose(
+        0, 1
+    ),
+    "the tokens of all images are in one list: give each its own": lambda e, o, t: _unshuffle(e, o, t).flatten(
+        0, 1
+    ),
+}
+
+
+@check(
+    "Which row of a map says where the class token looks, and which entry of this row is not a patch? The heads "
+    "count alike. Then patches are ranked: which ranks are hidden, and which are hints?",
+    "`maps.mean(1)[:, 0, 1:]` is how much the class token looks at each patch. With "
+    "`argsort(dim=1, descending=True)` they come in order; hide those from `hints` up to ceil(ratio * patches).",
+    batched=(0,),
+)
+def attention_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`attention_mask(maps, ratio, hints)` hides what the class token looks at most, but for a few hints."""
+    cases = telling(lambda: [_maps(rng, part) for part in (0.25, 0.75, 0.0)], _attention_mask, WRONG_ATTENDED)
+    problem = explain(answer, _attention_mask, cases, WRONG_ATTENDED)
+    yield "hides the patches that the class token looks at most, but for the hints", problem
+    if problem:
+        return
+    maps, ratio, _ = cases[0]
+    patches = maps.shape[3] - 1
+    count = math.ceil(ratio * patches)
+    edges = [(maps, ratio, 0), (maps, ratio, 1), (maps, ratio, count), (maps, 1.0, 0), (maps, 1.0, patches)]
+    edges += [(maps, 0.0, 0), (maps[:, :1], ratio, 2), (maps[:, :, :2, :2], 0.5, 0)]
+    yield (
+        "works without hints, with hints alone, for all and none, one head and one patch",
+        explain(answer, _attention_mask, edges),
+    )
+
+
+def _attention_mask(maps: Tensor, ratio: float, hints: int) -> Tensor:
+    return _between(maps.mean(1)[:, 0, 1:], hints, math.ceil(ratio * (maps.shape[3] - 1)))
+
+
+def _between(scores: Tensor, low: int, high: int) -> Tensor:
+    """True for the ranks from `low` up to `high`, not included, of (batch, patches); rank 0 is the largest."""
+    ranks = scores.argsort(1, descending=True).argsort(1)
+    return (ranks >= low) & (ranks < high)
+
+
+def _maps(rng: Generator, part: float) -> tuple[Tensor, float, int]:
+    """Maps of attention, in which no two patches get nearly the same share, and ratio and hints."""
+    batch, heads, patches = *distinct(rng, 2, 2, 5), distinct(rng, 1, 10, 16)[0] * 2
+    while True:
+        scores = 1.5 * torch.randn(batch, heads, 1 + patches, 1 + patches, generator=rng)
+        maps = (scores + torch.randn(batch, heads, 1, 1, generator=rng)).softmax(3)
+        if (maps.mean(1)[:, 0, 1:].sort(1).values.diff(dim=1) > 1e-5).all():
+            break
+    count = patches // 2 if part == 0 else patches // 2 + distinct(rng, 1, -2, 4)[0]
+    return maps, (count - part) / patches, distinct(rng, 1, 2, 4)[0]
+
+
+def _attended(
+    scores: Callable[[Tensor], Tensor] = lambda maps: maps.mean(1)[:, 0, 1:],
+    hidden: Callable[[float], int] = math.ceil,
+    keep: Callable[[Tensor, int, int], Tensor] = _between,
+    of: Callable[[Tensor], Any] = lambda mask: mask,
+) -> Callable:
+    """A mistake in what is ranked, in how many are hidden, in which ranks are, or in the form of the mask."""
+
+    def answer(maps: Tensor, ratio: float, hints: int) -> Any:
+        return of(keep(scores(maps), hints, hidden(ratio * (maps.shape[3] - 1))))
+
+    return answer
+
+
+def _places_taken_for_ranks(scores: Tensor, low: int, high: int) -> Tensor:
+    places = scores.argsort(1, descending=True)
+    return (places >= low) & (places < high)
+
+
+WRONG_ATTENDED: dict[str, Callable] = {
+    "that is how much the patches look at the class token: its own row is asked for": _attended(
+        lambda maps: maps.mean(1)[:, 1:, 0]
+    ),
+    "the mean of all tokens is taken, class token included: only where the class token looks counts": _attended(
+        lambda maps: maps.mean((1, 2))[:, 1:]
+    ),
+    "the mean of the patches is taken: where the class token looks counts": _attended(
+        lambda maps: maps[:, :, 1:].mean((1, 2))[:, 1:]
+    ),
+    "that is how much each patch looks at itself: where the class token looks counts": _attended(
+        lambda maps: maps.mean(1).diagonal(dim1=1, dim2=2)[:, 1:]
+    ),
+    "the row of the last patch is taken: the class token is the first": _attended(
+        lambda maps: maps.mean(1)[:, -1, 1:]
+    ),
+    "the row of the first patch is taken: the class token comes before it": _attended(
+        lambda maps: maps.mean(1)[:, 1, 1:]
+    ),
+    "the class token is taken for a patch, and the last one is lost": _attended(
+        lambda maps: maps.mean(1)[:, 0, :-1]
+    ),
+    "the class token is ranked with the patches: leave it out": lambda maps, ratio, hints: _between(
+        maps.mean(1)[:, 0], hints, math.ceil(ratio * (maps.shape[3] - 1))
+    )[:, 1:],
+    "the class token is ranked with the patches, and has a place in the mask: leave it out": _attended(
+        lambda maps: maps.mean(1)[:, 0]
+    ),
+    "the first head decides: the mean of all does": _attended(lambda maps: maps[:, 0, 0, 1:]),
+    "the last head decides: the mean of all does": _attended(lambda maps: maps[:, -1, 0, 1:]),
+    "the head that looks most decides: the mean of all does": _attended(lambda maps: maps.amax(1)[:, 0, 1:]),
+    "the product of the heads decides: their mean does": _attended(lambda maps: maps.log().mean(1)[:, 0, 1:]),
+    "the maps of the batch are averaged: each image has its own": _attended(
+        lambda maps: maps.mean((0, 1))[0, 1:].expand(len(maps), -1)
+    ),
+    "the first image decides for all: each has its own maps": _attended(
+        lambda maps: maps[:1].mean(1)[:, 0, 1:].expand(len(maps), -1)
+    ),
+    "what the class token looks at least is hidden": _attended(lambda maps: -maps.mean(1)[:, 0, 1:]),
+    "the hints are left out: they stay visible": _attended(keep=lambda s, low, high: _between(s, 0, high)),
+    "the hints alone are hidden: they stay visible": _attended(keep=lambda s, low, high: _between(s, 0, low)),
+    "the hints are those that the class token looks at least, of the hidden ones: take the most": _attended(
+        keep=lambda s, low, high: _between(s, 0, high - low)
+    ),
+    "other patches are hidden in the place of the hints: with hints, fewer are hidden": _attended(
+        keep=lambda s, low, high: _between(s, low, high + low)
+    ),
+    "one hint too many": _attended(keep=lambda s, low, high: _between(s, low + 1, high)),
+    "one hint too few": _attended(keep=lambda s, low, high: _between(s, low - 1, high)),
+    "one patch too many is hidden": _attended(keep=lambda s, low, high: _between(s, low, high + 1)),
+    "one patch too few is hidden": _attended(keep=lambda s, low, high: _between(s, low, high - 1)),
+    "the number is rounded up, not down": _attended(hidden=math.floor),
+    "the number is rounded up, not to the nearest": _attended(hidden=round),
+    "the class token does not count among the patches: ceil(ratio * patches)": lambda maps, ratio, hints: _between(
+        maps.mean(1)[:, 0, 1:], hints, math.ceil(ratio * maps.shape[3])
+    ),
+    "`ratio` is the share to hide, not to show": lambda maps, ratio, hints: _attention_mask(
+        maps, 1 - ratio, hints
+    ),
+    "`argsort` gives places in the order, not ranks: take it twice, or mark the places": _attended(
+        keep=_places_taken_for_ranks
+    ),
+    "the patches of all images are ranked together: rank those of each image": lambda maps, ratio, hints: _between(
+        maps.mean(1)[:, 0, 1:].flatten()[None],
+        hints * len(maps),
+        math.ceil(ratio * (maps.shape[3] - 1)) * len(maps),
+    ).view(len(maps), -1),
+    "True and False are swapped: True is hidden": _attended(of=torch.logical_not),
+    "a mask holds True and False, not numbers": _attended(of=lambda mask: mask.float()),
+    "a mask holds True and False, not whole numbers": _attended(of=lambda mask: mask.long()),
+}
+
+
+GUESSES = {
+    "work_of_mae": Guess(
+        "about a half",
+        "the encoder has a quarter of the tokens, but the decoder has all of them, and that is 30 % of what SimMIM's "
+        "whole encoder takes.",
+        choices=("about a quarter", "about a half", "nearly as much"),
+    ),
+    "free_target": Guess(
+        "the teacher's features",
+        "if teacher and student give the same answer for every picture, each guesses the other perfectly. The other "
+        "targets are fixed by the picture.",
+        choices=("normalised pixels", "edges", "codes", "the teacher's features"),
+    ),
+    "share_of_peak": Guess(
+        "about 10 %",
+        "its 2,688 GPU-hours could have done ten times the work of the blocks, at best.",
+        choices=("about 10 %", "about 30 %", "about 60 %"),
+    ),
+    "gpus_for_state": Guess(2, "16 bytes for each parameter are 107 GB."),
+}
