@@ -110,7 +110,13 @@ from simmim_lab.checks.mse_loss import (
     weighted_l1,
 )
 from simmim_lab.checks.pretrained_models import (
+    fold_normalization,
+    geometric_places,
+    grey_embedding,
+    largest_difference,
     pack_qkv,
+    quantize_rows,
+    read_sizes,
     rename_keys,
     resize_positions,
 )

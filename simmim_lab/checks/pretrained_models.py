@@ -564,7 +564,7 @@ def _apart(one: Tensor, other: Tensor) -> float:
 
 
 def _two_sets(rng: Generator, sign: Callable[[Tensor], Tensor]) -> tuple[Weights, Weights]:
-    """Tensors of one shape, and nearly the same ones in another order, to which `sign` of small numbers was added."""
+    """Tensors of one shape, and the same ones in another order, plus `sign` of small numbers."""
     count, *shape = distinct(rng, 3, 4, 6)
     names = [f"layer{place}.{'weight' if place % 2 else 'bias'}" for place in range(count)]
     wanted = {name: torch.randn(shape, generator=rng) for name in names}
