@@ -517,7 +517,7 @@ def test_a_design_is_named_and_its_work_counted(model):
     simmim = 196 * (24 * 768**2 + 4 * 196 * 768) * 12
     assert grid.design.step_flops("ViT-B") == 3 * (encoder + decoder)
     assert grid.methods == ["MAE"] and f"{(encoder + decoder) / simmim:.0%} of what SimMIM's" in grid.status
-    flat, falling, mine = (line["y"] for line in grid.chart["series"])
+    mine, flat, falling = (line["y"] for line in grid.chart["series"])
     assert set(flat) == {100} and falling[0] > 100 > falling[-1] and mine == falling
     grid.target = "a teacher's features"
     assert grid.design.step_flops("ViT-B") == 3 * (encoder + decoder) + simmim, "a teacher sees all, forward only"

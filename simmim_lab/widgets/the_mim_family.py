@@ -228,9 +228,9 @@ class DesignGrid(Panels):
         whole = METHODS["SimMIM"].step_flops(self.encoder)
         series = []
         for name, design, color, dash in (
+            ("your choice", self.design, "#8C8C8C", []),  # below the others, where they meet
             ("SimMIM", METHODS["SimMIM"], plots.BLUE, DASH),
             ("MAE", METHODS["MAE"], plots.VERMILLION, [2, 3]),
-            ("your choice", self.design, "#000000", []),
         ):
             work = [100 * replace(design, ratio=ratio).step_flops(self.encoder) / whole for ratio in self.ratios]
             line = {"label": name, "color": color, "dash": dash, "bold": name == "your choice"}
