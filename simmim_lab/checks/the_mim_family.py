@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from einops import rearrange
 from torch import Generator, Tensor
+from torch.nn.functional import one_hot
 
 from simmim_lab import masking
 from simmim_lab.checks import solutions
@@ -263,8 +264,8 @@ def _equal_errors(answer: Answer, rng: Generator) -> Verdict:
         counts = mask.sum((1, 2)).tolist()
         if counts != [8, 8, 8]:
             return (
-                f"of 24 patches, many with equal errors, {counts[0]} are hidden, but a ratio of 0.3 hides 8: is there "
-                "a limit? Count places instead"
+                f"of 24 patches, many with equal errors, {counts[0]} are hidden, but a ratio of 0.3 hides 8: "
+                "is there a limit? Count places instead"
             )
         if (errors.masked_fill(~mask, math.inf).amin((1, 2)) < errors.masked_fill(mask, -1).amax((1, 2))).any():
             return "a patch is hidden though a visible one has a larger error"
@@ -567,8 +568,8 @@ def _painted(
 ) -> Callable:
     """A canvas that is wrong in its picture, or in its mask, or in what is made of the two.
 
-    `picture` gets inputs and answers, with grey for the last; `hide` a mask of nothing, and how many rows and columns
-    of patches a picture has.
+    `picture` gets inputs and answers, with grey for the last; `hide` a mask of nothing, and how many rows and
+    columns of patches a picture has.
     """
 
     def answer(inputs: Tensor, answers: Tensor, patch: int) -> Any:
@@ -694,8 +695,9 @@ WRONG_CANVASES: dict[str, Callable] = {
 @check(
     "Where is the token of patch 3? `order` says which patch went first, second, third, so you need its opposite: "
     "where each patch went. And which token has no part in this?",
-    "Take the class token off, append mask tokens until there are as many as patches, and pick with "
-    "`places = order.argsort(dim=1)`: `gather(1, places[:, :, None].expand_as(tokens))`. Class token in front again.",
+    "Take the class token off, append mask tokens until there are as many as patches, and with "
+    "`places = order.argsort(dim=1)` pick them: `gather(1, places[:, :, None].expand_as(tokens))`. The class token "
+    "goes in front again.",
     gradient=(0, 2),
     batched=(0, 1),
 )
@@ -953,17 +955,429 @@ WRONG_ATTENDED: dict[str, Callable] = {
 }
 
 
+@check(
+    "Each channel has one mean and one variance, over all images. Which places may they be taken from? Hidden places "
+    "hold 0 in the end: is it enough to set them to 0 before the bias?",
+    "`visible = features.movedim(1, 3)[~hidden]` has a row for each visible place. Take `mean(0)` and "
+    "`var(0, unbiased=False)` of it, normalise the features with them, and fill hidden places with 0 at the end.",
+    gradient=(0, 2, 3),
+)
+def masked_batch_norm(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`masked_batch_norm(features, mask, weight, bias)` normalises with what the visible places say."""
+    right = _normed()
+    cases = telling(lambda: [_masked_maps(rng) for _ in range(2)], right, WRONG_NORMS)
+    problem = explain(answer, right, cases, WRONG_NORMS)
+    yield "normalises with mean and variance of the visible places, and leaves 0 at hidden ones", problem
+    if problem:
+        return
+    features, mask, weight, bias = cases[0]
+    hidden = masking.to_pixels(mask, features.shape[2] // mask.shape[1])[:, None]
+    unseen = [(features.masked_fill(hidden, odd), mask, weight, bias) for odd in (math.nan, math.inf, 1e6)]
+    yield "does not depend on what stands at hidden places, even NaN", explain(answer, right, unseen)
+    constant = 0 * features + torch.arange(len(weight))[:, None, None]
+    edges = [(features, torch.zeros_like(mask), weight, bias), (constant, mask, weight, bias)]
+    edges += [(features / 500, mask, weight, bias), (features[:1], mask[:1], weight, bias)]
+    yield (
+        "works if nothing is hidden, for one image, and for channels that hardly change",
+        explain(answer, right, edges),
+    )
+
+
+def _masked_maps(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Features whose hidden places differ from the visible ones, and images from each other."""
+    batch, channels, rows, cols = distinct(rng, 4, 2, 5)
+    side = distinct(rng, 1, 2, 3)[0]
+    mask = torch.rand(batch, rows, cols, generator=rng) < 0.5
+    mask[:, 0, :2] = torch.tensor([True, False])
+    hidden = masking.to_pixels(mask, side)[:, None]
+    features = torch.randn(batch, channels, rows * side, cols * side, generator=rng)
+    features = (
+        (features + torch.arange(batch)[:, None, None, None]) * (1 + torch.arange(channels)[:, None, None]) / 9
+    )
+    weight, bias = 0.5 + torch.rand(2, channels, generator=rng)
+    return torch.where(hidden, 2 * features - 1, features), mask, weight, bias
+
+
+def _of_visible(features: Tensor, hidden: Tensor, unbiased: bool = False) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel over the visible places, of shape (channels, 1, 1)."""
+    visible = features.movedim(1, 3)[~hidden[:, 0]]
+    return visible.mean(0)[:, None, None], visible.var(0, unbiased=unbiased)[:, None, None]
+
+
+def _over(axes: tuple[int, ...], of: Callable = lambda features, hidden: features) -> Callable:
+    """Mean and variance over these axes of what `of` makes of features and hidden places."""
+
+    def statistics(features: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        values = of(features, hidden)
+        return values.mean(axes, keepdim=True), values.var(axes, unbiased=False, keepdim=True)
+
+    return statistics
+
+
+def _of_each_image(features: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    pairs = [_of_visible(one[None], where[None]) for one, where in zip(features, hidden, strict=True)]
+    return torch.stack([mean for mean, _ in pairs]), torch.stack([variance for _, variance in pairs])
+
+
+def _of_all_channels(features: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    visible = features[~hidden.expand_as(features)]
+    return visible.mean(), visible.var(unbiased=False)
+
+
+def _instead(of: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Callable:
+    """Other numbers made of the right mean and variance."""
+    return lambda features, hidden: of(*_of_visible(features, hidden))
+
+
+def _normed(
+    statistics: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = _of_visible,
+    scale: Callable[[Tensor], Tensor] = lambda variance: (variance + 1e-5).sqrt(),
+    of: Callable[..., Tensor] = lambda x, hidden, weight, bias: (weight * x + bias).masked_fill(hidden, 0),
+    enlarge: Callable[[Tensor, int], Tensor] = masking.to_pixels,
+) -> Callable:
+    """A batch norm, right or with other statistics, another divisor, another end, or other hidden places."""
+
+    def answer(features: Tensor, mask: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        hidden = enlarge(mask, features.shape[2] // mask.shape[1])[:, None]
+        mean, variance = statistics(features, hidden)
+        return of((features - mean) / scale(variance), hidden, weight[:, None, None], bias[:, None, None])
+
+    return answer
+
+
+WRONG_NORMS: dict[str, Callable] = {
+    "mean and variance are those of all places: hidden ones must not count": _normed(_over((0, 2, 3))),
+    "hidden places count as zeros in mean and variance: leave them out": _normed(
+        _over((0, 2, 3), lambda x, h: x.masked_fill(h, 0))
+    ),
+    "mean and variance are those of the hidden places: True is hidden": _normed(lambda x, h: _of_visible(x, ~h)),
+    "hidden and visible are swapped: True is hidden": _normed(enlarge=lambda m, side: ~masking.to_pixels(m, side)),
+    "hidden places are normalised, too: they hold 0": _normed(of=lambda x, h, w, b: w * x + b),
+    "hidden places hold the bias: set them to 0 at the end": _normed(
+        of=lambda x, h, w, b: w * x.masked_fill(h, 0) + b
+    ),
+    "visible places are 0, not the hidden ones": _normed(of=lambda x, h, w, b: (w * x + b).masked_fill(~h, 0)),
+    "each image has a mean and a variance of its own: all images share those of a channel": _normed(
+        _of_each_image
+    ),
+    "all channels share a mean and a variance: each has its own": _normed(_of_all_channels),
+    "each place has a mean and a variance over its channels, as in a layer norm: each channel has one": _normed(
+        _over((1,))
+    ),
+    "means and variances of the images are averaged: count the visible places of all images together": _normed(
+        lambda x, h: tuple(part.mean(0) for part in _of_each_image(x, h))
+    ),
+    "the variance is divided by n - 1: by n, as in a batch norm": _normed(
+        lambda x, h: _of_visible(x, h, unbiased=True)
+    ),
+    "the mean is not subtracted": _normed(_instead(lambda mean, variance: (0 * mean, variance))),
+    "the variance is the mean of the squares: subtract the mean before": _normed(
+        _instead(lambda mean, variance: (mean, variance + mean**2))
+    ),
+    "the mean is added: subtract it": _normed(_instead(lambda mean, variance: (-mean, variance))),
+    "it is divided by the variance: by its root": _normed(scale=lambda variance: variance + 1e-5),
+    "nothing is divided: divide by the root of the variance": _normed(scale=torch.ones_like),
+    "it is multiplied by the root of the variance: divide": _normed(scale=lambda var: 1 / (var + 1e-5).sqrt()),
+    "the weight is missing": _normed(of=lambda x, h, w, b: (x + b).masked_fill(h, 0)),
+    "the bias is missing": _normed(of=lambda x, h, w, b: (w * x).masked_fill(h, 0)),
+    "weight and bias are missing": _normed(of=lambda x, h, w, b: x.masked_fill(h, 0)),
+    "weight and bias are swapped": _normed(of=lambda x, h, w, b: (b * x + w).masked_fill(h, 0)),
+    "the bias is added before the weight multiplies": _normed(
+        of=lambda x, h, w, b: (w * (x + b)).masked_fill(h, 0)
+    ),
+    "negative values are cut off: there is no ReLU here": _normed(
+        of=lambda x, h, w, b: (w * x + b).masked_fill(h, 0).relu()
+    ),
+    "whole copies of the mask lie side by side, like tiles: repeat each entry instead": _normed(
+        enlarge=lambda m, side: m.repeat(1, side, side)
+    ),
+    "the mask of the first image is used for all: each has its own": _normed(
+        enlarge=lambda m, side: masking.to_pixels(m[:1].expand_as(m), side)
+    ),
+}
+
+
+@check(
+    "Begin with grey. Copy a frame where it is visible, then a nearer one over it, and so on: the nearest stays. In "
+    "which order must the frames come, so that of two equally near ones the earlier stays?",
+    "For each frame t sort all frames s from the farthest to the nearest: `key=lambda s: (-abs(s - t), -s)`. "
+    "Where frame s is visible, take its pixels: `torch.where(hidden[s], filled[t], clip[s])`.",
+)
+def copy_in_time(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`copy_in_time(clip, mask)` fills hidden patches from the nearest frame in which they are visible."""
+    right = _copied()
+    cases = telling(lambda: [_holes(rng) for _ in range(2)], right, WRONG_COPIES)
+    problem = explain(answer, right, cases, WRONG_COPIES)
+    yield "copies each hidden patch from the nearest frame in which it is visible", problem
+    if problem:
+        return
+    clip, mask = cases[0]
+    hidden = masking.to_pixels(mask, clip.shape[2] // mask.shape[1])[:, None]
+    unseen = [(clip.masked_fill(hidden, odd), mask) for odd in (math.nan, 7.0)]
+    yield "does not look at what is hidden, even NaN", explain(answer, right, unseen)
+    tubes, last = mask[:1].expand_as(mask), torch.zeros_like(mask)
+    last[-1] = True
+    edges = [(clip, tubes), (clip, last), (clip, last.flip(0)), (clip, ~last), (clip, ~last.flip(0))]
+    edges += [(clip, mask & False), (clip, mask | True), (clip[:1], mask[:1])]
+    edges += [(clip[:, :, :1, :1], mask[:, :1, :1]), (clip[:, :, :1, :1], mask[:, 1:2, 1:2])]
+    yield "works for tubes, for one frame, and if all or nothing is hidden", explain(answer, right, edges)
+
+
+def _holes(rng: Generator) -> tuple[Tensor, Tensor]:
+    """A clip, and a mask in which places are seen in few frames, and one in none."""
+    frames, rows, cols = distinct(rng, 1, 7, 9)[0], *distinct(rng, 2, 3, 6)
+    side = distinct(rng, 1, 2, 3)[0]
+    mask = torch.rand(frames, rows, cols, generator=rng) < 0.7
+    mask[:, 0, 0] = True
+    return torch.rand(frames, 3, rows * side, cols * side, generator=rng), mask
+
+
+def _nearest_frame(frame: int, other: int) -> float:
+    return abs(frame - other) + 0.1 * (other > frame)
+
+
+def _copied(
+    far: Callable[[int, int], float] = _nearest_frame,
+    never: Callable[[Tensor], Tensor] = lambda clip: torch.full_like(clip, 0.5),
+    enlarge: Callable[[Tensor, int], Tensor] = masking.to_pixels,
+) -> Callable:
+    """Each hidden place from the frame with the least far(frame, other) of those that show it, if it is finite."""
+
+    def answer(clip: Tensor, mask: Tensor) -> Tensor:
+        hidden = enlarge(mask, clip.shape[2] // mask.shape[1])[:, None]
+        frames = range(len(clip))
+        distances = torch.tensor([[float(far(t, s)) for s in frames] for t in frames])[:, :, None, None]
+        least, source = distances.where(~hidden[None, :, 0], math.inf).min(1, keepdim=True)
+        copies = clip.gather(0, source.expand_as(clip))
+        return torch.where(hidden, torch.where(least.isinf(), never(clip), copies), clip)
+
+    return answer
+
+
+def _blindly(frame: Callable[[int, int], int]) -> Callable:
+    """Each hidden place from the frame number `frame(t, frames)`, whatever is visible there."""
+
+    def answer(clip: Tensor, mask: Tensor) -> Tensor:
+        hidden = masking.to_pixels(mask, clip.shape[2] // mask.shape[1])[:, None]
+        return torch.where(hidden, clip[[frame(t, len(clip)) for t in range(len(clip))]], clip)
+
+    return answer
+
+
+def _averaged(clip: Tensor, mask: Tensor) -> Tensor:
+    """Each hidden place from the mean of all frames that show it."""
+    hidden = masking.to_pixels(mask, clip.shape[2] // mask.shape[1])[:, None]
+    return torch.where(hidden, clip.masked_fill(hidden, math.nan).nanmean(0).nan_to_num(0.5), clip)
+
+
+WRONG_COPIES: dict[str, Callable] = {
+    "the frame before is copied, even where it is hidden itself": _blindly(lambda t, n: max(t - 1, 0)),
+    "the frame before is copied, even where it is hidden, and before the first comes the last": _blindly(
+        lambda t, n: t - 1
+    ),
+    "the frame after is copied, even where it is hidden itself": _blindly(lambda t, n: min(t + 1, n - 1)),
+    "only frames before are copied: later ones may be nearer": _copied(lambda t, s: t - s if s < t else math.inf),
+    "only frames after are copied: earlier ones may be nearer": _copied(lambda t, s: s - t if s > t else math.inf),
+    "frames before come first, however far they are: the nearest counts": _copied(
+        lambda t, s: t - s if s < t else 100 + s - t
+    ),
+    "frames after come first, however far they are: the nearest counts": _copied(
+        lambda t, s: s - t if s > t else 100 + t - s
+    ),
+    "of two equally near frames the later one is copied: take the earlier": _copied(
+        lambda t, s: abs(s - t) + 0.1 * (s < t)
+    ),
+    "only the two frames next to it are looked at: go on until one shows the place": _copied(
+        lambda t, s: _nearest_frame(t, s) if abs(s - t) == 1 else math.inf
+    ),
+    "only the frame before is looked at: go on, in both directions": _copied(
+        lambda t, s: 0 if s == t - 1 else math.inf
+    ),
+    "the first frame that shows the place is copied: take the nearest": _copied(lambda t, s: s),
+    "the last frame that shows the place is copied: take the nearest": _copied(lambda t, s: -s),
+    "the farthest frame is copied: take the nearest": _copied(lambda t, s: -_nearest_frame(t, s)),
+    "all frames that show the place are averaged: copy the nearest": _averaged,
+    "a place that is never visible is black: it is grey, 0.5": _copied(never=torch.zeros_like),
+    "a place that is never visible is white: it is grey, 0.5": _copied(never=torch.ones_like),
+    "a place that is never visible keeps what is hidden there: it is grey, 0.5": _copied(never=lambda clip: clip),
+    "a place that is never visible has the mean of the clip: it is grey, 0.5": _copied(
+        never=lambda clip: clip.mean().expand_as(clip)
+    ),
+    "a place that is never visible is NaN: it is grey, 0.5": _copied(
+        never=lambda clip: torch.full_like(clip, math.nan)
+    ),
+    "nothing is copied: hidden places are grey": _copied(lambda t, s: math.inf),
+    "nothing is filled": lambda clip, mask: clip,
+    "hidden and visible are swapped: True is hidden": lambda clip, mask: _copied()(clip, ~mask),
+    "visible places take the frame before, too: they keep their pixels": lambda clip, mask: torch.where(
+        masking.to_pixels(mask, clip.shape[2] // mask.shape[1])[:, None],
+        _copied()(clip, mask),
+        _blindly(lambda t, n: max(t - 1, 0))(clip, mask | True),
+    ),
+    "whole copies of the mask lie side by side, like tiles: repeat each entry instead": _copied(
+        enlarge=lambda m, side: m.repeat(1, side, side)
+    ),
+}
+
+
+@check(
+    "The teacher gives each token probabilities over the codes, and the student should give the same. What is "
+    "subtracted from whose scores, and who is divided by which temperature? Which tokens count?",
+    "`((teacher - center) / teacher_temperature).softmax(-1).detach()` times `(student / student_temperature)"
+    ".log_softmax(-1)`, added up over the codes, with a minus: a number for each token. Average the hidden ones.",
+    gradient=(0,),
+)
+def teacher_loss(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`teacher_loss(student, teacher, center, mask, ...)` is the cross-entropy with a teacher on hidden tokens."""
+    right = _taught()
+    cases = telling(lambda: [_scored(rng) for _ in range(2)], right, WRONG_LESSONS)
+    problem = explain(answer, right, cases, WRONG_LESSONS)
+    yield "is the cross-entropy of student and teacher, averaged over the hidden tokens", problem
+    if problem:
+        return
+    student, teacher, center, mask, *temperatures = cases[0]
+    every, single = mask | True, mask & False
+    single[0, 0, 1] = True
+    edges = [(student, teacher, center, every, *temperatures), (student, teacher, center, single, *temperatures)]
+    edges += [(student[:1], teacher[:1], center, every[:1], 1.0, 1.0)]
+    edges += [(student[..., :1], teacher[..., :1], center[:1], mask, *temperatures)]
+    large = [(300 * student, 300 * teacher, center, mask, *temperatures)]
+    large += [(student, teacher, center, mask, 0.01, 0.005)]
+    yield "works if one or all tokens are hidden, for one image and one code", explain(answer, right, edges)
+    problem = _not_finite(answer, large) or explain(answer, right, large)
+    yield "works for large scores and low temperatures", problem
+    yield "teaches the student alone", _teacher_learns(answer, cases[0])
+
+
+def _scored(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, float, float]:
+    """Scores of student and teacher, a center, masks that hide 1, 2, 3 ... tokens, and two temperatures."""
+    batch, rows, cols, codes = distinct(rng, 4, 3, 6)
+    mask = torch.rand(batch, rows * cols, generator=rng).argsort(1) < 1 + torch.arange(batch)[:, None]
+    student, teacher = 2 * torch.randn(2, batch, rows * cols, codes, generator=rng)
+    warm, cold = torch.tensor([0.8, 0.3]) + 0.2 * torch.rand(2, generator=rng)
+    center = torch.randn(codes, generator=rng)
+    return student, teacher, center, mask.view(batch, rows, cols), warm.item(), cold.item()
+
+
+def _not_finite(answer: Answer, cases: list[tuple]) -> Verdict:
+    """What is wrong if the loss is no finite number for large scores."""
+    for case in cases:
+        loss = answer(*case)
+        if isinstance(loss, Tensor | float) and not torch.as_tensor(loss).isfinite().all():
+            text = "the logarithm of a probability that is rounded to 0 is infinite: take `log_softmax`"
+            return f"{text}\n{answer.shown(*case)}"
+    return None
+
+
+def _teacher_learns(answer: Answer, case: tuple) -> Verdict:
+    """What is wrong if a gradient reaches the teacher or the center."""
+    student, *given = (part.clone().requires_grad_() for part in case[:3])
+    loss = answer.function(student, *given, *case[3:])
+    if loss.requires_grad:  # else `gradient` says what is wrong
+        loss.backward()
+    if any(part.grad is not None and part.grad.any() for part in given):
+        return "a gradient reaches the teacher: it only gives the answers, so `detach` them"
+    return None
+
+
+def _taught(
+    answers: Callable[[Tensor], Tensor] = lambda scores: scores.softmax(2),
+    given: Callable[[Tensor], Tensor] = lambda scores: scores.log_softmax(2),
+    each: Callable[[Tensor, Tensor], Tensor] = lambda p, log_q: -(p * log_q).sum(2),
+    of: Callable[[Tensor, Tensor], Any] = lambda losses, hidden: losses[hidden].mean(),
+    scores: Callable[..., tuple[Tensor, Tensor]] = lambda s, t, center, warm, cold: (
+        s / warm,
+        (t - center) / cold,
+    ),
+) -> Callable:
+    """A loss, right or wrong in the scores, in what is made of them, in the loss of a token, or in the mean."""
+
+    def answer(student: Tensor, teacher: Tensor, center: Tensor, mask: Tensor, warm: float, cold: float) -> Any:
+        student, teacher = scores(student, teacher, center, warm, cold)
+        return of(each(answers(teacher), given(student)), mask.flatten(1))
+
+    return answer
+
+
+WRONG_LESSONS: dict[str, Callable] = {
+    "the temperatures are swapped": _taught(scores=lambda s, t, c, a, b: (s / b, (t - c) / a)),
+    "the student's temperature is missing": _taught(scores=lambda s, t, c, a, b: (s, (t - c) / b)),
+    "the teacher's temperature is missing": _taught(scores=lambda s, t, c, a, b: (s / a, t - c)),
+    "both have the student's temperature": _taught(scores=lambda s, t, c, a, b: (s / a, (t - c) / a)),
+    "both have the teacher's temperature": _taught(scores=lambda s, t, c, a, b: (s / b, (t - c) / b)),
+    "both temperatures are missing": _taught(scores=lambda s, t, c, a, b: (s, t - c)),
+    "the scores are multiplied by the temperatures: divide": _taught(
+        scores=lambda s, t, c, a, b: (s * a, (t - c) * b)
+    ),
+    "the center is not subtracted": _taught(scores=lambda s, t, c, a, b: (s / a, t / b)),
+    "the center is added: subtract it": _taught(scores=lambda s, t, c, a, b: (s / a, (t + c) / b)),
+    "the center is subtracted after the division: before": _taught(
+        scores=lambda s, t, c, a, b: (s / a, t / b - c)
+    ),
+    "the center is subtracted from the student, too": _taught(
+        scores=lambda s, t, c, a, b: ((s - c) / a, (t - c) / b)
+    ),
+    "the center is subtracted from the student, not from the teacher": _taught(
+        scores=lambda s, t, c, a, b: ((s - c) / a, t / b)
+    ),
+    "student and teacher are swapped: the logarithm is the student's": _taught(
+        scores=lambda s, t, c, a, b: ((t - c) / b, s / a)
+    ),
+    "visible tokens count, not the hidden ones: True is hidden": _taught(of=lambda x, h: x[~h].mean()),
+    "all tokens count: only hidden ones should": _taught(of=lambda x, h: x.mean()),
+    "the sum over hidden tokens is divided by the number of all: by theirs": _taught(
+        of=lambda x, h: (x * h).mean()
+    ),
+    "that is a sum: divide it by the number of hidden tokens": _taught(of=lambda x, h: x[h].sum()),
+    "each image counts the same: average over all hidden tokens of the batch": _taught(
+        of=lambda x, h: ((x * h).sum(1) / h.sum(1)).mean()
+    ),
+    "the sum is divided by the number of images: by that of the hidden tokens": _taught(
+        of=lambda x, h: x[h].sum() / len(x)
+    ),
+    "it is averaged over the codes, too: add them up": _taught(each=lambda p, log_q: -(p * log_q).mean(2)),
+    "the sign is wrong: a minus is missing": _taught(each=lambda p, log_q: (p * log_q).sum(2)),
+    "the teacher's entropy is subtracted, as in the Kullback-Leibler divergence: leave it in": _taught(
+        each=lambda p, log_q: (p * (p.log() - log_q)).sum(2)
+    ),
+    "the logarithm is missing: that is the product of the probabilities": _taught(
+        each=lambda p, log_q: -(p * log_q.exp()).sum(2)
+    ),
+    "the squared differences of the probabilities are added up: take the cross-entropy": _taught(
+        each=lambda p, log_q: (p - log_q.exp()).square().sum(2)
+    ),
+    "the squared differences of the probabilities are averaged: take the cross-entropy": _taught(
+        each=lambda p, log_q: (p - log_q.exp()).square().mean(2)
+    ),
+    "the teacher's likeliest code counts alone, as in BEiT: all do, by their probabilities": _taught(
+        answers=lambda scores: one_hot(scores.argmax(2), scores.shape[2]).float()
+    ),
+    "the softmax goes over the tokens: over the codes of each": _taught(
+        lambda scores: scores.softmax(1), lambda scores: scores.log_softmax(1)
+    ),
+    "the softmax of the teacher is missing": _taught(answers=lambda scores: scores),
+    "the sigmoid is taken: one code excludes the others, so take the softmax": _taught(
+        lambda scores: scores.sigmoid(), lambda scores: scores.sigmoid().log()
+    ),
+    "the logarithm has the base 2: take the natural one": _taught(
+        each=lambda p, log_q: -(p * log_q).sum(2) / math.log(2)
+    ),
+    "the loss is one number: average over the hidden tokens": _taught(of=lambda x, h: x[h]),
+    "the loss is one number, not one for each image": _taught(of=lambda x, h: (x * h).sum(1) / h.sum(1)),
+}
+
+
 GUESSES = {
     "work_of_mae": Guess(
         "about a half",
-        "the encoder has a quarter of the tokens, but the decoder has all of them, and that is 30 % of what SimMIM's "
-        "whole encoder takes.",
+        "the encoder has a quarter of the tokens, but the decoder has all, which alone is 30 % of the work of "
+        "SimMIM's encoder.",
         choices=("about a quarter", "about a half", "nearly as much"),
     ),
     "free_target": Guess(
         "the teacher's features",
-        "if teacher and student give the same answer for every picture, each guesses the other perfectly. The other "
-        "targets are fixed by the picture.",
+        "if teacher and student give the same answer for every picture, each guesses the other perfectly. All "
+        "other targets are fixed by the picture.",
         choices=("normalised pixels", "edges", "codes", "the teacher's features"),
     ),
     "share_of_peak": Guess(
