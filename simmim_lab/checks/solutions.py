@@ -411,32 +411,6 @@ def resize_positions(
 # Lesson 11: the family of masked image modelling
 
 
-def keep_visible(
-    tokens: Float[Tensor, "batch tokens dim"], mask: Bool[Tensor, "batch rows cols"]
-) -> Float[Tensor, "batch visible dim"]:
-    """The tokens of the visible patches of each image, in their order; those of hidden patches (True) are left out.
-
-    Token `row * cols + col` belongs to `mask[:, row, col]`. In each image equally many patches are visible.
-    """
-    return tokens[~mask.flatten(1)].unflatten(0, (len(tokens), -1))
-
-
-def put_back(
-    visible: Float[Tensor, "batch visible dim"],
-    mask: Bool[Tensor, "batch rows cols"],
-    mask_token: Float[Tensor, " dim"],
-) -> Float[Tensor, "batch tokens dim"]:
-    """A token for each patch, row by row: the visible ones back in their places, and `mask_token` where it is hidden.
-
-    `visible` has the tokens of the visible patches of each image in their order, as `keep_visible` gives them.
-    True in the mask is hidden, and in each image equally many patches are visible.
-    """
-    hidden = mask.flatten(1)
-    tokens = mask_token.repeat(*hidden.shape, 1)
-    tokens[~hidden] = visible.flatten(0, 1)
-    return tokens
-
-
 def hardest_mask(errors: Float[Tensor, "batch rows cols"], ratio: float) -> Bool[Tensor, "batch rows cols"]:
     """Hide the ceil(ratio * rows * cols) patches of each image with the largest errors. True = hidden.
 

@@ -9,7 +9,7 @@ from einops import rearrange
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
-from simmim_lab import masking
+from simmim_lab import mae, masking
 from simmim_lab.checks import solutions
 from simmim_lab.checks.core import Answer, Verdict, check, distinct, explain, first, telling
 from simmim_lab.checks.guessing import Guess
@@ -21,13 +21,13 @@ from simmim_lab.checks.masking import chances, wrong_counts, wrong_forms
     "give if a mask picks from it, and which axis is lost?",
     "`tokens[~mask.flatten(1)]` has the visible tokens of all images, one after the other. Each image has equally "
     "many, so `unflatten(0, (len(tokens), -1))`, `view` or `reshape` gives each image its own again.",
-    solution=solutions.keep_visible,
+    solution=mae.keep_visible,
     gradient=(0,),
     batched=(0, 1),
 )
 def keep_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`keep_visible(tokens, mask)` leaves the tokens of hidden patches out."""
-    right = solutions.keep_visible
+    right = mae.keep_visible
     cases = telling(lambda: [_tokens_and_mask(rng) for _ in range(2)], right, WRONG_KEPT)
     problem = explain(answer, right, cases, WRONG_KEPT)
     yield "keeps the tokens of visible patches, in their order", problem
@@ -59,11 +59,11 @@ def _tokens_and_mask(rng: Generator) -> tuple[Tensor, Tensor]:
 
 def _kept(of: Callable[[Tensor], Tensor]) -> Callable:
     """What becomes of the right tokens."""
-    return lambda tokens, mask: of(solutions.keep_visible(tokens, mask))
+    return lambda tokens, mask: of(mae.keep_visible(tokens, mask))
 
 
 WRONG_KEPT: dict[str, Callable] = {
-    "these are the tokens of the hidden patches: True is hidden": lambda t, m: solutions.keep_visible(t, ~m),
+    "these are the tokens of the hidden patches: True is hidden": lambda t, m: mae.keep_visible(t, ~m),
     "hidden tokens are set to 0: leave them out": lambda t, m: t * ~m.flatten(1)[:, :, None],
     "hidden tokens are set to NaN: leave them out": lambda t, m: t.masked_fill(m.flatten(1)[:, :, None], math.nan),
     "nothing is left out": lambda t, m: t,
@@ -73,7 +73,7 @@ WRONG_KEPT: dict[str, Callable] = {
     "the last tokens are kept, whatever the mask hides": lambda t, m: t[:, int(m[0].sum()) :],
     "all images share one list: give each its own": lambda t, m: t[~m.flatten(1)],
     "all images share one axis: give each its own": lambda t, m: t[~m.flatten(1)][None],
-    "the mask is read column by column: patches come row by row": lambda t, m: solutions.keep_visible(t, m.mT),
+    "the mask is read column by column: patches come row by row": lambda t, m: mae.keep_visible(t, m.mT),
     "the tokens are in the opposite order": _kept(lambda kept: kept.flip(1)),
     "the tokens of the images are mixed: the images are the first axis": _kept(
         lambda kept: kept.flatten(0, 1).view(kept.shape[1], len(kept), -1).transpose(0, 1)
@@ -84,7 +84,7 @@ WRONG_KEPT: dict[str, Callable] = {
         (~m).flatten(1).nonzero()[:, 1].view(len(t), -1)
     ),
     "the visible tokens come first, but the hidden ones are still there": lambda t, m: torch.cat(
-        [solutions.keep_visible(t, m), solutions.keep_visible(t, ~m)], 1
+        [mae.keep_visible(t, m), mae.keep_visible(t, ~m)], 1
     ),
     "the tokens of an image are averaged: keep each": _kept(lambda kept: kept.mean(1)),
     "the tokens of an image are in one long list: keep the axis of their numbers": _kept(
@@ -100,13 +100,13 @@ WRONG_KEPT: dict[str, Callable] = {
     "which order do they come?",
     "`tokens = mask_token.repeat(batch, patches, 1)`, then `tokens[~mask.flatten(1)] = visible.flatten(0, 1)`: "
     "a mask on the left side fills its places one after the other, image by image.",
-    solution=solutions.put_back,
+    solution=mae.put_back,
     gradient=(0, 2),
     batched=(0, 1),
 )
 def put_back(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`put_back(visible, mask, mask_token)` has a token for each patch again."""
-    right = solutions.put_back
+    right = mae.put_back
     cases = telling(lambda: [_visible_tokens(rng, even) for even in (True, False)], right, WRONG_BACK)
     problem = explain(answer, right, cases, WRONG_BACK)
     yield "puts each visible token into its place, and the mask token where it is hidden", problem
@@ -138,7 +138,7 @@ def _visible_tokens(rng: Generator, even: bool) -> tuple[Tensor, Tensor, Tensor]
 
 def _returned(of: Callable[[Tensor], Tensor]) -> Callable:
     """What becomes of the right tokens."""
-    return lambda visible, mask, token: of(solutions.put_back(visible, mask, token))
+    return lambda visible, mask, token: of(mae.put_back(visible, mask, token))
 
 
 def _filled_in(mask: Tensor, visible: Tensor, token: Tensor) -> Tensor:
@@ -164,18 +164,16 @@ WRONG_BACK: dict[str, Callable] = {
     "True is hidden: the visible tokens go where the mask is False": lambda v, m, t: _filled_in(
         m.flatten(1), v.flatten(0, 1), t
     ),
-    "hidden places hold 0: they get the mask token": lambda v, m, t: solutions.put_back(v, m, 0 * t),
-    "hidden places hold NaN: they get the mask token": lambda v, m, t: solutions.put_back(v, m, math.nan * t),
-    "hidden places hold the mean of the mask token: it has a number for each": lambda v, m, t: solutions.put_back(
+    "hidden places hold 0: they get the mask token": lambda v, m, t: mae.put_back(v, m, 0 * t),
+    "hidden places hold NaN: they get the mask token": lambda v, m, t: mae.put_back(v, m, math.nan * t),
+    "hidden places hold the mean of the mask token: it has a number for each": lambda v, m, t: mae.put_back(
         v, m, t.mean().expand_as(t)
     ),
     "hidden places hold the mean of the visible tokens: they get the mask token": lambda v, m, t: torch.where(
-        m.flatten(1)[:, :, None], v.mean(1, keepdim=True), solutions.put_back(v, m, t)
+        m.flatten(1)[:, :, None], v.mean(1, keepdim=True), mae.put_back(v, m, t)
     ),
-    "the mask token is added to visible tokens, too": lambda v, m, t: solutions.put_back(v + t, m, t),
-    "the mask token is added to all, so hidden places have it twice": lambda v, m, t: (
-        solutions.put_back(v, m, t) + t
-    ),
+    "the mask token is added to visible tokens, too": lambda v, m, t: mae.put_back(v + t, m, t),
+    "the mask token is added to all, so hidden places have it twice": lambda v, m, t: mae.put_back(v, m, t) + t,
     "the visible tokens come first, then mask tokens: put each into its place": lambda v, m, t: torch.cat(
         [v, t.expand(len(v), m[0].numel() - v.shape[1], -1)], 1
     ),
@@ -183,25 +181,25 @@ WRONG_BACK: dict[str, Callable] = {
         [t.expand(len(v), m[0].numel() - v.shape[1], -1), v], 1
     ),
     "the order that sorts the mask is not the way back: its inverse is, a second `argsort`": _by_order(False),
-    "the visible tokens are put back in the opposite order": lambda v, m, t: solutions.put_back(v.flip(1), m, t),
-    "the mask is read column by column: patches come row by row": lambda v, m, t: solutions.put_back(v, m.mT, t),
-    "the mask of the first image is used for all: each has its own": lambda v, m, t: solutions.put_back(
+    "the visible tokens are put back in the opposite order": lambda v, m, t: mae.put_back(v.flip(1), m, t),
+    "the mask is read column by column: patches come row by row": lambda v, m, t: mae.put_back(v, m.mT, t),
+    "the mask of the first image is used for all: each has its own": lambda v, m, t: mae.put_back(
         v, m[:1].expand_as(m), t
     ),
-    "the mask of the last image is used for all: each has its own": lambda v, m, t: solutions.put_back(
+    "the mask of the last image is used for all: each has its own": lambda v, m, t: mae.put_back(
         v, m[-1:].expand_as(m), t
     ),
     "the tokens of the images are mixed: keep the order image by image": lambda v, m, t: _filled_in(
         ~m.flatten(1), v.transpose(0, 1).flatten(0, 1), t
     ),
-    "all visible places of an image get its first token": lambda v, m, t: solutions.put_back(
+    "all visible places of an image get its first token": lambda v, m, t: mae.put_back(
         v[:, :1].expand_as(v), m, t
     ),
     "only the visible tokens are there: hidden places get the mask token": lambda v, m, t: v,
     "all places hold the mask token: the visible ones get theirs": lambda v, m, t: t.repeat(
         *m.flatten(1).shape, 1
     ),
-    "the result is a grid: return a list of tokens": lambda v, m, t: solutions.put_back(v, m, t).unflatten(
+    "the result is a grid: return a list of tokens": lambda v, m, t: mae.put_back(v, m, t).unflatten(
         1, m.shape[1:]
     ),
     "the axes are in another order: (batch, tokens, dim)": _returned(lambda tokens: tokens.mT),
@@ -693,11 +691,11 @@ WRONG_CANVASES: dict[str, Callable] = {
 
 
 @check(
-    "Where is the token of patch 3? `order` says which patch went first, second, third, so you need its opposite: "
+    "Where is the token of patch 3? `order` says which patch went first, second, third: you need its opposite, "
     "where each patch went. And which token has no part in this?",
     "Take the class token off, append mask tokens until there are as many as patches, and with "
-    "`places = order.argsort(dim=1)` pick them: `gather(1, places[:, :, None].expand_as(tokens))`. The class token "
-    "goes in front again.",
+    "`places = order.argsort(dim=1)` pick them: `gather(1, places[:, :, None].expand_as(tokens))`. The class "
+    "token goes in front again.",
     gradient=(0, 2),
     batched=(0, 1),
 )
@@ -781,7 +779,7 @@ WRONG_UNSHUFFLED: dict[str, Callable] = {
     "hidden places hold 0: they get the mask token": _decoded(tokens=lambda v, h: torch.cat([v, 0 * h], 1)),
     "the visible tokens go to their places in ascending order: `order` says which one goes where": (
         lambda e, o, t: torch.cat(
-            [e[:, :1], solutions.put_back(e[:, 1:], (o.argsort(1) >= e.shape[1] - 1)[:, None], t)], 1
+            [e[:, :1], mae.put_back(e[:, 1:], (o.argsort(1) >= e.shape[1] - 1)[:, None], t)], 1
         )
     ),
     "the class token is lost: it comes first": _decoded(of=lambda c, p: p),
@@ -956,8 +954,8 @@ WRONG_ATTENDED: dict[str, Callable] = {
 
 
 @check(
-    "Each channel has one mean and one variance, over all images. Which places may they be taken from? Hidden places "
-    "hold 0 in the end: is it enough to set them to 0 before the bias?",
+    "Each channel has one mean and one variance, over all images. Which places may they be taken from? Hidden "
+    "places hold 0 in the end: is it enough to set them to 0 before the bias?",
     "`visible = features.movedim(1, 3)[~hidden]` has a row for each visible place. Take `mean(0)` and "
     "`var(0, unbiased=False)` of it, normalise the features with them, and fill hidden places with 0 at the end.",
     gradient=(0, 2, 3),
@@ -1098,8 +1096,8 @@ WRONG_NORMS: dict[str, Callable] = {
 
 
 @check(
-    "Begin with grey. Copy a frame where it is visible, then a nearer one over it, and so on: the nearest stays. In "
-    "which order must the frames come, so that of two equally near ones the earlier stays?",
+    "Begin with grey. Copy a frame where it is visible, then a nearer one over it, and so on: the nearest stays. "
+    "In which order must the frames come, so that of two equally near ones the earlier stays?",
     "For each frame t sort all frames s from the farthest to the nearest: `key=lambda s: (-abs(s - t), -s)`. "
     "Where frame s is visible, take its pixels: `torch.where(hidden[s], filled[t], clip[s])`.",
 )
