@@ -130,6 +130,19 @@ from simmim_lab.checks.start_here import (
     levels_off,
     unsupported_claims,
 )
+from simmim_lab.checks.the_mim_family import (
+    attention_mask,
+    canvas,
+    copy_in_time,
+    hardest_mask,
+    keep_visible,
+    mae_cost,
+    masked_batch_norm,
+    put_back,
+    teacher_loss,
+    tube_mask,
+    unshuffle,
+)
 from simmim_lab.checks.training import (
     clip_gradients,
     decaying,
