@@ -10,13 +10,14 @@ in theory counts the FLOP of the blocks.
 Training: a network of the size of `vit_nano` on drawn scenes, each for the same seconds of one CPU core, with the
 parts and the mask that it comes with: SimMIM with relative positions and 60 % of the cells of 8 pixels, MAE with
 75 % of the patches of 4. Both fill test scenes under both masks, and a linear probe of their features says how
-many subjects it finds with 300 labels, beside that of random weights and of pixels. A seed has other weights, other
-batches and other scenes for the probe. Each run is written as soon as it is there, and not run again.
+many subjects it finds with 300 labels, beside that of random weights and of pixels. A seed has other weights,
+other batches and other scenes for the probe. Each run is written as soon as it is there, and not run again.
 """
 
 import argparse
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, stdev
 from unittest import mock
@@ -34,7 +35,7 @@ from simmim_lab.loop import step_generator, train_step
 from simmim_lab.mae import VisibleEncoder
 from simmim_lab.masking import random_mask, to_pixels
 from simmim_lab.probing import features, linear_probe
-from simmim_lab.shapes import Images
+from simmim_lab.shapes import Images, Mask
 from simmim_lab.simmim import SimMIM
 from simmim_lab.teaching.results import command, origin, write
 from simmim_lab.training import Recipe, pretrain
@@ -84,7 +85,7 @@ def build(method: str, encoder: dict, decoder: dict, positions: str = "both") ->
 
 
 def step(ratio: float, batch: int, trials: int = 4) -> dict[str, float]:
-    """The seconds of a training step of both, at the best of some trials, and how many times as long SimMIM takes."""
+    """The seconds of a training step of both, at the best of some trials, and how many times as long one takes."""
     images, mask = torch.rand(batch, 3, 32, 32), random_mask(batch, GRID, ratio)
     row = {"ratio": ratio}
     for method in OWN:
@@ -101,13 +102,15 @@ def step(ratio: float, batch: int, trials: int = 4) -> dict[str, float]:
 
 def theory(visible: int) -> float:
     """How many times as many FLOP the blocks of SimMIM take as those of MAE, which sees so many patches."""
-    encoder, decoder = ((size.get("dim", size.get("width")), size["depth"]) for size in LARGE)
+    encoder, decoder = LARGE
+
+    def flops(patches: int, dim: int, depth: int) -> int:
+        return vit_flops((1, patches), 1, dim, depth)  # those of a strip of so many patches
+
     patches = GRID[0] * GRID[1]
-    all_patches, some, behind = (
-        vit_flops((1, tokens), 1, *size)  # a strip of so many patches
-        for tokens, size in ((patches, encoder), (visible, encoder), (patches, decoder))
-    )
-    return all_patches / (some + behind)
+    simmim = flops(patches, encoder["dim"], encoder["depth"])
+    mae = flops(visible, encoder["dim"], encoder["depth"]) + flops(patches, decoder["width"], decoder["depth"])
+    return simmim / mae
 
 
 def run(method: str, seed: int, seconds: float) -> dict:
@@ -118,10 +121,15 @@ def run(method: str, seed: int, seconds: float) -> dict:
     with mock.patch.object(time, "monotonic", time.process_time):  # the clock of the training
         recipe = Recipe(seconds=seconds, mask_size=cell, mask_ratio=ratio, seed=seed)
         history = pretrain(model, load("scenes"), recipe, progress=False)
-    return {"steps": history.steps, "psnr": filled(model.eval().reconstruct), "probes": probed(model, seed)}
+    return {"steps": history.steps, **worth(model, seed)}
 
 
-def filled(fill) -> dict[str, float]:
+def worth(model: SimMIM, seed: int) -> dict[str, dict[str, float]]:
+    """How well a network fills hidden patches, and what a probe finds in its features."""
+    return {"psnr": filled(model.eval().reconstruct), "probes": probed(model, seed)}
+
+
+def filled(fill: Callable[[Images, Mask], Images]) -> dict[str, float]:
     """The PSNR of the hidden pixels of test scenes, under each mask; `fill` gets images and a mask of patches."""
     scores, images = {}, load("scenes", "test").take(FILLED)
     for name, (size, ratio) in MASKS.items():
@@ -165,28 +173,28 @@ def accuracy(vectors: torch.Tensor, labels: torch.Tensor) -> float:
 def report(results: dict) -> None:
     for row in results["steps"]:
         seconds = "".join(f"{method:>8} {row[method]:.2f} s" for method in OWN)
-        print(
-            f"{row['ratio']:.0%} hidden: {seconds}, a factor of {row['factor']:.1f}, by FLOP {row['theory']:.1f}"
-        )
+        print(f"{row['ratio']:.0%} hidden:{seconds}, a factor of {row['factor']:.1f}, by FLOP {row['theory']:.1f}")
     for name, scores in results["fills"].items():
-        print(f"{name:14}", *(f"{score:.2f} dB" for score in scores.values()))
-    for method in OWN:
-        rows = [row for row in results["runs"] if row["method"] == method]
-        steps = mean(row["steps"] for row in rows)
-        print(
-            f"{method:14}", *(mean_and_spread([row["psnr"][mask] for row in rows]) for mask in MASKS), "dB", end=""
-        )
-        print(
-            f", {steps:.0f} steps, probes",
-            *(mean_and_spread([row["probes"][p] for row in rows]) for p in rows[0]["probes"]),
-        )
+        print(f"{name:24}", *(f"{score:.2f} dB" for score in scores.values()))
+    report_runs(results["runs"], "method")
     for name in ("random SimMIM", "random MAE", "pixels"):
-        rows = [row[name] for row in results["references"]]
-        print(f"{name:14}", *(mean_and_spread([row[p] for row in rows]) for p in rows[0]))
+        print(f"{name:24}", *mean_and_spread([row[name] for row in results["references"]], ".3f"))
 
 
-def mean_and_spread(scores: list[float]) -> str:
-    return f"{mean(scores):.3f}" + (f" ± {stdev(scores):.3f}" if len(scores) > 1 else "")
+def report_runs(runs: list[dict], key: str) -> None:
+    """A line for each kind of run: steps, PSNR and probes, with the spread of the seeds."""
+    for kind in dict.fromkeys(row[key] for row in runs):
+        rows = [row for row in runs if row[key] == kind]
+        steps = mean(row["steps"] for row in rows)
+        fills = ", ".join(mean_and_spread([row["psnr"] for row in rows], ".2f"))
+        probes = ", ".join(mean_and_spread([row["probes"] for row in rows], ".3f"))
+        print(f"{kind:24} {steps:.0f} steps, {fills} dB, probes {probes}")
+
+
+def mean_and_spread(rows: list[dict[str, float]], form: str) -> list[str]:
+    """For each number of the rows its mean, and its standard deviation over the rows."""
+    columns = zip(*(row.values() for row in rows), strict=True)
+    return [f"{mean(x):{form}}" + (f" ± {stdev(x):{form}}" if len(x) > 1 else "") for x in columns]
 
 
 if __name__ == "__main__":
