@@ -11,6 +11,7 @@ import decoder_race
 import encoder_race
 import gan_race
 import generation
+import in_context
 import inpainting
 import judge
 import label_fractions
@@ -198,6 +199,19 @@ def test_networks_are_trained_and_scored_under_every_kind_of_hole(tmp_path):
     assert [run["trained"] for run in results["runs"]] == list(training_masks.TRAININGS)
     for scores in (*results["fills"].values(), *(run["holes"] for run in results["runs"])):
         assert scores.keys() == training_masks.HOLES.keys()
+
+
+def test_answers_by_example_are_scored_once_beside_fills_that_know_the_task(tmp_path):
+    out = tmp_path / "context.json"
+    in_context.main(["--quick", "--out", str(out)])
+    results = json.loads(out.read_text())
+    assert [run["way"] for run in results["runs"] + results["ways"]] == [in_context.OWN, *in_context.WAYS]
+    for run in results["runs"] + results["ways"]:
+        assert run["psnr"].keys() == results["fills"].keys() and 0 <= run["read"] <= 1 and run["steps"] > 0
+    assert out.with_suffix(".png").exists()
+    before = out.read_bytes()
+    in_context.main(["--quick", "--out", str(out)])
+    assert out.read_bytes() == before
 
 
 def test_few_labels_have_all_classes_alike():
