@@ -4,7 +4,7 @@ Each function returns a figure and its alt text: a lesson writes `plots.show(*di
 Places and sizes are in inches, of which a notebook shows 100 pixels each.
 """
 
-from itertools import pairwise, product
+from itertools import cycle, pairwise, product
 from typing import TYPE_CHECKING, Any
 
 from torch import Generator
@@ -40,6 +40,39 @@ PARTS = {
     "generation": ("a code for each patch, drawn", ("decoder", "loss")),
     "pretrained_models": ("the weights, in and out", ("encoder", "decoder")),
     "the_mim_family": ("another choice for each part", ("mask", "encoder", "decoder", "loss")),
+}
+
+# The papers of the field that lesson 11 speaks of, by kind of work and by their numbers on arXiv.
+FIELD = {
+    "targets and\nteachers": {
+        "BEiT": "2106.08254",
+        "MAE": "2111.06377",
+        "iBOT": "2111.07832",
+        "SimMIM": "2111.09886",
+        "MaskFeat": "2112.09133",
+        "data2vec": "2202.03555",
+        "I-JEPA": "2301.08243",
+        "DINOv2": "2304.07193",
+        "CrossMAE": "2401.14391",
+        "l-DAE": "2401.14404",
+        "DINOv3": "2508.10104",
+    },
+    "masks": {"ADIOS": "2201.13100", "AttMask": "2203.12719", "HPM": "2304.05919"},
+    "CNNs": {"A2MIM": "2205.13943", "ConvNeXt V2": "2301.00808", "SparK": "2301.03580"},
+    "video and\npairs": {
+        "VideoMAE": "2203.12602",
+        "Painter": "2212.02499",
+        "V-JEPA": "2404.08471",
+        "V-JEPA 2": "2506.09985",
+    },
+    "drawing": {
+        "MaskGIT": "2202.04200",
+        "MAGE": "2211.09117",
+        "Muse": "2301.00704",
+        "DiffMAE": "2304.03283",
+        "RCG": "2312.03701",
+        "MAR": "2406.11838",
+    },
 }
 
 
@@ -221,6 +254,41 @@ def linear_head() -> tuple["Figure", str]:
         "each four out as a square, row by row; and 2 × 2 pixels. Channels 0, 4 and 8 are the upper left pixel, "
         "1, 5 and 9 the upper right one, 2, 6 and 10 the lower left one, 3, 7 and 11 the lower right one."
     )
+
+
+def timeline() -> tuple["Figure", str]:
+    """When the papers of `FIELD` first stood on arXiv, as their numbers say: 2111.09886 is of November 2021."""
+    high, year, left = 0.24, 1.55, 1.2  # inches of a row and of a year, and where the middle of 2021 is
+    names, bands, down = [], [], 0.05  # (name, years, inches from above), and (kind, names, from, to)
+    for kind, papers in FIELD.items():
+        ends: list[float] = []  # of the last name in each row: a name goes into the first row with room
+        for name, number in papers.items():
+            years = 2000 + int(number[:2]) + (int(number[2:4]) - 0.5) / 12
+            row = next((row for row, end in enumerate(ends) if end < years), len(ends))
+            ends[row : row + 1] = [years + 0.2 + 0.065 * len(name)]
+            names.append((name, years, down + high * (row + 0.5)))
+        bands.append((kind, papers, down, down + high * len(ends)))
+        down = bands[-1][-1] + 0.1
+
+    height = down + 0.2
+    plot = canvas(height)
+    for (kind, _, above, below), fill in zip(bands, cycle(TINTS), strict=False):
+        box(plot, (left, height - below), (WIDTH - left - 0.05, below - above), fill=fill, linewidth=0)
+        write(plot, (left - 0.1, height - (above + below) / 2), kind, ha="right", va="center")
+    for number in range(2022, 2027):
+        x = left + year * (number - 2021.4)
+        plot.vlines(x, 0.3, height - 0.05, color="white")
+        write(plot, (x, 0.05), str(number), ha="center")
+    for name, years, y in names:
+        x, ours = left + year * (years - 2021.4), name == "SimMIM"
+        marker, color, weight = ("s", plots.VERMILLION, "bold") if ours else ("o", "black", "normal")
+        plot.plot(x, height - y, marker, color=color, markersize=5)
+        write(plot, (x + 0.08, height - y), name, va="center", weight=weight)
+    told = (
+        f"{kind}: {', '.join(f'{name} {int(years)}' for name, years, _ in names if name in papers)}."
+        for kind, papers, *_ in bands
+    )
+    return plot.figure, f"Names along the years from 2021 to 2026, in bands. {' '.join(told)}".replace("\n", " ")
 
 
 def canvas(height: float) -> "Axes":

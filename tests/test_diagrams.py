@@ -23,6 +23,7 @@ DIAGRAMS = {
             diagrams.swin_windows,
             diagrams.receptive_field,
             diagrams.linear_head,
+            diagrams.timeline,
         )
     },
 }
