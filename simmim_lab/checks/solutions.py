@@ -425,7 +425,7 @@ def hardest_mask(errors: Float[Tensor, "batch rows cols"], ratio: float) -> Bool
 def tube_mask(
     batch: int, frames: int, grid: Grid, ratio: float, generator: Generator
 ) -> Bool[Tensor, "batch frames rows cols"]:
-    """Hide exactly ceil(ratio * rows * cols) places of each clip, the same ones in all of its frames. True = hidden.
+    """Hide exactly ceil(ratio * rows * cols) places of each clip, the same in all of its frames. True = hidden.
 
     `grid` is (rows, cols), and `ratio` lies from 0 to 1. Each clip is drawn on its own, from `generator`.
     """

@@ -152,7 +152,7 @@ def _by_order(inverse: bool) -> Callable:
     """The visible tokens and then mask tokens, ordered by the order that sorts the mask, or by its inverse."""
 
     def answer(visible: Tensor, mask: Tensor, token: Tensor) -> Tensor:
-        order = mask.flatten(1).int().argsort(1, stable=True)
+        order = mask.flatten(1).int().argsort(dim=1, stable=True)
         order = order.argsort(1) if inverse else order
         tokens = torch.cat([visible, token.expand(len(mask), order.shape[1] - visible.shape[1], -1)], 1)
         return tokens.gather(1, order[:, :, None].expand_as(tokens))
@@ -317,7 +317,7 @@ WRONG_HARDEST: dict[str, Callable] = {
     "a share of the largest error is the limit: `ratio` says how many patches are hidden": lambda e, r: (
         e > (1 - r) * e.amax((1, 2), keepdim=True)
     ),
-    "a quantile lies between two patches, and is rounded in another way: count with `ceil`": lambda e, r: (
+    "a quantile may lie between two patches: count them with `ceil`": lambda e, r: (
         e > e.flatten(1).quantile(1 - r, dim=1)[:, None, None]
     ),
     "the first patches are hidden, whatever their errors": _hardest(

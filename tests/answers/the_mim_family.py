@@ -62,12 +62,12 @@ wrong(TASK, "these are the places of the visible patches")(
     lambda t, m: torch.stack([torch.where(~hidden.flatten())[0] for hidden in m])
 )
 wrong(TASK, "the visible tokens come first, but the hidden ones are still there")(
-    lambda t, m: t.take_along_dim(m.flatten(1).int().argsort(1, stable=True)[..., None], 1)
+    lambda t, m: t.take_along_dim(m.flatten(1).int().argsort(dim=1, stable=True)[..., None], 1)
 )
 wrong(TASK, "averaged: keep each")(lambda t, m: (t * ~m.flatten(1)[..., None]).sum(1) / (~m).sum((1, 2))[:, None])
 wrong(TASK, "in one long list")(lambda t, m: kept(t, m).reshape(len(t), -1))
 wrong(TASK, "expected the shape")(lambda t, m: kept(t, m)[:, :, :1])
-wrong(TASK, "expected the shape (1, ")(lambda t, m: kept(t, m).squeeze(0))
+wrong(TASK, "does `squeeze` drop an axis")(lambda t, m: kept(t, m).squeeze(0))
 
 
 @wrong(TASK, "leaves its inputs as they are")
@@ -271,7 +271,7 @@ wrong(TASK, "the hardest of each row are hidden")(
 )
 wrong(TASK, "`ratio` is taken for a limit")(lambda e, r: e.gt(r))
 wrong(TASK, "what is above the mean is hidden")(lambda e, r: e > reduce(e, "b r c -> b 1 1", "mean"))
-wrong(TASK, "a quantile lies between two patches")(
+wrong(TASK, "a quantile may lie between two patches")(
     lambda e, r: e > torch.quantile(e.flatten(1), 1 - r, dim=1).view(-1, 1, 1)
 )
 wrong(TASK, "the first patches are hidden")(
