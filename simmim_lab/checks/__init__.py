@@ -132,12 +132,12 @@ from simmim_lab.checks.start_here import (
 )
 from simmim_lab.checks.the_mim_family import (
     attention_mask,
-    canvas,
     copy_in_time,
     hardest_mask,
     keep_visible,
     mae_cost,
     masked_batch_norm,
+    prompt_canvas,
     put_back,
     teacher_loss,
     tube_mask,

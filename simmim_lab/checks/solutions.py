@@ -411,17 +411,6 @@ def resize_positions(
 # Lesson 11: the family of masked image modelling
 
 
-def hardest_mask(errors: Float[Tensor, "batch rows cols"], ratio: float) -> Bool[Tensor, "batch rows cols"]:
-    """Hide the ceil(ratio * rows * cols) patches of each image with the largest errors. True = hidden.
-
-    `ratio` lies from 0 to 1. Of patches with equal errors, any may be hidden first.
-    """
-    _, rows, cols = errors.shape
-    hardest = errors.flatten(1).topk(math.ceil(ratio * rows * cols), dim=1).indices
-    hidden = torch.zeros_like(errors, dtype=torch.bool).flatten(1).scatter(1, hardest, True)
-    return hidden.view(errors.shape)
-
-
 def tube_mask(
     batch: int, frames: int, grid: Grid, ratio: float, generator: Generator
 ) -> Bool[Tensor, "batch frames rows cols"]:

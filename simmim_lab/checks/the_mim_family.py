@@ -9,7 +9,7 @@ from einops import rearrange
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
-from simmim_lab import mae, masking
+from simmim_lab import guided, mae, masking
 from simmim_lab.checks import solutions
 from simmim_lab.checks.core import Answer, Verdict, check, distinct, explain, first, telling
 from simmim_lab.checks.guessing import Guess
@@ -180,7 +180,7 @@ WRONG_BACK: dict[str, Callable] = {
     "the mask tokens come first, then visible ones: put each into its place": lambda v, m, t: torch.cat(
         [t.expand(len(v), m[0].numel() - v.shape[1], -1), v], 1
     ),
-    "the order that sorts the mask is not the way back: its inverse is, a second `argsort`": _by_order(False),
+    "the way back is the inverse of the order that sorts the mask: a second `argsort`": _by_order(False),
     "the visible tokens are put back in the opposite order": lambda v, m, t: mae.put_back(v.flip(1), m, t),
     "the mask is read column by column: patches come row by row": lambda v, m, t: mae.put_back(v, m.mT, t),
     "the mask of the first image is used for all: each has its own": lambda v, m, t: mae.put_back(
@@ -215,12 +215,12 @@ WRONG_BACK: dict[str, Callable] = {
     "places where the largest stand?",
     "`errors.flatten(1).topk(count, dim=1).indices` are the places of the largest errors of each image. "
     "`scatter(1, places, True)` on a tensor of False, of shape (batch, rows * cols), marks them; then `view`.",
-    solution=solutions.hardest_mask,
+    solution=guided.hardest_mask,
     batched=(0,),
 )
 def hardest_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`hardest_mask(errors, ratio)` hides the patches with the largest errors."""
-    right = solutions.hardest_mask
+    right = guided.hardest_mask
 
     def draw() -> list[tuple]:
         parts = [(0.3, 0.7, 0.25), (0.3, 0.7, 0.75), (0.8, 0.9, 0.75), (0.5, 0.5, 0.0)]
@@ -488,13 +488,13 @@ WRONG_COSTS: dict[str, Callable] = {
     "the decoder is subtracted: it is work on top": _cost(of=lambda e, d, s: (e - d) / s),
     "the products of tokens with tokens are missing: 4 * n * n * d": _cost(mix=0),
     "the products of tokens with tokens are alone: 24 * n * d * d is missing": _cost(square=0),
-    "the products of tokens with tokens count half: scores and mixing take 2 * n * n * d each": _cost(mix=2),
+    "the products of tokens with tokens count half: they are 4 * n * n * d": _cost(mix=2),
     "the products with d * d count half: they are 24 * n * d * d": _cost(square=12),
     "the MLP is missing: the products with d * d are 24 * n * d * d": _cost(square=8),
-    "the encoder's work does not fall like its tokens: products of tokens with tokens fall faster": (
+    "the encoder's work does not fall like its tokens: a part of it falls faster": (
         lambda n, r, e, d: ((1 - math.ceil(r * n) / n) * _blocks(n, *e) + _blocks(n, *d)) / _blocks(n, *e)
     ),
-    "the encoder's work does not fall like the square of its tokens: most products fall like the tokens": (
+    "the encoder's work does not fall like its tokens squared: a part of it falls slower": (
         lambda n, r, e, d: ((1 - math.ceil(r * n) / n) ** 2 * _blocks(n, *e) + _blocks(n, *d)) / _blocks(n, *e)
     ),
     "the number of hidden tokens is rounded up, so that it is whole": _cost(lambda n, r: (1 - r) * n),
@@ -527,8 +527,8 @@ def _bits(tokens: int, dim: int, depth: int) -> float:
     "Add the unknown answer to `answers`: a picture of 0.5. Then `torch.cat([inputs, answers], dim=3)` makes the "
     "rows, and einops' `n c h w -> c (n h) w` puts them below each other. Of the mask set `[-rows:, -cols:]`.",
 )
-def canvas(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
-    """`canvas(inputs, answers, patch)` puts examples and a question on one picture, and hides the last answer."""
+def prompt_canvas(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
+    """`prompt_canvas(inputs, answers, patch)` puts examples and a question on one picture, and hides the last answer."""
     cases = telling(lambda: [_pairs(rng) for _ in range(2)], _canvas, WRONG_CANVASES)
     problem = explain(answer, _canvas, cases, WRONG_CANVASES)
     yield "puts each input beside its answer, and hides the last answer", problem
@@ -777,7 +777,7 @@ WRONG_UNSHUFFLED: dict[str, Callable] = {
     ),
     "the visible tokens are in the opposite order": _decoded(tokens=lambda v, h: torch.cat([v.flip(1), h], 1)),
     "hidden places hold 0: they get the mask token": _decoded(tokens=lambda v, h: torch.cat([v, 0 * h], 1)),
-    "the visible tokens go to their places in ascending order: `order` says which one goes where": (
+    "the visible tokens are put back in ascending order: `order` says which goes where": (
         lambda e, o, t: torch.cat(
             [e[:, :1], mae.put_back(e[:, 1:], (o.argsort(1) >= e.shape[1] - 1)[:, None], t)], 1
         )
@@ -884,10 +884,10 @@ WRONG_ATTENDED: dict[str, Callable] = {
     "that is how much the patches look at the class token: its own row is asked for": _attended(
         lambda maps: maps.mean(1)[:, 1:, 0]
     ),
-    "the mean of all tokens is taken, class token included: only where the class token looks counts": _attended(
+    "the mean of all tokens is taken: where the class token looks counts": _attended(
         lambda maps: maps.mean((1, 2))[:, 1:]
     ),
-    "the mean of the patches is taken: where the class token looks counts": _attended(
+    "the mean of all patches is taken: where the class token looks counts": _attended(
         lambda maps: maps[:, :, 1:].mean((1, 2))[:, 1:]
     ),
     "that is how much each patch looks at itself: where the class token looks counts": _attended(
@@ -905,7 +905,7 @@ WRONG_ATTENDED: dict[str, Callable] = {
     "the class token is ranked with the patches: leave it out": lambda maps, ratio, hints: _between(
         maps.mean(1)[:, 0], hints, math.ceil(ratio * (maps.shape[3] - 1))
     )[:, 1:],
-    "the class token is ranked with the patches, and has a place in the mask: leave it out": _attended(
+    "the class token has a place in the mask: it is no patch, so leave it out": _attended(
         lambda maps: maps.mean(1)[:, 0]
     ),
     "the first head decides: the mean of all does": _attended(lambda maps: maps[:, 0, 0, 1:]),
@@ -921,7 +921,7 @@ WRONG_ATTENDED: dict[str, Callable] = {
     "what the class token looks at least is hidden": _attended(lambda maps: -maps.mean(1)[:, 0, 1:]),
     "the hints are left out: they stay visible": _attended(keep=lambda s, low, high: _between(s, 0, high)),
     "the hints alone are hidden: they stay visible": _attended(keep=lambda s, low, high: _between(s, 0, low)),
-    "the hints are those that the class token looks at least, of the hidden ones: take the most": _attended(
+    "the hints are the least looked at of the hidden ones: take the most looked at": _attended(
         keep=lambda s, low, high: _between(s, 0, high - low)
     ),
     "other patches are hidden in the place of the hints: with hints, fewer are hidden": _attended(
@@ -1059,10 +1059,8 @@ WRONG_NORMS: dict[str, Callable] = {
         _of_each_image
     ),
     "all channels share a mean and a variance: each has its own": _normed(_of_all_channels),
-    "each place has a mean and a variance over its channels, as in a layer norm: each channel has one": _normed(
-        _over((1,))
-    ),
-    "means and variances of the images are averaged: count the visible places of all images together": _normed(
+    "each place has its own mean and variance, as in a layer norm: each channel has them": _normed(_over((1,))),
+    "means and variances of the images are averaged: take the places of all together": _normed(
         lambda x, h: tuple(part.mean(0) for part in _of_each_image(x, h))
     ),
     "the variance is divided by n - 1: by n, as in a batch norm": _normed(
@@ -1170,7 +1168,7 @@ def _averaged(clip: Tensor, mask: Tensor) -> Tensor:
 
 WRONG_COPIES: dict[str, Callable] = {
     "the frame before is copied, even where it is hidden itself": _blindly(lambda t, n: max(t - 1, 0)),
-    "the frame before is copied, even where it is hidden, and before the first comes the last": _blindly(
+    "the frame before is copied even where it is hidden, and into the first the last one": _blindly(
         lambda t, n: t - 1
     ),
     "the frame after is copied, even where it is hidden itself": _blindly(lambda t, n: min(t + 1, n - 1)),
@@ -1335,7 +1333,7 @@ WRONG_LESSONS: dict[str, Callable] = {
     ),
     "it is averaged over the codes, too: add them up": _taught(each=lambda p, log_q: -(p * log_q).mean(2)),
     "the sign is wrong: a minus is missing": _taught(each=lambda p, log_q: (p * log_q).sum(2)),
-    "the teacher's entropy is subtracted, as in the Kullback-Leibler divergence: leave it in": _taught(
+    "the teacher's entropy is subtracted, as in a Kullback-Leibler divergence: leave it": _taught(
         each=lambda p, log_q: (p * (p.log() - log_q)).sum(2)
     ),
     "the logarithm is missing: that is the product of the probabilities": _taught(
@@ -1347,7 +1345,7 @@ WRONG_LESSONS: dict[str, Callable] = {
     "the squared differences of the probabilities are averaged: take the cross-entropy": _taught(
         each=lambda p, log_q: (p - log_q.exp()).square().mean(2)
     ),
-    "the teacher's likeliest code counts alone, as in BEiT: all do, by their probabilities": _taught(
+    "the teacher's likeliest code counts alone: all do, by their probabilities": _taught(
         answers=lambda scores: one_hot(scores.argmax(2), scores.shape[2]).float()
     ),
     "the softmax goes over the tokens: over the codes of each": _taught(
