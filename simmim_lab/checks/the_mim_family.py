@@ -528,7 +528,7 @@ def _bits(tokens: int, dim: int, depth: int) -> float:
     "rows, and einops' `n c h w -> c (n h) w` puts them below each other. Of the mask set `[-rows:, -cols:]`.",
 )
 def prompt_canvas(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
-    """`prompt_canvas(inputs, answers, patch)` puts examples and a question on one picture, and hides the last answer."""
+    """`prompt_canvas(inputs, answers, patch)` is a picture of examples and a question, and its mask."""
     cases = telling(lambda: [_pairs(rng) for _ in range(2)], _canvas, WRONG_CANVASES)
     problem = explain(answer, _canvas, cases, WRONG_CANVASES)
     yield "puts each input beside its answer, and hides the last answer", problem
@@ -1370,12 +1370,31 @@ GUESSES = {
         "SimMIM's encoder.",
         choices=("about a quarter", "about a half", "nearly as much"),
     ),
+    "probed_after_equal_seconds": Guess(
+        "MAE",
+        "it takes twice as many steps, its encoder never meets a mask token, so whole pictures look to it like those "
+        "in training, and a decoder of its own draws the pixels.",
+        choices=("SimMIM", "MAE", "equal, within the draws"),
+    ),
     "free_target": Guess(
         "the teacher's features",
         "if teacher and student give the same answer for every picture, each guesses the other perfectly. All "
         "other targets are fixed by the picture.",
         choices=("normalised pixels", "edges", "codes", "the teacher's features"),
     ),
+    "masks_at_equal_seconds": Guess(
+        "random masks",
+        "to find the patches costs steps, and what is hidden in training is then no longer like what is hidden in "
+        "the test.",
+        choices=("random masks", "hard masks", "masks that hide what is looked at"),
+    ),
+    "filled_after_4": Guess(
+        0.61,
+        "a cell of 8 pixels is filled from its visible sides, one pixel a convolution; but many hidden cells lie "
+        "side by side.",
+        within=0.15,
+    ),
+    "answer_by_example": Guess(0.3, "the example makes a negative of its input: 1 - 0.2 is 0.8, and 1 - 0.6 is 0.4."),
     "share_of_peak": Guess(
         "about 10 %",
         "its 2,688 GPU-hours could have done ten times the work of the blocks, at best.",
