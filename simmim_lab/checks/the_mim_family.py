@@ -1372,8 +1372,8 @@ GUESSES = {
     ),
     "probed_after_equal_seconds": Guess(
         "MAE",
-        "it takes twice as many steps, its encoder never meets a mask token, so whole pictures look to it like those "
-        "in training, and a decoder of its own draws the pixels.",
+        "it takes twice as many steps, its encoder never meets a mask token, so that whole pictures look to it like "
+        "those in training, and a decoder of its own draws the pixels.",
         choices=("SimMIM", "MAE", "equal, within the draws"),
     ),
     "free_target": Guess(
@@ -1394,7 +1394,9 @@ GUESSES = {
         "side by side.",
         within=0.15,
     ),
-    "answer_by_example": Guess(0.3, "the example makes a negative of its input: 1 - 0.2 is 0.8, and 1 - 0.6 is 0.4."),
+    "answer_by_example": Guess(
+        0.3, "the example makes a negative of its input: 1 - 0.2 is 0.8, and 1 - 0.6 is 0.4."
+    ),
     "share_of_peak": Guess(
         "about 10 %",
         "its 2,688 GPU-hours could have done ten times the work of the blocks, at best.",
