@@ -50,7 +50,7 @@ class ConvEncoder(nn.Module):
         if height % self.stride or width % self.stride:
             raise ValueError(f"the image is {height} x {width}; both sides must be multiples of {self.stride}")
         if mask is not None:
-            check_mask(mask, len(images), (height, width))
+            check_mask(mask, images.shape[0], (height, width))
             images = images.masked_fill(mask[:, None], 0)
         return self.layers(images)
 
@@ -132,7 +132,7 @@ class ViTEncoder(nn.Module):
         # 4. The grid becomes a sequence; a class token may come first.
         tokens = rearrange(tokens, "batch rows cols dim -> batch (rows cols) dim")
         if self.cls_token is not None:
-            tokens = torch.cat([repeat(self.cls_token, "dim -> batch 1 dim", batch=len(images)), tokens], dim=1)
+            tokens = torch.cat([repeat(self.cls_token, "dim -> batch 1 dim", batch=images.shape[0]), tokens], dim=1)
         return tokens
 
     def to_map(self, tokens: Tokens) -> Features:
@@ -148,7 +148,7 @@ def check_input(images: Images, mask: Mask | None, image_size: Grid, grid: Grid)
     if images.shape[-2:] != image_size:
         raise ValueError(f"this encoder was built for {image_size} pixels, not {tuple(images.shape[-2:])}")
     if mask is not None:
-        check_mask(mask, len(images), grid)
+        check_mask(mask, images.shape[0], grid)
 
 
 def init_weights(encoder: nn.Module, *tokens: nn.Parameter | None) -> None:
