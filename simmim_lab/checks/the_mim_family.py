@@ -797,9 +797,6 @@ WRONG_UNSHUFFLED: dict[str, Callable] = {
         _with_class(e, o, t), o.argsort(1)
     ),
     "the class token is there twice": _decoded(of=lambda c, p: torch.cat([c, c, p], 1)),
-    "nothing is put back, and the class token is in front: the order is still shuffled": lambda e, o, t: (
-        _with_class(e, o, t)[:, :-1]
-    ),
     "only the visible tokens are there: hidden places get the mask token": lambda e, o, t: e,
     "the mask token is added to the visible tokens": lambda e, o, t: _unshuffle(
         torch.cat([e[:, :1], e[:, 1:] + t], 1), o, t
@@ -1372,8 +1369,8 @@ GUESSES = {
     ),
     "probed_after_equal_seconds": Guess(
         "MAE",
-        "it takes twice as many steps, its encoder never meets a mask token, so that whole pictures look to it like "
-        "those in training, and a decoder of its own draws the pixels.",
+        "it takes twice as many steps, its encoder never meets a mask token, so whole pictures are nothing new to "
+        "it, and a decoder of its own draws the pixels.",
         choices=("SimMIM", "MAE", "equal, within the draws"),
     ),
     "free_target": Guess(
