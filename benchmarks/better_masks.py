@@ -1,6 +1,6 @@
 """Masks that the model guides itself, against random ones, after equal seconds (lesson 11).
 
-    python benchmarks/better_masks.py            four ways to hide, three seeds: 14 minutes of one CPU core
+    python benchmarks/better_masks.py            four ways to hide, three seeds: 12 minutes of one CPU core
     python benchmarks/better_masks.py --quick    a check that it runs
 
 The small MAE of `mae.py` trains on drawn scenes, each way for the same seconds of one core, with 75 % of the
@@ -18,12 +18,11 @@ from pathlib import Path
 from unittest import mock
 
 import torch
-from mae import SMALL, build, report_runs, worth
+from mae import SMALL, build, drawn, report_runs, worth
 from torch import Generator
 
 from simmim_lab import training
 from simmim_lab.guided import attention_map, error_map, guided_mask
-from simmim_lab.images import load
 from simmim_lab.masking import random_mask
 from simmim_lab.shapes import Images, Mask
 from simmim_lab.simmim import SimMIM
@@ -56,7 +55,7 @@ WAYS = {
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60, help="of one core, for each run (default: 60)")
+    parser.add_argument("--seconds", type=float, default=50, help="of one core, for each run (default: 50)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
     parser.add_argument("--quick", action="store_true", help="one seed, one second")
     parser.add_argument("--out", type=Path, default=OUT, help=f"file to write (default: results/{OUT.name})")
@@ -85,7 +84,7 @@ def run(way: str, seed: int, seconds: float) -> dict:
         mock.patch.object(time, "monotonic", time.process_time),  # the clock of the training
         mock.patch.object(training, "draw_mask", draw),
     ):
-        history = pretrain(model, load("scenes"), Recipe(seconds=seconds, seed=seed), progress=False)
+        history = pretrain(model, drawn("train"), Recipe(seconds=seconds, seed=seed), progress=False)
     return {"steps": history.steps, **worth(model, seed)}
 
 

@@ -18,6 +18,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from statistics import mean, stdev
 from unittest import mock
@@ -30,7 +31,7 @@ from simmim_lab.data.scenes import draw_scenes
 from simmim_lab.decoders import LinearDecoder, TransformerDecoder
 from simmim_lab.encoders import ViTEncoder
 from simmim_lab.evaluation import biharmonic, psnr, visible_mean
-from simmim_lab.images import load
+from simmim_lab.images import ImageSet, load
 from simmim_lab.loop import step_generator, train_step
 from simmim_lab.mae import VisibleEncoder
 from simmim_lab.masking import random_mask, to_pixels
@@ -120,7 +121,7 @@ def run(method: str, seed: int, seconds: float) -> dict:
     cell, ratio = MASKS[OWN[method]]
     with mock.patch.object(time, "monotonic", time.process_time):  # the clock of the training
         recipe = Recipe(seconds=seconds, mask_size=cell, mask_ratio=ratio, seed=seed)
-        history = pretrain(model, load("scenes"), recipe, progress=False)
+        history = pretrain(model, drawn("train"), recipe, progress=False)
     return {"steps": history.steps, **worth(model, seed)}
 
 
@@ -131,7 +132,7 @@ def worth(model: SimMIM, seed: int) -> dict[str, dict[str, float]]:
 
 def filled(fill: Callable[[Images, Mask], Images]) -> dict[str, float]:
     """The PSNR of the hidden pixels of test scenes, under each mask; `fill` gets images and a mask of patches."""
-    scores, images = {}, load("scenes", "test").take(FILLED)
+    scores, images = {}, drawn("test").take(FILLED)
     for name, (size, ratio) in MASKS.items():
         mask = random_mask(FILLED, GRID, ratio, size // PATCH, generator=step_generator(0, 0, 0))
         scores[name] = psnr(images, fill(images, mask), to_pixels(mask, PATCH))
@@ -159,6 +160,12 @@ def references(seed: int) -> dict[str, dict[str, float]]:
     return {f"random {method}": probed(build(method, *SMALL), seed) for method in OWN} | {
         "pixels": {"8 x 8": accuracy(adaptive_avg_pool2d(images, 8).flatten(1), labels)}
     }
+
+
+@cache
+def drawn(split: str) -> ImageSet:
+    """The drawn scenes of a split: drawing 5,000 takes seconds."""
+    return load("scenes", split)
 
 
 def scenes(seed: int) -> tuple[Images, torch.Tensor]:

@@ -22,11 +22,10 @@ from pathlib import Path
 from unittest import mock
 
 import torch
-from mae import GRID, probed, report_runs, worth
+from mae import GRID, drawn, probed, report_runs, worth
 from torch import Tensor, nn
 
 from simmim_lab.decoders import TransformerDecoder
-from simmim_lab.images import load
 from simmim_lab.loop import step_generator
 from simmim_lab.masking import random_mask, to_pixels
 from simmim_lab.shapes import Features, Images, Mask
@@ -112,7 +111,7 @@ def build(way: str, seed: int) -> SimMIM:
 @torch.no_grad()
 def statistics(images: int = 256) -> dict[str, list[dict[str, float]]]:
     """For each way and layer the deviation and the shift that its batch norm sees, a mean over its channels."""
-    scenes = load("scenes").take(images)
+    scenes = drawn("train").take(images)
     mask = random_mask(images, GRID, 0.6, 2, generator=step_generator(0, 0, 0))
     found = {}
     for way in WAYS:
@@ -141,7 +140,7 @@ def run(way: str, seed: int, seconds: float) -> dict:
     model = build(way, seed).eval()
     random = probed(model, seed)
     with mock.patch.object(time, "monotonic", time.process_time):  # the clock of the training
-        history = pretrain(model, load("scenes"), Recipe(seconds=seconds, seed=seed), progress=False)
+        history = pretrain(model, drawn("train"), Recipe(seconds=seconds, seed=seed), progress=False)
     return {"steps": history.steps, **worth(model, seed), "random": random}
 
 

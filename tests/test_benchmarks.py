@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import better_masks
 import cifar10_race
 import data_pipeline
 import decoder_race
@@ -16,10 +17,12 @@ import inpainting
 import judge
 import label_fractions
 import loss_and_features
+import mae
 import pretrain_step
 import pretrained
 import pretraining_pays
 import pytest
+import sparse_convolution
 import speed
 import torch
 import training_masks
@@ -27,6 +30,7 @@ from einops import rearrange
 
 from simmim_lab.finetuning import FinetuneRecipe, some_labels
 from simmim_lab.images import load
+from simmim_lab.masking import random_mask, to_pixels
 
 ROOT = Path(__file__).parents[1]
 
@@ -268,6 +272,70 @@ def test_a_run_is_worth_something_at_each_mark_and_is_not_run_again(tmp_path, mo
         assert all(0 <= right <= 1 for mark in run["marks"] for right in mark["probes"].values())
     monkeypatch.setattr(loss_and_features, "run", None)
     loss_and_features.main(["--quick", "--out", str(out)])
+
+
+@pytest.fixture
+def few_images(monkeypatch):
+    """What a network is worth is asked of few images."""
+    for name, count in {"FILLED": 16, "LABELS": 40, "TESTS": 40}.items():
+        monkeypatch.setattr(mae, name, count)
+
+
+def test_mae_and_simmim_are_timed_and_scored_alike(tmp_path, monkeypatch, few_images):
+    out = tmp_path / "mae.json"
+    mae.main(["--quick", "--out", str(out)])
+    results = json.loads(out.read_text())
+    assert [row["ratio"] for row in results["steps"]] == list(mae.RATIOS)
+    assert results["steps"][-1]["MAE"] < results["steps"][0]["SimMIM"]
+    assert [run["method"] for run in results["runs"]] == ["SimMIM", "MAE"]
+    for run in results["runs"]:
+        assert run["steps"] > 0 and run["psnr"].keys() == results["fills"]["biharmonic"].keys() == mae.MASKS.keys()
+        assert all(0 <= right <= 1 for right in run["probes"].values())
+    assert [draw["seed"] for draw in results["references"]] == [0]
+    monkeypatch.setattr(mae, "run", None)
+    mae.main(["--quick", "--out", str(out)])  # what is there is not run again
+
+
+def test_in_theory_mae_saves_what_its_decoder_does_not_cost():
+    nothing_hidden, nothing_visible = mae.theory(64), mae.theory(0)
+    assert nothing_visible == pytest.approx(1 / (1 / nothing_hidden - 1))  # the decoder alone
+    assert nothing_hidden < 1 < mae.theory(32) < 2 < mae.theory(16) < 4
+
+
+def test_all_ways_to_hide_are_trained_for_equal_seconds(tmp_path, monkeypatch, few_images):
+    out = tmp_path / "masks.json"
+    better_masks.main(["--quick", "--out", str(out)])
+    runs = json.loads(out.read_text())["runs"]
+    steps = {run["way"]: run["steps"] for run in runs}
+    assert steps.keys() == better_masks.WAYS.keys() and steps["random"] > steps["all hard"] > 0
+    monkeypatch.setattr(better_masks, "run", None)
+    better_masks.main(["--quick", "--out", str(out)])
+
+
+def test_a_cnn_that_hides_again_keeps_its_holes(tmp_path, monkeypatch, few_images):
+    out = tmp_path / "sparse.json"
+    sparse_convolution.main(["--quick", "--out", str(out)])
+    results = json.loads(out.read_text())
+    assert [run["way"] for run in results["runs"]] == list(sparse_convolution.WAYS)
+    dense, again = (results["statistics"][way][0]["deviation"] for way in sparse_convolution.WAYS)
+    assert dense < 0.8 and again == pytest.approx(1, abs=0.1)
+    monkeypatch.setattr(sparse_convolution, "run", None)
+    sparse_convolution.main(["--quick", "--out", str(out)])
+
+
+@torch.no_grad()
+def test_what_is_hidden_reaches_no_visible_feature_of_a_cnn_that_hides_again():
+    images, mask = torch.rand(3, 3, 32, 32), random_mask(3, (8, 8), 0.6, 2)
+    encoder = sparse_convolution.Convolutions(again=True).eval()
+    noisy = torch.where(to_pixels(mask, 4)[:, None], torch.rand_like(images), images)
+    assert torch.equal(encoder(images, mask), encoder(noisy, mask))
+    nothing = torch.zeros_like(mask)
+    torch.testing.assert_close(encoder(images, nothing), encoder(images))
+    norm = sparse_convolution.VisibleBatchNorm(3)
+    normed = norm(images, to_pixels(mask, 4)).movedim(1, -1)
+    visible = ~to_pixels(mask, 4)
+    assert (normed[~visible] == 0).all() and normed[visible].mean(0).abs().max() < 1e-5
+    torch.testing.assert_close(normed[visible].std(0, correction=0), torch.ones(3), atol=1e-3, rtol=0)
 
 
 def test_the_steps_of_all_models_that_are_installed_are_timed(tmp_path, capsys):
