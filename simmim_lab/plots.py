@@ -171,6 +171,18 @@ def rows(batches: Mapping[str, Float[Tensor, "batch 3 height width"]]) -> "Figur
     return drawn
 
 
+def film(
+    clip: Float[Tensor, "frames 3 height width"],
+    hidden: Bool[Tensor, "frames height width"],
+    fills: Mapping[str, Float[Tensor, "frames 3 height width"]],
+) -> "Figure":
+    """A clip, frame by frame: in the first row itself, below it what is seen of it, then a row for each fill."""
+    zoom = 8
+    drawn = {name: enlarge(frames, zoom) for name, frames in {"the clip": clip, "seen": clip, **fills}.items()}
+    drawn["seen"] = stripe(drawn["seen"], hidden, zoom)
+    return rows({name: F.pad(rearrange(x, "t h w c -> t c h w"), (2, 2), value=1.0) for name, x in drawn.items()})
+
+
 def maps(
     values: Mapping[str, Float[Tensor, "height width"]],
     label: str,

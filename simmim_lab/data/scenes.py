@@ -1,4 +1,4 @@
-"""Scenes: small landscapes drawn by a program, with labels, attributes and captions.
+"""Scenes: small landscapes drawn by a program, with labels, attributes and captions; and clips.
 
 Each scene shows one main subject by a lake, on a meadow or in the snow, at some time of day. Its parts hang
 together, so what is hidden can be inferred: the lake mirrors what stands above it, the light tints everything,
@@ -38,6 +38,7 @@ HORIZON = {"day": "d4edfa", "dusk": "ffa767", "night": "2b3f78"}
 SUN = {"day": "fff2b0", "dusk": "ffe08a", "night": "f4efd6"}
 LIGHT = {"day": "ffffff", "dusk": "f0c6b2", "night": "7d89b8"}
 CHUNK = 500  # pictures drawn at once: bounds the memory
+CLIP_SIZE, THING = (16, 32), 12  # pixels: height and width of a clip, height and width of what moves in it
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,34 @@ def draw_scenes(n: int, size: int = 32, *, generator: Generator) -> Scenes:
     ]
     captions = [_caption(**words) for words in attributes]
     return Scenes(torch.cat(pixels), choices[:, 0].contiguous(), tuple(SUBJECTS), attributes, captions)
+
+
+def draw_clips(
+    n: int, frames: int = 6, speed: int = 4, *, generator: Generator
+) -> UInt8[Tensor, "n frames 3 height width"]:
+    """Draw `n` clips of 16 x 32 pixels: a thing slides past a landscape that is still, and the same in all clips.
+
+    The thing is one of SUBJECTS, its colour a mixture of two of COLORS. It moves by `speed` pixels a frame to the
+    left or to the right. In the frame in the middle, number `frames // 2`, all of it is seen, with its left edge at
+    a multiple of 4.
+    Raises ValueError unless `n` and `frames` are whole numbers above 0 and `speed` is one from 0 on.
+    """
+    for name, value, least in (("n", n, 1), ("frames", frames, 1), ("speed", speed, 0)):
+        check_number(name, value, least, integer=True)
+    device, palette = generator.device, _rgb(*COLORS.values()).to(generator.device)
+    places = (CLIP_SIZE[1] - THING) // 4 + 1
+    clips = []
+    for start in range(0, n, CHUNK):
+        subject, one, other, place, turned = (
+            torch.randint(options, (min(CHUNK, n - start),), generator=generator, device=device)
+            for options in (len(SUBJECTS), len(COLORS), len(COLORS), places, 2)
+        )
+        share = torch.rand(len(one), 1, generator=generator, device=device)
+        color = torch.lerp(palette[one], palette[other], share)
+        middle, step = 4 * place + THING // 2, speed * (1 - 2 * turned)
+        drawn = [_draw_frame(subject, color, middle + (t - frames // 2) * step) for t in range(frames)]
+        clips.append(torch.stack(drawn, dim=1))
+    return torch.cat(clips)
 
 
 @dataclass(frozen=True)
@@ -248,6 +277,43 @@ def _draw(
     return (plain.canvas * 255).round().to(torch.uint8)
 
 
+def _draw_frame(
+    subject: Int64[Tensor, " n"], color: Float[Tensor, "n 3"], x: Int64[Tensor, " n"]
+) -> UInt8[Tensor, "n 3 height width"]:
+    """One frame of each clip, with the middle of the thing at column `x`. A frame is 1 high and 2 wide."""
+    n, device, (height, width) = len(x), x.device, CLIP_SIZE
+    column, row = ((torch.arange(n, dtype=torch.float32, device=device) + 0.5) / height for n in (width, height))
+    brush = Brush(
+        canvas=column.new_zeros(n, 3, height, width),
+        u=column.expand(n, height, width),
+        v=(1 - row)[:, None].expand(n, height, width),
+        pixel=1 / height,
+        light=column.new_ones(n, 3),
+        dark=column.new_zeros(n, 1, 1),
+        generator=Generator(device).manual_seed(0),  # a thing is the same in all frames
+    )
+    _paint_landscape(brush)
+    foot, scale = (torch.full_like(brush.dark, size) for size in (0.16, THING / height))
+    u = rearrange(x / height, "n -> n 1 1")
+    _paint_things(brush, u, foot, scale, subject, color)
+    return (brush.canvas * 255).round().to(torch.uint8)
+
+
+def _paint_landscape(brush: Brush) -> None:
+    """Paint from far to near, by day, with nothing left to chance."""
+    horizon, zenith = (_rgb(sky["day"]).to(brush.light)[..., None, None] for sky in (HORIZON, ZENITH))
+    brush.canvas.copy_(torch.lerp(horizon, zenith, brush.v[:, None]))
+    brush.paint(SUN["day"], disk(brush, 0.3, 0.8, 0.1), lamp=True)
+    for u, height in ((0.75, 0.35), (1.5, 0.5)):
+        peak = brush.at(u, 0.2, height)
+        mountain = block(peak, 0, 0, 2.4, 1, top=0)
+        peak.paint("8ea6cc", mountain)
+        peak.paint("ffffff", torch.maximum(mountain, 0.65 - peak.v))
+    brush.paint("6da34d", brush.v - 0.25)
+    for u, height in ((0.12, 0.4), (1.86, 0.3)):
+        _paint_fir(brush.at(u, 0.22, height), is_snow=0)
+
+
 def _mirrored(brush: Brush, shore: Each, is_lake: Each) -> Brush:
     """A brush whose strokes also paint their mirror image: a point of the lake shows what lies above it."""
     depth = (shore - brush.v).clamp(min=0) * is_lake
@@ -313,6 +379,13 @@ def _paint_subject(
     scale = brush.random(0.42, 0.54)
     flies, floats = (_is(name, SUBJECTS, subject) for name in ("balloon", "boat"))
     foot = torch.where(flies > 0, shore + brush.random(0.1, 0.2), foot) - 0.02 * floats
+    _paint_things(brush, u, foot, scale, subject, color)
+
+
+def _paint_things(
+    brush: Brush, u: Each, foot: Each, scale: Each, subject: Int64[Tensor, " n"], color: Float[Tensor, "n 3"]
+) -> None:
+    """Paint in each picture its subject, `scale` high, with the foot at (u, foot)."""
     for index, paint in enumerate(SUBJECTS.values()):
         rows = (subject == index).nonzero().squeeze(1)
         if len(rows):

@@ -12,7 +12,8 @@ from simmim_lab.widgets.gpu_training import BudgetExplorer
 from simmim_lab.widgets.inpainting_and_editing import Inpainter
 from simmim_lab.widgets.masking import MaskExplorer
 from simmim_lab.widgets.mse_loss import LossPlayground
-from simmim_lab.widgets.the_mim_family import DesignGrid
+from simmim_lab.widgets.pretrained_models import WeightsParity
+from simmim_lab.widgets.the_mim_family import DesignGrid, FilmPlayer
 from simmim_lab.widgets.training import LiveTraining, Scrubber
 from simmim_lab.widgets.what_it_learned import TokenSimilarity
 
@@ -20,6 +21,7 @@ __all__ = [
     "BudgetExplorer",
     "Completions",
     "DesignGrid",
+    "FilmPlayer",
     "Inpainter",
     "LiveTraining",
     "LossPlayground",
@@ -30,4 +32,5 @@ __all__ = [
     "SceneSampler",
     "Scrubber",
     "TokenSimilarity",
+    "WeightsParity",
 ]

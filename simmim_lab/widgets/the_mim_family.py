@@ -1,4 +1,4 @@
-"""Choose a design of masked image modelling: who does it so, and what does a step cost? (lesson 11)"""
+"""Choose a design of masked image modelling, and see what it costs; play clips and their fills (lesson 11)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import traitlets
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
@@ -15,12 +15,12 @@ from simmim_lab import plots
 from simmim_lab.budget import training_flops, vit_flops
 from simmim_lab.common import check_number, choose
 from simmim_lab.losses import normalize_patches
-from simmim_lab.masking import block_mask, random_mask, to_pixels
+from simmim_lab.masking import block_mask, check_mask, random_mask, to_pixels
 from simmim_lab.probing import layers
 from simmim_lab.shapes import Images
 from simmim_lab.simmim import SimMIM
 from simmim_lab.tokens import Tokenizer
-from simmim_lab.widgets.panels import DASH, Panels, as_batch, draw_chart, snapshot
+from simmim_lab.widgets.panels import DASH, Panels, as_batch, draw_chart, snapshot, weakly
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -259,3 +259,68 @@ class DesignGrid(Panels):
 def _blocks_flops(tokens: int, dim: int, depth: int) -> int:
     """FLOP of the blocks of a ViT for so many tokens, forward: those of a strip of patches."""
     return vit_flops((1, tokens), 1, dim, depth)
+
+
+class FilmPlayer(Panels):
+    """Play clips: as they are, what is seen of them, and how each method fills what is hidden.
+
+    `hidden` says which pixels are; `fills` are the filled clips, by the name of the method. All frames of a clip
+    are sent at once, so that it plays without a kernel; it starts when somebody presses "play".
+    In Python: `index`, the frame that is shown, and `clip_index`.
+    Raises TypeError or ValueError for clips, masks or fills that do not fit together.
+    """
+
+    index = traitlets.Int(0).tag(sync=True)
+    clip_index = traitlets.Int(0).tag(sync=True)
+
+    def __init__(
+        self,
+        clips: Float[Tensor, "n frames 3 height width"],
+        hidden: Bool[Tensor, "n frames height width"],
+        fills: Mapping[str, Float[Tensor, "n frames 3 height width"]],
+    ):
+        for frames in (clips, *fills.values()):
+            if frames.shape != clips.shape or frames.ndim != 5:
+                raise ValueError(
+                    "clips and fills must all have one shape (n, frames, 3, height, width), but have "
+                    f"{tuple(clips.shape)} and {tuple(frames.shape)}"
+                )
+            as_batch(frames.flatten(0, 1))
+        check_mask(hidden.flatten(0, 1), len(clips) * clips.shape[1], tuple(clips.shape[-2:]))
+        self.clips, self.masks, self.fills = clips, hidden, dict(fills)
+        self.alt = f"A clip, frame by frame; what is seen of it; and how it is filled: {', '.join(fills)}."
+        last = clips.shape[1] - 1
+        controls = [
+            {"kind": "play", "trait": "index", "max": last},
+            {"kind": "range", "trait": "index", "label": "frame", "min": 0, "max": last, "step": 1},
+        ]
+        if len(clips) > 1:
+            most = len(clips) - 1
+            controls.append(
+                {"kind": "range", "trait": "clip_index", "label": "clip", "min": 0, "max": most, "step": 1}
+            )
+        panels = [{"title": "the clip"}, {"title": "seen", "striped": True}, *({"title": name} for name in fills)]
+        super().__init__(controls=controls, panels=panels, size=list(clips.shape[-2:]))
+        self.start("clip_index")
+        self.observe(weakly(self.describe), "index")
+
+    def update(self) -> None:
+        check_number("clip_index", self.clip_index, 0, len(self.clips) - 1, integer=True)
+        shown = [frames[self.clip_index] for frames in (self.clips, self.clips, *self.fills.values())]
+        self.show_panels(torch.stack(shown, dim=1).flatten(0, 1))
+        hidden = self.masks[self.clip_index]
+        self.hidden = hidden[:, None].expand(-1, len(shown), -1, -1).numpy().tobytes()
+        self.describe()
+
+    def describe(self, change: object = None) -> None:
+        """Say which frame is shown, and how much of it is hidden."""
+        frames = self.masks.shape[1]
+        frame = min(self.index, frames - 1)
+        share = self.masks[self.clip_index, frame].float().mean().item()
+        self.status = f"frame {frame + 1} of {frames}, {share:.0%} of it hidden"
+
+    def poster(self) -> bytes:
+        """The film strip of the clip."""
+        fills = {name: frames[self.clip_index] for name, frames in self.fills.items()}
+        figure = plots.film(self.clips[self.clip_index], self.masks[self.clip_index], fills)
+        return plots.png(figure, self.alt)
