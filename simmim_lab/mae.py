@@ -1,8 +1,8 @@
 """MAE: an encoder that is shown the visible patches alone (lesson 11).
 
 A masked autoencoder is a `SimMIM` of other parts. The mask token does not enter the encoder, but is put in the
-places of the hidden patches behind it; so the encoder has fewer tokens to work on, and the decoder has to be more
-than a linear map, for now it is the first that sees all places together:
+places of the hidden patches behind it. So the encoder has fewer tokens to work on, and a linear map is not enough
+as a decoder: only there do the hidden places learn of the visible ones.
 
     encoder = VisibleEncoder(image_size=32, patch=4, dim=96, depth=6, heads=3)
     model = SimMIM(encoder, TransformerDecoder(encoder.dim, encoder.stride, encoder.grid))
