@@ -65,7 +65,6 @@ def _kept(of: Callable[[Tensor], Tensor]) -> Callable:
 WRONG_KEPT: dict[str, Callable] = {
     "these are the tokens of the hidden patches: True is hidden": lambda t, m: mae.keep_visible(t, ~m),
     "hidden tokens are set to 0: leave them out": lambda t, m: t * ~m.flatten(1)[:, :, None],
-    "hidden tokens are set to NaN: leave them out": lambda t, m: t.masked_fill(m.flatten(1)[:, :, None], math.nan),
     "nothing is left out": lambda t, m: t,
     "the mask of the first image is used for all: each has its own": lambda t, m: t[:, ~m[0].flatten()],
     "the mask of the last image is used for all: each has its own": lambda t, m: t[:, ~m[-1].flatten()],
@@ -165,7 +164,6 @@ WRONG_BACK: dict[str, Callable] = {
         m.flatten(1), v.flatten(0, 1), t
     ),
     "hidden places hold 0: they get the mask token": lambda v, m, t: mae.put_back(v, m, 0 * t),
-    "hidden places hold NaN: they get the mask token": lambda v, m, t: mae.put_back(v, m, math.nan * t),
     "hidden places hold the mean of the mask token: it has a number for each": lambda v, m, t: mae.put_back(
         v, m, t.mean().expand_as(t)
     ),
@@ -987,10 +985,10 @@ def _masked_maps(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     hidden = masking.to_pixels(mask, side)[:, None]
     features = torch.randn(batch, channels, rows * side, cols * side, generator=rng)
     features = (
-        (features + torch.arange(batch)[:, None, None, None]) * (1 + torch.arange(channels)[:, None, None]) / 9
+        (features + torch.arange(batch)[:, None, None, None]) * 0.01 * 5 ** torch.arange(channels)[:, None, None]
     )
     weight, bias = 0.5 + torch.rand(2, channels, generator=rng)
-    return torch.where(hidden, 2 * features - 1, features), mask, weight, bias
+    return torch.where(hidden, 2 * features - features.mean(), features), mask, weight, bias
 
 
 def _of_visible(features: Tensor, hidden: Tensor, unbiased: bool = False) -> tuple[Tensor, Tensor]:
@@ -1071,6 +1069,10 @@ WRONG_NORMS: dict[str, Callable] = {
     "it is divided by the variance: by its root": _normed(scale=lambda variance: variance + 1e-5),
     "nothing is divided: divide by the root of the variance": _normed(scale=torch.ones_like),
     "it is multiplied by the root of the variance: divide": _normed(scale=lambda var: 1 / (var + 1e-5).sqrt()),
+    "the epsilon is missing: 1e-5 is added to the variance before the root": _normed(scale=torch.sqrt),
+    "the epsilon is added after the root: add it to the variance before": _normed(
+        scale=lambda variance: variance.sqrt() + 1e-5
+    ),
     "the weight is missing": _normed(of=lambda x, h, w, b: (x + b).masked_fill(h, 0)),
     "the bias is missing": _normed(of=lambda x, h, w, b: (w * x).masked_fill(h, 0)),
     "weight and bias are missing": _normed(of=lambda x, h, w, b: x.masked_fill(h, 0)),
@@ -1196,9 +1198,6 @@ WRONG_COPIES: dict[str, Callable] = {
     "a place that is never visible has the mean of the clip: it is grey, 0.5": _copied(
         never=lambda clip: clip.mean().expand_as(clip)
     ),
-    "a place that is never visible is NaN: it is grey, 0.5": _copied(
-        never=lambda clip: torch.full_like(clip, math.nan)
-    ),
     "nothing is copied: hidden places are grey": _copied(lambda t, s: math.inf),
     "nothing is filled": lambda clip, mask: clip,
     "hidden and visible are swapped: True is hidden": lambda clip, mask: _copied()(clip, ~mask),
@@ -1266,7 +1265,7 @@ def _teacher_learns(answer: Answer, case: tuple) -> Verdict:
     """What is wrong if a gradient reaches the teacher or the center."""
     student, *given = (part.clone().requires_grad_() for part in case[:3])
     loss = answer.function(student, *given, *case[3:])
-    if loss.requires_grad:  # else `gradient` says what is wrong
+    if getattr(loss, "requires_grad", False):  # else `gradient` says what is wrong
         loss.backward()
     if any(part.grad is not None and part.grad.any() for part in given):
         return "a gradient reaches the teacher: it only gives the answers, so `detach` them"
@@ -1393,6 +1392,11 @@ GUESSES = {
     ),
     "answer_by_example": Guess(
         0.3, "the example makes a negative of its input: 1 - 0.2 is 0.8, and 1 - 0.6 is 0.4."
+    ),
+    "seen_in_another_frame": Guess(
+        0.76,
+        "a patch is hidden in all five other frames with a chance of 0.75⁵ = 0.24; else one of them shows it.",
+        within=0.02,
     ),
     "share_of_peak": Guess(
         "about 10 %",
