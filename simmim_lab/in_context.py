@@ -83,9 +83,12 @@ def sharpen(pictures: Two, generator: Generator) -> tuple[Two, Two]:
 
 
 def tone(pictures: Two, generator: Generator) -> tuple[Two, Two]:
-    """From grey to a print in two colours, one for black and one for white, drawn anew for each canvas."""
-    black, white = torch.rand(2, len(pictures), 1, 3, 1, 1, generator=generator, device=generator.device)
-    return grey(pictures), torch.lerp(black, white, grey(pictures))
+    """From grey to a print in two colours, a dark and a bright one in any order, drawn anew for each canvas."""
+    colours = torch.rand(2, len(pictures), 1, 3, 1, 1, generator=generator, device=generator.device) / 2
+    colours[1] += 0.5
+    swapped = torch.rand(len(pictures), 1, 1, 1, 1, generator=generator, device=generator.device) < 0.5
+    of_black, of_white = torch.where(swapped, colours.flip(0), colours)
+    return grey(pictures), torch.lerp(of_black, of_white, grey(pictures))
 
 
 TASKS: dict[str, Callable[[Two, Generator], tuple[Two, Two]]] = {

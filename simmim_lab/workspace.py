@@ -19,6 +19,8 @@ MARKER = ".simmim_lab.json"
 FILES = (
     "notebooks/[0-9]*.ipynb",
     "exercises/[0-9]*/[0-9]*.ipynb",
+    "exercises/capstone/*.ipynb",
+    "exercises/capstone/*.md",
     "results/**/*.json",
     "results/**/*.png",
     "benchmarks/*.py",

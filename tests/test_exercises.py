@@ -11,7 +11,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 
 from simmim_lab import checks
-from simmim_lab.teaching.course import exercise_sets
+from simmim_lab.teaching.course import CAPSTONE, exercise_sets
 
 ROOT = Path(__file__).parents[1]
 to_python = TransformerManager().transform_cell  # a cell may hold magics
@@ -135,4 +135,4 @@ def test_the_exercises_are_what_is_made_of_the_solutions(tmp_path):
         release(tmp_path, name)
         made = nbformat.read(tmp_path / "exercises" / name / f"{name}.ipynb", as_version=4)
         assert made == exercise(name), f"run simmim-course release {name}"
-    assert {path.name for path in (ROOT / "exercises").iterdir()} == set(SETS)
+    assert {path.name for path in (ROOT / "exercises").iterdir()} == {*SETS, CAPSTONE}

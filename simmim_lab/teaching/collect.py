@@ -71,6 +71,9 @@ def collect(root: Path, inbox: Path) -> list[str]:
         except Exception as error:  # a damaged file can raise anything
             submitted, name = None, _named(file.path, released)
             notes.append(f"unreadable ({type(error).__name__}): it counts as not answered")
+        if submitted is not None and _is_capstone(submitted):
+            odd.append(f"{file.path}: a capstone, which is graded by hand; left out")
+            continue
         if name is None:
             odd.append(f"{file.path}: {'unreadable' if notes else 'no exercise set has these cells'}; left out")
             continue
@@ -171,6 +174,12 @@ def set_of(notebook: "NotebookNode", released: dict[str, "NotebookNode"]) -> str
 
     best = max(released, key=shared)
     return best if shared(best) else None
+
+
+def _is_capstone(notebook: "NotebookNode") -> bool:
+    """Whether it was made from the template of the capstone, in which a cell may define the function of a task."""
+    tags = [cell.metadata.get("tags") for cell in notebook.cells]
+    return any(isinstance(names, list) and "yours" in names for names in tags)
 
 
 def _named(path: PurePosixPath, names: Iterable[str]) -> str | None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from nbgrader.apps import NbGraderAPI
 
 
+CAPSTONE = "capstone"  # the folder of the project, which is graded by hand and is no exercise set
+
+
 def exercise_sets(root: Path) -> list[str]:
     """The names of the exercise sets in the course in folder `root`, in order."""
     return sorted(path.stem for path in (root / "solutions").glob("*/[0-9][0-9]_*.ipynb"))
@@ -120,4 +123,5 @@ def record_of(records: dict[str, dict[str, dict]], name: str, student: str) -> d
 def write_records(root: Path, records: dict[str, dict[str, dict]]) -> None:
     """Keep the records, whole or not at all."""
     text = json.dumps(records, indent=2, ensure_ascii=False)
+    (root / "grading").mkdir(exist_ok=True)
     replace_file(root / "grading" / "collected.json", partial(Path.write_text, data=text, encoding="utf-8"))

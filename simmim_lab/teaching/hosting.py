@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simmim_lab.common import replace_file
-from simmim_lab.teaching.course import read_notebook
+from simmim_lab.teaching.course import CAPSTONE, read_notebook
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -89,9 +89,12 @@ def lessons(root: Path) -> list[Path]:
 
 
 def exercises(root: Path) -> list[Path]:
-    """The notebooks of the exercises, the instructor's and the students' versions."""
+    """The notebooks of the exercises and the capstone, the instructor's and the students' versions."""
     return sorted(
-        path for folder in ("solutions", "exercises") for path in (root / folder).glob("*/[0-9][0-9]_*.ipynb")
+        path
+        for folder in ("solutions", "exercises")
+        for pattern in ("*/[0-9][0-9]_*.ipynb", f"{CAPSTONE}/{CAPSTONE}.ipynb")
+        for path in (root / folder).glob(pattern)
     )
 
 
