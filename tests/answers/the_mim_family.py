@@ -398,3 +398,806 @@ wrong(TASK, "two generators of one seed gave two masks")(lambda b, f, g, r, gene
 wrong(TASK, "expected True and False, got real numbers")(
     lambda b, f, g, r, generator: tubes(b, f, g, r, generator).float()
 )
+
+# mae_cost
+
+
+@right("mae_cost")
+def with_a_function_for_blocks(tokens, ratio, encoder, decoder):
+    def work(n, dim, depth):
+        return depth * n * (24 * dim**2 + 4 * n * dim)
+
+    seen = tokens - math.ceil(ratio * tokens)
+    return (work(seen, *encoder) + work(tokens, *decoder)) / work(tokens, *encoder)
+
+
+@right("mae_cost")
+def in_one_formula(tokens, ratio, encoder, decoder):
+    (d, depth), (e, layers) = encoder, decoder
+    v = math.floor(tokens - ratio * tokens + 1e-9)
+    return v * (6 * d + v) / (tokens * (6 * d + tokens)) + layers * e * (6 * e + tokens) / (
+        depth * d * (6 * d + tokens)
+    )
+
+
+@right("mae_cost")
+@torch.compile
+def product_by_product(tokens, ratio, encoder, decoder):
+    total = {}
+    shown = tokens - math.ceil(ratio * tokens)
+    for name, n, (d, depth) in (
+        ("mae", shown, encoder),
+        ("mae", tokens, decoder),
+        ("simmim", tokens, encoder),
+    ):
+        products = [n * d * 3 * d, n * n * d, n * n * d, n * d * d, 2 * n * d * 4 * d]
+        total[name] = total.get(name, 0) + 2 * depth * sum(products)
+    return torch.tensor(total["mae"] / total["simmim"], dtype=torch.float64)
+
+
+@right("mae_cost")
+def in_numpy(tokens, ratio, encoder, decoder):
+    n = np.array([tokens - np.ceil(ratio * tokens), tokens, tokens])
+    dim, depth = np.array([encoder, decoder, encoder]).T
+    visible, decoded, simmim = depth * (24 * n * dim**2 + 4 * n**2 * dim)
+    return float((visible + decoded) / simmim)
+
+
+def flop(n, dim, depth, square=24, mix=4):
+    return depth * (square * n * dim * dim + mix * n * n * dim)
+
+
+def cost(
+    seen=lambda n, r: n - math.ceil(r * n),
+    decoded=lambda n, r: n,
+    of=lambda e, d, s: (e + d) / s,
+    **factors,
+):
+    return lambda n, r, encoder, decoder: of(
+        flop(seen(n, r), *encoder, **factors),
+        flop(decoded(n, r), *decoder, **factors),
+        flop(n, *encoder, **factors),
+    )
+
+
+TASK = "mae_cost"
+wrong(TASK, "MAE's encoder sees the visible tokens alone")(cost(seen=lambda n, r: n))
+wrong(TASK, "sees the visible tokens, not the hidden ones")(cost(seen=lambda n, r: math.ceil(n * r)))
+wrong(TASK, "MAE's decoder gets all tokens, not the hidden")(cost(decoded=lambda n, r: math.ceil(n * r)))
+wrong(TASK, "MAE's decoder gets all tokens, not the visible")(cost(decoded=lambda n, r: n - math.ceil(n * r)))
+wrong(TASK, "MAE's decoder is missing")(cost(of=lambda e, d, s: e / s))
+wrong(TASK, "MAE's encoder is missing")(cost(of=lambda e, d, s: d / s))
+wrong(TASK, "SimMIM has no such decoder")(cost(of=lambda e, d, s: (e + d) / (d + s)))
+wrong(TASK, "it is the other way round")(cost(of=lambda e, d, s: s / (e + d)))
+wrong(TASK, "the share that MAE saves")(cost(of=lambda e, d, s: 1 - e / s - d / s))
+wrong(TASK, "the work of MAE in FLOP")(cost(of=lambda e, d, s: e + d))
+wrong(TASK, "that is in per cent")(cost(of=lambda e, d, s: (e + d) / s * 100))
+wrong(TASK, "the decoder is subtracted")(cost(of=lambda e, d, s: (e - d) / s))
+wrong(TASK, "the products of tokens with tokens are missing")(cost(mix=0))
+wrong(TASK, "the products of tokens with tokens count half")(cost(mix=2))
+wrong(TASK, "the MLP is missing")(cost(square=8))
+wrong(TASK, "the products with d * d count half")(cost(square=12))
+wrong(TASK, "does not fall like its tokens: a part of it falls faster")(
+    lambda n, r, e, d: (n - math.ceil(r * n)) / n + flop(n, *d) / flop(n, *e)
+)
+wrong(TASK, "does not fall like its tokens squared")(
+    lambda n, r, e, d: ((n - math.ceil(r * n)) / n) ** 2 + flop(n, *d) / flop(n, *e)
+)
+wrong(TASK, "rounded up, so that it is whole")(cost(seen=lambda n, r: n * (1 - r)))
+wrong(TASK, "rounded up, not down")(cost(seen=lambda n, r: n - int(r * n)))
+wrong(TASK, "rounded up, not to the nearest")(cost(seen=lambda n, r: n - round(r * n)))
+wrong(TASK, "width and depth are swapped")(
+    lambda n, r, e, d: in_numpy(n, r, tuple(reversed(e)), tuple(reversed(d)))
+)
+wrong(TASK, "encoder and decoder are swapped")(lambda n, r, e, d: in_numpy(n, r, d, e))
+wrong(TASK, "the decoder has the width of the encoder")(lambda n, r, e, d: in_numpy(n, r, e, (e[0], d[1])))
+wrong(TASK, "the depths are not used")(lambda n, r, e, d: in_numpy(n, r, (e[0], 2), (d[0], 2)))
+wrong(TASK, "divides the work of encoder and decoder by that of SimMIM's encoder expected")(
+    lambda n, r, e, d: 1 - r
+)
+wrong(TASK, "without a decoder")(lambda n, r, e, d: in_numpy(n, r, e, d) if d[1] else 1.0)
+
+# prompt_canvas
+
+
+@right("prompt_canvas")
+def rows_of_pairs(inputs, answers, patch):
+    n, _, height, width = inputs.shape
+    known = torch.cat([answers, torch.full((1, 3, height, width), 0.5)])
+    picture = rearrange([inputs, known], "two n c h w -> c (n h) (two w)")
+    mask = torch.zeros(n, height // patch, 2, width // patch, dtype=torch.bool)
+    mask[-1, :, 1] = True
+    return picture, rearrange(mask, "n r two c -> (n r) (two c)")
+
+
+@right("prompt_canvas")
+def painted_piece_by_piece(inputs, answers, patch):
+    height, width = inputs.shape[2:]
+    picture = torch.full((3, len(inputs) * height, 2 * width), 0.5)
+    for k, one in enumerate(inputs):
+        picture[:, k * height : (k + 1) * height, :width] = one
+    for k, one in enumerate(answers):
+        picture[:, k * height : (k + 1) * height, width:] = one
+    row, col = torch.arange(picture.shape[1] // patch), torch.arange(picture.shape[2] // patch)
+    mask = (row * patch >= picture.shape[1] - height)[:, None] & (col * patch >= width)
+    return [picture, mask]
+
+
+@right("prompt_canvas")
+@torch.compile
+def with_cat(inputs, answers, patch):
+    answers = torch.cat([answers, torch.zeros_like(inputs[:1]) + 0.5])
+    rows = torch.cat([inputs, answers], dim=3)
+    picture = torch.cat(list(rows), dim=1)
+    hidden = torch.zeros(picture.shape[1:])
+    hidden[-inputs.shape[2] :, inputs.shape[3] :] = 1
+    return picture, F.max_pool2d(hidden[None], patch)[0] > 0
+
+
+@right("prompt_canvas")
+def in_blocks_of_numpy(inputs, answers, patch):
+    grey = np.full((1, *inputs.shape[1:]), 0.5, dtype=np.float32)
+    known = np.concatenate([answers.numpy(), grey])
+    picture = np.concatenate([np.concatenate([x, y], 2) for x, y in zip(inputs.numpy(), known, strict=True)], 1)
+    rows, cols = (side // patch for side in inputs.shape[2:])
+    mask = np.block(
+        [[np.zeros(((len(inputs) - 1) * rows, 2 * cols))], [np.zeros((rows, cols)), np.ones((rows, cols))]]
+    )
+    return torch.from_numpy(picture), torch.from_numpy(mask > 0)
+
+
+def pieced(pattern="c (n h) (two w)", fill=0.5, hide=None, of=lambda p, m: (p, m), pairs=lambda x, y: (x, y)):
+    """A canvas with another order of the axes, filling, mask or form."""
+
+    def answer(inputs, answers, patch):
+        known = torch.cat([answers, torch.full_like(inputs[:1], fill)])
+        picture = rearrange([*pairs(inputs, known)], f"two n c h w -> {pattern}")
+        rows, cols = inputs.shape[2] // patch, inputs.shape[3] // patch
+        mask = torch.zeros(picture.shape[1] // patch, picture.shape[2] // patch, dtype=torch.bool)
+        if hide:
+            mask[hide(rows, cols)] = True
+        else:
+            mask[-rows:, -cols:] = True
+        return of(picture, mask)
+
+    return answer
+
+
+TASK = "prompt_canvas"
+wrong(TASK, "the answers stand on the left: the inputs should")(
+    pieced(pairs=lambda x, y: (y, x), hide=lambda r, c: (slice(-r, None), slice(0, c)))
+)
+wrong(TASK, "the answers stand on the left, the mask is on the right")(pieced(pairs=lambda x, y: (y, x)))
+wrong(TASK, "the pairs lie side by side")(pieced("c (two h) (n w)"))
+wrong(TASK, "all lie in one row")(pieced("c h (n two w)"))
+wrong(TASK, "all lie in one column")(pieced("c (n two h) w"))
+wrong(TASK, "the rows of the pictures alternate")(pieced("c (h n) (two w)"))
+wrong(TASK, "the columns of input and answer alternate")(pieced("c (n h) (w two)"))
+wrong(TASK, "the question comes first")(
+    pieced(
+        pairs=lambda x, y: (torch.cat([x[-1:], x[:-1]]), torch.cat([y[-1:], y[:-1]])),
+        hide=lambda r, c: (slice(0, r), slice(c, None)),
+    )
+)
+wrong(TASK, "the last answer is black")(pieced(fill=0))
+wrong(TASK, "the last answer is white")(pieced(fill=1))
+wrong(TASK, "the question stands in the place of its answer")(
+    pieced(pairs=lambda x, y: (x, torch.cat([y[:-1], x[-1:]])))
+)
+wrong(TASK, "the answer to the example before")(pieced(pairs=lambda x, y: (x, torch.cat([y[:-1], y[-2:-1]]))))
+wrong(TASK, "the mask hides the question, not its answer")(
+    pieced(hide=lambda r, c: (slice(-r, None), slice(0, c)))
+)
+wrong(TASK, "the mask hides the whole last row")(pieced(hide=lambda r, c: slice(-r, None)))
+wrong(TASK, "the mask hides all answers")(pieced(hide=lambda r, c: (slice(None), slice(c, None))))
+wrong(TASK, "the mask hides the first answer")(pieced(hide=lambda r, c: (slice(0, r), slice(c, None))))
+wrong(TASK, "the mask hides only the last patch")(pieced(hide=lambda r, c: (-1, -1)))
+wrong(TASK, "True and False are swapped")(pieced(of=lambda p, m: (p, m.logical_not())))
+wrong(TASK, "the mask is one of pixels")(lambda x, y, p: (with_cat(x, y, p)[0], with_cat(x, y, 1)[1]))
+wrong(TASK, "rows and columns of the mask are swapped")(pieced(of=lambda p, m: (p, m.mT)))
+wrong(TASK, "True and False, not numbers")(pieced(of=lambda p, m: (p, m * 1.0)))
+wrong(TASK, "it is one canvas")(pieced(of=lambda p, m: (p[None], m[None])))
+wrong(TASK, "the mask is missing")(pieced(of=lambda p, m: p))
+wrong(TASK, "first the picture, then the mask")(pieced(of=lambda p, m: (m, p)))
+wrong(TASK, "works for no and one example")(
+    lambda x, y, p: pieced()(x, y, p) if len(y) else (torch.cat([x[0], x[0]], 2), pieced()(x, y, p)[1])
+)
+wrong(TASK, "puts each input beside its answer, and hides the last answer value")(
+    pieced(pairs=lambda x, y: (x, 0.9 * y))
+)
+
+# unshuffle
+
+
+@right("unshuffle")
+def sorted_back(encoded, order, mask_token):
+    batch, patches = order.shape
+    rest = mask_token.repeat(batch, patches + 1 - encoded.shape[1], 1)
+    tokens = torch.cat([encoded[:, 1:], rest], dim=1)
+    tokens = torch.take_along_dim(tokens, order.argsort(dim=1).unsqueeze(-1), dim=1)
+    return torch.cat([encoded[:, :1], tokens], dim=1)
+
+
+@right("unshuffle")
+@torch.compile
+def scattered(encoded, order, mask_token):
+    """The class token is at place 0, patch p at place p + 1."""
+    places = F.pad(order[:, : encoded.shape[1] - 1] + 1, (1, 0))
+    tokens = mask_token.repeat(len(order), order.shape[1] + 1, 1)
+    return tokens.scatter(1, places[..., None].expand_as(encoded), encoded)
+
+
+@right("unshuffle")
+def image_by_image_in_python(encoded, order, mask_token):
+    def image(tokens, places):
+        known = dict(zip(places.tolist(), tokens[1:], strict=False))
+        return torch.stack([tokens[0], *(known.get(place, mask_token) for place in range(len(places)))])
+
+    return torch.stack([image(*pair) for pair in zip(encoded, order, strict=True)])
+
+
+@right("unshuffle")
+def assigned(encoded, order, mask_token):
+    tokens = mask_token.expand(len(order), 1 + order.shape[1], -1).clone()
+    image = torch.arange(len(order))[:, None]
+    tokens[image, 1 + order[:, : encoded.shape[1] - 1]] = encoded[:, 1:]
+    tokens[:, 0] = encoded[:, 0]
+    return tokens
+
+
+@right("unshuffle")
+def multiplied_by_a_permutation(encoded, order, mask_token):
+    rest = mask_token.expand(len(order), order.shape[1] - encoded.shape[1] + 1, -1)
+    table = F.one_hot(order, order.shape[1]).to(encoded.dtype)  # (image, place in the order, patch)
+    patches = einsum(table, torch.cat([encoded[:, 1:], rest], 1), "b k p, b k d -> b p d")
+    return torch.cat([encoded[:, :1], patches], 1)
+
+
+def decoder_tokens(places=lambda o: o.argsort(1), join=lambda v, h: torch.cat([v, h], 1), front=True):
+    def answer(encoded, order, token):
+        rest = token.repeat(len(order), order.shape[1] + 1 - encoded.shape[1], 1)
+        patches = join(encoded[:, 1:], rest).take_along_dim(places(order)[..., None], 1)
+        return torch.cat([encoded[:, :1], patches], 1) if front else patches
+
+    return answer
+
+
+TASK = "unshuffle"
+wrong(TASK, "the way back is its `argsort`")(decoder_tokens(lambda o: o))
+wrong(TASK, "the way back is its `argsort`")(decoder_tokens(lambda o: o.argsort(1).argsort(1)))
+wrong(TASK, "the tokens are still in the shuffled order")(decoder_tokens(lambda o: o.sort(1).values))
+wrong(TASK, "the order of the first image is used for all")(
+    decoder_tokens(lambda o: o[0].argsort().repeat(len(o), 1))
+)
+wrong(TASK, "put back in the opposite order")(decoder_tokens(lambda o: o.argsort(1).flip(1)))
+wrong(TASK, "the mask tokens come first")(decoder_tokens(join=lambda v, h: torch.cat([h, v], 1)))
+wrong(TASK, "the visible tokens are in the opposite order")(
+    decoder_tokens(join=lambda v, h: torch.cat([v.flip(1), h], 1))
+)
+wrong(TASK, "hidden places hold 0")(lambda e, o, t: sorted_back(e, o, torch.zeros_like(t)))
+wrong(TASK, "the class token is lost")(decoder_tokens(front=False))
+wrong(TASK, "the class token is at the end")(
+    lambda e, o, t: torch.cat([decoder_tokens(front=False)(e, o, t), e[:, :1]], 1)
+)
+wrong(TASK, "the mask token stands in the place of the class token")(
+    lambda e, o, t: (
+        F.pad(decoder_tokens(front=False)(e, o, t), (0, 0, 1, 0))
+        + F.one_hot(torch.tensor(0), o.shape[1] + 1)[:, None] * t
+    )
+)
+
+
+@wrong(TASK, "so all tokens are one place off")
+def class_token_among_patches(encoded, order, mask_token):
+    tokens = torch.cat([encoded, mask_token.repeat(len(order), order.shape[1] - encoded.shape[1] + 1, 1)], 1)
+    return torch.cat([encoded[:, :1], tokens.take_along_dim(order.argsort(1)[..., None], 1)], 1)
+
+
+@wrong(TASK, "shuffled among the patches")
+def class_token_shuffled(encoded, order, mask_token):
+    return class_token_among_patches(encoded, order, mask_token)[:, 1:]
+
+
+@wrong(TASK, "put back in ascending order")
+def in_ascending_order(encoded, order, mask_token):
+    tokens = mask_token.repeat(*order.shape, 1)
+    places = order[:, : encoded.shape[1] - 1].sort(1).values
+    tokens = tokens.scatter(1, places[..., None].expand(-1, -1, len(mask_token)), encoded[:, 1:])
+    return torch.cat([encoded[:, :1], tokens], 1)
+
+
+wrong(TASK, "the class token is there twice")(lambda e, o, t: torch.cat([e[:, :1], sorted_back(e, o, t)], 1))
+wrong(TASK, "nothing is put back")(
+    lambda e, o, t: torch.cat([e, t.repeat(len(o), o.shape[1] - e.shape[1] + 1, 1)], 1)
+)
+wrong(TASK, "only the visible tokens are there")(lambda e, o, t: e * 1)
+wrong(TASK, "(batch, 1 + patches, dim)")(lambda e, o, t: sorted_back(e, o, t).permute(0, 2, 1))
+wrong(TASK, "no gradient reaches argument 3")(lambda e, o, t: sorted_back(e, o, t.detach()))
+wrong(TASK, "lets the gradient through")(lambda e, o, t: torch.tensor(sorted_back(e, o, t).tolist()))
+wrong(TASK, "does `squeeze` drop an axis")(lambda e, o, t: sorted_back(e, o, t).squeeze(0))
+wrong(TASK, "puts each token back where its patch is, behind the class token expected")(
+    decoder_tokens(lambda o: o.argsort(1).roll(1, 1))
+)
+
+
+@wrong(TASK, "leaves its inputs as they are")
+def sorted_in_place(encoded, order, mask_token):
+    result = sorted_back(encoded, order, mask_token)
+    order.copy_(order.sort(1).values)
+    return result
+
+
+# attention_mask
+
+
+@right("attention_mask")
+def ranked(maps, ratio, hints):
+    looked = maps[:, :, 0, 1:].mean(dim=1)
+    rank = looked.argsort(dim=1, descending=True).argsort(dim=1)
+    return (rank >= hints) & (rank < math.ceil(ratio * looked.shape[1]))
+
+
+@right("attention_mask")
+@torch.compile
+def marked(maps, ratio, hints):
+    looked = reduce(maps, "b h i j -> b i j", "sum")[:, 0, 1:]
+    count = math.ceil(ratio * looked.shape[1])
+    places = looked.topk(count, dim=1).indices[:, hints:]
+    return torch.zeros_like(looked, dtype=torch.bool).scatter(1, places, True)
+
+
+@right("attention_mask")
+def hidden_and_shown_again(maps, ratio, hints):
+    masks = []
+    for image in maps.double():
+        looked = image[:, 0].mean(0)[1:]
+        order = sorted(range(len(looked)), key=lambda patch: -looked[patch])
+        mask = torch.zeros(len(looked), dtype=torch.bool)
+        mask[order[: math.ceil(ratio * len(looked))]] = True
+        mask[order[:hints]] = False
+        masks.append(mask)
+    return torch.stack(masks)
+
+
+@right("attention_mask")
+def in_a_numpy_array(maps, ratio, hints):
+    looked = maps.numpy().mean(axis=1)[:, 0, 1:]
+    order = np.argsort(-looked, axis=1)[:, hints : math.ceil(ratio * looked.shape[1])]
+    mask = np.zeros(looked.shape, dtype=bool)
+    np.put_along_axis(mask, order, True, axis=1)
+    return torch.tensor(mask)
+
+
+def cut(
+    looked=lambda m: m[:, :, 0, 1:].mean(1), count=math.ceil, ranks=lambda r, hints, n: (r >= hints) & (r < n)
+):
+    def answer(maps, ratio, hints):
+        rank = looked(maps).argsort(dim=1, descending=True).argsort(dim=1)
+        return ranks(rank, hints, count(ratio * (maps.shape[2] - 1)))
+
+    return answer
+
+
+TASK = "attention_mask"
+wrong(TASK, "how much the patches look at the class token")(cut(lambda m: m[:, :, 1:, 0].mean(1)))
+wrong(TASK, "the mean of all tokens is taken")(cut(lambda m: reduce(m, "b h i j -> b j", "mean")[:, 1:]))
+wrong(TASK, "the mean of all patches is taken")(
+    cut(lambda m: reduce(m[:, :, 1:], "b h i j -> b j", "mean")[:, 1:])
+)
+wrong(TASK, "the class token is taken for a patch, and the last one is lost")(
+    cut(lambda m: m[:, :, 0, :-1].mean(1))
+)
+wrong(TASK, "the row of the last patch is taken")(cut(lambda m: m[:, :, -1, 1:].mean(1)))
+wrong(TASK, "the class token has a place in the mask")(cut(lambda m: m[:, :, 0].mean(1)))
+wrong(TASK, "the first head decides")(cut(lambda m: m[:, 0, 0, 1:]))
+wrong(TASK, "the head that looks most decides")(cut(lambda m: m[:, :, 0, 1:].max(1).values))
+wrong(TASK, "the maps of the batch are averaged")(cut(lambda m: m[:, :, 0, 1:].mean((0, 1)).repeat(len(m), 1)))
+wrong(TASK, "what the class token looks at least is hidden")(cut(lambda m: 1 - m[:, :, 0, 1:].mean(1)))
+wrong(TASK, "the hints are left out")(cut(ranks=lambda r, hints, n: r < n))
+wrong(TASK, "the hints alone are hidden")(cut(ranks=lambda r, hints, n: r < hints))
+wrong(TASK, "the hints are the least looked at")(cut(ranks=lambda r, hints, n: r < n - hints))
+wrong(TASK, "other patches are hidden in the place of the hints")(
+    cut(ranks=lambda r, hints, n: (r >= hints) & (r < n + hints))
+)
+wrong(TASK, "one hint too many")(cut(ranks=lambda r, hints, n: (r > hints) & (r < n)))
+wrong(TASK, "one patch too many is hidden")(cut(ranks=lambda r, hints, n: (r >= hints) & (r <= n)))
+wrong(TASK, "the number is rounded up, not down")(cut(count=math.floor))
+wrong(TASK, "the number is rounded up, not to the nearest")(cut(count=round))
+wrong(TASK, "the class token does not count among the patches")(
+    lambda m, ratio, hints: marked(m, math.ceil(ratio * m.shape[2]) / (m.shape[2] - 1), hints)
+)
+wrong(TASK, "`ratio` is the share to hide")(lambda m, ratio, hints: ranked(m, 1 - ratio, hints))
+
+
+@wrong(TASK, "`argsort` gives places in the order")
+def places_for_ranks(maps, ratio, hints):
+    place = (-maps[:, :, 0, 1:].mean(1)).argsort(1)
+    return (hints <= place) & (place < math.ceil(ratio * place.shape[1]))
+
+
+wrong(TASK, "True and False are swapped")(lambda m, ratio, hints: ~ranked(m, ratio, hints))
+wrong(TASK, "True and False, not numbers")(lambda m, ratio, hints: ranked(m, ratio, hints).float())
+wrong(TASK, "does `squeeze` drop an axis")(lambda m, ratio, hints: ranked(m, ratio, hints).squeeze(0))
+wrong(TASK, "hides the patches that the class token looks at most, but for the hints expected")(
+    cut(lambda m: m[:, :, 0, 1:].mean(1).round(decimals=1))
+)
+
+# masked_batch_norm
+
+
+@right("masked_batch_norm")
+def rows_of_visible_places(features, mask, weight, bias):
+    side = features.shape[2] // mask.shape[1]
+    hidden = mask.repeat_interleave(side, 1).repeat_interleave(side, 2)
+    rows = rearrange(features, "b c h w -> b h w c")
+    mean, variance = rows[~hidden].mean(0), rows[~hidden].var(0, unbiased=False)
+    normal = (rows - mean) / (variance + 1e-5).sqrt() * weight + bias
+    return rearrange(normal.masked_fill(hidden.unsqueeze(-1), 0), "b h w c -> b c h w")
+
+
+@right("masked_batch_norm")
+@torch.compile
+def with_torchs_own(features, mask, weight, bias):
+    side = features.shape[2] // mask.shape[1]
+    hidden = repeat(mask, "b r c -> b (r p) (c q)", p=side, q=side)
+    rows = features.permute(0, 2, 3, 1)
+    visible = F.batch_norm(rows[~hidden], None, None, weight, bias, training=True, eps=1e-5)
+    result = torch.zeros_like(rows)
+    result[~hidden] = visible
+    return result.permute(0, 3, 1, 2)
+
+
+@right("masked_batch_norm")
+def with_weights(features, mask, weight, bias):
+    side = features.shape[2] // mask.shape[1]
+    shown = torch.kron((~mask).float(), torch.ones(side, side))[:, None]
+    count = shown.sum()
+    clean = torch.where(shown > 0, features, 0).double()
+    mean = clean.sum((0, 2, 3), keepdim=True) / count
+    centred = (clean - mean) * shown
+    variance = centred.square().sum((0, 2, 3), keepdim=True) / count
+    return (centred * torch.rsqrt(variance + 1e-5) * weight.view(1, -1, 1, 1) + bias.view(1, -1, 1, 1)) * shown
+
+
+@right("masked_batch_norm")
+def channel_by_channel(features, mask, weight, bias):
+    side = features.shape[2] // mask.shape[1]
+    hidden = F.interpolate(mask[:, None].float(), scale_factor=side, mode="nearest")[:, 0] > 0
+    result = []
+    for channel, w, b in zip(features.unbind(1), weight, bias, strict=True):
+        visible = channel[~hidden]
+        normal = (channel - visible.mean()) / torch.sqrt(visible.var(correction=0) + 1e-5)
+        result.append(torch.where(hidden, 0.0, w * normal + b))
+    return torch.stack(result, 1)
+
+
+def holes(features, mask):
+    side = features.shape[2] // mask.shape[1]
+    return repeat(mask, "b r c -> b 1 (r p) (c q)", p=side, q=side)
+
+
+def seen(x, hidden):
+    """Mean and variance over the visible places."""
+    shown = (~hidden).float()
+    x = x.masked_fill(hidden, 0)
+    mean = (x * shown).sum((0, 2, 3), keepdim=True) / shown.sum()
+    return mean, ((x - mean).square() * shown).sum((0, 2, 3), keepdim=True) / shown.sum()
+
+
+def norm(
+    statistics=seen, root=lambda v: torch.sqrt(v + 1e-5), end=lambda n, h, w, b: torch.where(h, 0.0, w * n + b)
+):
+    def answer(features, mask, weight, bias):
+        hidden = holes(features, mask)
+        mean, variance = statistics(features, hidden)
+        return end((features - mean) / root(variance), hidden, weight.view(-1, 1, 1), bias.view(-1, 1, 1))
+
+    return answer
+
+
+def over(axes, of=lambda x, h: x):
+    return lambda x, h: (of(x, h).mean(axes, keepdim=True), of(x, h).var(axes, correction=0, keepdim=True))
+
+
+TASK = "masked_batch_norm"
+wrong(TASK, "mean and variance are those of all places")(norm(over((0, 2, 3))))
+wrong(TASK, "mean and variance are those of all places")(
+    lambda x, m, w, b: F.batch_norm(x, None, None, w, b, training=True) * ~holes(x, m)
+)
+wrong(TASK, "hidden places count as zeros")(norm(over((0, 2, 3), lambda x, h: x * ~h)))
+wrong(TASK, "mean and variance are those of the hidden places")(norm(lambda x, h: seen(x, ~h)))
+wrong(TASK, "hidden and visible are swapped")(lambda x, m, w, b: norm()(x, ~m, w, b))
+wrong(TASK, "hidden places are normalised, too")(norm(end=lambda n, h, w, b: n * w + b))
+wrong(TASK, "hidden places hold the bias")(norm(end=lambda n, h, w, b: torch.where(h, 0.0, n) * w + b))
+wrong(TASK, "visible places are 0")(norm(end=lambda n, h, w, b: (w * n + b) * h))
+
+
+@wrong(TASK, "each image has a mean and a variance of its own")
+def image_after_image(features, mask, weight, bias):
+    return torch.cat(
+        [rows_of_visible_places(x[None], m[None], weight, bias) for x, m in zip(features, mask, strict=True)]
+    )
+
+
+wrong(TASK, "all channels share a mean and a variance")(
+    norm(lambda x, h: (x[~h.expand_as(x)].mean(), x[~h.expand_as(x)].var(correction=0)))
+)
+wrong(TASK, "as in a layer norm")(norm(over((1,))))
+wrong(TASK, "the variance is divided by n - 1")(
+    norm(lambda x, h: (seen(x, h)[0], seen(x, h)[1] * (~h).sum() / ((~h).sum() - 1)))
+)
+wrong(TASK, "the mean is not subtracted")(norm(lambda x, h: (0, seen(x, h)[1])))
+wrong(TASK, "the variance is the mean of the squares")(norm(lambda x, h: (seen(x, h)[0], seen(x**2, h)[0])))
+wrong(TASK, "it is divided by the variance: by its root")(norm(root=lambda v: v + 1e-5))
+wrong(TASK, "nothing is divided")(norm(root=lambda v: 1))
+wrong(TASK, "the weight is missing")(norm(end=lambda n, h, w, b: torch.where(h, 0.0, n + b)))
+wrong(TASK, "the bias is missing")(norm(end=lambda n, h, w, b: torch.where(h, 0.0, n * w)))
+wrong(TASK, "weight and bias are swapped")(lambda x, m, w, b: norm()(x, m, b, w))
+wrong(TASK, "the bias is added before the weight multiplies")(
+    norm(end=lambda n, h, w, b: torch.where(h, 0.0, w * (n + b)))
+)
+wrong(TASK, "there is no ReLU here")(norm(end=lambda n, h, w, b: torch.where(h, 0.0, w * n + b).clamp(min=0)))
+wrong(TASK, "whole copies of the mask lie side by side")(
+    lambda x, m, w, b: norm()(x, m.tile(1, x.shape[2] // m.shape[1], x.shape[3] // m.shape[2]), w, b)
+)
+wrong(TASK, "does not depend on what stands at hidden places, even NaN")(
+    norm(end=lambda n, h, w, b: (w * n + b) * ~h)
+)
+wrong(TASK, "the epsilon is missing")(norm(root=lambda v: v.sqrt() + 1e-12))
+wrong(TASK, "the epsilon is added after the root")(norm(root=lambda v: v.sqrt() + 1e-5))
+wrong(TASK, "for channels that hardly change")(norm(root=lambda v: v.clamp(min=1e-5).sqrt()))
+wrong(TASK, "no gradient reaches argument 3")(lambda x, m, w, b: norm()(x, m, w.detach(), b))
+wrong(TASK, "lets the gradient through")(lambda x, m, w, b: torch.from_numpy(norm()(x, m, w, b).detach().numpy()))
+wrong(TASK, "and leaves 0 at hidden ones expected")(
+    norm(end=lambda n, h, w, b: torch.where(h, 0.0, w * n + b).tanh())
+)
+
+
+@wrong(TASK, "leaves its inputs as they are")
+def hidden_in_place(features, mask, weight, bias):
+    features[holes(features, mask).expand_as(features)] = 0
+    return norm()(features, mask, weight, bias)
+
+
+# copy_in_time
+
+
+def enlarged(clip, mask):
+    side = clip.shape[2] // mask.shape[1]
+    return repeat(mask, "t r c -> t 1 (r p) (c q)", p=side, q=side)
+
+
+@right("copy_in_time")
+def farthest_first(clip, mask):
+    hidden = enlarged(clip, mask)
+    filled = torch.full_like(clip, 0.5)
+    for t in range(len(clip)):
+        for s in sorted(range(len(clip)), key=lambda s: (-abs(s - t), -s)):
+            filled[t] = torch.where(hidden[s], filled[t], clip[s])
+    return filled
+
+
+@right("copy_in_time")
+def patch_by_patch(clip, mask):
+    side = clip.shape[2] // mask.shape[1]
+    filled = clip.clone()
+    for t, row, col in mask.nonzero().tolist():
+        shown = (~mask[:, row, col]).nonzero().flatten().tolist()
+        pixels = slice(row * side, (row + 1) * side), slice(col * side, (col + 1) * side)
+        if shown:
+            nearest = min(shown, key=lambda s: (abs(s - t), s))
+            filled[t, :, *pixels] = clip[nearest, :, *pixels]
+        else:
+            filled[t, :, *pixels] = 0.5
+    return filled
+
+
+@right("copy_in_time")
+@torch.compile
+def with_a_table_of_distances(clip, mask):
+    frames = torch.arange(len(clip))
+    cost = 2 * (frames[:, None] - frames).abs() + (frames > frames[:, None]).int()  # later ones cost a little more
+    cost = cost[:, :, None, None] + 1000 * mask.int()
+    source = enlarged(clip, cost.argmin(1))
+    never = enlarged(clip, mask.all(0, keepdim=True))
+    return torch.where(never, torch.tensor(0.5), torch.take_along_dim(clip, source, 0))
+
+
+@right("copy_in_time")
+def outwards(clip, mask):
+    """Frames at distance 1, then 2 ..., the earlier one first, as long as something is missing."""
+    filled, missing = clip.masked_fill(enlarged(clip, mask), 0.5), enlarged(clip, mask).expand_as(clip).clone()
+    for far in range(1, len(clip)):
+        for step in (-far, far):
+            for t in range(len(clip)):
+                if 0 <= t + step < len(clip):
+                    take = missing[t] & ~enlarged(clip, mask)[t + step]
+                    filled[t] = torch.where(take, clip[t + step], filled[t])
+                    missing[t] &= ~take
+    return filled
+
+
+def from_frames(order, never=0.5):
+    """From the first of the frames order(t, number) that shows the place."""
+
+    def answer(clip, mask):
+        hidden, filled = enlarged(clip, mask), []
+        for t, frame in enumerate(clip):
+            picture = never(clip, t) if callable(never) else torch.full_like(frame, never)
+            for s in reversed([t, *order(t, len(clip))]):
+                picture = torch.where(hidden[s], picture, clip[s])
+            filled.append(picture)
+        return torch.stack(filled)
+
+    return answer
+
+
+def near(t, n):
+    return sorted(range(n), key=lambda s: (abs(s - t), s))
+
+
+TASK = "copy_in_time"
+
+
+@wrong(TASK, "the frame before is copied, even where it is hidden itself")
+def one_frame_back(clip, mask):
+    return torch.where(enlarged(clip, mask), torch.cat([clip[:1], clip[:-1]]), clip)
+
+
+wrong(TASK, "and into the first the last one")(
+    lambda clip, mask: torch.where(enlarged(clip, mask), clip.roll(1, 0), clip)
+)
+wrong(TASK, "the frame after is copied")(
+    lambda clip, mask: torch.where(enlarged(clip, mask), torch.cat([clip[1:], clip[-1:]]), clip)
+)
+wrong(TASK, "only frames before are copied")(from_frames(lambda t, n: range(t - 1, -1, -1)))
+wrong(TASK, "only frames after are copied")(from_frames(lambda t, n: range(t + 1, n)))
+wrong(TASK, "frames before come first")(from_frames(lambda t, n: [*range(t - 1, -1, -1), *range(t + 1, n)]))
+wrong(TASK, "frames after come first")(from_frames(lambda t, n: [*range(t + 1, n), *range(t - 1, -1, -1)]))
+wrong(TASK, "the later one is copied: take the earlier")(
+    from_frames(lambda t, n: sorted(range(n), key=lambda s: (abs(s - t), -s)))
+)
+wrong(TASK, "only the two frames next to it")(from_frames(lambda t, n: [s for s in (t - 1, t + 1) if 0 <= s < n]))
+wrong(TASK, "only the frame before is looked at")(from_frames(lambda t, n: [t - 1] if t else []))
+wrong(TASK, "the first frame that shows the place")(from_frames(lambda t, n: range(n)))
+wrong(TASK, "the last frame that shows the place")(from_frames(lambda t, n: range(n - 1, -1, -1)))
+wrong(TASK, "the farthest frame is copied")(from_frames(lambda t, n: near(t, n)[::-1]))
+wrong(TASK, "averaged: copy the nearest")(
+    lambda clip, mask: torch.where(
+        enlarged(clip, mask),
+        ((clip * ~enlarged(clip, mask)).sum(0) / (~enlarged(clip, mask)).sum(0)).nan_to_num(0.5),
+        clip,
+    )
+)
+wrong(TASK, "a place that is never visible is black")(from_frames(near, never=0))
+wrong(TASK, "keeps what is hidden there")(from_frames(near, never=lambda clip, t: clip[t]))
+wrong(TASK, "has the mean of the clip")(from_frames(near, never=lambda clip, t: clip.mean().expand_as(clip[t])))
+wrong(TASK, "values are not finite")(from_frames(near, never=math.nan))
+wrong(TASK, "nothing is copied")(lambda clip, mask: clip.masked_fill(enlarged(clip, mask), 0.5))
+wrong(TASK, "nothing is filled")(lambda clip, mask: clip.clone())
+wrong(TASK, "hidden and visible are swapped")(lambda clip, mask: farthest_first(clip, ~mask))
+wrong(TASK, "whole copies of the mask lie side by side")(
+    lambda clip, mask: farthest_first(
+        clip, mask.tile(1, clip.shape[2] // mask.shape[1], clip.shape[3] // mask.shape[2])
+    )
+)
+wrong(TASK, "does not look at what is hidden, even NaN")(
+    lambda clip, mask: farthest_first(clip, mask) + 0 * clip.sum()
+)
+wrong(TASK, "copies each hidden patch from the nearest frame in which it is visible expected")(
+    lambda clip, mask: (farthest_first(clip, mask) * 255).round() / 250
+)
+
+
+@wrong(TASK, "leaves its inputs as they are")
+def filled_in_place(clip, mask):
+    clip[:] = farthest_first(clip, mask)
+    return clip
+
+
+# teacher_loss
+
+
+@right("teacher_loss")
+def over_hidden_rows(student, teacher, center, mask, student_temperature, teacher_temperature):
+    hidden = mask.flatten(1)
+    answers = F.softmax((teacher.detach()[hidden] - center.detach()) / teacher_temperature, dim=-1)
+    return -(answers * F.log_softmax(student[hidden] / student_temperature, dim=-1)).sum(-1).mean()
+
+
+@right("teacher_loss")
+@torch.compile
+def with_torchs_cross_entropy(student, teacher, center, mask, student_temperature, teacher_temperature):
+    hidden = rearrange(mask, "b r c -> (b r c)")
+    with torch.no_grad():
+        answers = ((teacher - center) / teacher_temperature).softmax(-1).flatten(0, 1)
+    losses = F.cross_entropy(student.flatten(0, 1) / student_temperature, answers, reduction="none")
+    return (losses * hidden).sum() / hidden.sum()
+
+
+@right("teacher_loss")
+def logits_less_their_logsumexp(student, teacher, center, mask, student_temperature, teacher_temperature):
+    scores = student.double() / student_temperature
+    wanted = (teacher.data.double() - center.data) / teacher_temperature
+    wanted = (wanted - wanted.logsumexp(2, keepdim=True)).exp()
+    losses = scores.logsumexp(2) - einsum(wanted, scores, "b n k, b n k -> b n")
+    return losses[mask.view(losses.shape)].mean()
+
+
+@right("teacher_loss")
+def hidden_token_by_token(student, teacher, center, mask, student_temperature, teacher_temperature):
+    losses = []
+    for image, row, col in mask.nonzero().tolist():
+        token = row * mask.shape[2] + col
+        wanted = ((teacher[image, token] - center) / teacher_temperature).softmax(0).tolist()
+        given = (student[image, token] / student_temperature).log_softmax(0)
+        losses.append(-sum(p * q for p, q in zip(wanted, given, strict=True)))
+    return torch.stack(losses).mean()
+
+
+def taught(
+    scores=lambda s, t, c, a, b: (s / a, (t - c) / b),
+    answers=lambda x: torch.softmax(x, -1),
+    given=lambda x: torch.log_softmax(x, -1),
+    each=lambda p, q: -(p * q).sum(-1),
+    mean=lambda x, h: (x * h).sum() / h.sum(),
+):
+    def answer(student, teacher, center, mask, student_temperature, teacher_temperature):
+        s, t = scores(student, teacher.detach(), center.detach(), student_temperature, teacher_temperature)
+        return mean(each(answers(t), given(s)), mask.flatten(1))
+
+    return answer
+
+
+TASK = "teacher_loss"
+wrong(TASK, "the temperatures are swapped")(taught(lambda s, t, c, a, b: (s / b, (t - c) / a)))
+wrong(TASK, "the student's temperature is missing")(taught(lambda s, t, c, a, b: (s, (t - c) / b)))
+wrong(TASK, "the teacher's temperature is missing")(taught(lambda s, t, c, a, b: (s / a, t - c)))
+wrong(TASK, "both have the student's temperature")(taught(lambda s, t, c, a, b: (s / a, (t - c) / a)))
+wrong(TASK, "multiplied by the temperatures")(taught(lambda s, t, c, a, b: (a * s, b * (t - c))))
+wrong(TASK, "the center is not subtracted")(taught(lambda s, t, c, a, b: (s / a, t / b)))
+wrong(TASK, "the center is added")(taught(lambda s, t, c, a, b: (s / a, (t + c) / b)))
+wrong(TASK, "the center is subtracted after the division")(taught(lambda s, t, c, a, b: (s / a, t / b - c)))
+wrong(TASK, "the center is subtracted from the student, too")(
+    taught(lambda s, t, c, a, b: ((s - c) / a, (t - c) / b))
+)
+wrong(TASK, "student and teacher are swapped")(taught(lambda s, t, c, a, b: ((t - c) / b, s / a)))
+wrong(TASK, "visible tokens count")(taught(mean=lambda x, h: x[~h].mean()))
+wrong(TASK, "all tokens count")(taught(mean=lambda x, h: x.mean()))
+wrong(TASK, "divided by the number of all: by theirs")(taught(mean=lambda x, h: (x * h).mean()))
+wrong(TASK, "that is a sum")(taught(mean=lambda x, h: x[h].sum()))
+wrong(TASK, "each image counts the same")(taught(mean=lambda x, h: ((x * h).sum(1) / h.sum(1)).mean()))
+wrong(TASK, "averaged over the codes, too")(taught(each=lambda p, q: -(p * q).mean(-1)))
+wrong(TASK, "a minus is missing")(taught(each=lambda p, q: (p * q).sum(-1)))
+wrong(TASK, "the teacher's entropy is subtracted")(
+    taught(each=lambda p, q: F.kl_div(q, p, reduction="none").sum(-1))
+)
+wrong(TASK, "the logarithm is missing")(taught(given=lambda x: x.softmax(-1)))
+wrong(TASK, "the squared differences of the probabilities are added up")(
+    taught(given=lambda x: x.softmax(-1), each=lambda p, q: ((p - q) ** 2).sum(-1))
+)
+wrong(TASK, "the teacher's likeliest code counts alone")(
+    taught(answers=lambda x: F.one_hot(x.argmax(-1), x.shape[-1]).float())
+)
+wrong(TASK, "the softmax goes over the tokens")(
+    taught(answers=lambda x: x.softmax(1), given=lambda x: x.log_softmax(1))
+)
+wrong(TASK, "the softmax of the teacher is missing")(taught(answers=lambda x: x))
+wrong(TASK, "the base 2")(taught(given=lambda x: x.softmax(-1).log2()))
+wrong(TASK, "average over the hidden tokens")(taught(mean=lambda x, h: x[h]))
+wrong(TASK, "not one for each image")(taught(mean=lambda x, h: (x * h).sum(1) / h.sum(1)))
+wrong(TASK, "take `log_softmax`")(taught(given=lambda x: x.softmax(-1).log()))
+wrong(TASK, "a gradient reaches the teacher")(
+    lambda s, t, c, m, a, b: -(((t - c) / b).softmax(-1) * (s / a).log_softmax(-1)).sum(-1)[m.flatten(1)].mean()
+)
+wrong(TASK, "lets the gradient through")(lambda *args: over_hidden_rows(*args).item())
+wrong(TASK, "averaged over the hidden tokens expected")(
+    taught(lambda s, t, c, a, b: (s / a, ((t - c) / b).tanh()))
+)
+
+
+@wrong(TASK, "leaves its inputs as they are")
+def centred_in_place(student, teacher, center, mask, student_temperature, teacher_temperature):
+    teacher = teacher.detach()
+    teacher -= center
+    return over_hidden_rows(student, teacher, 0 * center, mask, student_temperature, teacher_temperature)
