@@ -382,6 +382,25 @@ def test_what_is_the_same_passes(got, want):
     assert compare(got, want) is None
 
 
+@pytest.mark.parametrize(
+    ("got", "said"),
+    [
+        ({"a": 1}, "expected an entry 'b', but it is missing (1 of 2 are)"),
+        ({"a": 1, "b": 2, "c": 3}, "there is an entry 'c', but it is not expected"),
+        ({"a": 1, "b": 3}, "for b: expected 2, got 3"),
+        ([1, 2], "expected a dict, got list"),
+        (None, "expected a dict, got None: does the function end with `return`?"),
+    ],
+)
+def test_how_two_dicts_differ_is_said_in_a_line(got, said):
+    assert compare(got, {"a": 1, "b": 2}).text == said
+
+
+def test_a_call_with_a_dict_is_shown_in_short():
+    shown = Answer(len, "f").shown({"weight": torch.zeros(2, 3), **{str(n): n for n in range(40)}})
+    assert shown == "in the call f({'weight': <tensor 2×3>, '0': 0, '1': 1, ...})"
+
+
 def test_a_known_mistake_is_named_even_with_another_shape():
     verdict = compare(torch.zeros(2, 3), torch.zeros(3, 2), {"rows and columns are swapped": torch.zeros(2, 3)})
     assert verdict.text.startswith("rows and columns are swapped") and "(3, 2)" in verdict.text

@@ -560,6 +560,9 @@ def _in_short(value: Any, items: int) -> str:
         shown = [_in_short(item, items) for item in value[:items]] + ["..."] * (len(value) > items)
         single = "," * (len(value) == 1)
         return f"[{', '.join(shown)}]" if isinstance(value, list) else f"({', '.join(shown)}{single})"
+    if isinstance(value, dict):
+        shown = [f"{key!r}: {_in_short(item, items)}" for key, item in list(value.items())[:items]]
+        return f"{{{', '.join(shown + ['...'] * (len(value) > items))}}}"
     return "<generator>" if isinstance(value, Generator) else textwrap.shorten(repr(value), 60)
 
 
@@ -677,7 +680,7 @@ def _difference(got: Any, want: Any, tolerance: float) -> str:
         far = _far(got, want, tolerance)
         place = tuple(far.nonzero()[0].tolist())
         where = f" at {list(place)}" if place else ""
-        share = f" ({far.sum()} of {far.numel()} values differ)" if far.numel() > 1 else ""
+        share = f" ({far.sum()} of {far.numel()} differ)" if far.numel() > 1 else ""
         expected, seen = _told_apart(want[place], got[place])
         return f"expected {expected}{where}, got {seen}{share}"
     if isinstance(want, list | tuple):
@@ -687,7 +690,13 @@ def _difference(got: Any, want: Any, tolerance: float) -> str:
             return f"expected {len(want)} values, got {len(got)}"
         wrong = next(i for i, pair in enumerate(zip(got, want, strict=True)) if not _close(*pair, tolerance))
         return f"value {wrong + 1} of {len(want)}: {_difference(got[wrong], want[wrong], tolerance)}"
-    if isinstance(want, dict) and isinstance(got, dict) and got.keys() == want.keys():
+    if isinstance(want, dict):
+        if not isinstance(got, dict):
+            return f"expected a dict, got {describe(got) if got is None else type(got).__name__}"
+        if missing := [key for key in want if key not in got]:
+            return f"expected an entry {missing[0]!r}, but it is missing ({len(missing)} of {len(want)} are)"
+        if more := [key for key in got if key not in want]:
+            return f"there is an entry {more[0]!r}, but it is not expected"
         wrong = next(key for key in want if not _close(got[key], want[key], tolerance))
         return f"for {wrong}: {_difference(got[wrong], want[wrong], tolerance)}"
     if _is_number(want):

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange, repeat
 from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor, nn
@@ -363,49 +362,6 @@ def unmask(
     order = confidence.masked_fill(~mask, math.inf).argsort(dim=1)  # the least confident first
     hidden = torch.zeros_like(mask).scatter(1, order[:, :left], True)
     return torch.where(mask, drawn, codes), hidden
-
-
-# Lesson 10: pretrained models
-
-
-def rename_keys(weights: dict[str, Tensor], rules: dict[str, str]) -> dict[str, Tensor]:
-    """The same tensors under other names: each rule, old to new, replaces every `old` in a name by `new`.
-
-    The rules apply one after the other, in their order, to all names. They are plain text, not patterns.
-    Raises ValueError if two tensors would get the same name.
-    """
-    renamed = {}
-    for name, tensor in weights.items():
-        for old, new in rules.items():
-            name = name.replace(old, new)
-        if name in renamed:
-            raise ValueError(f"two tensors would be called {name}: give one of them a rule of its own")
-        renamed[name] = tensor
-    return renamed
-
-
-def pack_qkv(
-    weights: list[Float[Tensor, "out dim"]], biases: list[Float[Tensor, " out"] | None]
-) -> tuple[Float[Tensor, "out3 dim"], Float[Tensor, " out3"]]:
-    """Weight and bias of the one linear map that gives query, key and value, in this order, one below the other.
-
-    `weights` and `biases` are those of query, key and value. A bias of None is a map without one: it adds zeros.
-    """
-    zeros = weights[0].new_zeros(len(weights[0]))
-    return torch.cat(weights), torch.cat([zeros if bias is None else bias for bias in biases])
-
-
-def resize_positions(
-    positions: Float[Tensor, "rows cols dim"], grid: Grid
-) -> Float[Tensor, "new_rows new_cols dim"]:
-    """The vectors of positions for another grid of patches, (rows, cols), by bicubic interpolation.
-
-    The corners of both grids are the corners of the picture (`align_corners=False`). The same grid changes
-    nothing.
-    """
-    maps = rearrange(positions, "rows cols dim -> 1 dim rows cols")
-    maps = F.interpolate(maps, size=grid, mode="bicubic", align_corners=False)
-    return rearrange(maps, "1 dim rows cols -> rows cols dim")
 
 
 # Lesson 11: the family of masked image modelling
