@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor, nn
 
@@ -362,17 +362,3 @@ def unmask(
     order = confidence.masked_fill(~mask, math.inf).argsort(dim=1)  # the least confident first
     hidden = torch.zeros_like(mask).scatter(1, order[:, :left], True)
     return torch.where(mask, drawn, codes), hidden
-
-
-# Lesson 11: the family of masked image modelling
-
-
-def tube_mask(
-    batch: int, frames: int, grid: Grid, ratio: float, generator: Generator
-) -> Bool[Tensor, "batch frames rows cols"]:
-    """Hide exactly ceil(ratio * rows * cols) places of each clip, the same in all of its frames. True = hidden.
-
-    `grid` is (rows, cols), and `ratio` lies from 0 to 1. Each clip is drawn on its own, from `generator`.
-    """
-    places = masking.random_mask(batch, grid, ratio, generator=generator)
-    return repeat(places, "batch rows cols -> batch frames rows cols", frames=frames)

@@ -9,8 +9,7 @@ from einops import rearrange
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
-from simmim_lab import guided, mae, masking
-from simmim_lab.checks import solutions
+from simmim_lab import guided, mae, masking, video
 from simmim_lab.checks.core import Answer, Verdict, check, distinct, explain, first, telling
 from simmim_lab.checks.guessing import Guess
 from simmim_lab.checks.masking import chances, wrong_counts, wrong_forms
@@ -337,7 +336,7 @@ WRONG_HARDEST: dict[str, Callable] = {
     "can be copied from the frame before?",
     "`masking.random_mask(batch, grid, ratio, generator=generator)` draws (batch, rows, cols). A new axis behind "
     "the first, repeated `frames` times: einops' `repeat`, or `mask[:, None].repeat(1, frames, 1, 1)`.",
-    solution=solutions.tube_mask,
+    solution=video.tube_mask,
 )
 def tube_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`tube_mask(batch, frames, grid, ratio, generator)` hides the same places in all frames of a clip."""
@@ -985,7 +984,7 @@ def _masked_maps(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     hidden = masking.to_pixels(mask, side)[:, None]
     features = torch.randn(batch, channels, rows * side, cols * side, generator=rng)
     features = (
-        (features + torch.arange(batch)[:, None, None, None]) * 0.01 * 5 ** torch.arange(channels)[:, None, None]
+        (features + torch.arange(batch)[:, None, None, None]) * 0.001 * 8 ** torch.arange(channels)[:, None, None]
     )
     weight, bias = 0.5 + torch.rand(2, channels, generator=rng)
     return torch.where(hidden, 2 * features - features.mean(), features), mask, weight, bias

@@ -945,7 +945,7 @@ wrong(TASK, "does not depend on what stands at hidden places, even NaN")(
 )
 wrong(TASK, "the epsilon is missing")(norm(root=lambda v: v.sqrt() + 1e-12))
 wrong(TASK, "the epsilon is added after the root")(norm(root=lambda v: v.sqrt() + 1e-5))
-wrong(TASK, "for channels that hardly change")(norm(root=lambda v: v.clamp(min=1e-5).sqrt()))
+wrong(TASK, "leaves 0 at hidden ones expected")(norm(root=lambda v: v.clamp(min=1e-5).sqrt()))
 wrong(TASK, "no gradient reaches argument 3")(lambda x, m, w, b: norm()(x, m, w.detach(), b))
 wrong(TASK, "lets the gradient through")(lambda x, m, w, b: torch.from_numpy(norm()(x, m, w, b).detach().numpy()))
 wrong(TASK, "and leaves 0 at hidden ones expected")(
