@@ -170,4 +170,20 @@ TRIES = {
         Try("A windmill at temperature 0.5"),
         Try("Hide the subject with a rim"),
     ],
+    "11_the_mim_family": [
+        Try("Build BEiT, then MAE"),
+        Try(
+            "Give MAE SimMIM's mask",
+            {'"MAE": {"mask_size": 4, "mask_ratio": 0.75}': '"MAE": {"mask_size": 8, "mask_ratio": 0.6}'},
+        ),
+        Try(
+            "take 1.0 instead of 0.5 for the attention",
+            {"guided_mask(attention, 0.6, 0.5, drawn)": "guided_mask(attention, 0.6, 1.0, drawn)"},
+        ),
+        Try("`speed = 2` in the next cell", {"speed = 2": "speed = 0"}),
+        Try(
+            "Set `epochs` to 100",
+            {'h100, epochs = budget.GPUS["H100 SXM"], 800': 'h100, epochs = budget.GPUS["H100 SXM"], 100'},
+        ),
+    ],
 }
