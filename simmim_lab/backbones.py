@@ -18,6 +18,8 @@ class TimmEncoder(nn.Module):
 
     `name` is timm's, `options` go to `timm.create_model`. Hidden patch embeddings are replaced by a learned mask
     token behind the embedding's own LayerNorm, as in the official Swin. Needs the `hub` extra.
+    All weights are new. Those that timm offers are in `timm.create_model(name, pretrained=True, num_classes=0)`,
+    whose `state_dict` `backbone` loads.
     Raises ValueError for a name that timm does not know, for an image size that the features do not tile, and
     for a backbone whose first convolution overlaps: its visible patches would see hidden ones.
     Source: SimMIM's `simmim.py` (`SwinTransformerForSimMIM`).

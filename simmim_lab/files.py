@@ -8,6 +8,7 @@ The weights of strangers come in one file, which `read_weights` reads.
 import json
 import pickle
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -138,12 +139,14 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     Raises ValueError for a file that is damaged, names code or holds no tensors.
     """
     path = Path(path).expanduser()
+    with path.open("rb"):  # one that may not be read is not damaged
+        pass
     try:
         content = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
     except UNREADABLE as error:
-        reason = str(error).strip().partition("\n")[0].rstrip(".:")
         if code := re.search(r"GLOBAL (\S+)", str(error)):
             raise ValueError(f"{path} names code, {code[1]}, which was not run: get the weights alone") from error
+        reason = str(error).rpartition("WeightsUnpickler error:")[2].strip().partition("\n")[0].rstrip(".:")
         raise ValueError(f"{path} is damaged or holds no weights ({reason}): get it again") from error
     for key in ("model", "state_dict"):
         content = content.get(key, content) if isinstance(content, Mapping) else {}
@@ -153,34 +156,42 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
 
 UNREADABLE = (
-    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError),
-    *(SafetensorError, pickle.UnpicklingError),
-)
-
-# What checkpoints hold beside weights: the official code its configuration, MAE its arguments, both now and then a
-# number of NumPy.
-LEFT_OUT = (
-    "yacs.config.CfgNode",
-    "argparse.Namespace",
-    "numpy.dtype",
-    "numpy.core.multiarray.scalar",
-    "numpy._core.multiarray.scalar",
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError),
+    *(ValueError, SafetensorError, pickle.UnpicklingError),
 )
 
 
-class _LeftOut(dict):
-    """Stands in for what is left out: it takes anything, and keeps nothing."""
+class _Settings:
+    """Stands in for settings: a dictionary, which nobody will look at."""
+
+    def __new__(cls, *args: Any):
+        return OrderedDict()
+
+
+class _Number:
+    """Stands in for a number of NumPy."""
 
     def __init__(self, *args: Any):
-        super().__init__()
+        pass
 
     def __setstate__(self, state: Any) -> None:
         pass
 
 
+# What checkpoints hold beside weights, and what stands in for it: the configuration of the official code, the
+# arguments of MAE's, and now and then a number of NumPy.
+STAND_INS = {
+    "yacs.config.CfgNode": _Settings,
+    "argparse.Namespace": _Settings,
+    "numpy.dtype": _Number,
+    "numpy.core.multiarray.scalar": _Number,
+    "numpy._core.multiarray.scalar": _Number,
+}
+
+
 def _unpickle(path: Path) -> Any:
-    """What torch.save wrote: tensors and plain data. A name of code that is not in LEFT_OUT is an error."""
-    names = (name.rpartition(".") for name in LEFT_OUT)
-    stand_ins = [type(name, (_LeftOut,), {"__module__": module}) for module, _, name in names]
-    with torch.serialization.safe_globals(stand_ins):
+    """What torch.save wrote: tensors and plain data. A name of code that is not in STAND_INS is an error."""
+    names = {name.rpartition("."): stand_in for name, stand_in in STAND_INS.items()}
+    known = [type(name, (stand_in,), {"__module__": module}) for (module, _, name), stand_in in names.items()]
+    with torch.serialization.safe_globals(known):
         return torch.load(path, map_location="cpu", weights_only=True)

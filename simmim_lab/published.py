@@ -252,8 +252,9 @@ def from_official(weights: Mapping[str, Tensor], image_size: int | Grid | None =
         )
     try:
         encoder = read(weights, image_size)
-    except (IndexError, KeyError, ValueError, ZeroDivisionError) as error:
-        raise ValueError(f"the sizes cannot be read off these tensors ({error}){_looks(weights)}") from error
+    except (LookupError, ValueError, ZeroDivisionError) as error:
+        reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(f"the sizes cannot be read off these tensors: {reason}{_looks(weights)}") from error
     model = SimMIM(encoder, LinearDecoder(encoder.dim, encoder.stride), loss="l1")
     return _load(model, weights, to_official(model), _rules_of_the_official_code(model))
 
@@ -263,10 +264,13 @@ def to_official(model: SimMIM) -> Weights:
 
     Its ViT has no bias of keys, which is left out: it would add the same number to all scores of a query, and the
     softmax does not see that.
-    Raises ValueError for a model that the official code does not have: only a Swin, and a ViT for square images
-    with relative positions and a class token, both with a linear decoder.
+    Raises ValueError for what the official code does not have: it has a Swin, and a ViT with relative positions
+    and a class token, both for square images and with a linear decoder.
     """
     _check_linear(model)
+    height, width = model.image_size
+    if height != width:
+        raise ValueError(f"the official code is for square images, but this model for {height} x {width} pixels")
     state, options = _wrap(model.state_dict()), model.encoder.config
     if isinstance(model.encoder, SwinEncoder):
         for name, block in model.encoder.named_modules():
@@ -275,12 +279,10 @@ def to_official(model: SimMIM) -> Weights:
                 if any(block.shift):
                     state[f"encoder.{name}.strangers"] = -100.0 * block.strangers
     else:
-        rows, cols = model.encoder.grid
-        if options["positions"] == "absolute" or not options["cls_token"] or rows != cols:
+        if options["positions"] == "absolute" or not options["cls_token"]:
             raise ValueError(
-                "the official ViT is for square images and has relative positions and a class token, but this one "
-                f"has {rows} x {cols} patches, positions {options['positions']!r} and cls_token "
-                f"{options['cls_token']}"
+                "the official ViT has relative positions and a class token, but this one has positions "
+                f"{options['positions']!r} and cls_token {options['cls_token']}"
             )
         state["encoder.relative.index"] = model.encoder.relative.index
         state = _split(state, "bias")
@@ -328,7 +330,7 @@ def _load(model: SimMIM, weights: Mapping[str, Tensor], wanted: Weights, rules: 
         for tensors in (weights, wanted)
     )
     if problem := misfit(wanted, given):
-        raise ValueError(f"these weights do not fit: {problem}{_looks(given)}")
+        raise ValueError(f"these weights do not fit: {problem}{_looks(given, wanted)}")
     state = _join(rename_keys(given, rules))
     model.load_state_dict({name: state[name].reshape(own.shape) for name, own in model.state_dict().items()})
     return model
@@ -401,12 +403,15 @@ def _check_linear(model: SimMIM) -> None:
         )
 
 
-def _looks(names: Iterable[str]) -> str:
-    """What the names tell about a file, as the end of a sentence."""
-    for pattern, kind in LOOKS_LIKE.items():
-        if any(re.search(pattern, name) for name in names):
-            return f"; it looks like {kind}"
-    return ""
+def _looks(names: Iterable[str], wanted: Iterable[str] = ()) -> str:
+    """What the names tell about a file, other than those that were wanted do; as the end of a sentence."""
+
+    def found(pattern: str, among: Iterable[str]) -> bool:
+        return any(re.search(pattern, name) for name in among)
+
+    kinds = (kind for pattern, kind in LOOKS_LIKE.items() if found(pattern, names) and not found(pattern, wanted))
+    kind = next(kinds, "")
+    return kind and f"; it looks like {kind}"
 
 
 def _swin_of_config(config: Mapping[str, Any]) -> SwinEncoder:

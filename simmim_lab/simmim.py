@@ -22,6 +22,11 @@ def _vit(dim: int, depth: int, heads: int, image_size: int = 32, patch: int = 4,
     return {"kind": "vit", **sizes, **options}
 
 
+def _timm(name: str) -> dict[str, Any]:
+    encoder = {"kind": "timm", "name": name.removeprefix("timm/")}
+    return {"encoder": encoder, "decoder": {"kind": "linear"}, "loss": "l1"}
+
+
 _PAPER_VIT = {"positions": "relative", "layer_scale": 0.1, "cls_token": True}
 _PAPER_SWIN = {"name": "swin_base_patch4_window7_224", "image_size": 192, "window_size": 6, "drop_path_rate": 0.0}
 
@@ -70,9 +75,10 @@ class SimMIM(nn.Module):
     def preset(cls, name: str, image_size: int | Grid | None = None) -> Self:
         """Build one of PRESETS by name, for images of another size if you like.
 
+        "timm/NAME" is any encoder of timm that `TimmEncoder` takes, with new weights and a linear decoder.
         Raises ValueError for an unknown name (it suggests the nearest) and for a size that patches do not tile.
         """
-        config = choose(name, PRESETS, "preset")
+        config = _timm(name) if name.startswith("timm/") else choose(name, PRESETS, "preset")
         if image_size is not None and config["encoder"]["kind"] != "conv":  # a CNN takes any size
             config = config | {"encoder": config["encoder"] | {"image_size": image_size}}
         return cls.from_config(config)

@@ -41,8 +41,12 @@ class Recipe(Schedule):
 
     @classmethod
     def preset(cls, name: str, **changes) -> Self:
-        """The recipe for a preset of `SimMIM`, with some fields changed; give at least steps or seconds."""
-        return cls(**{**choose(name, RECIPES, "preset"), **changes})
+        """The recipe for a preset of `SimMIM`, with some fields changed; give at least steps or seconds.
+
+        Encoders of timm, "timm/NAME", have the paper's.
+        """
+        preset = _PAPER if name.startswith("timm/") else choose(name, RECIPES, "preset")
+        return cls(**{**preset, **changes})
 
 
 # The official 100-epoch runs. Their checkpoints are large, so they are written more rarely.

@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simmim_lab.commandline import number, user_path
-from simmim_lab.commands.program import COUNT, MASKS, SEED, SHARE, WEIGHTS, add_data, check_new, program, trained
+from simmim_lab.commands.program import (
+    COUNT,
+    MASKS,
+    SEED,
+    SHARE,
+    WEIGHTS,
+    add_data,
+    check_new,
+    program,
+    reconstructs,
+    trained,
+)
 from simmim_lab.recipe import HIGHEST
 
 if TYPE_CHECKING:
@@ -103,9 +114,7 @@ def _inpaint_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace --out if it exists")
     parser.add_argument("--method", default="model", metavar="NAME", help=f"{FILLS} (default: %(default)s)")
-    parser.add_argument(
-        "--run", type=user_path, metavar="DIR", help="a trained model (default: the one that the course ships)"
-    )
+    parser.add_argument("--weights", "--run", metavar="RUN", help=f"{WEIGHTS} (default: cifar10)")
     parser.add_argument(
         "--mask-ratio", type=SHARE, metavar="R", help="share to hide, from 0 to 1 (not for a picture)"
     )
@@ -249,15 +258,14 @@ def _fill(args: argparse.Namespace) -> "Callable[[Images, Hidden], Images]":
     from simmim_lab.common import choose
     from simmim_lab.hardware import best_device
     from simmim_lab.inpainting import inpaint
-    from simmim_lab.simmim import SimMIM
 
     fills = evaluation.BASELINES | evaluation.OPENCV | {"patches": evaluation.patches}
     method = choose(args.method, {"model": None, **fills}, "method")
     if method is not None:
-        if args.run is not None:
-            raise ValueError(f"--run has no meaning with --method {args.method}: leave one of them out")
+        if args.weights is not None:
+            raise ValueError(f"--weights have no meaning with --method {args.method}: leave one of them out")
         return method
-    model = SimMIM.pretrained("cifar10") if args.run is None else SimMIM.load(args.run)
+    model = reconstructs(args.weights or "cifar10")
     return functools.partial(inpaint, model.to(best_device()).eval(), progress=True)
 
 

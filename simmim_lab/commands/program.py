@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from simmim_lab.simmim import SimMIM
 
 DATA = "photos or scenes (both built in), cifar10, stl10, flowers102, imagenette, oxford_pets, folder or shards"
-WEIGHTS = "the folder of a finished run, or cifar10, the model that comes with the course"
+WEIGHTS = (
+    "the folder of a finished run; cifar10, which comes with the course; simmim_swin_base or simmim_swin_large, "
+    "which are downloaded; owner/name on the Hugging Face Hub; a folder of transformers or a file of the official "
+    "code"
+)
 MASKS = "random, bernoulli, block, grid, half, center, stroke or mixture"
 
 COUNT = number(int, 1)
@@ -42,14 +46,26 @@ def check_new(args: argparse.Namespace) -> None:
 
 
 def trained(weights: str) -> "SimMIM | Classifier":
-    """The model of this name that comes with the course, or the one that a run has left in its folder."""
+    """The model that WEIGHTS describes: one of the course's, of a run, or of somebody else."""
     from simmim_lab.finetuning import load_trained
+    from simmim_lab.published import PUBLISHED, load_published
     from simmim_lab.simmim import PRETRAINED, SimMIM
 
     if weights in PRETRAINED:
         return SimMIM.pretrained(weights)
-    if not Path(weights).expanduser().is_dir():
-        raise FileNotFoundError(
-            f"there is no folder {weights}: give that of a finished run, or {' or '.join(PRETRAINED)}"
-        )
-    return load_trained(weights)
+    path = Path(weights).expanduser()
+    if path.is_dir() and not (path / "config.json").is_file():
+        return load_trained(path)
+    if not path.exists() and "/" not in weights and weights not in PUBLISHED:
+        raise FileNotFoundError(f"there is no file or folder {weights}: give {WEIGHTS}")
+    return load_published(weights)
+
+
+def reconstructs(weights: str) -> "SimMIM":
+    """The same, for a command that needs the decoder too."""
+    from simmim_lab.simmim import SimMIM
+
+    model = trained(weights)
+    if not isinstance(model, SimMIM):
+        raise ValueError(f"{weights} is a classifier, which has no decoder: give a model that fills in patches")
+    return model

@@ -9,12 +9,13 @@ from simmim_lab.commands.program import COUNT, MASKS, SEED, SHARE, WEIGHTS, add_
 from simmim_lab.recipe import HIGHEST, LONGEST
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from simmim_lab.data.imagesets import ImageSet
-    from simmim_lab.finetuning import Classifier
     from simmim_lab.generation import MaskGIT
     from simmim_lab.simmim import SimMIM
 
-PRESETS = "article_cnn, vit_nano, swin_nano, vit_tiny, vit_small, vit_base or swin_base"
+PRESETS = "article_cnn, vit_nano, swin_nano, vit_tiny, vit_small, vit_base, swin_base or timm/NAME"
 SAMPLER = "maskgit"  # the preset that generates
 CODEBOOK = 3_000  # images whose patches it sorts into codes
 
@@ -208,10 +209,10 @@ def finetune(args: argparse.Namespace) -> None:
     torch.manual_seed(recipe.seed)
     start = trained(args.weights) if args.weights else SimMIM.preset(args.preset, args.size)
     side = args.size or start.image_size[0]
-    _check_size(start, side)
-    weights = digest("", start.encoder.state_dict())  # another start is another run
+    encoder = _resized(start.encoder, side)
+    weights = digest("", encoder.state_dict())  # another start is another run
     train, val, test = (images.load(args.data, split, side, root=args.root) for split in images.SPLITS)
-    model = finetuning.Classifier(start.encoder, train.classes, pool=args.pool).to(best_device())
+    model = finetuning.Classifier(encoder, train.classes, pool=args.pool).to(best_device())
     if args.probe:
         finetuning.freeze(model)
     few = finetuning.some_labels(train, args.labels, recipe.seed) if args.labels < 1 else train
@@ -241,11 +242,17 @@ def _begin(run: Path, what: str) -> None:
             pass
 
 
-def _check_size(model: "SimMIM | Classifier", side: int) -> None:
-    """Raise ValueError if the encoder does not take images of this size."""
+def _resized(encoder: "nn.Module", side: int) -> "nn.Module":
+    """The encoder for images of this size; ValueError if there is none."""
     import torch
 
+    from simmim_lab.resizing import resize
+
     try:
-        model.encoder(torch.zeros(1, 3, side, side))
+        resized = resize(encoder, side)
+        resized(torch.zeros(1, 3, side, side))
     except ValueError as error:
         raise ValueError(f"{error}: choose another --size") from error
+    if resized is not encoder:
+        print(f"What the encoder knows of places is interpolated to {side} x {side} pixels.")
+    return resized
