@@ -274,6 +274,18 @@ def test_a_run_is_worth_something_at_each_mark_and_is_not_run_again(tmp_path, mo
     loss_and_features.main(["--quick", "--out", str(out)])
 
 
+def test_keras_is_compared_with_pytorch_and_other_backends_are_kept(tmp_path):
+    pytest.importorskip("keras", reason="needs Keras: pip install 'simmim-lab[keras]'")
+    import keras_backends
+
+    out, other = tmp_path / "keras.json", {"backend": "another", "prediction": 0.0, "loss": 0.0, "step": 0.0}
+    out.write_text(json.dumps({"rows": [other]}))
+    for _ in range(2):
+        keras_backends.main(["--out", str(out)])
+    kept, row = json.loads(out.read_text())["rows"]
+    assert kept == other and all(0 <= row[key] < 1e-5 for key in ("prediction", "loss", "step"))
+
+
 @pytest.fixture
 def few_images(monkeypatch):
     """What a network is worth is asked of few images."""

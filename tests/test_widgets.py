@@ -1,5 +1,6 @@
 """The widgets without a browser: their state, their pictures, their posters, their errors and their end."""
 
+import copy
 import io
 import re
 import subprocess
@@ -55,6 +56,7 @@ def everything(model) -> list[Panels]:
         widgets.LossPlayground(),
         widgets.BudgetExplorer(),
         widgets.TokenSimilarity(model, IMAGES),
+        widgets.WeightsParity(model, {"other": SimMIM.preset("vit_nano")}, IMAGES, half_mask(3, (8, 8))),
         widgets.DesignGrid(model, IMAGES),
         widgets.SceneSampler(painter(), steps=2),
         widgets.Completions(painter(), IMAGES[0]),
@@ -168,6 +170,8 @@ def test_wrong_images_are_refused(images, error):
         (lambda model: widgets.TokenSimilarity(model, IMAGES, place=(0, 8)), "8 columns"),
         (lambda model: widgets.TokenSimilarity(model, IMAGES, layer=6), "layer must lie between 0 and 5"),
         (lambda model: widgets.TokenSimilarity(SimMIM.preset("article_cnn"), IMAGES), "only a ViTEncoder"),
+        (lambda model: parity(model, mask=half_mask(3, (4, 4))), r"\(3, 8, 8\)"),
+        (lambda model: parity(model, name="others"), "did you mean 'other'"),
         (lambda model: widgets.DesignGrid(SimMIM.preset("article_cnn"), IMAGES), "only a ViTEncoder"),
         (
             lambda model: widgets.DesignGrid(model, IMAGES, target="pixel"),
@@ -554,6 +558,34 @@ def test_the_pictures_show_where_there_is_a_token(model):
     _, striped = panels(tokens="visible only")
     assert striped == [0, 0, 0]
     assert "cannot work" in design(model, tokens="visible only").status
+
+
+def parity(model: SimMIM, **changes) -> widgets.WeightsParity:
+    """The model beside a copy, and beside one with another decoder."""
+    other = copy.deepcopy(model)
+    torch.nn.init.normal_(other.decoder.linear.weight)
+    made = {"mask": random_mask(3, (8, 8), 0.5, generator=torch.Generator().manual_seed(0))}
+    return widgets.WeightsParity(model, {"copy": model, "other": other}, IMAGES, **made | changes)
+
+
+def test_a_conversion_is_compared_in_each_layer(model):
+    shown = parity(model)
+    assert shown.digits == [7] * 7 and "agrees in 5 digits and more everywhere" in shown.status
+    assert shown.chart["series"][0]["y"] == shown.digits and shown.chart["range"] == [0, 6]
+    pixels = shown.pixels
+    shown.name = "other"
+    assert shown.digits[:-1] == [7] * 6 and shown.digits[-1] < 1 and "leaves it at the prediction" in shown.status
+    changed, pixels = shown.pixels != pixels, shown.pixels
+    shown.image_index = 1
+    assert changed and shown.pixels != pixels
+
+
+def test_a_conversion_leaves_the_original_where_it_is_wrong(model):
+    wrong = copy.deepcopy(model)
+    for norm in (wrong.encoder.blocks[1].norm1, wrong.encoder.norm):
+        norm.eps = 0.1
+    shown = widgets.WeightsParity(model, {"wrong": wrong}, IMAGES, half_mask(3, (8, 8)))
+    assert shown.digits[:2] == [7, 7] and max(shown.digits[2:]) < 5 and "at block 2" in shown.status
 
 
 def test_the_losses_of_the_playground():

@@ -170,6 +170,26 @@ TRIES = {
         Try("A windmill at temperature 0.5"),
         Try("Hide the subject with a rim"),
     ],
+    "10_pretrained_models": [
+        Try(
+            "For each mistake, find the first layer",
+            after('    "decoder not loaded": decoder_not_loaded,', '    "tanh": tanh,')
+            | after(
+                "    model.decoder = LinearDecoder(192, 4)",
+                "\n\ndef tanh(model):\n    for block in model.encoder.blocks:\n"
+                '        block.mlp[1] = nn.GELU(approximate="tanh")',
+            ),
+            'WeightsParity(shipped, wrong, images[:2], mask[:2], name="tanh").digits',
+        ),
+        Try(
+            "Let `swap_query_and_key` change only the last block",
+            {
+                "    for block in model.encoder.blocks:\n        for tensor in block.attention": (
+                    "    for block in model.encoder.blocks[-1:]:\n        for tensor in block.attention"
+                )
+            },
+        ),
+    ],
     "11_the_mim_family": [
         Try("Build BEiT, then MAE"),
         Try(

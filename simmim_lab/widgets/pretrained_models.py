@@ -49,6 +49,8 @@ class WeightsParity(Panels):
         converted: Mapping[str, SimMIM],
         images: Float[Tensor, "n 3 height width"],
         mask: Mask,
+        *,
+        name: str | None = None,
     ):
         self.images, self.mask = as_batch(images), mask
         check_mask(mask, len(self.images), model.grid(self.images))
@@ -68,7 +70,7 @@ class WeightsParity(Panels):
                 {"title": "converted"},
             ],
             size=list(self.images.shape[-2:]),
-            name=next(iter(converted)),
+            name=name or next(iter(converted)),
         )
         self.start("name", "image_index")
 
