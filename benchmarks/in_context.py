@@ -61,8 +61,8 @@ OWN = "pairs, the answer hidden"
 ALT = (
     "Nine columns of drawn scenes: for each of three tasks three examples, an input and its answer, and below "
     "each a query, the model's answer and the truth. The queries are the same three scenes. In grey they get "
-    "their colours, but a brownish subject; in grey again they are printed in the two colours of their examples; "
-    "as mosaics of 6 x 6 squares they become scenes with soft edges."
+    "their colours, but a brownish subject; as mosaics of 6 x 6 squares they become scenes with soft edges; in "
+    "grey again they are printed in the two colours of their examples."
 )
 
 
@@ -96,11 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
 # The ways to learn: an encoder, and what is hidden
 
 
-def answer_alone(batch: int, grid: Grid, generator: Generator) -> Mask:
-    return answer_mask(batch, grid)
-
-
-def blocks(batch: int, grid: Grid, generator: Generator) -> Mask:
+def blocks(batch: int, grid: Grid, *, generator: Generator) -> Mask:
     """Painter's masks: half of the patches of both answers in blocks; in a tenth of all canvases the answer."""
     rows, cols = grid
     half = F.pad(block_mask(batch, (rows, cols // 2), 0.5, generator=generator), (cols // 2, 0))
@@ -109,9 +105,9 @@ def blocks(batch: int, grid: Grid, generator: Generator) -> Mask:
 
 
 WAYS = {
-    OWN: (PairEncoder, answer_alone),
+    OWN: (PairEncoder, answer_mask),
     "pairs, half of both answers hidden": (PairEncoder, blocks),
-    "a token for each patch": (ViTEncoder, answer_alone),
+    "a token for each patch": (ViTEncoder, answer_mask),
 }
 
 

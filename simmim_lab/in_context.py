@@ -109,10 +109,13 @@ def canvas(inputs: Two, answers: Two) -> Images:
     return rearrange([inputs, answers], "column b row c h w -> b c (row h) (column w)")
 
 
-def answer_mask(batch: int, grid: Grid) -> Mask:
-    """Hide the answer to the query, the lower right quarter of a canvas of `grid` patches."""
+def answer_mask(batch: int, grid: Grid, *, generator: Generator | None = None) -> Mask:
+    """Hide the answer to the query, the lower right quarter of a canvas of `grid` patches.
+
+    Nothing is drawn; the mask is on the generator's device, as those of `masking` are.
+    """
     rows, cols = grid
-    mask = torch.zeros(batch, rows, cols, dtype=torch.bool)
+    mask = torch.zeros(batch, rows, cols, dtype=torch.bool, device=generator.device if generator else None)
     mask[:, rows // 2 :, cols // 2 :] = True
     return mask
 
@@ -130,11 +133,14 @@ def train_in_context(
     dataset: ImageSet | ImageStream,
     recipe: Schedule,
     *,
-    hide: Callable[[int, Grid, Generator], Mask] = lambda batch, grid, generator: answer_mask(batch, grid),
+    hide: Callable[..., Mask] = answer_mask,
     callbacks: Iterable[Callback] = (),
     progress: bool = True,
 ) -> History:
-    """Train `model` in place on `recipe.batch_size` canvases a step; `dataset` has pictures of half their side."""
+    """Train `model` in place on `recipe.batch_size` canvases a step; `dataset` has pictures of half their side.
+
+    `hide(batch, grid, generator=...)` draws the masks.
+    """
     device = model.mean.device
     dataset = dataset.to(device)
 
@@ -143,7 +149,8 @@ def train_in_context(
         drawn = dataset.batches(2 * recipe.batch_size, generators, crop_scale=recipe.crop_scale, flip=recipe.flip)
         for step, pictures in enumerate(drawn, first):
             canvases = draw_canvases(pictures, step_generator(recipe.seed, step, 1, device))
-            mask = hide(len(canvases), model.grid(canvases), step_generator(recipe.seed, step, 2)).to(device)
+            generator = step_generator(recipe.seed, step, 2, device)
+            mask = hide(len(canvases), model.grid(canvases), generator=generator)
             yield (canvases[share], mask[share]), mask.sum()
 
     run = Run(model, recipe, Execution(), parameter_groups, {}, folder=None)
