@@ -193,11 +193,11 @@ TRIES = {
     "11_the_mim_family": [
         Try("Build BEiT, then MAE"),
         Try(
-            "Give MAE SimMIM's mask",
+            "Give MAE the mask of SimMIM",
             {'"MAE": {"mask_size": 4, "mask_ratio": 0.75}': '"MAE": {"mask_size": 8, "mask_ratio": 0.6}'},
         ),
         Try(
-            "take 1.0 instead of 0.5 for the attention",
+            "Hide all that is looked at",
             {"guided_mask(attention, 0.6, 0.5, drawn)": "guided_mask(attention, 0.6, 1.0, drawn)"},
         ),
         Try("`speed = 2` in the next cell", {"speed = 2": "speed = 0"}),
