@@ -59,7 +59,9 @@ def differences() -> dict[str, float]:
     loss, prediction = model(images, mask)
     got = rearrange(torch.tensor(keras_model.predict_on_batch(inputs)), "b h w c -> b c h w")
     loss.backward()
-    torch.optim.SGD(model.parameters(), RATE).step()
+    with torch.no_grad():  # by hand: torch.optim loads triton, which cannot be beside TensorFlow
+        for weight in model.parameters():
+            weight -= RATE * weight.grad
     trained = float(keras_model.train_on_batch(inputs))
     pairs = zip(keras_model.weights, in_keras(model).weights, strict=True)
     steps = [abs(ops.convert_to_numpy(one) - ops.convert_to_numpy(other)).max() for one, other in pairs]

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import torch
 import traitlets
 from jaxtyping import Float
 from torch import Tensor
