@@ -28,6 +28,14 @@ tokens        pictures as codes, and back                      lesson 09
 generation    masked modelling that samples                    lesson 09
 judging       how good pictures without a right answer are     lesson 09
 gan           two networks that train against each other       lesson 09
+published     weights of other programs, in and out            lesson 10
+resizing      a trained network for another image size         lesson 10
+simmim_keras  the same network in Keras                        lesson 10
+exporting     the model in files for other programs            lesson 10
+mae           an encoder that sees visible patches alone       lesson 11
+guided        masks that a model chooses                       lesson 11
+in_context    a task that is told by an example                lesson 11
+video         clips, and a model that fills them               lesson 11
 
 images, data  photographs, drawn scenes, data sets, folders
 plots         figures

@@ -181,6 +181,47 @@ def large_photograph(results: dict) -> str:
     )
 
 
+def mae_step(results: dict) -> str:
+    [row] = [row for row in results["steps"] if row["ratio"] == 0.75]
+    return f"{row['factor']:.1f} times as fast as SimMIM's; by its FLOP {row['theory']:.1f} times"
+
+
+def mae_race(results: dict) -> str:
+    ways = {way: [run for run in results["runs"] if run["method"] == way] for way in ("SimMIM", "MAE")}
+    rows = ways | {"random weights": [{"probes": run["random MAE"]} for run in results["references"]]}
+    found = []
+    for name, runs in rows.items():
+        shares = (mean(run["probes"][parts] for run in runs) for parts in ("1 x 1", "4 x 4"))
+        found.append(f"{name} {_and(f'{100 * share:.0f}' for share in shares)} %")
+    return "; ".join(found)
+
+
+def guided_masks(results: dict) -> str:
+    ways = dict.fromkeys(run["way"] for run in results["runs"])
+    found = {way: [run["probes"]["4 x 4"] for run in results["runs"] if run["way"] == way] for way in ways}
+    return "; ".join(f"{way} {100 * mean(shares):.0f} %" for way, shares in found.items())
+
+
+def in_context(results: dict) -> str:
+    tasks = {
+        "colour": ("colour", {"best linear predictor": "best linear predictor"}),
+        "sharpen": ("sharper", {"best linear predictor": "best linear predictor", "bicubic": "bicubic"}),
+    }
+    told = []
+    for task, (title, fills) in tasks.items():
+        scores = _and(f"{run['psnr'][task]:.1f}" for run in results["runs"])
+        beaten = ", ".join(f"{name} {results['fills'][task][fill]:.1f}" for fill, name in fills.items())
+        told.append(f"{title} {scores} ({beaten})")
+    return "; ".join(told)
+
+
+def video(results: dict) -> str:
+    scores = _and(f"{run['network']['tubes']['thing']:.1f}" for run in results["runs"])
+    fills = results["fills"]["4"]["tubes"]
+    beaten = ", ".join(f"{name} {fills[name]['thing']:.1f}" for name in fills)
+    return f"network {scores}; {beaten}"
+
+
 def encoder_race(results: dict) -> str:
     scores = {run["preset"]: [] for run in results["runs"]}
     for run in results["runs"]:
@@ -311,6 +352,30 @@ ROWS: tuple[tuple[str, str, Callable[..., str]], ...] = (
         "A GAN and a masked sampler without captions, scenes of 16 pixels, 240 s of one thread each, each seed",
         "gan_race.json",
         gan_race,
+    ),
+    ("A training step of MAE on one core, 75 % hidden, `vit_tiny`", "mae.json", mae_step),
+    (
+        "SimMIM and MAE on drawn scenes, 120 s of one core each, mean of three seeds: linear probe on the mean "
+        "and on 4 x 4 parts",
+        "mae.json",
+        mae_race,
+    ),
+    (
+        "Masks that a model chooses, drawn scenes, 50 s of one core each, mean of all seeds: linear probe on "
+        "4 x 4 parts",
+        "better_masks.json",
+        guided_masks,
+    ),
+    (
+        "One network for several tasks, told by an example, drawn scenes of 24 pixels, 300 s of one core, each "
+        "seed: dB on the answer",
+        "in_context.json",
+        in_context,
+    ),
+    (
+        "Clips of a thing that slides by, 75 % hidden in tubes, each seed: dB on what moves",
+        "video.json",
+        video,
     ),
     (
         "Encoders on drawn scenes, 60 s of one core each, mean of three seeds: dB on hidden pixels",
