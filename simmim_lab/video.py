@@ -7,7 +7,7 @@ mask token, blocks of attention and a linear head. `data.scenes.draw_clips` draw
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -237,12 +237,13 @@ def pretrain(
     clips: UInt8[Tensor, "n frames 3 height width"],
     recipe: Schedule,
     ratio: float = 0.75,
+    draw: Callable[..., Tubes] = tube_mask,
     *,
     run_dir: str | Path | None = None,
     callbacks: Iterable[Callback] = (),
     progress: bool = True,
 ) -> History:
-    """Train `model` in place on clips with hidden tubes, and return what happened.
+    """Train `model` in place on clips, with masks from `draw`, one of MASKS, and return what happened.
 
     As `training.pretrain`, which says what a `run_dir`, callbacks and the errors are. Clips are taken as they are,
     without crops or mirror images.
@@ -253,9 +254,9 @@ def pretrain(
         for step in count(first):
             generator = step_generator(recipe.seed, step, 0, clips.device)
             index = torch.randint(len(clips), (recipe.batch_size,), generator=generator, device=clips.device)
-            mask = tube_mask(recipe.batch_size, model.frames, model.grid, ratio, generator)
+            mask = draw(recipe.batch_size, model.frames, model.grid, ratio, generator)
             yield (clips[index[share]].float() / 255, mask[share]), mask.sum()
 
-    facts: dict[str, Any] = {"clips": f"{len(clips)} with sum {clips.sum().item()}", "ratio": ratio}
+    facts = {"clips": f"{len(clips)}, of sum {clips.sum().item()}", "ratio": ratio, "mask": draw.__name__}
     run = Run(model, recipe, Execution(), parameter_groups, facts, run_dir)
     return fit(run, batches, None, callbacks=callbacks, title="pre-training", progress=progress)
