@@ -124,8 +124,10 @@ def _resize_encoder(encoder: nn.Module, size: Grid) -> tuple[nn.Module, dict[str
 def _resize_timm(encoder: TimmEncoder, size: Grid) -> tuple[TimmEncoder, dict[str, Tensor]]:
     """The same for an encoder of timm, which knows how its networks change their size."""
     resized, changed = _of_size(encoder, size), copy.deepcopy(encoder)
-    if hasattr(changed.backbone, "set_input_size"):  # a ConvNeXt need not change
-        changed.backbone.set_input_size(img_size=size)
+    backbone = resized.backbone
+    windows = {"window_size": backbone.layers[0].blocks[0].window_size} if hasattr(backbone, "layers") else {}
+    if hasattr(backbone, "set_input_size"):  # a ConvNeXt need not change
+        changed.backbone.set_input_size(img_size=size, **windows)
     weights = changed.state_dict()
     if problem := misfit(resized.state_dict(), weights):
         raise ValueError(f"timm cannot resize {encoder.config['name']} to {size[0]} x {size[1]} pixels: {problem}")
