@@ -26,6 +26,7 @@ import sparse_convolution
 import speed
 import torch
 import training_masks
+import video
 from einops import rearrange
 
 from simmim_lab.finetuning import FinetuneRecipe, some_labels
@@ -216,6 +217,20 @@ def test_answers_by_example_are_scored_once_beside_fills_that_know_the_task(tmp_
     before = out.read_bytes()
     in_context.main(["--quick", "--out", str(out)])
     assert out.read_bytes() == before
+
+
+def test_a_video_network_is_trained_with_each_mask_and_scored_under_all(tmp_path, monkeypatch):
+    out = tmp_path / "video.json"
+    monkeypatch.setattr(video, "WEIGHTS", tmp_path / "weights")
+    video.main(["--quick", "--out", str(out)])
+    results = json.loads(out.read_text())
+    assert [(run["trained"], run["seed"]) for run in results["runs"]] == video.TRAININGS
+    for scores in (*(run["network"] for run in results["runs"]), *results["fills"].values()):
+        assert scores.keys() == video.MASKS.keys()
+    tubes = results["fills"]["4"]["tubes"]
+    assert tubes["nearest frame"] == tubes["landscape"] and not (tmp_path / "weights").exists()
+    monkeypatch.setattr(video, "trained", None)
+    video.main(["--quick", "--out", str(out)])
 
 
 def test_few_labels_have_all_classes_alike():

@@ -43,6 +43,16 @@ def painter(vocabulary: dict = WORDS) -> MaskGIT:
     return MaskGIT(encoder, Tokenizer.fit(IMAGES, patch=4, codes=16), vocabulary).eval()
 
 
+def film() -> widgets.FilmPlayer:
+    """Two clips of three frames; of each a corner is hidden, larger in each frame."""
+    clips = torch.stack([IMAGES, IMAGES.flip(0)])
+    row = torch.arange(32)
+    hidden = torch.stack([torch.maximum(row[:, None], row) < 8 * (frame + 1) for frame in range(3)]).expand(
+        2, 3, 32, 32
+    )
+    return widgets.FilmPlayer(clips, hidden, {"grey": clips / 2 + 0.25, "turned": 1 - clips})
+
+
 def everything(model) -> list[Panels]:
     frames = (IMAGES * 255).byte().permute(0, 2, 3, 1).numpy()
     live = widgets.LiveTraining(10, images=IMAGES, mask=half_mask(3, (8, 8)))
@@ -60,6 +70,7 @@ def everything(model) -> list[Panels]:
         widgets.DesignGrid(model, IMAGES),
         widgets.SceneSampler(painter(), steps=2),
         widgets.Completions(painter(), IMAGES[0]),
+        film(),
         widgets.Scrubber(frames, ["a", "b", "c"]),
         live,
     ]
@@ -825,3 +836,35 @@ def test_an_installed_package_holds_the_front_end(tmp_path):
     command = [sys.executable, "-c", code, "--quiet", "build_py", "--build-lib", tmp_path]
     subprocess.run(command, cwd=Path(__file__).parents[1], check=True)
     assert {path.name for path in tmp_path.glob("simmim_lab/widgets/static/*")} == {"widgets.css", "widgets.js"}
+
+
+def test_a_film_sends_all_frames_at_once_and_says_what_is_hidden():
+    player = film()
+    shown = torch.frombuffer(bytearray(player.pixels), dtype=torch.uint8).view(3, 4, 32, 32, 3)
+    assert torch.equal(shown[1, 0], (IMAGES[1] * 255).round().byte().permute(1, 2, 0))
+    assert torch.equal(shown[:, 0], shown[:, 1]) and not torch.equal(shown[0, 2], shown[0, 3])
+    hidden = torch.frombuffer(bytearray(player.hidden), dtype=torch.bool).view(3, 4, 32, 32)
+    assert hidden.sum((2, 3)).tolist() == [[64] * 4, [256] * 4, [576] * 4]
+    assert player.index == 0 and player.status == "frame 1 of 3, 6% of it hidden"
+    pixels = player.pixels
+    player.index = 2
+    assert player.status == "frame 3 of 3, 56% of it hidden" and player.pixels == pixels
+    player.clip_index = 1
+    assert player.pixels != pixels and player.error == ""
+    player.clip_index = 2
+    assert "clip_index must be" in player.error
+
+
+@pytest.mark.parametrize(
+    ("clips", "hidden", "fill", "message"),
+    [
+        (IMAGES[None], torch.zeros(1, 3, 16, 16).bool(), IMAGES[None], "mask must have shape"),
+        (IMAGES[None], torch.zeros(1, 3, 32, 32), IMAGES[None], "mask must be boolean"),
+        (IMAGES[None], torch.zeros(1, 3, 32, 32).bool(), IMAGES[None, :2], "must all have one shape"),
+        (IMAGES, torch.zeros(3, 32, 32).bool(), IMAGES, "must all have one shape"),
+        (255 * IMAGES[None], torch.zeros(1, 3, 32, 32).bool(), IMAGES[None], "must lie in"),
+    ],
+)
+def test_what_is_no_film_is_refused(clips, hidden, fill, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        widgets.FilmPlayer(clips, hidden, {"filled": fill})

@@ -43,6 +43,8 @@ noise = torch.rand(3, 3, 32, 32)
 encoder = ViTEncoder(32, 4, 16, 1, 2, positions="absolute")
 painter = MaskGIT(encoder, Tokenizer.fit(noise, patch=4, codes=16), WORDS)
 sampler, completions = SceneSampler(painter, "a house by a lake", steps=8), Completions(painter, pictures[0])
+clips = pictures.expand(2, 3, 3, 32, 32)
+film = FilmPlayer(clips, torch.zeros(2, 3, 32, 32).bool(), {"dark": clips / 2})
 runs, made = 0, weakref.WeakSet()
 def report(change=None):
     state = {
@@ -56,16 +58,17 @@ def report(change=None):
         "words": sampler.words[0].tolist(), "steps": sampler.steps, "temperature": sampler.temperature,
         "step": sampler.index, "gap": completions.mask.sum().item(), "seed": completions.seed,
         "red": inpainter.image[0, 0].mean().item(), "stroking": inpainter.stroking,
+        "frame": film.index, "clip": film.clip_index,
     }
     Path("state.json").write_text(json.dumps(state))
 followed = [explorer, reconstruction, brush, field, loss, budget, scrubber, similarity, inpainter]
-for widget in (*followed, sampler, completions, design):
+for widget in (*followed, sampler, completions, design, film):
     widget.observe(report, [name for name in widget.traits(sync=True) if not name.startswith("_")])
 report()
 """
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 WIDGETS = ["explorer", "reconstruction", "brush", "field", "loss", "budget", "scrubber", "live", "similarity"]
-WIDGETS += ["inpainter", "sampler", "completions", "design"]
+WIDGETS += ["inpainter", "sampler", "completions", "design", "film"]
 AGAIN = "runs += 1\nmade.add(again := ReconstructionExplorer(model, pictures))\nreport()\nagain"
 TRAIN = "for step in (1, 2, 3): live(step, model, History([1.0] * step, val_step=[step], val_loss=[0.5]))"
 
@@ -412,6 +415,20 @@ def test_the_scrubber_moves_and_plays(page):
     changes(page, "scrubber", lambda: page.keyboard.press("Home"), lambda state: state["index"])
     assert page.state()["index"] == 0
     changes(page, "scrubber", lambda: scrubber.get_by_text("play").click(), lambda state: state["index"])
+
+
+def test_a_film_waits_until_it_is_played(page):
+    film = widget(page, "film")
+    status, frame = film.locator(".sl-status"), film.get_by_role("slider", name="frame")
+    assert status.inner_text().startswith("frame 1 of 3") and page.state()["frame"] == 0
+    changes(page, "film", film.get_by_text("play").click, lambda state: state["frame"])
+    wait_for(lambda: status.inner_text().startswith("frame 3 of 3"), seconds=10)
+    wait_for(lambda: film.get_by_role("button").inner_text() == "play", seconds=10)
+    frame.focus()
+    changes(page, "film", lambda: page.keyboard.press("ArrowLeft"), lambda state: state["frame"])
+    film.get_by_role("slider", name="clip").focus()
+    page.keyboard.press("ArrowRight")
+    wait_for(lambda: page.state()["clip"] == 1 and page.state()["frame"] == 1, seconds=10)
 
 
 def test_a_training_is_followed_live(page):

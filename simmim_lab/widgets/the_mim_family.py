@@ -323,4 +323,4 @@ class FilmPlayer(Panels):
         """The film strip of the clip."""
         fills = {name: frames[self.clip_index] for name, frames in self.fills.items()}
         figure = plots.film(self.clips[self.clip_index], self.masks[self.clip_index], fills)
-        return plots.png(figure, self.alt)
+        return plots.png(figure, self.alt, colors=256)
