@@ -32,9 +32,11 @@ from simmim_lab import (
 from simmim_lab.checkpoints import locked
 from simmim_lab.cli import main
 from simmim_lab.commands import pictures
+from simmim_lab.decoders import LinearDecoder
 from simmim_lab.images import load, load_picture
 from simmim_lab.masking import STRATEGIES
 from simmim_lab.simmim import PRESETS, SimMIM
+from simmim_lab.swin import SwinEncoder
 
 METHODS = {"model", "visible_mean", "nearest", "biharmonic", "lmmse"}
 
@@ -345,9 +347,11 @@ def test_finetune_explains_bad_input_in_one_line(pretrained, classes, one_thread
             (folder / picture.name).write_bytes(picture.read_bytes())
     for folder in (flat, single):
         assert "put the pictures of each class into a folder of its own" in error(*started, data=folder)
-    assert "there is no folder nowhere: give that of a finished run, or cifar10" in error("--weights", "nowhere")
+    assert "there is no file or folder nowhere: give the folder of a finished run; cifar10" in error(
+        "--weights", "nowhere"
+    )
     assert "model.json is missing" in error("--weights", flat)
-    assert "built for (16, 16) pixels, not (32, 32): choose another --size" in error(*started, "--size", "32")
+    assert "do not tile an image of 18 x 18 pixels: choose another --size" in error(*started, "--size", "18")
     assert "must be multiples of 4: choose another --size" in error("--preset", "article_cnn", "--size", "33")
     assert "did you mean 'vit_nano'" in error("--preset", "vit_nan")
     assert "--weights --preset is required" in error()
@@ -504,7 +508,7 @@ def test_features_explain_bad_input_in_one_line(pretrained, classes, capsys, tmp
     assert "layer 4 is more than this encoder has: take one from 0 to 3" in error("--layer", "4")
     assert "must end in .safetensors" in error(out=tmp_path / "out.npz")
     assert str(tmp_path / "file") in error(out=tmp_path / "file" / "out.safetensors")
-    assert "give that of a finished run, or cifar10" in error("--weights", tmp_path / "missing")
+    assert "there is no file or folder" in error("--weights", tmp_path / "missing")
     assert "did you mean 'photos'" in error("--data", "photo")
     assert not (tmp_path / "out.safetensors").exists()
 
@@ -718,7 +722,7 @@ def test_inpaint_explains_bad_input_in_one_line(finished, picture, capsys, tmp_p
     assert str(corrupt) in error(run=corrupt)
     assert "did you mean 'half'?" in error(mask="haf")
     assert "did you mean 'biharmonic'?" in error(method="biharmonik")
-    assert "--run has no meaning with --method nearest" in error(method="nearest", run=finished.out / "model")
+    assert "--weights have no meaning with --method nearest" in error(method="nearest", run=finished.out / "model")
     assert "there is no file" in error(mask=tmp_path / "missing.png")
     assert "--mask-ratio: it must be a number at least 0" in error(mask="random", mask_ratio="2")
     assert "has no meaning with the picture" in error(mask=tmp_path / "black.png", mask_ratio="0.5")
@@ -803,6 +807,79 @@ def test_a_generator_learns_other_images_from_the_names_of_their_classes(tmp_pat
     trained = run(["pretrain", "--preset", "maskgit", *data, "--steps", "2", "--run", str(tmp_path / "run")])
     assert trained.code == 0, trained.complained
     sheet(tmp_path / "heron.png", "--run", tmp_path / "run", "--caption", "a night heron", "--n", 1)
+
+
+# export, and weights from elsewhere
+
+
+def small_swin() -> SimMIM:
+    torch.manual_seed(0)
+    encoder = SwinEncoder(32, 4, 8, depths=(2,), heads=(1,), window=4)
+    return SimMIM(encoder, LinearDecoder(encoder.dim, encoder.stride), loss="l1")
+
+
+@pytest.mark.parametrize(
+    ("form", "name"), [("transformers", "folder"), ("official", "file.pth"), ("hub", "share")]
+)
+def test_a_model_is_exported_and_taken_as_weights_again(classes, one_thread, picture, tmp_path, form, name):
+    small_swin().save(tmp_path / "run")
+    out = tmp_path / "new" / name
+    command = ["export", "--weights", str(tmp_path / "run"), "--format", form, "--out", str(out)]
+    done = run(command)
+    assert done.code == 0 and f"Wrote {out}: a f" in done.said
+    assert "exists already" in run(command).complained
+    assert run([*command, "--overwrite"]).code == 0
+
+    words = ("--weights", out, "--data", "folder", "--root", classes)
+    assert run(features(tmp_path / "some.safetensors", *words)).code == 0
+    _, filled = inpaint(picture, "half", tmp_path / "filled.png", "--weights", out)
+    _, expected = inpaint(picture, "half", tmp_path / "same.png", "--run", tmp_path / "run")
+    assert np.abs(filled.astype(int) - expected).max() <= 1
+    done = run(finetune(tmp_path / "classes", classes, "--weights", out, "--size", "64", "--probe"))
+    assert done.code == 0 and "interpolated to 64 x 64 pixels" in done.said
+    assert finetuning.Classifier.load(tmp_path / "classes").image_size == (64, 64)
+
+
+def test_an_exported_program_runs_without_the_course(tmp_path):
+    small_swin().save(tmp_path / "run")
+    out = tmp_path / "model.pt2"
+    assert run(["export", "--weights", str(tmp_path / "run"), "--format", "program", "--out", str(out)]).code == 0
+    program = torch.export.load(out).module()
+    assert program(torch.rand(3, 3, 32, 32), torch.rand(3, 8, 8) < 0.5).shape == (3, 3, 32, 32)
+
+
+def test_an_onnx_file_is_exported(pretrained, tmp_path):
+    pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'simmim-lab[export]'")
+    command = ["export", "--weights", str(pretrained), "--format", "onnx", "--bits", "8", "--out"]
+    assert run([*command, str(tmp_path / "model.onnx")]).code == 0 and (tmp_path / "model.onnx").stat().st_size
+
+
+def test_export_explains_bad_input_in_one_line(pretrained, classes, one_thread, capsys, tmp_path):
+    def error(form: str, out: str, *words: object) -> str:
+        return fails(capsys, "export", "--weights", pretrained, "--format", form, "--out", tmp_path / out, *words)
+
+    assert "--out must end in .onnx for --format onnx" in error("onnx", "model.pt2")
+    assert "--bits has no meaning with --format hub" in error("hub", "folder", "--bits", "8")
+    assert "invalid choice: 'keras'" in error("keras", "folder")
+    assert "transformers' ViT has absolute positions" in error("transformers", "folder")
+    assert "the official ViT has relative positions and a class token" in error("official", "file.pth")
+    assert [*tmp_path.iterdir()] == []
+    assert run(finetune(tmp_path / "classes", classes, "--weights", pretrained, "--probe")).code == 0
+    assert "is a classifier, which has no decoder" in error("hub", "folder", "--weights", tmp_path / "classes")
+    (tmp_path / "file.pth").write_bytes(b"words")
+    assert "file.pth is damaged or holds no weights" in error("hub", "folder", "--weights", tmp_path / "file.pth")
+
+
+def test_any_encoder_of_timm_is_trained_by_its_name(one_thread, classes, monkeypatch, capsys, tmp_path):
+    pytest.importorskip("timm", reason="needs timm: pip install 'simmim-lab[hub]'")
+    monkeypatch.setattr(training, "pick_threads", lambda *_: 1)
+    short = ("--size", "32", "--mask-size", "8", "--steps", "1", "--batch-size", "2", "--run")
+    data = ("--data", "folder", "--root", str(classes))
+    done = run(["pretrain", "--preset", "timm/convnext_atto", *data, *short, str(tmp_path / "run")])
+    assert done.code == 0, done.complained
+    assert SimMIM.load(tmp_path / "run").encoder.config["name"] == "convnext_atto"
+    wrong = fails(capsys, "pretrain", "--preset", "timm/convnext_ato", *data, *short, tmp_path / "other")
+    assert "did you mean 'convnext_atto'?" in wrong
 
 
 # lab
