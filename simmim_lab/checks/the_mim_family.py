@@ -957,7 +957,7 @@ WRONG_ATTENDED: dict[str, Callable] = {
 def masked_batch_norm(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`masked_batch_norm(features, mask, weight, bias)` normalises with what the visible places say."""
     right = _normed()
-    cases = telling(lambda: [_masked_maps(rng) for _ in range(2)], right, WRONG_NORMS)
+    cases = telling(lambda: [_masked_maps(rng, wide) for wide in (True, False)], right, WRONG_NORMS)
     problem = explain(answer, right, cases, WRONG_NORMS)
     yield "normalises with mean and variance of the visible places, and leaves 0 at hidden ones", problem
     if problem:
@@ -975,9 +975,10 @@ def masked_batch_norm(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     )
 
 
-def _masked_maps(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _masked_maps(rng: Generator, wide: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Features whose hidden places differ from the visible ones, and images from each other."""
-    batch, channels, rows, cols = distinct(rng, 4, 2, 5)
+    batch, channels, *grid = distinct(rng, 4, 2, 5)
+    rows, cols = sorted(grid, reverse=not wide)
     side = distinct(rng, 1, 2, 3)[0]
     mask = torch.rand(batch, rows, cols, generator=rng) < 0.5
     mask[:, 0, :2] = torch.tensor([True, False])
@@ -1100,7 +1101,7 @@ WRONG_NORMS: dict[str, Callable] = {
 def copy_in_time(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`copy_in_time(clip, mask)` fills hidden patches from the nearest frame in which they are visible."""
     right = _copied()
-    cases = telling(lambda: [_holes(rng) for _ in range(2)], right, WRONG_COPIES)
+    cases = telling(lambda: [_holes(rng, wide) for wide in (True, False)], right, WRONG_COPIES)
     problem = explain(answer, right, cases, WRONG_COPIES)
     yield "copies each hidden patch from the nearest frame in which it is visible", problem
     if problem:
@@ -1117,13 +1118,14 @@ def copy_in_time(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
     yield "works for tubes, for one frame, and if all or nothing is hidden", explain(answer, right, edges)
 
 
-def _holes(rng: Generator) -> tuple[Tensor, Tensor]:
+def _holes(rng: Generator, wide: bool) -> tuple[Tensor, Tensor]:
     """A clip, and a mask in which places are seen in few frames, and one in none."""
-    frames, rows, cols = distinct(rng, 1, 7, 9)[0], *distinct(rng, 2, 3, 6)
+    frames = distinct(rng, 1, 7, 9)[0]
+    rows, cols = sorted(distinct(rng, 2, 3, 6), reverse=not wide)
     side = distinct(rng, 1, 2, 3)[0]
     mask = torch.rand(frames, rows, cols, generator=rng) < 0.7
     mask[:, 0, 0] = True
-    return torch.rand(frames, 3, rows * side, cols * side, generator=rng), mask
+    return torch.randn(frames, 3, rows * side, cols * side, generator=rng), mask
 
 
 def _nearest_frame(frame: int, other: int) -> float:
