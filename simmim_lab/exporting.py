@@ -117,8 +117,8 @@ def _keep_in_8_bits(model: Any) -> None:
 def save_for_hub(model: SimMIM, folder: str | Path, name: str, *, transformers: bool = False) -> Path:
     """Write a folder that can be shared on the Hugging Face Hub, with a model card, and return its path.
 
-    It holds what `SimMIM.load` reads; with `transformers` it holds what transformers' from_pretrained reads, and
-    the normalisation for its image processor. Nothing is uploaded: the card says how.
+    It holds what `load_published` reads; with `transformers` it holds what from_pretrained of transformers reads,
+    with the normalisation for its image processor. Nothing is uploaded: the card says how.
     Raises ValueError, with `transformers`, for a model that transformers does not have (`to_transformers`).
     """
     folder = Path(folder).expanduser()
@@ -136,10 +136,9 @@ def save_for_hub(model: SimMIM, folder: str | Path, name: str, *, transformers: 
 
 
 COURSE = """\
-from huggingface_hub import snapshot_download
-from simmim_lab.simmim import SimMIM
+from simmim_lab.published import load_published
 
-model = SimMIM.load(snapshot_download("OWNER/{name}")).eval()
+model = load_published("OWNER/{name}").eval()
 filled = model.reconstruct(images, mask)  # images in [0, 1]; mask on the grid of patches, True = hidden"""
 
 TRANSFORMERS = """\

@@ -36,6 +36,11 @@ PUBLISHED = {
     "simmim_swin_base": "microsoft/swin-base-simmim-window6-192",
     "simmim_swin_large": "microsoft/swin-large-simmim-window12-192",
 }
+LAYOUTS = [  # files of a repository: of transformers, of its older versions, and of the course
+    ("config.json", "model.safetensors"),
+    ("config.json", "pytorch_model.bin"),
+    ("model.json", "model.safetensors"),
+]
 PRETRAINING_SIZE = 192  # pixels: of the official Swins, if a file does not say it
 
 # Names, theirs to ours. A merging of patches closes a stage there, and is a stage of its own here.
@@ -130,7 +135,7 @@ LOOKS_LIKE = {
     r"(^|\.)(head|classifier|fc_norm)\.": "a classifier, fine-tuned and without a decoder",
     r"^(swin|vit)\.": "transformers': take its whole folder, in which config.json has the sizes",
     r"^encoder\.stages\.|^decoder\.linear\.": "the course's own: load its folder with SimMIM.load",
-    r"^(layers|blocks|patch_embed|embeddings)\.": "an encoder alone, as timm has it, without a decoder",
+    r"^(layers|blocks|patch_embed|embeddings)\.": "an encoder alone, without mask token and decoder",
 }
 
 
@@ -138,8 +143,8 @@ def load_published(source: str | Path) -> SimMIM:
     """A pre-trained SimMIM from outside of the course.
 
     `source` is a key of PUBLISHED, a name of the Hugging Face Hub such as "owner/name", a folder that transformers
-    saved, or a file of the official code, .pth or .safetensors. A download shows a bar, goes on after an
-    interruption, and is kept. Only tensors are read from a file, never code.
+    or `save_for_hub` wrote, or a file of the official code, .pth or .safetensors. A download shows a bar, goes on
+    after an interruption, and is kept. Only tensors are read from a file, never code.
     Images are normalised with ImageNet's mean and deviation, as in the official training.
     Raises FileNotFoundError for what is not there or cannot be downloaded, ImportError if `huggingface_hub` is
     missing, and ValueError for a file that is damaged, holds code or is of another layout.
@@ -155,6 +160,8 @@ def load_published(source: str | Path) -> SimMIM:
                 f"owner/name, or {' or '.join(PUBLISHED)}"
             )
         path = _download(name)
+    if (path / "model.json").is_file():
+        return SimMIM.load(path)
     config, files = path / "config.json", [path / "model.safetensors", path / "pytorch_model.bin"]
     weights = next((file for file in files if file.is_file()), None)
     if weights is None or not config.is_file():
@@ -195,44 +202,15 @@ def to_transformers(model: SimMIM) -> tuple[dict[str, Any], Weights]:
     class token, both with a linear decoder.
     """
     _check_linear(model)
-    encoder, options = model.encoder, model.encoder.config
+    encoder = model.encoder
+    config = (_config_of_swin if isinstance(encoder, SwinEncoder) else _config_of_vit)(encoder)
+    height, width = encoder.image_size
     sizes = {
-        "image_size": encoder.image_size if len(set(encoder.image_size)) > 1 else encoder.image_size[0],
+        "image_size": height if height == width else (height, width),
         "patch_size": encoder.patch,
         "encoder_stride": encoder.stride,
         "num_channels": 3,
     }
-    if isinstance(encoder, SwinEncoder):
-        smallest = min(encoder.grid) // 2 ** (len(options["depths"]) - 1)
-        if smallest < options["window"]:
-            raise ValueError(
-                f"transformers cannot run a Swin with windows of {options['window']} tokens a side and only "
-                f"{smallest} tokens in its last stage"
-            )
-        config = {
-            "architectures": ["SwinForMaskedImageModeling"],
-            "model_type": "swin",
-            "embed_dim": options["embed_dim"],
-            "depths": list(options["depths"]),
-            "num_heads": list(options["heads"]),
-            "window_size": options["window"],
-        }
-    else:
-        if options["positions"] != "absolute" or options["layer_scale"] or not options["cls_token"]:
-            raise ValueError(
-                "transformers' ViT has absolute positions, a class token and no layer scale, but this one has "
-                f"positions {options['positions']!r}, cls_token {options['cls_token']} and layer_scale "
-                f"{options['layer_scale']}"
-            )
-        config = {
-            "architectures": ["ViTForMaskedImageModeling"],
-            "model_type": "vit",
-            "hidden_size": encoder.dim,
-            "intermediate_size": 4 * encoder.dim,
-            "num_hidden_layers": options["depth"],
-            "num_attention_heads": options["heads"],
-            "layer_norm_eps": options["eps"],
-        }
     return {**config, **sizes}, _as_transformers(model)
 
 
@@ -425,6 +403,43 @@ def _vit_of_config(config: Mapping[str, Any]) -> ViTEncoder:
     return ViTEncoder(*sizes, positions="absolute", cls_token=True, eps=config["layer_norm_eps"])
 
 
+def _config_of_swin(encoder: SwinEncoder) -> dict[str, Any]:
+    options = encoder.config
+    smallest = min(encoder.grid) // 2 ** (len(options["depths"]) - 1)
+    if smallest < options["window"]:
+        raise ValueError(
+            f"transformers cannot run a Swin with windows of {options['window']} tokens a side and only "
+            f"{smallest} tokens in its last stage"
+        )
+    return {
+        "architectures": ["SwinForMaskedImageModeling"],
+        "model_type": "swin",
+        "embed_dim": options["embed_dim"],
+        "depths": list(options["depths"]),
+        "num_heads": list(options["heads"]),
+        "window_size": options["window"],
+    }
+
+
+def _config_of_vit(encoder: ViTEncoder) -> dict[str, Any]:
+    options = encoder.config
+    if options["positions"] != "absolute" or options["layer_scale"] or not options["cls_token"]:
+        raise ValueError(
+            "transformers' ViT has absolute positions, a class token and no layer scale, but this one has "
+            f"positions {options['positions']!r}, cls_token {options['cls_token']} and layer_scale "
+            f"{options['layer_scale']}"
+        )
+    return {
+        "architectures": ["ViTForMaskedImageModeling"],
+        "model_type": "vit",
+        "hidden_size": encoder.dim,
+        "intermediate_size": 4 * encoder.dim,
+        "num_hidden_layers": options["depth"],
+        "num_attention_heads": options["heads"],
+        "layer_norm_eps": options["eps"],
+    }
+
+
 def _swin_of_shapes(weights: Mapping[str, Tensor], image_size: int | Grid | None) -> SwinEncoder:
     dim, patch = _patches_of_shapes(weights)
     depths = [_count(weights, rf"encoder\.layers\.{i}\.blocks\.\d+\.norm1\.weight") for i in _STAGES]
@@ -476,16 +491,17 @@ def _download(name: str) -> Path:
         raise ImportError(
             "downloads need huggingface_hub; install it with: pip install 'simmim-lab[hub]'"
         ) from error
-    try:
-        config = hf_hub_download(name, "config.json")
+    failure = None
+    for files in LAYOUTS:
         try:
-            hf_hub_download(name, "model.safetensors")
-        except Exception:  # older repositories have only the other
-            hf_hub_download(name, "pytorch_model.bin")
-    except Exception as error:  # they differ from version to version
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
-        raise FileNotFoundError(
-            f"there is no folder {name}, and it did not come from the Hugging Face Hub ({type(error).__name__}: "
-            f"{reason}): check the name and the network, or download it elsewhere and give its folder"
-        ) from error
-    return Path(config).parent
+            paths = [hf_hub_download(name, file) for file in files]
+            return Path(paths[0]).parent
+        except Exception as error:  # they differ from version to version
+            failure = failure or error
+            if type(error).__name__ not in ("EntryNotFoundError", "RemoteEntryNotFoundError"):
+                break
+    reason = str(failure).strip().partition("\n")[0].rstrip(".")
+    raise FileNotFoundError(
+        f"there is no folder {name}, and it did not come from the Hugging Face Hub ({type(failure).__name__}: "
+        f"{reason}): check the name and the network, or download it elsewhere and give its folder"
+    ) from failure

@@ -128,7 +128,11 @@ def test_a_folder_for_the_hub_holds_the_model_and_says_how_to_load_and_upload_it
     assert torch.equal(loaded.reconstruct(images, mask), model.reconstruct(images, mask))
     header, text = card(folder)
     assert header["license"] and header["library_name"] == "simmim-lab" and "simmim" in header["tags"]
-    assert "# my-simmim" in text and "SimMIM.load(" in text and "hf upload OWNER/my-simmim" in text
+    assert (
+        "# my-simmim" in text
+        and 'load_published("OWNER/my-simmim")' in text
+        and "hf upload OWNER/my-simmim" in text
+    )
     assert "16 x 16 pixels" in text and "ViTEncoder" in text and "{" not in text
 
 

@@ -239,7 +239,7 @@ def test_official_weights_are_read_strictly(change, said):
         (["mask_token", "decoder_embed.weight", "blocks.0.norm1.weight"], "an MAE"),
         (["backbone.stages.0.blocks.0.norm1.weight"], "MMPretrain"),
         (["layers.0.blocks.0.norm1.weight", "head.weight"], "a classifier, fine-tuned and without a decoder"),
-        (["patch_embed.proj.weight", "blocks.0.norm1.weight"], "an encoder alone, as timm has it"),
+        (["patch_embed.proj.weight", "blocks.0.norm1.weight"], "an encoder alone, without mask token and decoder"),
         (["swin.embeddings.mask_token", "decoder.0.weight"], "take its whole folder"),
         (["encoder.stages.0.blocks.0.norm1.weight", "decoder.linear.weight"], "SimMIM.load"),
         (["module.encoder.mask_token"], "inside of another one"),
@@ -366,17 +366,25 @@ def test_a_folder_must_be_one_of_transformers(tmp_path):
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     """A stand-in for the downloader: it serves what lies in a folder, and notes what it was asked for."""
-    huggingface_hub = pytest.importorskip("huggingface_hub")
+    errors = pytest.importorskip("huggingface_hub.errors", reason="needs huggingface_hub: simmim-lab[hub]")
     asked = []
 
     def hf_hub_download(repo: str, file: str) -> str:
         asked.append((repo, file))
         if not (tmp_path / file).is_file():
-            raise OSError(f"404 Client Error.\nEntry Not Found for url {file}")
+            raise errors.EntryNotFoundError(f"404 Client Error.\nNot found: {file}")
         return str(tmp_path / file)
 
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", hf_hub_download)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", hf_hub_download)
     return tmp_path, asked
+
+
+def test_what_was_shared_by_a_learner_is_downloaded_and_read(hub):
+    folder, asked = hub
+    model = swin()
+    model.save(folder)
+    assert_equal(load_published("somebody/simmim").state_dict(), model.state_dict())
+    assert asked[-2:] == [("somebody/simmim", "model.json"), ("somebody/simmim", "model.safetensors")]
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
@@ -391,11 +399,17 @@ def test_a_model_of_the_hub_is_downloaded_and_read(hub, file):
     assert ("somebody/some-thing.2", file) in asked
 
 
-def test_a_download_that_fails_says_what_to_do(hub):
-    with pytest.raises(
-        FileNotFoundError, match=r"did not come from the Hugging Face Hub \(OSError: 404 Client Err"
-    ):
+def test_a_download_that_fails_says_what_to_do_and_asks_no_more(hub, monkeypatch):
+    asked = []
+
+    def offline(repo: str, file: str):
+        asked.append(file)
+        raise ConnectionError("no route to host.\nand more")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
+    with pytest.raises(FileNotFoundError, match=r"Hugging Face Hub \(ConnectionError: no route to host\): check"):
         load_published("runs/nano")
+    assert asked == ["config.json"]
     with pytest.raises(FileNotFoundError, match=r"no file or folder simmim_swin: give .* or simmim_swin_base"):
         load_published("simmim_swin")
 
