@@ -256,3 +256,11 @@ def test_panels_in_rows_keep_their_order_and_titles(pictures):
     assert len({a.get_subplotspec().rowspan.start for a in axes}) == 2
     for a, picture in zip(axes, shown, strict=True):
         assert torch.equal(panel(a), picture.clamp(0, 1))
+
+
+def test_a_film_has_a_row_for_the_clip_for_what_is_seen_and_for_each_fill():
+    clip, hidden = torch.rand(3, 3, 4, 8), torch.ones(3, 4, 8, dtype=torch.bool)
+    drawn = plots.film(clip, hidden, {"filled": clip, "copied": 1 - clip})
+    assert [axes.get_ylabel() for axes in drawn.axes] == ["the clip", "seen", "filled", "copied"]
+    shown = {axes.get_ylabel(): axes.images[0].get_array() for axes in drawn.axes}
+    assert shown["seen"].std() < shown["the clip"].std()

@@ -289,16 +289,12 @@ class FilmPlayer(Panels):
         check_mask(hidden.flatten(0, 1), len(clips) * clips.shape[1], tuple(clips.shape[-2:]))
         self.clips, self.masks, self.fills = clips, hidden, dict(fills)
         self.alt = f"A clip, frame by frame; what is seen of it; and how it is filled: {', '.join(fills)}."
-        last = clips.shape[1] - 1
-        controls = [
-            {"kind": "play", "trait": "index", "max": last},
-            {"kind": "range", "trait": "index", "label": "frame", "min": 0, "max": last, "step": 1},
-        ]
-        if len(clips) > 1:
-            most = len(clips) - 1
-            controls.append(
-                {"kind": "range", "trait": "clip_index", "label": "clip", "min": 0, "max": most, "step": 1}
-            )
+        counted = {"frame": ("index", clips.shape[1]), "clip": ("clip_index", len(clips))}
+        controls = [{"kind": "play", "trait": "index", "max": clips.shape[1] - 1}]
+        for label, (trait, count) in counted.items():
+            numbers = [str(number) for number in range(1, count + 1)]
+            control = {"kind": "range", "trait": trait, "label": label, "min": 0, "max": count - 1, "step": 1}
+            controls += [control | {"labels": numbers}] if count > 1 else []
         panels = [{"title": "the clip"}, {"title": "seen", "striped": True}, *({"title": name} for name in fills)]
         super().__init__(controls=controls, panels=panels, size=list(clips.shape[-2:]))
         self.start("clip_index")
