@@ -222,6 +222,11 @@ def video(results: dict) -> str:
     return f"network {scores}; {beaten}"
 
 
+def keras_backends(results: dict) -> str:
+    rows = (f"{row['backend']} {row['prediction']:.0e} and {row['step']:.0e}" for row in results["rows"])
+    return "; ".join(rows)
+
+
 def encoder_race(results: dict) -> str:
     scores = {run["preset"]: [] for run in results["runs"]}
     for run in results["runs"]:
@@ -352,6 +357,12 @@ ROWS: tuple[tuple[str, str, Callable[..., str]], ...] = (
         "A GAN and a masked sampler without captions, scenes of 16 pixels, 240 s of one thread each, each seed",
         "gan_race.json",
         gan_race,
+    ),
+    (
+        "SimMIM in Keras against PyTorch, the same weights: largest difference of predictions, and of weights after "
+        "a step of SGD",
+        "keras_backends.json",
+        keras_backends,
     ),
     ("A training step of MAE on one core, 75 % hidden, `vit_tiny`", "mae.json", mae_step),
     (
