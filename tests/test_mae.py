@@ -3,6 +3,7 @@
 import pytest
 import torch
 from einops import rearrange
+from safetensors.torch import load_file
 from tiny_model import assert_same, noise, weights
 
 from simmim_lab.decoders import TransformerDecoder
@@ -11,6 +12,7 @@ from simmim_lab.guided import attention_map, error_map, guided_mask, hardest_mas
 from simmim_lab.mae import VisibleEncoder, keep_visible, put_back
 from simmim_lab.masking import random_mask, to_pixels
 from simmim_lab.probing import features
+from simmim_lab.published import TRANSFORMERS_VIT, pack_qkv, rename_keys
 from simmim_lab.simmim import SimMIM
 from simmim_lab.training import Recipe, pretrain
 
@@ -106,11 +108,9 @@ def test_it_trains_and_is_loaded_again_as_any_simmim(tmp_path):
     assert torch.equal(filled[visible], images[visible]) and (filled != images)[~visible].any()
 
 
-def test_its_predictions_and_losses_are_those_of_transformers():
+def test_its_predictions_and_losses_are_those_of_transformers(tmp_path):
     """But for the class token, which theirs has and takes along: here it is left out of their blocks."""
     transformers = pytest.importorskip("transformers", reason="needs transformers: pip install 'simmim-lab[hub]'")
-    from test_parity import LAYER, fuse, rename
-
     torch.manual_seed(0)
     config = transformers.ViTMAEConfig(
         image_size=20,
@@ -144,13 +144,18 @@ def test_its_predictions_and_losses_are_those_of_transformers():
         layers[0].register_forward_pre_hook(without_class_token)
         norm.register_forward_hook(with_class_token)
 
-    state = fuse(rename(theirs.state_dict(), LAYER, MAE))
+    theirs.save_pretrained(tmp_path)  # in memory the names are others
+    state = rename_keys(load_file(tmp_path / "model.safetensors"), THEIR_NAMES)
+    for block in {name.partition("attention.query.")[0] for name in state if "attention.query." in name}:
+        parts = [f"{block}attention.{part}." for part in ("query", "key", "value")]
+        qkv = pack_qkv(*([state.pop(part + kind) for part in parts] for kind in ("weight", "bias")))
+        state |= zip((f"{block}attention.qkv.weight", f"{block}attention.qkv.bias"), qkv, strict=True)
     state["encoder.positions"] = state["encoder.positions"][0, 1:].unflatten(0, (5, 5))
     state["decoder.positions"] = state["decoder.positions"][0, 1:].unflatten(0, (5, 5)).permute(2, 0, 1)
-    state["decoder.embed.weight"] = state["decoder.embed.weight"][..., None, None]
     for name in ("decoder.head.linear.weight", "decoder.head.linear.bias"):  # theirs has the colour last
         state[name] = rearrange(state[name], "(p q c) ... -> (c p q) ...", p=4, q=4)
-    state["decoder.head.linear.weight"] = state["decoder.head.linear.weight"][..., None, None]
+    for name in ("decoder.embed.weight", "decoder.head.linear.weight"):
+        state[name] = state[name][..., None, None]
     del state["encoder.cls_token"], state["decoder.mask_token"]
     ours.load_state_dict(state | {"encoder.mask_token": ours.encoder.mask_token})
 
@@ -165,16 +170,13 @@ def test_its_predictions_and_losses_are_those_of_transformers():
     assert prediction.std() > 0.1 and (prediction[0] - prediction[1]).abs().mean() > 0.01
 
 
-MAE = {
-    r"^vit\.(encoder\.)?layers?\.": "encoder.blocks.",
-    r"^vit\.embeddings\.patch_embeddings\.projection\.": "encoder.patch_embed.",
-    r"^vit\.embeddings\.position_embeddings": "encoder.positions",
-    r"^vit\.embeddings\.": "encoder.",
-    r"^vit\.layernorm\.": "encoder.norm.",
-    r"^decoder\.decoder_layers\.": "decoder.blocks.",
-    r"^decoder\.decoder_pos_embed": "decoder.positions",
-    r"^decoder\.decoder_pred\.": "decoder.head.linear.",
-    r"^decoder\.decoder_": "decoder.",
+THEIR_NAMES = {
+    "decoder.decoder_layers.": "decoder.blocks.",  # transformers 4
+    "decoder.decoder_encoder.layer.": "decoder.blocks.",  # transformers 5
+    "decoder.decoder_pos_embed": "decoder.positions",
+    "decoder.decoder_pred.": "decoder.head.linear.",
+    "decoder.decoder_": "decoder.",
+    **TRANSFORMERS_VIT,
 }
 
 
