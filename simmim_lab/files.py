@@ -146,7 +146,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     except UNREADABLE as error:
         if code := re.search(r"GLOBAL (\S+)", str(error)):
             raise ValueError(f"{path} names code, {code[1]}, which was not run: get the weights alone") from error
-        reason = str(error).rpartition("WeightsUnpickler error:")[2].strip().partition("\n")[0].rstrip(".:")
+        said = str(error).rpartition("WeightsUnpickler error:")[2].strip()  # before it stands bad advice
+        reason = said.partition("\n")[0].partition(". ")[0].rstrip(".:")
         raise ValueError(f"{path} is damaged or holds no weights ({reason}): get it again") from error
     for key in ("model", "state_dict"):
         content = content.get(key, content) if isinstance(content, Mapping) else {}

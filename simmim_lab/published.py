@@ -43,6 +43,14 @@ LAYOUTS = [  # files of a repository: of transformers, of its older versions, an
 ]
 PRETRAINING_SIZE = 192  # pixels: of the official Swins, if a file does not say it
 
+NO_SIZES = (
+    ArithmeticError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)  # what comes of sizes that cannot be
+
 # Names, theirs to ours. A merging of patches closes a stage there, and is a stage of its own here.
 _STAGES = range(9)
 TRANSFORMERS_SWIN = {
@@ -168,6 +176,8 @@ def load_published(source: str | Path) -> SimMIM:
         raise FileNotFoundError(f"{path} must hold config.json and model.safetensors, as transformers saves them")
     try:
         sizes = json.loads(config.read_text(encoding="utf-8"))
+        if not isinstance(sizes, dict):
+            raise ValueError("expected names and values")
     except ValueError as error:
         raise ValueError(f"{config} is damaged ({error}): get it again") from error
     return from_transformers(sizes, read_weights(weights))
@@ -189,8 +199,8 @@ def from_transformers(config: Mapping[str, Any], weights: Mapping[str, Tensor]) 
             raise ValueError(f"the course's {kind} has {key} {value!r}, but this one has {config[key]!r}")
     try:
         encoder = (_swin_of_config if kind == "swin" else _vit_of_config)(config)
-    except (LookupError, TypeError) as error:
-        raise ValueError(f"this configuration of a {kind} is not complete ({error!r}): get it again") from error
+    except NO_SIZES as error:
+        raise ValueError(f"no {kind} has such a configuration ({error!r}): get it again") from error
     model = SimMIM(encoder, LinearDecoder(encoder.dim, encoder.stride), loss="l1")
     return _load(model, weights, _as_transformers(model), _rules_of_transformers(model))
 
@@ -230,7 +240,7 @@ def from_official(weights: Mapping[str, Tensor], image_size: int | Grid | None =
         )
     try:
         encoder = read(weights, image_size)
-    except (LookupError, ValueError, ZeroDivisionError) as error:
+    except NO_SIZES as error:
         reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
         raise ValueError(f"the sizes cannot be read off these tensors: {reason}{_looks(weights)}") from error
     model = SimMIM(encoder, LinearDecoder(encoder.dim, encoder.stride), loss="l1")

@@ -187,7 +187,9 @@ def test_what_others_do_not_have_is_said(model, transformers, official):
         ({"hidden_act": "relu"}, "hidden_act 'gelu', but this one has 'relu'"),
         ({"use_absolute_embeddings": True}, "use_absolute_embeddings False"),
         ({"layer_norm_eps": 1e-6}, "layer_norm_eps 1e-05, but this one has 1e-06"),
-        ({"embed_dim": None}, "not complete"),
+        ({"embed_dim": None}, "no swin has such a configuration"),
+        ({"image_size": "large"}, "no swin has such a configuration"),
+        ({"patch_size": 0}, "no swin has such a configuration"),
         ({"depths": [2, 2]}, r"the model has no swin\.encoder\.layers\.1\.blocks\.[23]\.\S+ \(and \d+ more\)$"),
         (
             {"window_size": 2},
@@ -200,6 +202,9 @@ def test_another_configuration_is_refused(changes, said):
     config, weights = to_transformers(swin())
     with pytest.raises(ValueError, match=said):
         from_transformers({**config, **changes}, weights)
+
+
+TABLE = "encoder.layers.0.blocks.0.attn.relative_position_bias_table"
 
 
 def changed(change: Callable[[dict], object]) -> dict[str, torch.Tensor]:
@@ -223,6 +228,7 @@ def changed(change: Callable[[dict], object]) -> dict[str, torch.Tensor]:
         (lambda w: w.pop("encoder.patch_embed.proj.weight"), r"patch_embed\.proj\.weight is missing"),
         (lambda w: w.update({"encoder.patch_embed.proj.weight": torch.ones(8, 1, 2, 2)}), "images of 1 channels"),
         (lambda w: w.update({"encoder.patch_embed.proj.weight": torch.ones(8)}), "sizes cannot be read off"),
+        (lambda w: w.update({TABLE: torch.tensor(1.0)}), "sizes cannot be read off"),
         (lambda w: w.pop("decoder.0.weight"), "no SimMIM of the official code"),
     ],
 )
@@ -353,9 +359,10 @@ def test_a_folder_must_be_one_of_transformers(tmp_path):
         load_published(tmp_path)
     config, weights = to_transformers(swin())
     torch.save(weights, tmp_path / "pytorch_model.bin")
-    (tmp_path / "config.json").write_text("{", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"config\.json is damaged"):
-        load_published(tmp_path)
+    for text in ("{", "[1, 2]"):
+        (tmp_path / "config.json").write_text(text, encoding="utf-8")
+        with pytest.raises(ValueError, match=r"config\.json is damaged"):
+            load_published(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     assert_equal(load_published(tmp_path).state_dict(), swin().state_dict())
 
