@@ -229,6 +229,7 @@ EQUAL = [
     ("one halving more or less is enough", "range(200)", "geometric_places"),
     ("either side of the middle leads to it", ">= new - 1", "geometric_places"),
     ("the mask that is given shows equally many anyway", "pass", "keep_visible"),
+    ("the clips of a batch are drawn alike", ".flip(0)", "tube_mask"),
     ("the mask that is given shows equally many anyway", "raise f'", "keep_visible"),
     ("the mask that is given shows equally many anyway", "raise ValueError()", "keep_visible"),
     ("the mask that is given shows equally many anyway", "visible.sum().aminmax()", "keep_visible"),
