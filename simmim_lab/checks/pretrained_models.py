@@ -323,7 +323,7 @@ def resize_positions(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         return
     (positions, _), *_ = cases
     rows, cols, _ = positions.shape
-    same = [(positions, (rows, cols)), (positions[:1], (1, cols)), (1000 * positions, (rows, cols))]
+    same = [(positions, (rows, cols)), (positions[:1], (1, cols)), (10 * positions, (rows, cols))]
     yield "changes nothing for the same grid", explain(answer, right, same)
     edges = [
         (positions, (2 * rows, cols)),
