@@ -36,6 +36,7 @@ scrubber = Scrubber(frames, [f"step {k}" for k in range(8)])
 live = LiveTraining(3, images=pictures, mask=half_mask(3, (8, 8)), every=0)
 similarity = TokenSimilarity(model, pictures)
 design = DesignGrid(model, pictures)
+parity = WeightsParity(model, {"copy": model, "other": SimMIM.preset("vit_nano")}, pictures, half_mask(3, (8, 8)))
 wide = torch.linspace(0, 1, 48).expand(3, 40, 48)
 invert = lambda pictures, hidden: torch.where(hidden[:, None], 1 - pictures, pictures)
 inpainter = Inpainter(model, wide, hidden=torch.arange(48).expand(40, 48) < 2, methods={"inverted": invert})
@@ -55,6 +56,7 @@ def report(change=None):
         "mse": loss.mse, "targets": loss.targets, "index": scrubber.index,
         "epochs": budget.epochs, "minutes": budget.minutes, "hole": inpainter.mask.sum().item(),
         "token": similarity.place, "layer": similarity.layer, "methods": design.methods, "hides": design.ratio,
+        "conversion": parity.name, "digits": parity.digits,
         "words": sampler.words[0].tolist(), "steps": sampler.steps, "temperature": sampler.temperature,
         "step": sampler.index, "gap": completions.mask.sum().item(), "seed": completions.seed,
         "red": inpainter.image[0, 0].mean().item(), "stroking": inpainter.stroking,
@@ -62,13 +64,13 @@ def report(change=None):
     }
     Path("state.json").write_text(json.dumps(state))
 followed = [explorer, reconstruction, brush, field, loss, budget, scrubber, similarity, inpainter]
-for widget in (*followed, sampler, completions, design, film):
+for widget in (*followed, sampler, completions, design, film, parity):
     widget.observe(report, [name for name in widget.traits(sync=True) if not name.startswith("_")])
 report()
 """
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 WIDGETS = ["explorer", "reconstruction", "brush", "field", "loss", "budget", "scrubber", "live", "similarity"]
-WIDGETS += ["inpainter", "sampler", "completions", "design", "film"]
+WIDGETS += ["inpainter", "sampler", "completions", "design", "film", "parity"]
 AGAIN = "runs += 1\nmade.add(again := ReconstructionExplorer(model, pictures))\nreport()\nagain"
 TRAIN = "for step in (1, 2, 3): live(step, model, History([1.0] * step, val_step=[step], val_loss=[0.5]))"
 
@@ -351,6 +353,18 @@ def test_a_token_and_a_layer_are_chosen_with_mouse_and_keyboard(page):
     similarity.get_by_role("slider", name="layer").focus()
     changes(page, "similarity", lambda: page.keyboard.press("Home"), lambda state: state["layer"])
     assert page.state()["layer"] == 0 and "embedding" in similarity.locator(".sl-status").inner_text()
+
+
+def test_a_conversion_is_chosen_with_the_keyboard(page):
+    parity = widget(page, "parity")
+    assert parity.locator("polyline").count() == 2 and parity.locator("canvas").count() == 3
+    assert page.state()["digits"] == [7] * 7
+    parity.get_by_role("combobox", name="conversion").focus()
+    changes(page, "parity", lambda: page.keyboard.press("ArrowDown"), lambda state: state["digits"])
+    assert page.state()["conversion"] == "other"
+    assert "leaves it at the embedding" in parity.locator(".sl-status").inner_text()
+    parity.get_by_role("slider", name="picture").focus()
+    changes(page, "parity", lambda: page.keyboard.press("ArrowRight"), lambda state: state["digits"])
 
 
 def test_a_design_is_chosen_with_mouse_and_keyboard(page):
