@@ -265,6 +265,7 @@ EQUAL = [
     ("a distance forgets the sign", "abs(t - s)", "copy_in_time"),
     ("the two have the same length", "answers.shape", "prompt_canvas"),
     ("the two have the same length", "len(answers)", "prompt_canvas"),
+    ("the right half begins where the left one ends", "mask[-rows:, cols:]", "prompt_canvas"),
 ]
 
 
