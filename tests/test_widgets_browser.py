@@ -355,12 +355,12 @@ def test_a_token_and_a_layer_are_chosen_with_mouse_and_keyboard(page):
     assert page.state()["layer"] == 0 and "embedding" in similarity.locator(".sl-status").inner_text()
 
 
-def test_a_conversion_is_chosen_with_the_keyboard(page):
+def test_a_conversion_and_a_picture_are_chosen_with_mouse_and_keyboard(page):
     parity = widget(page, "parity")
     assert parity.locator("polyline").count() == 2 and parity.locator("canvas").count() == 3
     assert page.state()["digits"] == [7] * 7
-    parity.get_by_role("combobox", name="conversion").focus()
-    changes(page, "parity", lambda: page.keyboard.press("ArrowDown"), lambda state: state["digits"])
+    choose = parity.get_by_role("combobox", name="conversion").select_option
+    changes(page, "parity", lambda: choose("other"), lambda state: state["digits"])
     assert page.state()["conversion"] == "other"
     assert "leaves it at the embedding" in parity.locator(".sl-status").inner_text()
     parity.get_by_role("slider", name="picture").focus()
