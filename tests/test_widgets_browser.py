@@ -56,7 +56,7 @@ def report(change=None):
         "mse": loss.mse, "targets": loss.targets, "index": scrubber.index,
         "epochs": budget.epochs, "minutes": budget.minutes, "hole": inpainter.mask.sum().item(),
         "token": similarity.place, "layer": similarity.layer, "methods": design.methods, "hides": design.ratio,
-        "conversion": parity.name, "digits": parity.digits,
+        "conversion": parity.name, "digits": parity.digits, "picture": parity.image_index,
         "words": sampler.words[0].tolist(), "steps": sampler.steps, "temperature": sampler.temperature,
         "step": sampler.index, "gap": completions.mask.sum().item(), "seed": completions.seed,
         "red": inpainter.image[0, 0].mean().item(), "stroking": inpainter.stroking,
@@ -364,7 +364,7 @@ def test_a_conversion_and_a_picture_are_chosen_with_mouse_and_keyboard(page):
     assert page.state()["conversion"] == "other"
     assert "leaves it at the embedding" in parity.locator(".sl-status").inner_text()
     parity.get_by_role("slider", name="picture").focus()
-    changes(page, "parity", lambda: page.keyboard.press("ArrowRight"), lambda state: state["digits"])
+    changes(page, "parity", lambda: page.keyboard.press("ArrowRight"), lambda state: state["picture"])
 
 
 def test_a_design_is_chosen_with_mouse_and_keyboard(page):
