@@ -289,8 +289,8 @@ def test_a_run_is_worth_something_at_each_mark_and_is_not_run_again(tmp_path, mo
     loss_and_features.main(["--quick", "--out", str(out)])
 
 
+@pytest.mark.skipif(not importlib.util.find_spec("keras"), reason="needs Keras: pip install 'simmim-lab[keras]'")
 def test_keras_is_compared_with_pytorch_and_other_backends_are_kept(tmp_path):
-    pytest.importorskip("keras", reason="needs Keras: pip install 'simmim-lab[keras]'")
     import keras_backends
 
     out, other = tmp_path / "keras.json", {"backend": "another", "prediction": 0.0, "loss": 0.0, "step": 0.0}
