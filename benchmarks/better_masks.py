@@ -10,7 +10,6 @@ subjects it finds with 300 labels. A seed has other weights, other batches and o
 is written as soon as it is there, and not run again.
 """
 
-import argparse
 import json
 import time
 from functools import partial
@@ -26,7 +25,7 @@ from simmim_lab.guided import attention_map, error_map, guided_mask
 from simmim_lab.masking import random_mask
 from simmim_lab.shapes import Images, Mask
 from simmim_lab.simmim import SimMIM
-from simmim_lab.teaching.results import command, origin, write
+from simmim_lab.teaching.results import command, origin, race_options, write
 from simmim_lab.training import Recipe, pretrain
 
 OUT = Path(__file__).parents[1] / "results" / "better_masks.json"
@@ -54,13 +53,8 @@ WAYS = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=50, help="of one core, for each run (default: 50)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
-    parser.add_argument("--quick", action="store_true", help="one seed, one second")
-    parser.add_argument("--out", type=Path, default=OUT, help=f"file to write (default: results/{OUT.name})")
-    args = parser.parse_args(arguments)
-    seconds, seeds = (1.0, [0]) if args.quick else (args.seconds, args.seeds)
+    args = race_options(__doc__, OUT, 50, arguments)
+    seconds, seeds = args.seconds, args.seeds
     torch.set_num_threads(1)
 
     runs = json.loads(args.out.read_text())["runs"] if args.out.exists() else []

@@ -8,7 +8,6 @@ ends by the time of the processor, not by the clock, so that other work on the m
 score is that of the hidden pixels of test images, beside two fills that do not learn.
 """
 
-import argparse
 import time
 from pathlib import Path
 from statistics import mean
@@ -22,7 +21,7 @@ from simmim_lab.loop import step_generator
 from simmim_lab.masking import random_mask, to_pixels
 from simmim_lab.shapes import Images, Mask
 from simmim_lab.simmim import SimMIM
-from simmim_lab.teaching.results import command, origin, write
+from simmim_lab.teaching.results import command, origin, race_options, write
 from simmim_lab.training import Recipe, pretrain
 
 OUT = Path(__file__).parents[1] / "results" / "encoder_race.json"
@@ -32,13 +31,8 @@ IMAGES = 256  # of the test set
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60, help="of one core, for each run (default: 60)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
-    parser.add_argument("--quick", action="store_true", help="one seed, one second")
-    parser.add_argument("--out", type=Path, default=OUT, help=f"file to write (default: results/{OUT.name})")
-    args = parser.parse_args(arguments)
-    seconds, seeds = (1.0, [0]) if args.quick else (args.seconds, args.seeds)
+    args = race_options(__doc__, OUT, 60, arguments)
+    seconds, seeds = args.seconds, args.seeds
     torch.set_num_threads(1)
 
     train, test = (load("scenes", split, size=SIZE) for split in ("train", "test"))

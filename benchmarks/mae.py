@@ -14,7 +14,6 @@ many subjects it finds with 300 labels, beside that of random weights and of pix
 other batches and other scenes for the probe. Each run is written as soon as it is there, and not run again.
 """
 
-import argparse
 import json
 import time
 from collections.abc import Callable
@@ -38,7 +37,7 @@ from simmim_lab.masking import random_mask, to_pixels
 from simmim_lab.probing import features, linear_probe
 from simmim_lab.shapes import Images, Mask
 from simmim_lab.simmim import SimMIM
-from simmim_lab.teaching.results import command, origin, write
+from simmim_lab.teaching.results import command, origin, race_options, write
 from simmim_lab.training import Recipe, pretrain
 
 OUT = Path(__file__).parents[1] / "results" / "mae.json"
@@ -52,13 +51,8 @@ FILLED, LABELS, TESTS, PARTS = 256, 300, 500, (1, 4)  # images; parts of an imag
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=120, help="of one core, for each run (default: 120)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
-    parser.add_argument("--quick", action="store_true", help="one seed, one second")
-    parser.add_argument("--out", type=Path, default=OUT, help=f"file to write (default: results/{OUT.name})")
-    args = parser.parse_args(arguments)
-    seconds, seeds, batch = (1.0, [0], 2) if args.quick else (args.seconds, args.seeds, 32)
+    args = race_options(__doc__, OUT, 120, arguments)
+    seconds, seeds, batch = args.seconds, args.seeds, 2 if args.quick else 32
     torch.set_num_threads(1)
 
     results = json.loads(args.out.read_text()) if args.out.exists() else {"runs": [], "references": []}

@@ -15,7 +15,6 @@ scenes says how many subjects it finds with 300 labels, before and after. Each r
 there, and not run again.
 """
 
-import argparse
 import json
 import time
 from pathlib import Path
@@ -30,7 +29,7 @@ from simmim_lab.loop import step_generator
 from simmim_lab.masking import random_mask, to_pixels
 from simmim_lab.shapes import Features, Images, Mask
 from simmim_lab.simmim import SimMIM
-from simmim_lab.teaching.results import command, origin, write
+from simmim_lab.teaching.results import command, origin, race_options, write
 from simmim_lab.training import Recipe, pretrain
 
 OUT = Path(__file__).parents[1] / "results" / "sparse_convolution.json"
@@ -81,13 +80,8 @@ def at(mask: Mask, x: Features) -> Mask:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=40, help="of one core, for each run (default: 40)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
-    parser.add_argument("--quick", action="store_true", help="one seed, one second")
-    parser.add_argument("--out", type=Path, default=OUT, help=f"file to write (default: results/{OUT.name})")
-    args = parser.parse_args(arguments)
-    seconds, seeds = (1.0, [0]) if args.quick else (args.seconds, args.seeds)
+    args = race_options(__doc__, OUT, 40, arguments)
+    seconds, seeds = args.seconds, args.seeds
     torch.set_num_threads(1)
 
     runs = json.loads(args.out.read_text())["runs"] if args.out.exists() else []

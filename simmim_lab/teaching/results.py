@@ -1,5 +1,6 @@
-"""The files in results/: where a figure comes from, and how it is written."""
+"""The files in results/: how a benchmark is started, where a figure comes from, and how it is written."""
 
+import argparse
 import json
 import shlex
 import sys
@@ -19,6 +20,20 @@ def command(script: str, arguments: list[str] | None) -> str:
     """How a benchmark was started: `script` is its `__file__`, `arguments` are what its `main` was called with."""
     arguments = sys.argv[1:] if arguments is None else arguments
     return shlex.join(["python", f"benchmarks/{Path(script).name}", *arguments])
+
+
+def race_options(doc: str, out: Path, seconds: float, arguments: list[str] | None) -> argparse.Namespace:
+    """The options of a benchmark that trains several networks for equal seconds of one core."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    of_each = f"of one core, for each run (default: {seconds:g})"
+    parser.add_argument("--seconds", type=float, default=seconds, help=of_each)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
+    parser.add_argument("--quick", action="store_true", help="one seed, one second")
+    parser.add_argument("--out", type=Path, default=out, help=f"file to write (default: results/{out.name})")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.seconds, options.seeds = 1.0, [0]
+    return options
 
 
 def origin(command: str, device: str | torch.device = "cpu") -> dict[str, object]:
