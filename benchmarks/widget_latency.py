@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 SETUP = """
 import torch
 from simmim_lab import images
+from simmim_lab.data.scenes import draw_clips
 from simmim_lab.generation import MaskGIT
 from simmim_lab.simmim import SimMIM
 from simmim_lab.widgets import *
@@ -32,6 +33,8 @@ large = images.load("photos", "test", 64).take(1)[0]
 nothing = torch.zeros(64, 64, dtype=torch.bool)
 model, cnn, shipped = SimMIM.preset("vit_nano"), SimMIM.preset("article_cnn"), SimMIM.pretrained("cifar10")
 scenes, scene = MaskGIT.pretrained("scenes"), images.load("scenes", "test").take(1)[0]
+converted = {"trained": shipped, "new": SimMIM.preset("vit_tiny")}
+clips = draw_clips(4, generator=torch.Generator().manual_seed(0)) / 255
 frames = [(picture.permute(1, 2, 0) * 255).byte().numpy() for picture in pictures]
 """
 SIDEWAYS = ["ArrowLeft", "ArrowRight"]
@@ -49,6 +52,9 @@ WIDGETS = {  # name: (code, what is moved, how)
     "SceneSampler, scenes: all steps of four pictures": ("SceneSampler(scenes, 'a house')", "sampling", "seed"),
     "SceneSampler, scenes: another step is shown": ("SceneSampler(scenes, 'a house')", "slider", "show step"),
     "Completions, scenes: four answers": ("Completions(scenes, scene)", "keys", [" "]),
+    "WeightsParity, cifar10": ("WeightsParity(shipped, converted, pictures)", "slider", "picture"),
+    "DesignGrid, cifar10": ("DesignGrid(shipped, pictures)", "slider", "ratio"),
+    "FilmPlayer": ("FilmPlayer(clips, clips[:, :, 0] > 2, {'again': clips})", "slider", "frame"),
     "Scrubber": ("Scrubber(frames, list('abcd'))", "slider", "frame"),
 }
 MEASURE = """async ([index, kind, name, moves]) => {

@@ -132,7 +132,9 @@ class ViTEncoder(nn.Module):
         # 4. The grid becomes a sequence; a class token may come first.
         tokens = rearrange(tokens, "batch rows cols dim -> batch (rows cols) dim")
         if self.cls_token is not None:
-            tokens = torch.cat([repeat(self.cls_token, "dim -> batch 1 dim", batch=images.shape[0]), tokens], dim=1)
+            tokens = torch.cat(
+                [repeat(self.cls_token, "dim -> batch 1 dim", batch=images.shape[0]), tokens], dim=1
+            )
         return tokens
 
     def to_map(self, tokens: Tokens) -> Features:

@@ -283,7 +283,16 @@ def test_every_command_explains_itself_with_an_example(capsys, name):
 
 def test_learners_and_staff_have_their_own_commands():
     commands = {name: {command for command, _ in options(made)} for name, made in PROGRAMS.items()}
-    assert commands["simmim-lab"] == {"demo", "pretrain", "finetune", "features", "inpaint", "generate", "lab"}
+    assert commands["simmim-lab"] == {
+        "demo",
+        "pretrain",
+        "finetune",
+        "features",
+        "inpaint",
+        "generate",
+        "export",
+        "lab",
+    }
     assert {"host", "release", "collect", "grade", "feedback", "export", "execute"} <= commands["simmim-course"]
 
 

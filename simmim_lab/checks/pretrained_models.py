@@ -1467,10 +1467,12 @@ GUESSES = {
         choices=("it stops with an error", "it loads nothing, and says nothing", "it matches tensors by shape"),
     ),
     "fresh_biases": Guess(
-        0, "biases start at 0, so a network without them is the same. Compare with weights of which none is 0 or 1."
+        0,
+        "biases start at 0, so a network without them is the same. Compare with weights of which none is 0 or 1.",
     ),
     "softmax_shift": Guess(
-        0, "both exponentials grow by the same factor, which the sum below takes out again: only differences count."
+        0,
+        "both exponentials grow by the same factor, which the sum below takes out again: only differences count.",
     ),
     "unseen_mistake": Guess(
         "epsilon 1e-3",

@@ -67,9 +67,7 @@ def load_shards(folder: str | Path, split: str, size: int) -> ShardStream:
     folder = Path(folder).expanduser()
     shards = sorted(folder.glob(f"{split}-*.tar"))
     if not shards:
-        raise FileNotFoundError(
-            f"there is no {split}-*.tar in {folder}: a shard begins with its split"
-        )
+        raise FileNotFoundError(f"there is no {split}-*.tar in {folder}: a shard begins with its split")
     places, labels = {}, []
     for shard in tqdm(shards, f"{split} shards", unit=" shards", delay=1):
         for name, offset, label in _samples(shard):
