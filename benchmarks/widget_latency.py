@@ -26,6 +26,7 @@ import torch
 from simmim_lab import images
 from simmim_lab.data.scenes import draw_clips
 from simmim_lab.generation import MaskGIT
+from simmim_lab.masking import half_mask
 from simmim_lab.simmim import SimMIM
 from simmim_lab.widgets import *
 pictures = images.load("photos", "test").take(4)
@@ -52,12 +53,12 @@ WIDGETS = {  # name: (code, what is moved, how)
     "SceneSampler, scenes: all steps of four pictures": ("SceneSampler(scenes, 'a house')", "sampling", "seed"),
     "SceneSampler, scenes: another step is shown": ("SceneSampler(scenes, 'a house')", "slider", "show step"),
     "Completions, scenes: four answers": ("Completions(scenes, scene)", "keys", [" "]),
-    "WeightsParity, cifar10": ("WeightsParity(shipped, converted, pictures)", "slider", "picture"),
+    "WeightsParity, cifar10": ("WeightsParity(shipped, converted, pictures, half_mask(4, (8, 8)))", "slider", "picture"),
     "DesignGrid, cifar10": ("DesignGrid(shipped, pictures)", "slider", "ratio"),
     "FilmPlayer": ("FilmPlayer(clips, clips[:, :, 0] > 2, {'again': clips})", "slider", "frame"),
     "Scrubber": ("Scrubber(frames, list('abcd'))", "slider", "frame"),
 }
-MEASURE = """async ([index, kind, name, moves]) => {
+MEASURE = r"""async ([index, kind, name, moves]) => {
     const widget = document.querySelectorAll('.sl-widget')[index];
     widget.scrollIntoView();
     const labelled = (tag) => [...widget.querySelectorAll(tag)].find(found => found.innerText.startsWith(name));
