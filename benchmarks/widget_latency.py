@@ -34,7 +34,7 @@ large = images.load("photos", "test", 64).take(1)[0]
 nothing = torch.zeros(64, 64, dtype=torch.bool)
 model, cnn, shipped = SimMIM.preset("vit_nano"), SimMIM.preset("article_cnn"), SimMIM.pretrained("cifar10")
 scenes, scene = MaskGIT.pretrained("scenes"), images.load("scenes", "test").take(1)[0]
-converted = {"trained": shipped, "new": SimMIM.preset("vit_tiny")}
+converted, upper = {"trained": shipped, "new": SimMIM.preset("vit_tiny")}, half_mask(4, (8, 8))
 clips = draw_clips(4, generator=torch.Generator().manual_seed(0)) / 255
 frames = [(picture.permute(1, 2, 0) * 255).byte().numpy() for picture in pictures]
 """
@@ -53,7 +53,7 @@ WIDGETS = {  # name: (code, what is moved, how)
     "SceneSampler, scenes: all steps of four pictures": ("SceneSampler(scenes, 'a house')", "sampling", "seed"),
     "SceneSampler, scenes: another step is shown": ("SceneSampler(scenes, 'a house')", "slider", "show step"),
     "Completions, scenes: four answers": ("Completions(scenes, scene)", "keys", [" "]),
-    "WeightsParity, cifar10": ("WeightsParity(shipped, converted, pictures, half_mask(4, (8, 8)))", "slider", "picture"),
+    "WeightsParity, cifar10": ("WeightsParity(shipped, converted, pictures, upper)", "slider", "picture"),
     "DesignGrid, cifar10": ("DesignGrid(shipped, pictures)", "slider", "ratio"),
     "FilmPlayer": ("FilmPlayer(clips, clips[:, :, 0] > 2, {'again': clips})", "slider", "frame"),
     "Scrubber": ("Scrubber(frames, list('abcd'))", "slider", "frame"),

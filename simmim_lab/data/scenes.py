@@ -95,8 +95,8 @@ def draw_clips(
     """Draw `n` clips of 16 x 32 pixels: a thing slides past a landscape that is still, and the same in all clips.
 
     The thing is one of SUBJECTS, its colour a mixture of two of COLORS. It moves by `speed` pixels a frame to the
-    left or to the right. In the frame in the middle, number `frames // 2`, all of it is seen, with its left edge at
-    a multiple of 4.
+    left or to the right. In the middle frame, number `frames // 2`, all of it is seen, with its left edge at a
+    multiple of 4.
     Raises ValueError unless `n` and `frames` are whole numbers above 0 and `speed` is one from 0 on.
     """
     for name, value, least in (("n", n, 1), ("frames", frames, 1), ("speed", speed, 0)):
