@@ -247,21 +247,18 @@ def png(plot: "Figure | Axes", alt: str, colors: int | None = None) -> bytes:
 
     With `colors`, at most 256, only so many are kept: of many drawn pictures that is a third of the bytes.
     """
-    buffer = BytesIO()
-    plot.figure.savefig(buffer, format="png", metadata={"Description": alt})
-    return buffer.getvalue() if colors is None else _reduced(buffer, alt, colors)
-
-
-def _reduced(file: BytesIO, alt: str, colors: int) -> bytes:
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
-    buffer, description = BytesIO(), PngInfo()
+    drawn, packed, description = BytesIO(), BytesIO(), PngInfo()
+    plot.figure.savefig(drawn, format="png")
     description.add_text("Description", alt)
-    with Image.open(file) as picture:
-        few = picture.convert("RGB").quantize(colors, kmeans=2)
-        few.save(buffer, "PNG", optimize=True, pnginfo=description)
-    return buffer.getvalue()
+    with Image.open(drawn) as picture:
+        picture = picture.convert("RGB")  # nothing is transparent
+        if colors is not None:
+            picture = picture.quantize(colors, kmeans=2)
+        picture.save(packed, "PNG", optimize=True, pnginfo=description)
+    return packed.getvalue()
 
 
 def enlarge(
