@@ -11,7 +11,6 @@ is written as soon as it is there, and not run again.
 """
 
 import json
-import time
 from functools import partial
 from pathlib import Path
 from unittest import mock
@@ -25,7 +24,7 @@ from simmim_lab.guided import attention_map, error_map, guided_mask
 from simmim_lab.masking import random_mask
 from simmim_lab.shapes import Images, Mask
 from simmim_lab.simmim import SimMIM
-from simmim_lab.teaching.results import command, origin, race_options, write
+from simmim_lab.teaching.results import command, origin, processor_clock, race_options, write
 from simmim_lab.training import Recipe, pretrain
 
 OUT = Path(__file__).parents[1] / "results" / "better_masks.json"
@@ -74,10 +73,7 @@ def run(way: str, seed: int, seconds: float) -> dict:
     def draw(model: SimMIM, images: Images, recipe: Recipe, generator: Generator, *, batch_size: int) -> Mask:
         return WAYS[way](model, images, generator)
 
-    with (
-        mock.patch.object(time, "monotonic", time.process_time),  # the clock of the training
-        mock.patch.object(training, "draw_mask", draw),
-    ):
+    with processor_clock(), mock.patch.object(training, "draw_mask", draw):
         history = pretrain(model, drawn("train"), Recipe(seconds=seconds, seed=seed), progress=False)
     return {"steps": history.steps, **worth(model, seed)}
 

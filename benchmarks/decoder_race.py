@@ -9,10 +9,8 @@ falls to its end. The score is that of the hidden pixels of test images, beside 
 """
 
 import argparse
-import time
 from pathlib import Path
 from statistics import mean
-from unittest import mock
 
 import torch
 
@@ -23,7 +21,7 @@ from simmim_lab.images import ImageSet, load
 from simmim_lab.loop import step_generator
 from simmim_lab.masking import random_mask, to_pixels
 from simmim_lab.simmim import SimMIM
-from simmim_lab.teaching.results import command, origin, write
+from simmim_lab.teaching.results import command, origin, processor_clock, write
 from simmim_lab.training import Recipe, pretrain
 
 OUT = Path(__file__).parents[1] / "results" / "decoder_race.json"
@@ -66,7 +64,7 @@ def run(decoder: str, train: ImageSet, seconds: float, seed: int) -> tuple[SimMI
     """A model trained for so many seconds of the processor, and how many steps it made."""
     torch.manual_seed(seed)
     model = SimMIM(ViTEncoder(32, patch=PATCH, dim=DIM, depth=4, heads=2), DECODERS[decoder]())
-    with mock.patch.object(time, "monotonic", time.process_time):  # the clock of the training
+    with processor_clock():
         history = pretrain(model, train, Recipe(seconds=seconds, seed=seed), progress=False)
     return model.eval(), history.steps
 

@@ -18,10 +18,8 @@ with a token for each patch of the canvas. Each run is written as soon as it is 
 
 import argparse
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
-from unittest import mock
 
 import torch
 import torch.nn.functional as F
@@ -48,7 +46,7 @@ from simmim_lab.masking import block_mask
 from simmim_lab.recipe import Schedule
 from simmim_lab.shapes import Grid, Images, Mask
 from simmim_lab.simmim import SimMIM
-from simmim_lab.teaching.results import command, origin, write
+from simmim_lab.teaching.results import command, origin, processor_clock, write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -118,7 +116,7 @@ def learn(way: str, train: ImageSet, seed: int, seconds: float) -> tuple[SimMIM,
     encoder = kind(2 * SIDE, **SIZES)
     model = SimMIM(encoder, LinearDecoder(encoder.dim, encoder.stride))
     recipe = Schedule(seconds=seconds, batch_size=32, crop_scale=None, ema=0.99, seed=seed)
-    with mock.patch.object(time, "monotonic", time.process_time):  # the clock of the training
+    with processor_clock():
         history = train_in_context(model, train, recipe, hide=hide, progress=False)
     return model.eval(), {"cpu_seconds": seconds, "steps": history.steps}
 

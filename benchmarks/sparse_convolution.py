@@ -16,9 +16,7 @@ there, and not run again.
 """
 
 import json
-import time
 from pathlib import Path
-from unittest import mock
 
 import torch
 from mae import GRID, drawn, probed, report_runs, worth
@@ -29,7 +27,7 @@ from simmim_lab.loop import step_generator
 from simmim_lab.masking import random_mask, to_pixels
 from simmim_lab.shapes import Features, Images, Mask
 from simmim_lab.simmim import SimMIM
-from simmim_lab.teaching.results import command, origin, race_options, write
+from simmim_lab.teaching.results import command, origin, processor_clock, race_options, write
 from simmim_lab.training import Recipe, pretrain
 
 OUT = Path(__file__).parents[1] / "results" / "sparse_convolution.json"
@@ -133,7 +131,7 @@ def run(way: str, seed: int, seconds: float) -> dict:
     """How many steps a training takes in the time, and what the network is worth before and then."""
     model = build(way, seed).eval()
     random = probed(model, seed)
-    with mock.patch.object(time, "monotonic", time.process_time):  # the clock of the training
+    with processor_clock():
         history = pretrain(model, drawn("train"), Recipe(seconds=seconds, seed=seed), progress=False)
     return {"steps": history.steps, **worth(model, seed), "random": random}
 
