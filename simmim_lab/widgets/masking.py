@@ -11,7 +11,7 @@ from torch import Tensor
 from simmim_lab.common import choose
 from simmim_lab.masking import STRATEGIES, avg_dist, check_mask, to_pixels
 from simmim_lab.shapes import Grid, Mask
-from simmim_lab.widgets.panels import Panels, as_batch
+from simmim_lab.widgets.panels import Panels, as_batch, picture_slider
 
 NOTES: dict[str, str] = {  # on strategies for which a control does nothing, or less than it seems
     "grid": "Grid: up to a ratio of 0.8 three quarters are hidden.",
@@ -64,11 +64,7 @@ class MaskExplorer(Panels):
             {"kind": "range", "trait": "ratio", "label": "ratio", "min": 0, "max": 1, "step": 0.05},
             {"kind": "range", "trait": "seed", "label": "seed", "min": 0, "max": 99, "step": 1},
         ]
-        if len(self.images) > 1:
-            most = len(self.images) - 1
-            controls.append(
-                {"kind": "range", "trait": "image_index", "label": "picture", "min": 0, "max": most, "step": 1}
-            )
+        controls += picture_slider(self.images)
         panels = [{"title": title, "striped": title == "visible"} for title in self.titles]
         super().__init__(
             controls=controls,

@@ -185,11 +185,34 @@ def as_batch(images: Tensor) -> Images:
     return images
 
 
+def picture_slider(images: Images) -> list[dict]:
+    """The control that chooses one of several images, by the trait `image_index`; none for a single one."""
+    slider = {
+        "kind": "range",
+        "trait": "image_index",
+        "label": "picture",
+        "min": 0,
+        "max": len(images) - 1,
+        "step": 1,
+    }
+    return [slider] if len(images) > 1 else []
+
+
 def _write_below(figure: "Figure", text: str) -> None:
     """Make room for the text at the foot of a still picture."""
     if lines := textwrap.wrap(text, int(14 * figure.get_figwidth())):
         figure.set_figheight(figure.get_figheight() + 0.2 * len(lines))
         figure.supxlabel("\n".join(lines), fontsize=9)
+
+
+def draw_beside(chart: dict, pictures: list[Float[Tensor, "3 height width"]], titles: list[str]) -> "Axes":
+    """A still picture of a chart with panels beside it; returns the axes of the chart."""
+    figure = plots.figure((8.8, 2.8))
+    left, *rest = figure.subplots(1, 1 + len(pictures), width_ratios=[2, *[1] * len(pictures)])
+    draw_chart(left, chart)
+    for place, picture, title in zip(rest, pictures, titles, strict=True):
+        plots.draw_picture(place, picture, title)
+    return left
 
 
 def draw_chart(axes: "Axes", chart: dict) -> None:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import traitlets
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from simmim_lab import evaluation, plots
 from simmim_lab.common import choose
 from simmim_lab.masking import check_mask, to_pixels
 from simmim_lab.probing import layers
-from simmim_lab.shapes import Mask
+from simmim_lab.shapes import Images, Mask
 from simmim_lab.simmim import SimMIM
-from simmim_lab.widgets.panels import DASH, Panels, as_batch, draw_chart, snapshot
+from simmim_lab.widgets.panels import DASH, Panels, as_batch, draw_beside, picture_slider, snapshot
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,12 +55,9 @@ class WeightsParity(Panels):
         check_mask(mask, len(self.images), model.grid(self.images))
         self.model = snapshot(model)
         self.converted = {name: snapshot(other) for name, other in converted.items()}
+        self.looked: dict[nn.Module, tuple[list[Tensor], Images]] = {}
         controls = [{"kind": "select", "trait": "name", "label": "conversion", "options": list(converted)}]
-        if len(self.images) > 1:
-            most = len(self.images) - 1
-            controls.append(
-                {"kind": "range", "trait": "image_index", "label": "picture", "min": 0, "max": most, "step": 1}
-            )
+        controls += picture_slider(self.images)
         super().__init__(
             controls=controls,
             panels=[
@@ -75,11 +72,12 @@ class WeightsParity(Panels):
 
     def update(self) -> None:
         other = choose(self.name, self.converted, "conversion")
-        image, mask = self.images[self.image_index][None], self.mask[self.image_index][None]
-        hidden = to_pixels(mask, self.model.patch)
-        of_both = [[*layers(model, image, mask), model(image, mask)[1]] for model in (self.model, other)]
-        self.digits = [agreeing_digits(*pair) for pair in zip(*of_both, strict=True)]
-        filled = [model.reconstruct(image, mask) for model in (self.model, other)]
+        chosen = [self.image_index]
+        image, hidden = self.images[chosen], to_pixels(self.mask[chosen], self.model.patch)
+        both = [self.look(model) for model in (self.model, other)]
+        of_layers = zip(*(maps for maps, _ in both), strict=True)
+        self.digits = [agreeing_digits(one[chosen], two[chosen]) for one, two in of_layers]
+        filled = [pictures[chosen] for _, pictures in both]
         self.hidden = hidden.numpy().tobytes()
         self.show_panels([image[0], *(picture[0] for picture in filled)])
         self.draw_chart()
@@ -87,6 +85,14 @@ class WeightsParity(Panels):
         said = "agrees in 5 digits and more everywhere" if first is None else f"leaves it at {self.named(first)}"
         scores = " and ".join(f"{evaluation.psnr(image, picture, hidden):.1f}" for picture in filled)
         self.status = f"{self.name}: {said}. PSNR of the hidden pixels, original and converted: {scores} dB."
+
+    def look(self, model: SimMIM) -> tuple[list[Tensor], Images]:
+        """What a model has for all images in each layer, with its prediction, and its fills: computed once."""
+        if model not in self.looked:
+            maps = layers(model, self.images, self.mask)
+            filled = model.reconstruct(self.images, self.mask)
+            self.looked[model] = [*maps, model.decoder(maps[-1]).float()], filled
+        return self.looked[model]
 
     def named(self, layer: int) -> str:
         """What a layer of the chart is, in words."""
@@ -112,14 +118,10 @@ class WeightsParity(Panels):
 
     def arrange(self, pictures: list[Float[Tensor, "3 height width"]], titles: list[str]) -> "Figure":
         """The chart of a still picture, and the panels beside it."""
-        figure = plots.figure((8.8, 2.8))
-        left, *rest = figure.subplots(1, 1 + len(pictures), width_ratios=[2, *[1] * len(pictures)])
-        draw_chart(left, self.chart)
-        left.set_ylim(0, MOST + 0.5)
-        left.set_xlabel("layer, and the prediction")
-        for place, picture, title in zip(rest, pictures, titles, strict=True):
-            plots.draw_picture(place, picture, title)
-        return figure
+        axes = draw_beside(self.chart, pictures, titles)
+        axes.set_ylim(0, MOST + 0.5)
+        axes.set_xlabel("layer, and the prediction")
+        return axes.figure
 
 
 def agreeing_digits(original: Tensor, other: Tensor) -> float:

@@ -20,7 +20,7 @@ from simmim_lab.probing import layers
 from simmim_lab.shapes import Images
 from simmim_lab.simmim import SimMIM
 from simmim_lab.tokens import Tokenizer
-from simmim_lab.widgets.panels import DASH, Panels, as_batch, draw_chart, snapshot, weakly
+from simmim_lab.widgets.panels import DASH, Panels, as_batch, draw_beside, picture_slider, snapshot, weakly
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -164,11 +164,7 @@ class DesignGrid(Panels):
         ]
         ratio = {"kind": "range", "trait": "ratio", "label": "ratio", "min": self.least, "max": self.most}
         controls.append(ratio | {"step": 0.05})
-        if len(self.images) > 1:
-            most = len(self.images) - 1
-            controls.append(
-                {"kind": "range", "trait": "image_index", "label": "picture", "min": 0, "max": most, "step": 1}
-            )
+        controls += picture_slider(self.images)
         size = [ZOOM * side for side in self.images.shape[-2:]]
         super().__init__(controls=controls, panels=[{"title": ""}] * 3, size=size, **start)
         self.start(*self.options, "ratio", "image_index")
@@ -247,13 +243,9 @@ class DesignGrid(Panels):
 
     def arrange(self, pictures: list[Float[Tensor, "3 height width"]], titles: list[str]) -> "Figure":
         """The chart of a still picture, and the panels beside it."""
-        figure = plots.figure((8.8, 2.8))
-        left, *rest = figure.subplots(1, 1 + len(pictures), width_ratios=[2, *[1] * len(pictures)])
-        draw_chart(left, self.chart)
-        left.axvline(self.ratio, color="0.3", linewidth=1)
-        for place, picture, title in zip(rest, pictures, titles, strict=True):
-            plots.draw_picture(place, picture, title)
-        return figure
+        axes = draw_beside(self.chart, pictures, titles)
+        axes.axvline(self.ratio, color="0.3", linewidth=1)
+        return axes.figure
 
 
 def _blocks_flops(tokens: int, dim: int, depth: int) -> int:

@@ -8,7 +8,7 @@ from torch.nn.functional import interpolate
 
 from simmim_lab.probing import layers, similarity_map
 from simmim_lab.simmim import SimMIM
-from simmim_lab.widgets.panels import Panels, as_batch, snapshot
+from simmim_lab.widgets.panels import Panels, as_batch, picture_slider, snapshot
 
 
 class TokenSimilarity(Panels):
@@ -48,11 +48,7 @@ class TokenSimilarity(Panels):
         names = ["embedding", *(f"after block {block}" for block in range(1, last)), "final norm"]
         controls = [{"kind": "range", "trait": "layer", "label": "layer", "min": 0, "max": last, "step": 1}]
         controls[0]["labels"] = self.names = names
-        if len(self.images) > 1:
-            most = len(self.images) - 1
-            controls.append(
-                {"kind": "range", "trait": "image_index", "label": "picture", "min": 0, "max": most, "step": 1}
-            )
+        controls += picture_slider(self.images)
         super().__init__(
             controls=controls,
             panels=[
