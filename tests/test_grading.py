@@ -15,8 +15,9 @@ import pytest
 from answers import RIGHT, WRONG, source, words
 
 from simmim_lab.teaching import cli, grading
-from simmim_lab.teaching.collect import collect, graft, set_of, student_of
+from simmim_lab.teaching.collect import collect, set_of, student_of
 from simmim_lab.teaching.course import read_records
+from simmim_lab.teaching.graft import graft
 
 ROOT = Path(__file__).parents[1]
 SET = "01_masking"
