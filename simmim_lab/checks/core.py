@@ -7,7 +7,7 @@ method `grade` is the hidden test, the same rule on inputs that nobody has seen.
 
 What holds for every task stands here, not in the rules:
 
-- The rule runs with fixed settings (`_fixed_settings`), whatever the notebook has set.
+- The rule runs with fixed settings (`running.fixed_settings`), whatever the notebook has set.
 - An answer must leave its inputs as they are, neither seed global chance nor draw its result from it, and give
   the same result for the same call, also in another process (`Answer.habits`).
 - Where the first axis counts images (`check(..., batched=(0,))`), a batch of one must work (`_other_for_one`).
@@ -17,49 +17,38 @@ What holds for every task stands here, not in the rules:
 - A mistake is named where it explains the results of several inputs (`explain`), not one number,
   and the inputs are drawn so that every mistake has results of its own (`telling`).
 - What is said of chance is said by `fair`, which tells how often a right answer would be refused.
-- An answer that does not end is stopped after `SECONDS` (`_time_limit`).
+- An answer that does not end is stopped after `SECONDS` (`running.time_limit`).
+
+An answer may run in another process: see `running`. What it returns is judged here in either case.
 
 A task with a `solution` is one of a lesson's "your turn" cells; the others are graded.
 """
 
-import _thread
 import inspect
-import linecache
 import math
-import os
-import random
 import secrets
-import signal
-import sys
-import sysconfig
 import textwrap
-import threading
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import combinations
 from numbers import Real
 from operator import eq
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from simmim_lab import plots
+from simmim_lab.checks import running
+from simmim_lab.checks.running import ROOM, Ended, fixed_settings, generators, map_tensors, one_line, tensors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 VISIBLE_SEED = 0
 SECONDS = 15.0  # for all calls of one check
-WIDTH = 90  # characters of a line
-ROOM = WIDTH - 6  # of a line about a mistake; a failed property takes at most three of them
+WIDTH = ROOM + 6  # characters of a line
 REMEMBERED = 5  # calls of an answer that are made again
-LIBRARIES = (str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
 
 
 @dataclass(frozen=True)
@@ -161,7 +150,7 @@ class Check:
         results: dict[str, Mistake | None] = {}
         wrapped = Answer(answer, self.name)
         try:
-            with _fixed_settings(), _time_limit(SECONDS):
+            with fixed_settings(), wrapped.process.time_limit(SECONDS):
                 for claim, verdict in self._rule(wrapped, Generator().manual_seed(seed)):
                     mistake = Mistake(verdict) if isinstance(verdict, str) else verdict
                     results[claim] = results.get(claim) or mistake  # a claim may be checked several times
@@ -171,10 +160,12 @@ class Check:
         except _Stopped as stopped:
             claim, text = stopped.args
             results[claim] = Mistake(text)
+        except Ended as ended:
+            results["ends"] = Mistake(str(ended))
         except Exception as error:  # mostly an answer of a wrong form, which made the rule itself stumble
             if not any(results.values()):
                 claim = "can be used as it is described"
-                results[claim] = Mistake(f"the check could not use the result: {_one_line(error)}")
+                results[claim] = Mistake(f"the check could not use the result: {one_line(error)}")
         return results
 
     def _show(self, results: Mapping[str, Mistake | None]) -> None:
@@ -212,75 +203,6 @@ def check(
     return lambda rule: Check(rule, hints, solution, gradient, batched)
 
 
-@contextmanager
-def _fixed_settings() -> Iterator[None]:
-    """32 bits, the CPU, gradients and nothing compiled, whatever is set; all is set back at the end."""
-    dtype = torch.get_default_dtype()
-    moved = torch.get_default_device().type != "cpu"  # else PyTorch would look at each call for nothing
-    compiled = "torch._dynamo" in sys.modules  # else nothing is, and loading it takes a second
-    torch.set_default_dtype(torch.float32)
-    try:
-        with (
-            torch.device("cpu") if moved else nullcontext(),
-            torch.enable_grad(),
-            torch.compiler.set_stance("force_eager") if compiled else nullcontext(),
-        ):
-            yield
-    finally:
-        torch.set_default_dtype(dtype)
-
-
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Stop what takes longer, as the button Interrupt would. Only the main thread, where cells run, can be."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    late = threading.Event()
-
-    def stop() -> None:
-        late.set()
-        if hasattr(signal, "pthread_kill"):  # not on Windows; it also ends a sleep
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-        else:
-            _thread.interrupt_main()
-
-    timer = threading.Timer(seconds, stop)
-    timer.daemon = True
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # some programs ignore the signal
-    timer.start()
-    try:
-        yield
-    except KeyboardInterrupt:
-        if not late.is_set():
-            raise
-        raise _Stopped("ends", f"it was stopped after {seconds:.0f} s: is there a loop that never ends?") from None
-    finally:
-        timer.cancel()
-        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
-
-
-@contextmanager
-def _another_process() -> Iterator[None]:
-    """What differs from process to process is different here, but not in threads that send a notebook's output."""
-    thread, known = threading.get_ident(), hash
-
-    def here(other: Callable, usual: Callable) -> Callable:
-        return lambda *args: (other if threading.get_ident() == thread else usual)(*args)
-
-    with (
-        patch("builtins.hash", here(lambda value: known((value, "another process")), known)),
-        patch("os.getpid", here(lambda: -1, os.getpid)),
-    ):
-        yield
-
-
-def _chance() -> tuple:
-    """The state of each global source of chance."""
-    _, keys, *place = np.random.get_state()
-    return torch.get_rng_state().numpy().tobytes(), random.getstate(), (keys.tobytes(), *place)
-
-
 @dataclass
 class _Call:
     """A call of an answer that ended well, to be made again."""
@@ -296,21 +218,21 @@ class Answer:
 
     def __init__(self, function: Callable, name: str):
         self.function, self.name = function, name
+        self.process = getattr(function, "process", running)  # that it runs in; this one has no name
         self._calls: list[_Call] = []
         self._stirs = False  # global chance
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        generators = _generators((args, kwargs))
-        states = [generator.get_state() for generator in generators]
-        copies, chance = _map(Tensor.clone, (args, kwargs)), _chance()
+        states = [generator.get_state() for generator in generators((args, kwargs))]
+        copies, chance = map_tensors(Tensor.clone, (args, kwargs)), self.process.chance()
         result = self._call(*copies[0], **copies[1])
-        if not _close(_map(_comparable, copies), _map(_comparable, (args, kwargs)), 0):
+        if not _close(map_tensors(_comparable, copies), map_tensors(_comparable, (args, kwargs)), 0):
             message = "it changes its input in place, so the caller's data are lost: work on a copy"
             raise _Stopped("leaves its inputs as they are", message)
-        self._stirs = self._stirs or _chance() != chance
+        self._stirs = self._stirs or self.process.chance() != chance
         if len(self._calls) < REMEMBERED:
             self._calls.append(_Call(args, kwargs, states, result))
-        return _map(Tensor.detach, result)
+        return map_tensors(Tensor.detach, result)
 
     def habits(self, gradient: tuple[int, ...], batched: tuple[int, ...]) -> Iterator[tuple[str, str]]:
         """What is wrong with the answer though all its results were right: a property, and the mistake."""
@@ -325,7 +247,7 @@ class Answer:
             text = "the same call gave another result later: does it keep something from one call to the next?"
             yield "gives the same result for the same call", text
         else:
-            with _another_process():
+            with self.process.another_process():
                 if not all(self._repeats(call) for call in self._calls):
                     text = "`hash` and the number of a process may be others in another process: do not use them"
                     yield "gives the same result in another process", text
@@ -335,19 +257,21 @@ class Answer:
             yield "lets the gradient through", text
 
     def _repeats(self, call: _Call) -> bool:
-        for generator, state in zip(_generators((call.args, call.kwargs)), call.states, strict=True):
+        for generator, state in zip(generators((call.args, call.kwargs)), call.states, strict=True):
             generator.set_state(state)
-        args, kwargs = _map(Tensor.clone, (call.args, call.kwargs))
-        again, before = (_map(Tensor.detach, result) for result in (self._call(*args, **kwargs), call.result))
+        args, kwargs = map_tensors(Tensor.clone, (call.args, call.kwargs))
+        again, before = (
+            map_tensors(Tensor.detach, result) for result in (self._call(*args, **kwargs), call.result)
+        )
         return _close(again, before, 1e-6)
 
     def _seeds(self, call: _Call) -> bool:
         """Whether a call sets the seed of global chance: then it ends in the same state wherever it begins."""
         ends = []
         for _ in range(2):
-            torch.rand(1), random.random(), np.random.random()
+            self.process.stir()
             self._repeats(call)
-            ends.append(_chance())
+            ends.append(self.process.chance())
         return any(map(eq, *ends))
 
     def _other_for_one(self, batched: tuple[int, ...]) -> str | None:
@@ -356,9 +280,9 @@ class Answer:
             if call.kwargs or call.states or len(call.args[batched[0]]) < 2:
                 continue
             args = [arg[:1].clone() if place in batched else arg for place, arg in enumerate(call.args)]
-            one, many = (_map(Tensor.detach, result) for result in (self._call(*args), call.result))
-            if not _close(one, _map(lambda tensor: tensor[:1], many), 1e-4):
-                shown = [describe(tensor) for tensor in _tensors(one)[:1]] or [describe(one)]
+            one, many = (map_tensors(Tensor.detach, result) for result in (self._call(*args), call.result))
+            if not _close(one, map_tensors(lambda tensor: tensor[:1], many), 1e-4):
+                shown = [describe(tensor) for tensor in tensors(one)[:1]] or [describe(one)]
                 return f"for the first alone it gives {shown[0]}: does `squeeze` drop an axis, or do images mix?"
         return None
 
@@ -366,12 +290,12 @@ class Answer:
         """Why a training could not learn through this function; None if a gradient reaches each place."""
         carries, missing = False, list(places)
         for call in self._calls:
-            args, kwargs = _map(lambda tensor: _clone(tensor, gradient=True), (call.args, call.kwargs))
-            results = _tensors(self._call(*args, **kwargs))
+            args, kwargs = map_tensors(lambda tensor: _clone(tensor, gradient=True), (call.args, call.kwargs))
+            results = tensors(self._call(*args, **kwargs))
             if results and results[0].requires_grad:
                 carries = True
                 results[0].sum().backward()
-                missing = [place for place in missing if all(t.grad is None for t in _tensors(args[place]))]
+                missing = [place for place in missing if all(t.grad is None for t in tensors(args[place]))]
         if not carries:
             return (
                 "the result has no gradient, so a training could not learn through it: leave out `.data`, "
@@ -391,7 +315,8 @@ class Answer:
         except (Exception, SystemExit) as error:
             if type(error) is NotImplementedError and not str(error):  # torch raises some with a text
                 raise _Stopped("runs", _unwritten(self.name)) from None
-            raise _Stopped("runs on every input", f"{_stopped(error)}\n{self.shown(*args, **kwargs)}") from None
+            text = f"{self.process.stopped(error)}\n{self.shown(*args, **kwargs)}"
+            raise _Stopped("runs on every input", text) from None
 
     def shown(self, *args: Any, **kwargs: Any) -> str:
         """A call in words, on one line: long lists are cut until it fits."""
@@ -533,19 +458,6 @@ def _outcome(function: Callable, case: tuple) -> Any:
         return "stopped"
 
 
-def _stopped(error: BaseException) -> str:
-    """Where and why a function stopped: the last of its own lines, not one of a library."""
-    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is the call in this module
-    own = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
-    if not own:
-        return f"the call failed, so check the arguments that the function takes: {_one_line(error)}"
-    line = linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
-    text = f"it stopped in line {own[-1].lineno} with {_one_line(error, 110)}"
-    room = 2 * ROOM - 30 - len(text)  # for two lines, whose last words may not fit
-    line = line if len(line) <= room else line[: room - 3] + "..."
-    return f"{text}, in `{line}`" if room > 20 and line else text
-
-
 def _unwritten(name: str) -> str:
     return f"{name} is not written yet: replace `raise NotImplementedError()`"
 
@@ -571,41 +483,9 @@ def _indent(text: str, start: str) -> str:
     return textwrap.fill(text, WIDTH, initial_indent=start, subsequent_indent=" " * len(start))
 
 
-def _one_line(error: BaseException, room: int = 180) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text if len(text) < room else text[: room - 3] + '...'}"
-
-
-def _map(function: Callable[[Tensor], Tensor], value: Any) -> Any:
-    """`value` with `function` applied to every tensor in its lists, tuples and dicts."""
-    if isinstance(value, Tensor):
-        return function(value)
-    if isinstance(value, list | tuple):
-        items = [_map(function, item) for item in value]
-        return items if isinstance(value, list) else tuple(items)
-    if type(value) is dict:
-        return {key: _map(function, item) for key, item in value.items()}
-    return value
-
-
 def _comparable(tensor: Tensor) -> Tensor:
     """A tensor that equals itself: with a number in the place of NaN."""
     return tensor.where(tensor == tensor, -1234.5)
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    """All tensors in lists, tuples and dicts."""
-    found: list[Tensor] = []
-    _map(lambda tensor: found.append(tensor) or tensor, value)
-    return found
-
-
-def _generators(value: Any) -> list[Generator]:
-    """All generators in lists, tuples and dicts."""
-    if isinstance(value, Generator):
-        return [value]
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return [generator for item in items for generator in _generators(item)]
 
 
 def _clone(tensor: Tensor, *, gradient: bool) -> Tensor:
