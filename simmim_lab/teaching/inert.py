@@ -27,6 +27,7 @@ TEXT = {
     *("ins", "kbd", "li", "mark", "ol", "p", "pre", "s", "small", "span", "strong", "sub", "sup", "table"),
     *("tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul"),
 }
+HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 ACTIVE = re.compile(
     r"<(audio|base|button|embed|form|iframe|input|link|math|meta|object|script|select|style|svg|textarea|video)\b",
     re.IGNORECASE,
@@ -51,6 +52,7 @@ ATTRIBUTES = {
 # Control characters, and those that turn the direction of the text around them.
 UNSEEN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
 DATA = re.compile(r"data:(image/[\w.+-]{1,40})[^,()\"'\s]{0,80};base64,([A-Za-z0-9+/=]*)", re.IGNORECASE)
+START = '<div class="inert tex2jax_ignore mathjax_ignore"'  # of a block; MathJax leaves it alone
 IMAGE = re.compile(r'<img((?: [\w-]+="[^"]*")*)>')
 
 
@@ -79,16 +81,15 @@ def block(source: str, attached: dict[str, dict[str, str]] | None = None) -> str
     html = harmless(source, attached)
     for sign in "\n$\\`":  # what the next renderer, or MathJax, would look for
         html = html.replace(sign, f"&#{ord(sign)};")
-    # Whatever a formula or a picture draws, it stays in its place.
-    marks = 'class="inert tex2jax_ignore mathjax_ignore" style="overflow: auto; contain: paint"'
-    return f"<div {marks}>{html}</div>"
+    # Whatever a formula draws, it stays in its place; what is too wide can be scrolled, also with the keyboard.
+    return f'{START} style="overflow: auto; contain: paint" tabindex="0">{html}</div>'
 
 
-def harmless(source: str, attached: dict[str, dict[str, str]] | None = None, heading: int = 0) -> str:
+def harmless(source: str, attached: dict[str, dict[str, str]] | None = None, headings: bool = False) -> str:
     """HTML of `source` (Markdown) with text, lists, tables, code, links, formulas and pictures, and nothing else.
 
     attached: the pictures that it may show, `{name: {kind: base64}}`.
-    heading: by how much its headings are lowered; 0 makes bold lines of them.
+    headings: whether headings stay headings; else they become bold lines.
     """
     pictures = dict(attached or {})
 
@@ -102,8 +103,8 @@ def harmless(source: str, attached: dict[str, dict[str, str]] | None = None, hea
     remark = _remark("the rest of this text", f"only {LONGEST:,} characters are shown") if text[LONGEST:] else ""
     text = text[:LONGEST]
     try:
-        rendered = _markdown(text, heading)
-        html = _clean(rendered)
+        rendered = _markdown(text, headings)
+        html = _clean(rendered, headings)
     except Exception:  # a renderer may trip over anything, such as a thousand levels of lists
         return f"<pre>{escape(text)}</pre>{remark}"
     if active := sorted({tag.lower() for tag in ACTIVE.findall(rendered)}):
@@ -117,15 +118,14 @@ def _remark(what: str, why: str) -> str:
     return f"<em>[left out: {escape(what)}; {escape(why)}]</em>"
 
 
-def _markdown(text: str, heading: int) -> str:
-    """HTML as nbconvert makes it, which still holds all that a student wrote. Formulas stand in <code>."""
+def _markdown(text: str, headings: bool) -> str:
+    """HTML as nbconvert makes it, harmful as the text may be. Formulas stand in <code>."""
     from mistune import HTMLRenderer
     from nbconvert.filters.markdown_mistune import MarkdownWithMath
 
     class Renderer(HTMLRenderer):
         def heading(self, text: str, level: int, **_) -> str:
-            tag = f"h{min(level + heading, 6)}" if heading else "strong"
-            return f"<{tag}>{text}</{tag}>\n" if heading else f"<p><{tag}>{text}</{tag}></p>\n"
+            return super().heading(text, level) if headings else f"<p><strong>{text}</strong></p>\n"
 
         def block_code(self, code: str, info: str | None = None) -> str:
             return super().block_code(code)
@@ -139,10 +139,10 @@ def _markdown(text: str, heading: int) -> str:
         def latex_environment(self, name: str, body: str) -> str:
             return self.block_math(rf"\begin{{{name}}}{body}\end{{{name}}}")
 
-    return MarkdownWithMath(renderer=Renderer(escape=False)).render(text)
+    return MarkdownWithMath(renderer=Renderer(escape=False, allow_harmful_protocols=True)).render(text)
 
 
-def _clean(html: str) -> str:
+def _clean(html: str, headings: bool) -> str:
     """Only what is on the list; the text of other tags stays, but for that of scripts and styles."""
     import nh3
 
@@ -152,7 +152,7 @@ def _clean(html: str) -> str:
 
     return nh3.clean(
         html,
-        tags=TEXT | {f"h{level}" for level in range(1, 7)},
+        tags=TEXT | HEADINGS if headings else TEXT,
         attributes={"a": {"href"}, "img": {"src", "alt"}, "ol": {"start"}},
         allowed_classes={"code": {"formula", "display"}},
         url_schemes={
@@ -202,7 +202,7 @@ def _image(given: str, pictures: dict[str, dict[str, str]], place: int | None) -
     if (kind := re.match(r"data:(image/[\w.+-]{1,40})", source)) and not kinds:
         kinds = {kind[1]: ""}
     for kind, text in kinds.items():
-        if kind in KINDS and text and (data := _picture(text)):
+        if kind in KINDS and text and (data := picture(text)):
             return f'<img src="{data}" alt="{escape(alt)}">'
     if not kinds:
         return _remark("a picture that is not in the notebook", "paste it into the cell")
@@ -212,7 +212,7 @@ def _image(given: str, pictures: dict[str, dict[str, str]], place: int | None) -
     return _remark(f"a picture in {name}", "paste it as PNG or JPEG")
 
 
-def _picture(text: str) -> str | None:
+def picture(text: str) -> str | None:
     """A data URI with the pixels of a picture and nothing else that was in its file, or None."""
     from PIL import Image, ImageOps
 
