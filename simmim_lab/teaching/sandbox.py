@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = ["Dead", "Limits", "Sandbox", "hidden_modules", "missing"]
 
 PACKAGE = Path(__file__).parents[1]
 PAUSE = 0.05  # seconds between two looks at what the processes take
+PATIENCE = 10  # seconds until what was killed is given up
 INODE = 1024  # bytes that a file takes, however small
 # What the exercises ask to write, and the package has in one form or another. A set keeps what it imports itself.
 ANSWERS = {
@@ -116,7 +118,7 @@ class Sandbox:
         self._closed.set()
         self._lines.put(None)
         for thread in self._threads:
-            thread.join(timeout=5)  # an ordinary process may have left others, which keep a pipe open
+            thread.join(timeout=PATIENCE)  # an ordinary process may have left others, which keep a pipe open
         if self._scratch:
             self._scratch.cleanup()
 
@@ -168,11 +170,11 @@ class Sandbox:
         return None
 
     def _processes(self) -> list[psutil.Process]:
-        """All that run, with those that were seen before and have lost their parents."""
+        """All that run, also those that were seen before and have lost their parents."""
         with suppress(psutil.NoSuchProcess):
             root = psutil.Process(self._process.pid)
             self._seen |= dict.fromkeys([root, *root.children(recursive=True)])
-        self._seen = {process: None for process in self._seen if process.is_running()}
+        self._seen = {process: None for process in self._seen if _runs(process)}
         return list(self._seen)
 
     def _end(self, why: str) -> None:
@@ -181,11 +183,12 @@ class Sandbox:
             if self._why:
                 return
             self._why = why
-            processes = self._processes()
-            for process in processes:
-                with suppress(psutil.Error):
-                    process.kill()
-            psutil.wait_procs([process for process in processes if process.pid != self._process.pid], timeout=10)
+            until = time.monotonic() + PATIENCE
+            while (running := self._processes()) and time.monotonic() < until:
+                for process in running:
+                    with suppress(psutil.Error):
+                        process.kill()
+                time.sleep(PAUSE / 10)
             self._process.wait()
 
     def _how_it_ended(self) -> str:
@@ -237,6 +240,12 @@ def _visible(hidden: frozenset[str]) -> dict[str, Path]:
             stub = INSIDE / "checks.py" if name == "simmim_lab.checks" else INSIDE / "absent.py"
             course |= {f"{path.stem}.py": stub} if name in hidden else {path.name: path}
     return course
+
+
+def _runs(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _size_inside(processes: list[psutil.Process]) -> int:
