@@ -1,0 +1,361 @@
+"""Grade submissions of the corpus with the commands of course staff, and look at what they did.
+
+The course is copied into a World: a folder with secrets in it, a canary that none may touch, and a port of the
+host that none may reach.
+"""
+
+import contextlib
+import csv
+import ctypes
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+import psutil
+from bs4 import BeautifulSoup
+from nbconvert.filters import markdown2html
+
+from submissions import ROOT, SET, TASKS, Submission
+
+SORTS = ("forged", "lost", "host effects", "leaks", "active content", "missing")  # what can be wrong
+Faults = dict[str, list[str]]
+
+
+@dataclass
+class World:
+    """A computer to attack: folders, a port, and secrets by the places where they lie."""
+
+    folder: Path
+    secrets: dict[str, str] = field(default_factory=dict)
+    reached: list[str] = field(default_factory=list)
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        places = ("a hidden test", "the environment", "another submission", "the canary", "the home folder")
+        self.secrets = {place: f"SECRET_{secrets.token_hex(8)}" for place in places}
+        for name in ("canary", "home", "tmp", "inboxes"):
+            (self.folder / name).mkdir(parents=True)
+        (self.canary / "letter.txt").write_text(self.secrets["the canary"])
+        (self.folder / "home/.netrc").write_text(self.secrets["the home folder"])
+
+    @property
+    def canary(self) -> Path:
+        return self.folder / "canary"
+
+    @property
+    def course(self) -> Path:
+        return self.folder / "course"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **{name: os.environ[name] for name in ("PATH", "LANG", "CI") if name in os.environ},
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(self.course),
+            "HOME": str(self.folder / "home"),
+            "TMPDIR": str(self.folder / "tmp"),
+            "TOKEN": self.secrets["the environment"],
+        }
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Write down what is sent to the port, and to the socket `canary-PORT` that has no path."""
+        with contextlib.ExitStack() as stack:
+            tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            self.port = tcp.getsockname()[1]
+            udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            udp.bind(("127.0.0.1", self.port))
+            local = stack.enter_context(socket.socket(socket.AF_UNIX))
+            local.bind(f"\0canary-{self.port}")
+            local.listen()
+            for line in (tcp, udp, local):
+                threading.Thread(target=self._listen, args=(line,), daemon=True).start()
+            yield
+
+    def _listen(self, line: socket.socket) -> None:
+        while True:
+            try:
+                if line.type == socket.SOCK_DGRAM:
+                    self.reached.append(line.recv(1000).decode(errors="replace"))
+                else:
+                    client, _ = line.accept()
+                    client.settimeout(2)
+                    with client, contextlib.suppress(OSError):
+                        self.reached.append(client.recv(1000).decode(errors="replace"))
+            except OSError:
+                return
+
+    def set_up(self) -> None:
+        """A copy of the course, whose hidden tests hold a secret."""
+        ignored = shutil.ignore_patterns("__pycache__")
+        for name in ("simmim_lab", f"solutions/{SET}", f"exercises/{SET}"):
+            shutil.copytree(ROOT / name, self.course / name, ignore=ignored)
+        (self.course / "notebooks").mkdir()
+        shutil.copy(ROOT / "nbgrader_config.py", self.course)
+        path = self.course / "solutions" / SET / f"{SET}.ipynb"
+        secret = self.secrets["a hidden test"]
+        path.write_text(path.read_text().replace("### BEGIN HIDDEN TESTS", f"### BEGIN HIDDEN TESTS\\n# {secret}"))
+
+    def hand_in(self, submissions: Iterable[Submission]) -> set[Path]:
+        """Write the files of all submissions into their inboxes. The first one that is honest holds a secret."""
+        planted = False
+        for submission in submissions:
+            for name, content in submission.files.items():
+                content = content.replace(b"CANARY", os.fsencode(self.canary)).replace(b"PORT", b"%d" % self.port)
+                if submission.kind == "honest" and not planted:
+                    content, planted = (
+                        content.replace(b"are alike", self.secrets["another submission"].encode()),
+                        True,
+                    )
+                path = self.folder / "inboxes" / submission.inbox / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+        return {submission.inbox for submission in submissions}
+
+    def files(self) -> set[Path]:
+        """All that must stay as it is: everything but what grading writes."""
+        course = self.course / "grading"
+        return {
+            path
+            for path in self.folder.rglob("*")
+            if course not in path.parents and "__pycache__" not in path.parts
+        }
+
+
+@dataclass
+class Outcome:
+    """What came of a class: the table, and for each student the page, the notebook and the faults."""
+
+    world: World
+    submissions: list[Submission]
+    rows: dict[str, dict[str, str]] = field(default_factory=dict)
+    printed: dict[str, str] = field(default_factory=dict)
+    status: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    effects: list[str] = field(default_factory=list)  # on the host, with the mark of the submission
+
+    def faults(self, submission: Submission) -> Faults:
+        """What is wrong with the outcome of a submission, by sort."""
+        row = self.rows.get(submission.student)
+        if row is None:
+            return {"missing": ["it has no row"]}
+        points = {task: float(row.get(task) or 0) for task in TASKS}
+        page, notebook = self.page(submission), self.notebook(submission)
+        found = defaultdict(list)
+        for task, worth in TASKS.items():
+            wanted = worth if task in submission.earns else 0
+            if points[task] != wanted:
+                sort = "forged" if points[task] > wanted else "lost"
+                found[sort].append(f"{task}: {points[task]:g} of {wanted:g} points")
+        mark = f"mark_{submission.student}"
+        found["host effects"] += [effect for effect in self.effects if mark in effect]
+        shown = f"{page}\n{notebook}\n{' '.join(row.values())}"
+        found["leaks"] += self._leaks(submission, shown, page)
+        found["active content"] += active(page) + active_cells(notebook)
+        if not page:
+            found["missing"].append("it has no page")
+        told = (
+            f"{row.get('notes', '')}\n{row.get('status', '')}\n{BeautifulSoup(page, 'html.parser').get_text(' ')}"
+        )
+        if submission.note and not re.search(submission.note, told):
+            found["missing"].append(f"nobody is told {submission.note!r}")
+        if submission.page and not re.search(submission.page, page):
+            found["missing"].append(f"the page lacks {submission.page!r}")
+        return {sort: texts for sort, texts in found.items() if texts}
+
+    def page(self, submission: Submission) -> str:
+        path = self.world.course / "grading/feedback" / submission.student / SET / f"{SET}.html"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def notebook(self, submission: Submission) -> str:
+        path = self.world.course / "grading/autograded" / submission.student / SET / f"{SET}.ipynb"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def _leaks(self, submission: Submission, shown: str, page: str) -> Iterator[str]:
+        own = b"".join(submission.files.values()).decode(errors="replace")
+        for place, secret in self.world.secrets.items():
+            where = shown if place != "a hidden test" else page
+            own_secret = place == "another submission" and submission == self._planted()
+            if secret in where and not own_secret:
+                yield f"the secret of {place}"
+        for text in ("HIDDEN TESTS", ".grade(", str(self.world.folder), str(ROOT), str(Path.home())):
+            if text in page and text not in own and not (text in ("/", "/root") or str(self.world.canary) in own):
+                yield text
+        if f"mark_{submission.student}" in _outputs(page):
+            yield "it prints that it got what it asked for"
+
+    def _planted(self) -> Submission | None:
+        return next((submission for submission in self.submissions if submission.kind == "honest"), None)
+
+
+def _outputs(page: str) -> str:
+    """What a page shows of outputs."""
+    text = BeautifulSoup(page, "html.parser")
+    return "\n".join(part.get_text() for part in text.select(".output, .jp-OutputArea"))
+
+
+def active(page: str) -> list[str]:
+    """What of a page can do something, or loads something from elsewhere."""
+    found = []
+    for tag in BeautifulSoup(page, "html.parser").find_all(True):
+        if tag.name in (
+            "script",
+            "iframe",
+            "frame",
+            "form",
+            "object",
+            "embed",
+            "svg",
+            "base",
+            "link",
+            "input",
+            "applet",
+            "noscript",
+        ):
+            found.append(str(tag)[:80])
+        if tag.name == "meta" and "refresh" in str(tag.get("http-equiv", "")).lower():
+            found.append(str(tag)[:80])
+        if tag.name == "style" and re.search(r"@import|url\(\s*['\"]?(?!data:)", tag.text):
+            found.append("a style that loads something")
+        for name, value in tag.attrs.items():
+            value = re.sub(r"[\s\0-\x1f]", "", " ".join(value) if isinstance(value, list) else str(value)).lower()
+            picture = tag.name == "img" and re.match(r"data:image/(png|jpeg|gif);base64,", value)
+            link = re.match(r"(javascript|vbscript|data):", value)
+            handler = name.lower().startswith("on") or (name == "style" and "url(" in value)
+            if handler or (link and not picture):
+                found.append(f"{tag.name} {name}={value[:60]}")
+            if name == "src" and not picture:
+                found.append(f"{tag.name} {name}={value[:60]}")
+    return found
+
+
+def active_cells(text: str) -> list[str]:
+    """What formgrader would show of a notebook that can do something."""
+    if not text:
+        return []
+    found = []
+    for cell in nbformat.reads(text, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            found += active(markdown2html(cell.source))
+        found += ["a raw cell"] * (cell.cell_type == "raw")
+        kinds = [kind for kinds in cell.get("attachments", {}).values() for kind in kinds]
+        kinds += [kind for output in cell.get("outputs", []) for kind in output.get("data", {})]
+        found += [
+            f"a cell shows {kind}" for kind in kinds if kind not in ("text/plain", "image/png", "image/jpeg")
+        ]
+    return found
+
+
+def grade(folder: Path, submissions: list[Submission], jobs: int = 1) -> Outcome:
+    """All submissions through collect, grade, feedback and export."""
+    world = World(folder)
+    outcome = Outcome(world, submissions)
+    world.set_up()
+    with world.listening(), adopting():
+        inboxes = world.hand_in(submissions)
+        before = world.files()
+        for inbox in sorted(inboxes):
+            run(outcome, "collect", str(folder / "inboxes" / inbox))
+        run(outcome, "grade", SET, "--jobs", str(jobs))
+        run(outcome, "feedback", SET)
+        run(outcome, "export", SET)
+        time.sleep(0.5)  # what was killed is gone
+        outcome.effects += [" ".join(child) for child in orphans()]
+    outcome.effects += [str(path) for path in world.files() ^ before]
+    outcome.effects += traces() + world.reached
+    if (world.canary / "letter.txt").read_text() != world.secrets["the canary"]:
+        outcome.effects.append("the canary was changed")
+    table = folder / "course/grading/grades" / f"{SET}.csv"
+    if table.exists():
+        with open(table, encoding="utf-8-sig", newline="") as lines:
+            outcome.rows = {row["student"]: row for row in csv.DictReader(lines)}
+    return outcome
+
+
+def run(outcome: Outcome, *command: str) -> None:
+    """A command of course staff, as a process; it has 60 s, and 90 s for each submission."""
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "simmim_lab.teaching", *command],
+        cwd=outcome.world.course,
+        env=outcome.world.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=60 + 90 * len(outcome.submissions),
+    )
+    name = " ".join(command[:1] + command[1:2] * (command[0] == "collect"))
+    outcome.printed[name] = done.stdout.decode(errors="replace")
+    outcome.status[name] = done.returncode
+    outcome.seconds[name] = time.monotonic() - start
+
+
+@contextlib.contextmanager
+def adopting() -> Iterator[None]:
+    """Processes whose parent has ended become children of this one, so that none is overlooked (Linux)."""
+    prctl, subreaper = ctypes.CDLL(None).prctl, 36
+    prctl(subreaper, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        prctl(subreaper, 0, 0, 0, 0)
+
+
+def orphans() -> list[list[str]]:
+    """The command lines of the processes that were left behind; they are killed."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child.cmdline())
+                child.send_signal(signal.SIGKILL)
+    return found
+
+
+def traces() -> list[str]:
+    """Files with a mark where nothing belongs, outside of the world."""
+    packages = Path(psutil.__file__).parents[1]
+    folders = (
+        packages,
+        packages / "torch",
+        packages / "__pycache__",
+        Path("/"),
+        Path("/tmp"),
+        Path("/dev/shm"),
+        Path.home(),
+    )
+    found = [
+        path for folder in folders for name in ("mark_*", "letter-of-a-student") for path in folder.glob(name)
+    ]
+    for path in found:
+        path.unlink()
+    return [str(path) for path in found]
+
+
+def summary(outcome: Outcome) -> dict[str, object]:
+    """Of each kind how many submissions there are, and how many have a fault of each sort."""
+    kinds = {}
+    for submission in outcome.submissions:
+        kind = kinds.setdefault(submission.kind, {"submissions": 0, **dict.fromkeys(SORTS, 0)})
+        kind["submissions"] += 1
+        for sort in outcome.faults(submission):
+            kind[sort] += 1
+    seconds = {name.split()[0]: round(took, 1) for name, took in outcome.seconds.items()}
+    return {
+        "kinds": kinds,
+        "effects on the host": len(outcome.effects),
+        "exit status": outcome.status,
+        "seconds": seconds,
+    }
