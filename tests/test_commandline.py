@@ -342,7 +342,7 @@ def test_a_damaged_file_of_the_course_is_named(course, capsys, file, argv):
     assert str(course / file) in said and FAULT not in said and said.count("\n") == 1
 
 
-@pytest.mark.parametrize("argv", [["grade"], ["grade", "--all"], ["feedback"], ["export"]])
+@pytest.mark.parametrize("argv", [["grade"], ["grade", "--all"], ["feedback"]])
 @pytest.mark.parametrize("records", [None, "{not", '{"01_masking": {}}'])
 def test_records_that_are_lost_or_damaged_are_named(course, capsys, argv, records):
     pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[teaching]'")

@@ -351,12 +351,6 @@ def test_a_download_of_one_or_many_is_filed_under_the_right_names(course, tmp_pa
     assert any("does not tell whose" in line for line in odd) == ("unknown" in students)
 
 
-def test_a_formula_in_a_name_stays_text(tmp_path):
-    path = grading._write_csv(tmp_path / "a.csv", [{"student": "=cmd()", "score": -1.0}])
-    assert "'=cmd()" in path.read_text(encoding="utf-8")
-    assert path.read_text(encoding="utf-8").splitlines()[1].endswith("-1.0")
-
-
 def test_grading_without_submissions_says_what_to_do(course, monkeypatch, capsys):
     monkeypatch.setattr(cli, "course_folder", lambda: course)
     assert cli.main(["grade"]) == 2

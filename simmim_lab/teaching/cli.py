@@ -113,17 +113,43 @@ def feedback(args: argparse.Namespace) -> int:
     return int(bool(failed))
 
 
-@program.command("01_masking", _set_arguments)
-def export(args: argparse.Namespace) -> None:
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    _set_arguments(parser)
+    parser.add_argument("--due", metavar="TIME", help='the last minute in time, like "2026-12-01 23:59"')
+    parser.add_argument(
+        "--late", metavar="RULE", help='what each day costs, like "10%% a day" or "2 points an hour"'
+    )
+    parser.add_argument("--into", type=user_path, metavar="FILE", help="Canvas's or Moodle's own file, to fill in")
+    parser.add_argument("--column", metavar="TITLE", help="of that file (default: the one that names the set)")
+
+
+@program.command('01_masking --due "2026-12-01 23:59" --late "10% a day"', _export_arguments)
+def export(args: argparse.Namespace) -> int:
     """Write the points as CSV.
 
-    Write grading/grades/SET.csv: a row for each student, a column for each question, and a status.
+    Write grading/grades/SET.csv: a row for each student, a column for each question, and a status. With --due and
+    --late, of one set, late work loses points (of those that can be reached). With --into, the gradebook that you
+    exported from Canvas or the grading worksheet of Moodle is filled in, as grading/grades/SET-FILE.
     """
-    from simmim_lab.teaching import grading
+    from simmim_lab.teaching import platforms, tables
+    from simmim_lab.teaching.late import late
 
     root = course_folder()
-    for path in grading.export(root, args.sets):
-        print(f"Wrote {path.relative_to(root)}")
+    if (args.due is None) != (args.late is None):
+        raise ValueError("--due and --late go together: give both, or none")
+    if (args.due or args.into) and len(args.sets) != 1:
+        raise ValueError("--due, --late and --into are for one set: name it")
+    rule = late(args.due, args.late) if args.due else None
+    paths, rows = tables.export(root, args.sets, rule)
+    odd = tables.unrecorded(rows)
+    if rule:
+        print(f"Late is what came after {rule.due:%Y-%m-%d %H:%M %Z}.")
+        odd += tables.untimed(rows[args.sets[0]])
+    if args.into:
+        path, unfilled = platforms.fill(root, args.sets[0], rows[args.sets[0]], args.into, args.column)
+        paths, odd = [*paths, path], odd + unfilled
+    print(*odd, *(f"Wrote {path.relative_to(root)}" for path in paths), sep="\n")
+    return int(bool(odd))
 
 
 def _execute_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,9 +1,8 @@
-"""Grade a class with nbgrader: run every submission, write feedback, and export the points.
+"""Grade a class with nbgrader: run every submission, and write feedback.
 
 Whatever one submission does, the others are graded: what failed is recorded beside its points.
 """
 
-import csv
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -11,10 +10,8 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from simmim_lab.common import replace_file
 from simmim_lab.teaching.course import (
     nbgrader,
-    read_notebook,
     read_records,
     reason,
     record_of,
@@ -52,31 +49,6 @@ def feedback(root: Path, names: list[str]) -> list[str]:
     ]
 
 
-def export(root: Path, names: list[str]) -> list[Path]:
-    """Write grading/grades/SET.csv with a row for every student and a column for every question.
-
-    The status says whether the points are final: graded, written answers to grade, collected (not graded yet), not
-    graded (and why), unreadable, or missing (not in this set, but in another).
-    """
-    from nbgrader.api import Gradebook, MissingEntry
-
-    records, paths, collected = read_records(root), [], submissions(root, names)
-    students = sorted({student for _, student in submissions(root, [])})
-    with Gradebook(nbgrader(root).coursedir.db_url) as gradebook:
-        for name in dict(collected):
-            order, rows = _questions(root, name), []
-            for student in students:
-                here = (name, student) in collected
-                record = record_of(records, name, student) if here else {"status": "missing", "notes": []}
-                try:
-                    entry = gradebook.find_submission(name, student)
-                except MissingEntry:
-                    entry = None
-                rows.append(_row(student, record, entry, order))
-            paths.append(_write_csv(root / "grading" / "grades" / f"{name}.csv", rows))
-    return paths
-
-
 def _each(
     root: Path, work: list[tuple[str, str]], title: str, action: Callable, graded: bool = False
 ) -> list[str]:
@@ -93,45 +65,3 @@ def _each(
             records[name][student]["status"] = done if outcome["success"] else f"not graded: {reason(outcome)}"
             write_records(root, records)
     return failed
-
-
-def _questions(root: Path, name: str) -> list[str]:
-    """The graded cells of a set, in the order of its notebook."""
-    notebook = read_notebook(root / "exercises" / name / f"{name}.ipynb")
-    marks = [cell.metadata.get("nbgrader", {}) for cell in notebook.cells]
-    return [mark["grade_id"] for mark in marks if mark.get("grade")]
-
-
-def _row(student: str, record: dict, entry, order: list[str]) -> dict:
-    status, grades = record["status"], []
-    if entry is not None and status not in ("collected", "missing"):
-        found = {grade.cell.name: grade for notebook in entry.notebooks for grade in notebook.grades}
-        grades = [found[name] for name in order if name in found]
-        if status == "graded" and any(grade.needs_manual_grade for grade in grades):
-            status = "written answers to grade"
-    points = {grade.cell.name.removesuffix("-check"): grade.score for grade in grades}
-    total = (
-        {"score": sum(points.values()), "max_score": sum(grade.max_score for grade in grades)} if grades else {}
-    )
-    return {"student": student, "status": status, "notes": "; ".join(record["notes"]), **total, **points}
-
-
-def _write_csv(path: Path, rows: list[dict]) -> Path:
-    """A row for each dict. A text that a spreadsheet would run as a formula is quoted."""
-    columns = list(dict.fromkeys(column for row in sorted(rows, key=len, reverse=True) for column in row))
-
-    def write(file: Path) -> None:
-        with open(file, "w", newline="", encoding="utf-8") as lines:
-            writer = csv.DictWriter(lines, columns, restval="")
-            writer.writeheader()
-            writer.writerows(
-                {
-                    key: f"'{text}" if str(text).startswith(("=", "+", "-", "@")) else text
-                    for key, text in row.items()
-                }
-                for row in rows
-            )
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, write)
-    return path
