@@ -1,32 +1,32 @@
-"""Where nbgrader finds the exercises; `simmim-course grade`, its kin and formgrader read this file."""
+"""Where nbgrader finds the exercises, and how it grades; `simmim-course grade`, its kin and formgrader read this."""
 
 from pathlib import Path
 
 c = get_config()  # noqa: F821, nbgrader defines it
 here = Path(__file__).parent
+private = here / "grading"  # submissions, feedback, and the gradebook with the hidden tests
 
 c.CourseDirectory.course_id = "simmim_lab"
 c.CourseDirectory.source_directory = str(here / "solutions")
-c.CourseDirectory.release_directory = str(here / "exercises")
-c.CourseDirectory.root = str(
-    here / "grading"
-)  # private: submissions, feedback, and the gradebook with the hidden tests
+c.CourseDirectory.release_directory = str(private / "release")  # never exercises/, where somebody may be at work
+c.CourseDirectory.root = str(private)
+c.CourseDirectory.db_url = f"sqlite:///{private / 'gradebook.db'}?timeout=60"  # several processes write into it
+c.CourseDirectory.ignore = ["*"]  # of a submission nothing is taken but the notebook
 
-# A cell that does not end costs its own points, not the others'.
-c.Execute.timeout = 30  # seconds
-c.Execute.interrupt_on_timeout = True
-c.Execute.extra_arguments = ["--log-level=ERROR"]
-
-# Only an exception costs points: nbgrader would also take a warning for a failed test.
-c.IgnorePattern.enabled = True
-c.IgnorePattern.pattern = r"(?s).*"
-
-# Feedback shows neither hidden tests nor scripts that a student wrote into a cell.
-c.GenerateFeedback.preprocessors = [
-    "nbgrader.preprocessors.GetGrades",
-    "nbgrader.preprocessors.ClearHiddenTests",
-    "nbconvert.preprocessors.sanitize.SanitizeHTML",
-    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+# A student's code runs in a locked process; the tests run here and call its functions (see INSTRUCTORS.md).
+c.Autograde.sanitize_preprocessors = [
+    "simmim_lab.teaching.preprocessors.Graft",
+    "nbgrader.preprocessors.CheckCellMetadata",
 ]
-c.SanitizeHTML.enabled = True
+c.Autograde.autograde_preprocessors = [
+    "simmim_lab.teaching.preprocessors.SandboxExecute",
+    "nbgrader.preprocessors.SaveAutoGrades",
+]
+
+# The page of feedback has no script, and no hidden test.
+c.GenerateFeedback.exporter_class = "simmim_lab.teaching.pages.Feedback"
+c.GenerateFeedback.preprocessors = [
+    "simmim_lab.teaching.pages.Points",
+    "nbgrader.preprocessors.ClearHiddenTests",
+]
 c.Application.log_level = "ERROR"

@@ -1,82 +1,158 @@
 """Graft: the answers of a submission, set into the instructor's notebook, which alone says what is asked."""
 
-import ast
 import copy
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from simmim_lab.teaching.cells import functions, grade_id, is_answer, is_python, python
+from simmim_lab.teaching.course import read_notebook
+from simmim_lab.teaching.inert import inert
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 
-def graft(released: "NotebookNode", submitted: "NotebookNode") -> tuple["NotebookNode", list[str]]:
-    """The students' version with the answers and the extra cells of a submission, and notes on what was odd.
+@dataclass
+class _Piece:
+    """A cell of a submission: the cell of the exercise that it stands behind, and the answer that it claims to be."""
 
-    Answers are found by the function they define, else by their grade_id, else by the cell before them; of several
-    the last that was worked on counts. So a duplicated, deleted, split or re-typed cell never stops the grading.
+    cell: "NotebookNode"
+    place: int
+    claims: str | None
+    defines: list[str] = field(init=False)
+    answers: str | None = None
+
+    def __post_init__(self):
+        self.defines = functions(self.cell)
+
+
+def released(root: Path, name: str, *, hidden_tests: bool = False) -> "NotebookNode":
+    """The students' version of a set, made of the instructor's in solutions/, with or without the hidden tests."""
+    from nbgrader import preprocessors as steps
+
+    notebook, resources = read_notebook(root / "solutions" / name / f"{name}.ipynb"), {}
+    usual = [steps.LockCells, steps.ClearSolutions, steps.ClearOutput, steps.CheckCellMetadata]
+    hiding = [] if hidden_tests else [steps.ClearHiddenTests]
+    for step in (*usual, *hiding, steps.ComputeChecksums):
+        notebook, resources = step().preprocess(notebook, resources)
+    return notebook
+
+
+def graft(base: "NotebookNode", submitted: "NotebookNode") -> tuple["NotebookNode", list[str]]:
+    """The notebook `base` with the answers and the extra cells of a submission, and notes on what was odd.
+
+    base: what `released` made. submitted: of it only the texts and pictures are taken; names in its metadata are
+    hints of the place.
+
+    An answer is found by the function that it defines, a written one by its name or its place. All other cells stay
+    where they are, so that what an answer needs is there. So a duplicated, deleted, split, moved or re-typed cell
+    never stops the grading.
     """
-    notebook, notes = copy.deepcopy(released), []
-    places = {grade_id(cell): place for place, cell in enumerate(notebook.cells) if is_answer(cell)}
-    known = {text for cell in notebook.cells for text in (grade_id(cell), cell.source.strip())} - {None}
-    held = [next((name for name in names_in(cell) if name in places), None) for cell in submitted.cells]
-    behind = {notebook.cells[places[name] - 1].source: name for name in places.keys() - set(held)}
-    found: dict[str, list] = {name: [] for name in places}
-    extra = defaultdict(list)
-    place, before = 0, ""
-    for cell, name in zip(submitted.cells, held, strict=True):
-        given = grade_id(cell) in known or cell.source.strip() in known
-        name = name or (None if given else behind.get(before))
-        before = cell.source
-        if name is not None:
-            found[name].append(cell)
-            place = places[name]
-        elif not given:
-            extra[place].append(_plain(cell))
-    for name, cells in found.items():
-        answer = notebook.cells[places[name]]
-        complete = [cell for cell in cells if name in functions(cell)] or cells
-        worked = [cell for cell in complete if cell.source.strip() != answer.source.strip()]
-        if not cells:
+    notebook, notes = copy.deepcopy(base), []
+    pieces, kept = _pieces(notebook, submitted)
+    for place, answer in enumerate(notebook.cells):
+        if not is_answer(answer):
+            continue
+        name = grade_id(answer)
+        defining = [piece for piece in pieces if name in piece.defines]
+        if answer.cell_type == "code":
+            found = _code(pieces, defining, name)
+        else:
+            found = _written(pieces, name, place)
+        for piece in found:
+            piece.answers = name
+            answer.metadata["student"] = True
+        if found and answer.cell_type == "code":
+            answer.source = "\n".join(piece.cell.source for piece in found)
+            for piece in pieces[: pieces.index(found[0])]:  # an earlier try runs before it
+                piece.place = place - 1 if piece.place == place else piece.place
+        elif found:
+            answer.source = "\n\n".join(_student(piece.cell, "markdown").source for piece in found)
+        elif answer.cell_type == "code" and defining:
+            answer.source = f"# {name} is written in the cell of {defining[-1].answers or defining[-1].claims}"
+        elif place not in kept:
             notes.append(f"{name}: its cell was deleted; it counts as not answered")
-        elif len(complete) > 1:
-            notes.append(f"{name}: {len(complete)} cells answer it; the last one worked on counts")
-        elif complete[0].cell_type != answer.cell_type:
-            notes.append(f"{name}: its cell had become {complete[0].cell_type}")
-        parts = [_plain(cell) for cell in cells if not any(cell is other for other in complete)]
-        extra[places[name]][:0] = parts  # halves of a cell that was split
-        if worked:
-            answer.source = worked[-1].source
-    for place in sorted(extra, reverse=True):
-        notebook.cells[place + 1 : place + 1] = extra[place]
+        notes += _oddities(name, answer, found, defining)
+    _insert(notebook, [piece for piece in pieces if not piece.answers])
     return notebook, notes
 
 
-def grade_id(cell: "NotebookNode") -> str | None:
-    mark = cell.metadata.get("nbgrader")
-    name = mark.get("grade_id") if isinstance(mark, dict) else None
-    return name if isinstance(name, str) else None
+def _pieces(notebook: "NotebookNode", submitted: "NotebookNode") -> tuple[list[_Piece], set[int]]:
+    """What a student wrote, and the places of the exercise's cells that are still there."""
+    from nbgrader.preprocessors import ClearHiddenTests
+
+    shown, _ = ClearHiddenTests().preprocess(copy.deepcopy(notebook), {})
+    texts = {cell.source.strip(): place for place, cell in reversed(list(enumerate(shown.cells)))}
+    names = {name: place for place, cell in enumerate(shown.cells) if (name := grade_id(cell))}
+    pieces, kept, place = [], set(), -1
+    for cell in submitted.cells:
+        text, named = cell.source.strip(), names.get(grade_id(cell))
+        place = (texts.get(text, place) if text else place) if named is None else named
+        if not text or text in texts:  # nothing of the student's
+            kept.add(place)
+            continue
+        claims = grade_id(cell) if named is not None and is_answer(shown.cells[named]) else None
+        written_into = named is not None and not claims  # a check, for example: what was added runs before it
+        pieces.append(_Piece(cell, place - written_into, claims))
+    return pieces, kept
 
 
-def is_answer(cell: "NotebookNode") -> bool:
-    return bool(cell.metadata.get("nbgrader", {}).get("solution"))
+def _code(pieces: list[_Piece], defining: list[_Piece], name: str) -> list[_Piece]:
+    """The cells that together are the answer `name`: mostly one, the last of those with the best claim."""
+    claiming = [piece for piece in pieces if piece.claims == name]
+    if len(claiming) > 1 and not all(is_python(python(piece.cell.source)) for piece in claiming):
+        if is_python("\n".join(piece.cell.source for piece in claiming)):
+            return claiming  # one cell that was cut into two
+    free = [piece for piece in defining if not piece.answers]
+    ranks: list[Callable[[_Piece], bool]] = [
+        lambda piece: piece.claims == name,
+        lambda piece: piece.claims is None,
+        lambda piece: piece.claims not in piece.defines,  # it lies in the cell of another task
+    ]
+    best = next((found for rank in ranks if (found := [piece for piece in free if rank(piece)])), [])
+    return best[-1:] or ([] if defining else [piece for piece in claiming if not piece.answers][-1:])
+
+
+def _written(pieces: list[_Piece], name: str, place: int) -> list[_Piece]:
+    """The cells that together are a written answer; if its own was not touched, the texts beside it."""
+    claiming = [piece for piece in pieces if piece.claims == name]
+    near = [piece for piece in pieces if piece.claims is None and piece.place in (place - 1, place)]
+    return claiming or [piece for piece in near if piece.cell.cell_type != "code" or not is_python(piece.cell.source)]
+
+
+def _oddities(name: str, answer: "NotebookNode", found: list[_Piece], defining: list[_Piece]) -> list[str]:
+    notes = []
+    if len(defining) > 1:
+        notes.append(f"{name}: {len(defining)} cells define it")
+    if found and found[0].cell.cell_type != answer.cell_type:
+        notes.append(f"{name}: its cell had become {found[0].cell.cell_type}")
+    return notes
+
+
+def _insert(notebook: "NotebookNode", pieces: list[_Piece]) -> None:
+    """Put the other cells of a student behind those of the exercise that they stood behind."""
+    behind = defaultdict(list)
+    for piece in pieces:
+        behind[piece.place].append(_student(piece.cell))
+    notebook.cells = [*behind[-1], *chain(*([cell, *behind[place]] for place, cell in enumerate(notebook.cells)))]
+
+
+def _student(cell: "NotebookNode", kind: str = "") -> "NotebookNode":
+    """The text of a student's cell and nothing else, marked as such; Markdown is made harmless."""
+    from nbformat.v4 import new_code_cell, new_markdown_cell
+
+    if (kind or cell.cell_type) == "code":
+        return new_code_cell(cell.source, metadata={"student": True})
+    text = new_markdown_cell(cell.source, metadata={"student": True})
+    if "attachments" in cell:
+        text.attachments = cell.attachments
+    return inert(text)
 
 
 def names_in(cell: "NotebookNode") -> list[str]:
     """What a cell may answer: the functions that it defines come before its grade_id."""
     return [*functions(cell), *filter(None, [grade_id(cell)])]
-
-
-def functions(cell: "NotebookNode") -> list[str]:
-    """The functions that a cell defines."""
-    try:
-        statements = ast.parse(cell.source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    return [statement.name for statement in statements if isinstance(statement, ast.FunctionDef)]
-
-
-def _plain(cell: "NotebookNode") -> "NotebookNode":
-    """The text of a cell and nothing else."""
-    from nbformat.v4 import new_code_cell, new_markdown_cell
-
-    return (new_code_cell if cell.cell_type == "code" else new_markdown_cell)(cell.source)
