@@ -1,0 +1,163 @@
+"""A look into one file of the inbox, by a process of its own (`python -m simmim_lab.teaching.looking`).
+
+It ends after SECONDS and at MEMORY, and has limits on all that it reads: what a stranger packed costs his own row,
+never the others'.
+"""
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
+from typing import IO, Any
+
+from simmim_lab.teaching.archives import DAMAGED, is_archive, members, why
+from simmim_lab.teaching.cells import functions, grade_id
+from simmim_lab.teaching.reading import read
+
+SECONDS, MEMORY = 60, 3 * 2**30  # for one file of the inbox
+LARGEST = 100_000_000  # bytes of a notebook
+MEMBERS, UNPACKED, DEPTH = 10_000, 2_000_000_000, 2  # files in an archive, all their bytes, archives in archives
+NOTEBOOKS, NAMES, OTHERS = (
+    200,
+    1_000,
+    3,
+)  # in an archive; names that are told of each; other files that are told of
+OFFICE = {".docx", ".odt", ".pages", ".pptx", ".xlsx"}  # zip files, too
+UNOPENED = {b"7z\xbc\xaf": "7z", b"Rar!": "RAR"}
+
+
+class Limit(Exception):
+    """A file holds more than is looked at."""
+
+
+def look_into(path: Path, name: str, staging: Path) -> list[dict[str, Any]]:
+    """What lies in the file `path`, which the inbox calls `name`: a dict for each notebook and each other file.
+
+    path: where in it ("" for the file itself). problem: why it is not taken, in a few words; `other` is true if
+    nobody would take it for a notebook. Or file: the name of a notebook in the folder `staging`, as `read` makes
+    it; ids and functions: the names that its cells carry and define; kind: exercise, capstone, lesson, or
+    instructor's version.
+    """
+    command = [sys.executable, "-m", __name__, str(path.absolute()), name, str(staging.absolute())]
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, timeout=SECONDS)
+        output, problem = done.stdout, "looking into it failed" if done.returncode else None
+        if b"MemoryError" in done.stderr:
+            problem = f"reading it takes more than {MEMORY // 2**30} GiB of memory"
+    except subprocess.TimeoutExpired as late:
+        output, problem = late.stdout or b"", f"reading it takes more than {SECONDS} s"
+    found = [json.loads(line) for line in output.splitlines(keepends=True) if line.endswith(b"\n")]
+    return [*found, {"path": "", "problem": problem}] if problem else found
+
+
+def main(path: str, name: str, staging: str) -> None:
+    """The process: a line of JSON for each thing found."""
+    with contextlib.suppress(ImportError, ValueError, OSError):  # not every system has such a limit
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    try:
+        others = 0
+        with open(path, "rb") as file:
+            for found in _Look(Path(staging)).into(file, PurePosixPath(name), PurePosixPath()):
+                others += found.get("other", False)
+                if "other" not in found or others <= OTHERS:
+                    print(json.dumps(found), flush=True)
+    except (Limit, OSError) as error:
+        print(json.dumps({"path": "", "problem": str(error) if isinstance(error, Limit) else why(error)}))
+
+
+class _Look:
+    """One look into a file, and what is left of its limits."""
+
+    def __init__(self, staging: Path):
+        self.staging, self.notebooks = staging, 0
+        self.members, self.unpacked = MEMBERS, UNPACKED
+
+    def into(self, file: IO[bytes], name: PurePosixPath, inside: PurePosixPath, depth: int = 0) -> Iterator[dict]:
+        head = file.read(512)
+        file.seek(0)
+        found = {"path": inside.as_posix() if inside.name else ""}
+        try:
+            if not is_archive(head) or name.suffix.lower() in OFFICE:
+                yield found | self._file(file, head, name.name.lower())
+            elif depth > DEPTH:
+                yield found | {"problem": f"an archive in {DEPTH} others, which is not opened"}
+            elif not (yield from self._archive(file, inside, depth)):
+                yield found | {"problem": "an empty archive"}
+        except DAMAGED as error:
+            yield found | {"problem": why(error)}
+
+    def _archive(self, file: IO[bytes], inside: PurePosixPath, depth: int) -> Iterator[dict]:
+        """What lies in an archive; returns whether anything does."""
+        count = 0
+        for count, entry in enumerate((entry for entry in members(file) if entry.open), start=1):  # noqa: B007
+            self.members -= 1
+            if self.members < 0:
+                raise Limit(f"it holds more than {MEMBERS:,} files")
+            with tempfile.TemporaryFile() as copy:
+                try:
+                    with entry.open() as member:
+                        self._copy(member, copy)
+                except DAMAGED as error:
+                    yield {"path": (inside / entry.path).as_posix(), "problem": why(error)}
+                else:
+                    yield from self.into(copy, entry.path, inside / entry.path, depth + 1)
+        return count > 0
+
+    def _copy(self, member: IO[bytes], copy: IO[bytes]) -> None:
+        while block := member.read(2**20):
+            self.unpacked -= len(block)
+            if self.unpacked < 0:
+                raise Limit(f"it unpacks to more than {UNPACKED // 10**9} GB")
+            copy.write(block)
+        copy.seek(0)
+
+    def _file(self, file: IO[bytes], head: bytes, name: str) -> dict:
+        """What is taken of a file that is no archive, or why nothing is."""
+        for magic, kind in UNOPENED.items():
+            if head.startswith(magic):
+                return {"problem": f"a {kind} archive, which is not opened here: unpack it, or ask for a zip file"}
+        text = head.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n")
+        other = ".ipynb" not in name
+        if head and other and not text.startswith(b"{"):
+            return {"problem": "no notebook", "other": True}
+        if text.startswith((b"<", b"%PDF")):
+            return {"problem": f"{'a web page' if text[:1] == b'<' else 'a PDF'}, and no notebook"}
+        content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            return {"problem": f"larger than {LARGEST // 10**6} MB: ask for it without its outputs"}
+        try:
+            notebook = read(content)
+        except ValueError as error:
+            return {"problem": str(error), **({"other": True} if other else {})}
+        del content
+        self.notebooks += 1
+        if self.notebooks > NOTEBOOKS:
+            raise Limit(f"it holds more than {NOTEBOOKS} notebooks")
+        file_name = f"{self.notebooks}.ipynb"
+        text = json.dumps(notebook, ensure_ascii=False)
+        (self.staging / file_name).write_text(text, encoding="utf-8")
+        return {"file": file_name, **_about(notebook)}
+
+
+def _about(notebook: dict) -> dict[str, Any]:
+    """The names in a notebook, and its kind."""
+    cells = [SimpleNamespace(**cell) for cell in notebook["cells"]]
+    ids = {name for cell in cells if (name := grade_id(cell))}
+    tags = {tag for cell in cells for tag in cell.metadata.get("tags", [])}
+    kind = "exercise"
+    if any("### BEGIN HIDDEN TESTS" in cell.source for cell in cells):
+        kind = "instructor's version"
+    elif not ids and tags & {"yours", "your-turn"}:
+        kind = "capstone" if "yours" in tags else "lesson"
+    defined = {name for cell in cells for name in functions(cell)}
+    return {"kind": kind, "ids": sorted(ids)[:NAMES], "functions": sorted(defined)[:NAMES]}
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

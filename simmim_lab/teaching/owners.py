@@ -1,0 +1,156 @@
+"""Whose each file of an inbox is: its folders and names are looked at together.
+
+A folder is a student's, unless it is a section: it is called so, or several folders in it answer the same set.
+What lies inside a student's own folder or archive never tells whose it is.
+"""
+
+import dataclasses
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from simmim_lab.teaching.names import BLACKBOARD, SECTION, Owner, platform, telling
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A file of the inbox: its path there, the sets that it answers, whether it is an archive, or no notebook."""
+
+    path: PurePosixPath
+    sets: frozenset[str] = frozenset()
+    archive: bool = False
+    other: bool = False
+
+
+@dataclass
+class _Folder:
+    """A folder whose name tells something, and what lies below it: folders that tell something, and files."""
+
+    name: str = ""
+    owner: Owner | None = None  # what a platform wrote
+    folders: dict[str, "_Folder"] = field(default_factory=dict)
+    leaves: list[Leaf] = field(default_factory=list)
+
+    def all(self) -> Iterator[Leaf]:
+        yield from self.leaves
+        for folder in self.folders.values():
+            yield from folder.all()
+
+
+def owners(
+    leaves: list[Leaf], sets: list[str], submitters: dict[PurePosixPath, Owner]
+) -> dict[PurePosixPath, Owner]:
+    """Whose each file is, by its path. submitters: whose a folder is, if the platform tells it in a file."""
+    top, found = _Folder(), {}
+    usernames = _usernames(leaves, sets)
+    for leaf in leaves:
+        _file_into(top, leaf, sets, submitters, usernames)
+    _resolve(top, "", sets, found)
+    return found
+
+
+def _file_into(
+    top: _Folder, leaf: Leaf, sets: list[str], submitters: dict[PurePosixPath, Owner], usernames: dict[str, str]
+) -> None:
+    """Put a file where it belongs in the tree of telling folders."""
+    folder, before = top, ""
+    for depth, part in enumerate(parts := leaf.path.parts, start=1):
+        inside = parts[depth] if depth < len(parts) else ""
+        owner = submitters.get(PurePosixPath(*parts[:depth])) or platform(part, inside)
+        if owner is not None and (name := usernames.get(owner.name, owner.name)):
+            owner = dataclasses.replace(owner, name=name)
+            folder = folder.folders.setdefault(f"{owner.key}\0", _Folder(name, owner))
+            # Each attempt has its own date, so the file keeps what its own path says.
+            folder = folder.folders.setdefault(part, _Folder(name, owner))
+            break
+        classroom = re.fullmatch(r"(.+)-submissions", before)  # GitHub Classroom: masking-submissions/masking-jdoe
+        short = part.removeprefix(f"{classroom[1]}-") if classroom else part
+        if inside and (name := telling(short, sets)):
+            folder = folder.folders.setdefault(name, _Folder(name))
+        before = part
+    folder.leaves.append(leaf)
+
+
+def _resolve(folder: _Folder, place: str, sets: list[str], found: dict[PurePosixPath, Owner]) -> None:
+    """Write the owners of all files below a folder that is no student's."""
+    sections = _sections(folder, sets)
+    for name, inner in folder.folders.items():
+        if inner.owner is not None:
+            for attempt in inner.folders.values():
+                found |= {leaf.path: attempt.owner for leaf in attempt.all()}
+        elif name in sections:
+            several = len(sections) > 1
+            _resolve(inner, f"{place}/{name}".lstrip("/") if several else place, sets, found)
+        else:
+            found |= {leaf.path: Owner(name, place=place) for leaf in inner.all()}
+    for leaf in folder.leaves:
+        name = telling(leaf.path.name, sets, file=True)
+        named = not leaf.other or leaf.sets  # "readme.txt" is no student, "ann_01_masking.py" is
+        found[leaf.path] = Owner(name, place=place) if name and named else Owner("", place=str(leaf.path))
+
+
+def _sections(folder: _Folder, sets: list[str]) -> set[str]:
+    """The folders in `folder` that hold those of several students."""
+    inner = {name: within for name, within in folder.folders.items() if within.owner is None}
+    called = {name for name, within in inner.items() if SECTION.match(name) and _is_shared(within, sets)}
+    lone = len(folder.folders) == 1 and not folder.leaves
+    students = [name for name in inner if _notebooks(inner[name]) and name not in called]
+    seen = set()
+    for name, within in inner.items():
+        beside = set(students) - {name}
+        within = _branch(within)
+        platforms = [part for part in within.folders.values() if part.owner is not None]
+        if platforms and len(platforms) == len(within.folders) and not within.leaves and not beside:
+            called.add(name)
+        elif not beside and (lone or not _notebooks(within)) and _compete(within, sets, lone):
+            seen.add(name)
+    if seen:
+        seen |= {name for name in inner if not inner[name].leaves and len(inner[name].folders) == 1}
+    names = [part for name in seen for part in inner[name].folders]
+    if len(set(names)) <= 0.75 * len(names):  # "monday" in each of them: the parts of a student's work
+        seen = set()
+    return called | seen
+
+
+def _is_shared(folder: _Folder, sets: list[str]) -> bool:
+    """Whether what lies in a folder has names of its own, or is nothing."""
+    named = any(telling(leaf.path.name, sets, file=True) for leaf in folder.leaves)
+    return bool(folder.folders) or named or all(leaf.other for leaf in folder.leaves)
+
+
+def _branch(folder: _Folder) -> _Folder:
+    """The first folder in which there is a choice."""
+    while len(folder.folders) == 1 and not folder.leaves:
+        [inner] = folder.folders.values()
+        if inner.owner is not None:
+            break
+        folder = inner
+    return folder
+
+
+def _notebooks(folder: _Folder) -> list[Leaf]:
+    return [leaf for leaf in folder.leaves if not leaf.archive and not leaf.other]
+
+
+def _compete(folder: _Folder, sets: list[str], files: bool) -> bool:
+    """Whether several folders in `folder` (or its archives, or with `files` its notebooks) answer the same set."""
+    held = [set().union(*(leaf.sets for leaf in inner.all())) for inner in folder.folders.values()]
+    if held or files:
+        named = [leaf for leaf in folder.leaves if telling(leaf.path.name, sets, file=True)]
+        held += [set(leaf.sets) for leaf in named if leaf.archive or files]
+    return any(count > 1 for count in Counter(name for names in held for name in names).values())
+
+
+def _usernames(leaves: list[Leaf], sets: list[str]) -> dict[str, str]:
+    """Blackboard writes "Exercise 3_jane_doe": the names without the part that all share, by the whole ones."""
+    given = {found["name"] for leaf in leaves for part in leaf.path.parts if (found := BLACKBOARD.match(part))}
+    names = {name: telling(name, sets) or name for name in given}
+    different = set(names.values())
+    shared = os.path.commonprefix([*different]) if len(different) > 1 else ""  # noqa: RUF071, by characters
+    shared = shared[: shared.rfind("_") + 1]
+    if len(different) == 1 and (alone := different & given):
+        shared = next(iter(alone)).rpartition("_")[0] + "_"
+    return {name: short.removeprefix(shared) for name, short in names.items()}
