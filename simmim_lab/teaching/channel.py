@@ -130,10 +130,10 @@ def _tagged(value: Any) -> Any:
     if value is None or kind in (bool, int, float, str):
         return value
     if kind is Tensor:
-        data = value.detach().resolve_conj().resolve_neg().contiguous().reshape(-1).view(torch.uint8)
-        name = str(value.dtype).removeprefix("torch.")
-        text = base64.b64encode(data.numpy().tobytes()).decode()
-        return ["tensor", name, list(value.shape), text, value.requires_grad]
+        numbers = value.detach().resolve_conj().resolve_neg()
+        numbers = numbers.view(torch.int16) if value.dtype == torch.bfloat16 else numbers  # NumPy has no bfloat16
+        text = base64.b64encode(numbers.numpy().tobytes()).decode()
+        return ["tensor", str(value.dtype).removeprefix("torch."), list(value.shape), text, value.requires_grad]
     if kind is Generator:
         return ["generator", _tagged(value.get_state())]
     if kind.__name__ in COLLECTIONS:
