@@ -1,12 +1,13 @@
 """The command line of course staff: `simmim-course host`, `release`, `collect`, `grade`, `feedback`, `export`,
-`execute` and `figures` (see INSTRUCTORS.md).
+`similar`, `execute` and `figures` (see INSTRUCTORS.md).
 
 Each command stands behind its arguments.
 """
 
 import argparse
+import sys
 
-from simmim_lab.commandline import Program, course_folder, user_path
+from simmim_lab.commandline import Program, course_folder, number, user_path
 
 program = Program(
     "simmim-course",
@@ -61,56 +62,113 @@ def release(args: argparse.Namespace) -> None:
 
 
 def _collect_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("inbox", type=user_path, metavar="INBOX", help="a folder or a zip file")
+    parser.add_argument("inbox", type=user_path, metavar="INBOX", help="a folder, a zip or a tar file")
 
 
 @program.command("~/Downloads/submissions.zip", _collect_arguments)
-def collect(args: argparse.Namespace) -> None:
+def collect(args: argparse.Namespace) -> int:
     """Take in the students' notebooks.
 
-    Find the students' notebooks in a folder or zip file, such as the download of a learning platform, whatever
-    their names, and put them into grading/submitted. The original files stay as they are.
+    Find the students' notebooks in a folder or archive, such as the download of a learning platform, whatever
+    their names, and put them into grading/submitted. The original files stay as they are. Returns 1 if anything
+    needs you: what cannot be read or taken, and files that tell nobody's name.
     """
     from simmim_lab.teaching.collect import collect
-    from simmim_lab.teaching.course import submissions
 
     root = course_folder()
-    print(*collect(root, args.inbox), sep="\n")
-    found = submissions(root, [])
-    students = len({student for _, student in found})
-    print(f"Now {len(found)} notebooks of {students} students are in grading/submitted. Next: simmim-course grade")
+    outcome = collect(root, args.inbox)
+    now = f"now {outcome.total} of {outcome.students} students are in grading/submitted"
+    print(*outcome.known, *outcome.needed, sep="\n")
+    print(f"{outcome.new} notebooks are new: {now}. Next: simmim-course grade")
+    return int(bool(outcome.needed))
+
+
+def _rename_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "old", metavar="OLD", help="a student as in grading/submitted, or a path as collect wrote it"
+    )
+    parser.add_argument("new", metavar="NEW", help="the right name; if somebody has it, both become one student")
+
+
+@program.command('unknown "Jane Doe"', _rename_arguments)
+def rename(args: argparse.Namespace) -> None:
+    """Correct whose work it is.
+
+    Give what was collected, graded and written for one student to another, or under another name; points that
+    you gave by hand are kept. What comes from the same place in later downloads is theirs, too. With a path, what
+    comes from there is theirs: collect the download again afterwards.
+    """
+    from simmim_lab.teaching.renaming import rename
+
+    print(*rename(course_folder(), args.old, args.new), sep="\n")
+
+
+def _jobs_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--jobs", type=number(int, 1, 64), default=1, metavar="N", help="how many at a time (default: %(default)s)"
+    )
 
 
 def _grade_arguments(parser: argparse.ArgumentParser) -> None:
     _set_arguments(parser)
+    _jobs_argument(parser)
     parser.add_argument("--all", action="store_true", help="grade again what was graded")
+    parser.add_argument("--yes", action="store_true", help="with --all: write the points that moved, unasked")
+    parser.add_argument(
+        "--without-isolation", action="store_true", help="run the students' code with your rights, on your computer"
+    )
 
 
-@program.command("01_masking", _grade_arguments)
+@program.command("01_masking --jobs 2", _grade_arguments)
 def grade(args: argparse.Namespace) -> int:
     """Grade what was collected.
 
-    Run the checks and hidden tests on what was collected and not yet graded. None stops the others. It runs the
-    students' code on this computer, as nbgrader does: use a machine without secrets.
+    Test what was collected and not yet graded. None stops the others; the students' code runs in a locked process,
+    and what was interrupted goes on where it stopped. With --all, everything is graded again: the points that moved
+    are listed first, and written if you agree. Returns 1 if any needs you.
     """
-    from simmim_lab.teaching import grading
+    from simmim_lab.teaching import grading, regrading, sandbox
 
-    count, failed = grading.grade(course_folder(), args.sets, again=args.all)
-    print(*failed, f"Graded {count} notebooks. Next: simmim-course feedback, simmim-course export", sep="\n")
-    return int(bool(failed))
+    root, isolated = course_folder(), not args.without_isolation
+    if isolated and (why := sandbox.missing()):
+        raise OSError(f"{why}; --without-isolation grades all the same, with the students' code under your rights")
+    regrading.finish(root)
+    if not args.all:
+        count, odd = grading.grade(root, args.sets, jobs=args.jobs, isolated=isolated)
+        print(*odd, f"Graded {count} notebooks. Next: simmim-course feedback, simmim-course export", sep="\n")
+        return int(bool(odd))
+    moved, odd = regrading.regrade(root, args.sets, jobs=args.jobs, isolated=isolated)
+    print(*odd, *(moved or ["No points moved."]), sep="\n")
+    if moved and not args.yes and not _agreed(f"Write these {len(moved)} points?"):
+        print("Nothing was written; --yes writes them.")
+        return 1
+    regrading.accept(root)
+    print("Graded all. Next: simmim-course feedback, simmim-course export")
+    return int(bool(odd))
 
 
-@program.command("01_masking", _set_arguments)
+def _agreed(question: str) -> bool:
+    """What somebody at the terminal says to a question; False if nobody is there."""
+    return sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _feedback_arguments(parser: argparse.ArgumentParser) -> None:
+    _set_arguments(parser)
+    _jobs_argument(parser)
+
+
+@program.command("01_masking", _feedback_arguments)
 def feedback(args: argparse.Namespace) -> int:
     """Write a page of feedback for each student.
 
-    Write grading/feedback/STUDENT/SET/SET.html for all that was graded, without the hidden tests.
+    Write grading/feedback/STUDENT/SET/SET.html for all that was graded, without the hidden tests. Returns 1 if any
+    needs you.
     """
     from simmim_lab.teaching import grading
 
-    failed = grading.feedback(course_folder(), args.sets)
-    print(*failed, "Wrote grading/feedback: a page for each student and set.", sep="\n")
-    return int(bool(failed))
+    odd = grading.feedback(course_folder(), args.sets, jobs=args.jobs)
+    print(*odd, "Wrote grading/feedback: a page for each student and set.", sep="\n")
+    return int(bool(odd))
 
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
@@ -150,6 +208,22 @@ def export(args: argparse.Namespace) -> int:
         paths, odd = [*paths, path], odd + unfilled
     print(*odd, *(f"Wrote {path.relative_to(root)}" for path in paths), sep="\n")
     return int(bool(odd))
+
+
+@program.command("01_masking", _set_arguments)
+def similar(args: argparse.Namespace) -> None:
+    """Show which answers are alike.
+
+    Write grading/similarity/SET.html: the pairs of students whose answers are more alike than answers of the class
+    usually are, whatever the names and comments in them. It is information, proves nothing, and changes no points.
+    """
+    from simmim_lab.teaching import similarity
+    from simmim_lab.teaching.course import submissions
+
+    root = course_folder()
+    for name in dict(submissions(root, args.sets)):
+        path, pairs = similarity.report(root, name)
+        print(f"Wrote {path.relative_to(root)}: {pairs} pairs stand out")
 
 
 def _execute_arguments(parser: argparse.ArgumentParser) -> None:
