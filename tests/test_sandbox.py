@@ -1,4 +1,4 @@
-"""Programs of strangers in the sandbox: what they can reach, what they may take, and that nothing of them stays."""
+"""Programs of strangers in the sandbox: what they reach, what they may take, and that nothing of them stays."""
 
 import contextlib
 import json
@@ -8,14 +8,10 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import psutil
 import pytest
-
-from simmim_lab.teaching import sandbox
-from simmim_lab.teaching.course import exercise_sets
 
 ROOT = Path(__file__).parents[1]
 WORKER = """
@@ -115,9 +111,9 @@ def test_an_honest_program_runs(attempt):
         "[thread.start() for thread in threads]; result = 1",
         "result = subprocess.run(['true']).returncode",
         "file = tempfile.TemporaryFile(); file.write(bytes(2**20)); result = file.tell()",
-        "result = len(multiprocessing.Lock().__class__.__name__), os.getcwd(), os.environ.get('HOME')",
+        "import socket; socket.socket(socket.AF_UNIX); multiprocessing.Lock(); result = os.getcwd()",
     )
-    assert (replies[2:], dead) == (["1", "0", "1048576", "(4, '/tmp', '/tmp')"], None)
+    assert (replies[2:], dead) == (["1", "0", "1048576", "'/tmp'"], None)
 
 
 def test_nothing_of_this_machine_is_seen(attempt, tmp_path):
@@ -136,9 +132,8 @@ def test_nothing_of_this_machine_is_seen(attempt, tmp_path):
             f"os.kill({os.getpid()}, signal.SIGTERM)",
             f"import socket; socket.create_connection(('127.0.0.1', {port}), 2)",
             "result = sorted(os.listdir('/'))",
-            "result = [pid for pid in os.listdir('/proc') if pid.isdigit()]",
+            "result = os.listdir('/proc')",
             "result = sorted(os.environ)",
-            "result = [pid for pid in (1, os.getppid()) if 'SECRET' in open(f'/proc/{pid}/environ').read()]",
         )
         with pytest.raises(BlockingIOError):
             listener.accept()
@@ -147,13 +142,12 @@ def test_nothing_of_this_machine_is_seen(attempt, tmp_path):
     assert replies[3:6] == ["'FileNotFoundError'", "'ProcessLookupError'", "'PermissionError'"]
     home = {"bin", "course", "dev", "lib", "lib64", "packages", "proc", "program", "python", "tmp", "usr"}
     assert set(eval(replies[6])) <= home
-    assert eval(replies[7]) == ["1", "2"]
+    assert eval(replies[7]) == ["cpuinfo"]
     assert set(eval(replies[8])) <= {"HOME", "LANG", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "PATH", "PWD", "USER"}
-    assert replies[9] in ("[]", "'PermissionError'")
 
 
 def test_nothing_can_be_written_but_the_scratch_folder(attempt):
-    places = ["/x", "/dev/x", "/usr/bin/x", "/program/x", "/course/x", "/proc/sys/kernel/core_pattern"]
+    places = ["/x", "/dev/x", "/usr/bin/x", "/program/x", "/course/x", "/proc/x", "/proc/cpuinfo"]
     replies, dead = attempt(*(f"open({place!r}, 'w')" for place in places), "open('/tmp/x', 'w'); result = 1")
     assert dead is None
     assert set(replies[:-1]) <= {"'OSError'", "'PermissionError'"} and replies[-1] == "1"
@@ -169,6 +163,7 @@ def test_the_kernel_refuses_what_a_lesson_never_needs(attempt):
         "os.memfd_create('x')",
         "import mmap; mmap.mmap(-1, 4096)",
         "mmap.mmap(os.open('/dev/zero', os.O_RDWR), 4096)",
+        "import socket; socket.socket(socket.AF_VSOCK)",
         "libc.setuid(0); result = os.getuid() == 0",
         "result = libc.mount(b'none', b'/tmp', b'tmpfs', 0, None)",
         "result = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).write(b'x')",
@@ -176,7 +171,8 @@ def test_the_kernel_refuses_what_a_lesson_never_needs(attempt):
     assert dead is None
     assert replies[:4] == ["-1", "-1", "(-1, 38)", "(-1, -1)"]
     assert replies[4:6] == ["'PermissionError'"] * 2 and replies[6] in ("'OSError'", "'ValueError'")
-    assert replies[7:] == ["False", "-1", "1"]
+    assert replies[7] == "'PermissionError'"
+    assert replies[8:] == ["False", "-1", "1"]
 
 
 def test_signals_to_all_hit_nothing_but_its_own(attempt):
@@ -204,6 +200,7 @@ MANY_MEMORIES = {
     "bytes": "x = [bytearray(2**24) for _ in range(100)]",
     "a private mapping": "import mmap; m = mmap.mmap(-1, 2**29, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)\n"
     "while True: m[:] = bytes(2**29)",
+    "what others may not look at": "libc.prctl(4, 0, 0, 0, 0); x = [bytearray(2**24) for _ in range(100)]",
     "children": "for i in range(12):\n if os.fork() == 0:\n  x = b'x' * 2**26\n  time.sleep(20)\ntime.sleep(20)",
 }
 
@@ -216,11 +213,11 @@ def test_memory_is_limited(attempt, program):
     assert 256 < found < 1500 and limit == 256
 
 
-def test_what_processes_share_counts_once(attempt):
-    """Eight children of a process of 80 MB."""
-    program = "x = b'x' * 80 * 2**20; p = [os.fork() for _ in range(3)]\nif 0 in p: time.sleep(20)\ntime.sleep(1)"
-    replies, dead = attempt(program, memory=256 * 2**20)
-    assert dead is None or measured(dead, "memory")[0] < 0
+def test_memory_that_processes_share_counts_once(attempt):
+    program = (
+        "x = b'x' * 2**26; child = [os.fork() for _ in range(3)]\nif 0 in child: time.sleep(20)\ntime.sleep(0.5)"
+    )
+    assert attempt(program, memory=256 * 2**20)[1] is None
 
 
 DISKS = {

@@ -1,6 +1,6 @@
 """A process that runs the code of a stranger, locked in and watched.
 
-It reads lines and writes one line for each. The kernel keeps it from everything on this machine (`bubblewrap`); its
+It reads lines and writes one line for each. The kernel keeps it from all of this machine (see bubblewrap.py); its
 memory, disk, processes, replies and time are watched from here, and at a limit all of it is killed.
 """
 
@@ -250,12 +250,15 @@ def _runs(process: psutil.Process) -> bool:
 
 def _size_inside(processes: list[psutil.Process]) -> int:
     """The bytes in the scratch folders of a sandbox, whose files may have no name any more."""
-    root = Path(f"/proc/{processes[-1].pid}/root") if processes else Path()
     size = 0
-    with suppress(OSError):  # it may have ended
-        for place in bubblewrap.SCRATCH if (root / "program").exists() else ():  # else it is not yet inside
-            used = os.statvfs(f"{root}{place}")
-            size += (used.f_blocks - used.f_bfree) * used.f_frsize + (used.f_files - used.f_ffree) * INODE
+    for process in processes:
+        root = Path(f"/proc/{process.pid}/root")
+        with suppress(OSError):  # it may have ended, or be none of those inside
+            if (root / "program").exists():
+                for place in bubblewrap.SCRATCH:
+                    used = os.statvfs(f"{root}{place}")
+                    size += (used.f_blocks - used.f_bfree) * used.f_frsize + (used.f_files - used.f_ffree) * INODE
+                break
     return size
 
 
@@ -274,11 +277,10 @@ def _resident(process: psutil.Process) -> int:
 
 
 def _share(process: psutil.Process) -> int:
-    """The memory of a process, with its share of what others have too, where the system tells it."""
-    with suppress(psutil.Error):
-        memory = process.memory_full_info()
-        return getattr(memory, "pss", memory.uss)
-    return 0
+    """The memory of a process, of what others have too only its share; all of it, where the system does not tell."""
+    with suppress(psutil.Error, AttributeError):
+        return process.memory_full_info().pss
+    return _resident(process)
 
 
 def _over(what: str, value: int, limit: int) -> str:

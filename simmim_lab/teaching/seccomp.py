@@ -1,7 +1,7 @@
-"""The system calls that a sandbox forbids, as a filter for the kernel.
+"""The system calls that a sandbox refuses, as a filter for the kernel.
 
-They would open a connection (also one from a virtual machine to its host, which needs no network), look into
-another process, give rights in a new namespace, or keep memory where no process is seen to have it.
+They would open a connection (also from a virtual machine to its host, which needs no network), look into another
+process, give rights in a new namespace, or keep memory where no process is seen to have it.
 Numbers: asm/unistd.h. Filter: https://docs.kernel.org/userspace-api/seccomp_filter.html
 """
 
@@ -9,9 +9,8 @@ import errno
 import platform
 import struct
 
-_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # AUDIT_ARCH_*
-_NUMBERS = {  # (x86_64, aarch64)
-    "socket": (41, 198),
+ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # AUDIT_ARCH_*
+REFUSED = {  # (x86_64, aarch64)
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
@@ -30,49 +29,53 @@ _NUMBERS = {  # (x86_64, aarch64)
     "msgget": (68, 186),
     "semget": (64, 190),
 }
-_CLONE, _CLONE3, _MMAP = (56, 220), (435, 435), (9, 222)
-_NEW_USER, _SHARED, _ANONYMOUS = 0x10000000, 0x01, 0x20  # CLONE_NEWUSER, MAP_SHARED, MAP_ANONYMOUS
-_LOAD, _EQUAL, _ANY_BIT, _AT_LEAST, _RETURN = 0x20, 0x15, 0x45, 0x35, 0x06  # BPF_LD|W|ABS, BPF_JMP|..., BPF_RET
-_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
-_ALLOW, _KILL, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050000  # SECCOMP_RET_*
+SOCKET, CLONE, CLONE3, MMAP = (41, 198), (56, 220), (435, 435), (9, 222)
+AF_UNIX, CLONE_NEWUSER, MAP_SHARED, MAP_ANONYMOUS = 0x1, 0x10000000, 0x01, 0x20
+X32 = 0x40000000  # the same calls by other numbers
+NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # where they are in struct seccomp_data; an argument has 8 bytes
 
 
 def supported() -> bool:
-    """Whether the numbers of this machine's processor are known."""
-    return platform.machine() in _ARCHITECTURES
+    """Whether the numbers for this machine's processor are known."""
+    return platform.machine() in ARCHITECTURES
 
 
 def filter_program() -> bytes:
     """The filter, as `bwrap --seccomp` reads it."""
-    machine = list(_ARCHITECTURES).index(platform.machine())
-    refuse = _step(_RETURN, _REFUSE | errno.EPERM)
-    steps = [
-        _step(_LOAD, _ARCHITECTURE),
-        _step(_EQUAL, _ARCHITECTURES[platform.machine()], 1, 0),
-        _step(_RETURN, _KILL),  # calls of another kind of program, with other numbers
-        _step(_LOAD, _NUMBER),
-        _step(_AT_LEAST, 0x40000000, 0, 1),  # x32: the same calls by other numbers
-        refuse,
-    ]
-    for numbers in _NUMBERS.values():
-        steps += [_step(_EQUAL, numbers[machine], 0, 1), refuse]
-    # The flags of clone3 cannot be seen; told that there is none, the C library takes clone.
-    steps += [_step(_EQUAL, _CLONE3[machine], 0, 1), _step(_RETURN, _REFUSE | errno.ENOSYS)]
-    steps += [
-        _step(_EQUAL, _CLONE[machine], 0, 3),
-        _step(_LOAD, _ARGUMENTS),
-        _step(_ANY_BIT, _NEW_USER, 0, 1),
-        refuse,
-    ]
-    steps += [_step(_LOAD, _NUMBER), _step(_EQUAL, _MMAP[machine], 0, 4)]
-    steps += [
-        _step(_LOAD, _ARGUMENTS + 3 * 8),
-        _step(_ANY_BIT, _SHARED, 0, 2),
-        _step(_ANY_BIT, _ANONYMOUS, 0, 1),
-        refuse,
-    ]
-    return b"".join([*steps, _step(_RETURN, _ALLOW)])
+    machine = list(ARCHITECTURES).index(platform.machine())
+    allow, kill = _return(0x7FFF0000), _return(0x80000000)  # SECCOMP_RET_*
+    refuse, unknown = _return(0x00050000 | errno.EPERM), _return(0x00050000 | errno.ENOSYS)
+    steps = [_load(ARCHITECTURE), _if_equal(ARCHITECTURES[platform.machine()], 1, 0), kill]
+    steps += [_load(NUMBER), _if_at_least(X32, 0, 1), refuse]
+    for numbers in REFUSED.values():
+        steps += [_if_equal(numbers[machine], 0, 1), refuse]
+    # The flags of clone3 cannot be seen here. Told that there is none, the C library takes clone.
+    steps += [_if_equal(CLONE3[machine], 0, 1), unknown]
+    steps += [_if_equal(SOCKET[machine], 0, 4), _load(ARGUMENTS), _if_equal(AF_UNIX, 1, 0), refuse, allow]
+    steps += [_if_equal(CLONE[machine], 0, 4), _load(ARGUMENTS), _if_bits(CLONE_NEWUSER, 0, 1), refuse, allow]
+    steps += [_if_equal(MMAP[machine], 0, 5), _load(ARGUMENTS + 3 * 8)]
+    steps += [_if_bits(MAP_SHARED, 0, 2), _if_bits(MAP_ANONYMOUS, 0, 1), refuse, allow]
+    return b"".join([*steps, allow])
 
 
-def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
-    return struct.pack("=HBBI", code, if_true, if_false, value)
+# One step of a filter each (struct sock_filter). A condition leaves out so many steps if it holds, and if not.
+
+
+def _load(offset: int) -> bytes:
+    return struct.pack("=HBBI", 0x20, 0, 0, offset)
+
+
+def _if_equal(value: int, yes: int, no: int) -> bytes:
+    return struct.pack("=HBBI", 0x15, yes, no, value)
+
+
+def _if_at_least(value: int, yes: int, no: int) -> bytes:
+    return struct.pack("=HBBI", 0x35, yes, no, value)
+
+
+def _if_bits(value: int, yes: int, no: int) -> bytes:
+    return struct.pack("=HBBI", 0x45, yes, no, value)
+
+
+def _return(value: int) -> bytes:
+    return struct.pack("=HBBI", 0x06, 0, 0, value)
