@@ -3,18 +3,17 @@
 solutions/   the instructor's versions                 exercises/   the students' versions
 grading/     private, and never committed:
     submitted/STUDENT/SET/SET.ipynb    autograded/...    feedback/...    gradebook.db
-    collected.json                     what came in, and what was odd about it
+    collected.json                     what came in, what was odd about it, and what became of it
 """
 
 import json
-import os
 import re
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simmim_lab.common import choose, replace_file
+from simmim_lab.teaching import gradebook
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -26,7 +25,8 @@ CAPSTONE = "capstone"  # the folder of the project, which is graded by hand and 
 
 def exercise_sets(root: Path) -> list[str]:
     """The names of the exercise sets in the course in folder `root`, in order."""
-    return sorted(path.stem for path in (root / "solutions").glob("*/[0-9][0-9]_*.ipynb"))
+    found = (root / "solutions").glob("*/[0-9][0-9]_*.ipynb")
+    return sorted(path.stem for path in found if path.stem == path.parent.name)  # not a copy that lies beside it
 
 
 def chosen_sets(root: Path, names: list[str]) -> list[str]:
@@ -50,34 +50,52 @@ def submissions(root: Path, names: list[str]) -> list[tuple[str, str]]:
     return found
 
 
-def nbgrader(root: Path) -> "NbGraderAPI":
-    """nbgrader, configured by the nbgrader_config.py of the course in folder `root`."""
+def nbgrader(
+    root: Path, *, folder: Path | None = None, isolated: bool = True, left_out: str = ""
+) -> "NbGraderAPI":
+    """nbgrader, configured by the nbgrader_config.py of the course in folder `root`.
+
+    folder: where its gradebook and the graded notebooks lie (None: in grading/).
+    isolated, left_out: as `preprocessors.SandboxExecute` and `preprocessors.Graft` have them.
+    """
     try:
         from nbgrader.apps import NbGraderAPI
     except ImportError as error:
         raise ImportError("nbgrader is missing: install it with pip install 'simmim-lab[teaching]'") from error
     from traitlets.config.loader import PyFileConfigLoader
 
-    folder = os.path.dirname(sys.executable)
-    if folder not in os.environ["PATH"].split(os.pathsep):  # nbgrader starts its `alembic` by name
-        os.environ["PATH"] = folder + os.pathsep + os.environ["PATH"]
     (root / "grading").mkdir(exist_ok=True)
     try:
         config = PyFileConfigLoader("nbgrader_config.py", str(root)).load_config()
     except Exception as error:  # it is a program, and may raise anything
         raise ValueError(f"nbgrader_config.py in {root} cannot be read ({error}): restore it") from error
+    gradebook.check(folder or root / "grading")
+    if folder:
+        config.CourseDirectory.db_url = gradebook.url(folder)
+        config.CourseDirectory.autograded_directory = str(folder / "autograded")
+    config.SandboxExecute.isolated, config.Graft.left_out = isolated, left_out
     return NbGraderAPI(config=config)
 
 
+def released(root: Path, name: str, *, hidden_tests: bool = False) -> "NotebookNode":
+    """The students' version of a set, made of the instructor's in solutions/, with or without the hidden tests."""
+    from nbgrader import preprocessors as steps
+
+    notebook, resources = read_notebook(root / "solutions" / name / f"{name}.ipynb"), {}
+    usual = [steps.LockCells, steps.ClearSolutions, steps.ClearOutput, steps.CheckCellMetadata]
+    hiding = [] if hidden_tests else [steps.ClearHiddenTests]
+    for step in (*usual, *hiding, steps.ComputeChecksums):
+        notebook, resources = step().preprocess(notebook, resources)
+    return notebook
+
+
 def release(root: Path, name: str) -> None:
-    """Make the students' version of one set from the instructor's; ValueError if nbgrader cannot."""
-    outcome = nbgrader(root).generate_assignment(name, force=True, create=True)
-    if outcome["success"]:
-        return
-    why = reason(outcome)
-    if "submissions associated" in why:
-        why = "tasks were added or removed after it was graded; delete the folder grading to begin a new class"
-    raise ValueError(f"{name} was not released: {why}")
+    """Write the students' version of a set into exercises/. Nothing else there is changed."""
+    import nbformat
+
+    path = root / "exercises" / name / f"{name}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, partial(nbformat.write, released(root, name)))
 
 
 def reason(outcome: dict) -> str:

@@ -5,11 +5,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simmim_lab.teaching.cells import functions, grade_id, is_answer, is_python, python
-from simmim_lab.teaching.course import read_notebook
 from simmim_lab.teaching.inert import inert
 
 if TYPE_CHECKING:
@@ -30,22 +28,10 @@ class _Piece:
         self.defines = functions(self.cell)
 
 
-def released(root: Path, name: str, *, hidden_tests: bool = False) -> "NotebookNode":
-    """The students' version of a set, made of the instructor's in solutions/, with or without the hidden tests."""
-    from nbgrader import preprocessors as steps
-
-    notebook, resources = read_notebook(root / "solutions" / name / f"{name}.ipynb"), {}
-    usual = [steps.LockCells, steps.ClearSolutions, steps.ClearOutput, steps.CheckCellMetadata]
-    hiding = [] if hidden_tests else [steps.ClearHiddenTests]
-    for step in (*usual, *hiding, steps.ComputeChecksums):
-        notebook, resources = step().preprocess(notebook, resources)
-    return notebook
-
-
 def graft(base: "NotebookNode", submitted: "NotebookNode") -> tuple["NotebookNode", list[str]]:
     """The notebook `base` with the answers and the extra cells of a submission, and notes on what was odd.
 
-    base: what `released` made. submitted: of it only the texts and pictures are taken; names in its metadata are
+    base: what `course.released` made. submitted: of it only the texts and pictures are taken; names in its metadata are
     hints of the place.
 
     An answer is found by the function that it defines, a written one by its name or its place. All other cells stay
@@ -121,7 +107,9 @@ def _written(pieces: list[_Piece], name: str, place: int) -> list[_Piece]:
     """The cells that together are a written answer; if its own was not touched, the texts beside it."""
     claiming = [piece for piece in pieces if piece.claims == name]
     near = [piece for piece in pieces if piece.claims is None and piece.place in (place - 1, place)]
-    return claiming or [piece for piece in near if piece.cell.cell_type != "code" or not is_python(piece.cell.source)]
+    return claiming or [
+        piece for piece in near if piece.cell.cell_type != "code" or not is_python(piece.cell.source)
+    ]
 
 
 def _oddities(name: str, answer: "NotebookNode", found: list[_Piece], defining: list[_Piece]) -> list[str]:

@@ -14,12 +14,13 @@ from nbformat import from_dict
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import NbGraderPreprocessor
 from nbgrader.utils import is_grade
-from traitlets import Bool
+from traitlets import Bool, Unicode
 
 from simmim_lab.checks.core import Failed
 from simmim_lab.checks.running import Ended
 from simmim_lab.teaching.cells import grade_id, is_answer, python
-from simmim_lab.teaching.graft import graft, released
+from simmim_lab.teaching.course import released
+from simmim_lab.teaching.graft import graft
 from simmim_lab.teaching.inert import UNSEEN
 from simmim_lab.teaching.reading import read
 from simmim_lab.teaching.sandbox import missing
@@ -34,10 +35,15 @@ SHOWN = 10_000  # characters of an output
 class Graft(NbGraderPreprocessor):
     """The instructor's notebook, with its hidden tests, and the texts of the submission set into it."""
 
+    left_out = Unicode(help="Why nothing of the submission is taken; empty: it is.").tag(config=True)
+
     def preprocess(self, nb: "NotebookNode", resources: dict) -> tuple["NotebookNode", dict]:
         this, course = resources["nbgrader"], self.parent.parent.coursedir
         folder = Path(course.format_path(course.submitted_directory, this["student"], this["assignment"]))
         base = released(Path(course.source_directory).parent, this["notebook"], hidden_tests=True)
+        if self.left_out:
+            base.metadata["remarks"] = [f"it could not be graded: {self.left_out}"]
+            return base, resources
         submitted = from_dict(read((folder / f"{this['notebook']}.ipynb").read_bytes()))
         notebook, remarks = graft(base, submitted)
         notebook.metadata["remarks"] = remarks
@@ -52,7 +58,9 @@ class SandboxExecute(NbGraderPreprocessor):
     what else a cell prints or raises is shown, and that is all.
     """
 
-    isolated = Bool(True, help="False runs the students' code with your rights, on your computer.").tag(config=True)
+    isolated = Bool(True, help="False runs the students' code with your rights, on your computer.").tag(
+        config=True
+    )
 
     def preprocess(self, nb: "NotebookNode", resources: dict) -> tuple["NotebookNode", dict]:
         if self.isolated and (why := missing()):

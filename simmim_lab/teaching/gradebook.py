@@ -1,0 +1,114 @@
+"""nbgrader's gradebook, a file of SQLite: made whole, told the tasks, compared, and copied with the points by hand."""
+
+import os
+import sqlite3
+import sys
+from contextlib import closing, suppress
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simmim_lab.common import replace_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nbformat import NotebookNode
+    from nbgrader.api import Comment, Grade, SubmittedAssignment
+
+Scores = dict[tuple[str, str], float]  # of students, by the names of the graded cells
+
+
+def url(folder: Path) -> str:
+    """The address of the gradebook in a folder; several processes may write into it, one after the other."""
+    return f"sqlite:///{folder / 'gradebook.db'}?timeout=60"
+
+
+def check(folder: Path) -> None:
+    """Make the gradebook of a folder, whole or not at all; ValueError if it is damaged."""
+    from nbgrader.api import Gradebook
+
+    path = folder / "gradebook.db"
+    programs = os.path.dirname(sys.executable)
+    if programs not in os.environ["PATH"].split(os.pathsep):  # nbgrader starts its `alembic` by name
+        os.environ["PATH"] = programs + os.pathsep + os.environ["PATH"]
+    if not path.exists():
+        replace_file(path, lambda file: Gradebook(f"sqlite:///{file}").close())
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            version = database.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.DatabaseError:
+        version = None
+    if version is None:
+        raise ValueError(f"{path} is damaged: restore it from your copy, or move it away and run grade --all")
+
+
+def copy(source: Path, target: Path) -> None:
+    """Make the gradebook `target` what `source` is, in one step, also for those who have it open."""
+    with closing(sqlite3.connect(source, timeout=60)) as old, closing(sqlite3.connect(target, timeout=60)) as new:
+        old.backup(new)
+
+
+def enter(address: str, name: str, notebook: "NotebookNode") -> None:
+    """Tell a gradebook the tasks of a set and their points; ValueError if it has graded others."""
+    from nbgrader.api import Gradebook
+    from nbgrader.preprocessors import SaveCells
+
+    with Gradebook(address) as gradebook:
+        gradebook.update_or_create_assignment(name)
+    try:
+        SaveCells().preprocess(notebook, {"nbgrader": {"notebook": name, "assignment": name, "db_url": address}})
+    except RuntimeError as error:
+        raise ValueError(
+            f"tasks of {name} were added or removed after it was graded: run simmim-course grade --all {name}, "
+            "which grades it anew and keeps the points that you gave by hand"
+        ) from error
+
+
+def forget(address: str, name: str) -> None:
+    """Remove all that was handed in for a set, so that it may have other tasks."""
+    from nbgrader.api import Gradebook
+
+    with Gradebook(address) as gradebook:
+        for student in [submission.student.id for submission in gradebook.assignment_submissions(name)]:
+            gradebook.remove_submission(name, student)
+
+
+def scores(address: str, name: str) -> Scores:
+    """The points of all students for the tasks of a set."""
+    from nbgrader.api import Gradebook
+
+    with Gradebook(address) as gradebook:
+        return {
+            (grade.student.id, grade.name): grade.score
+            for submission in gradebook.assignment_submissions(name)
+            for grade in _parts(submission, "grades")
+        }
+
+
+def keep_by_hand(source: str, target: str, same: set[tuple[str, str]]) -> None:
+    """Take over what a person gave in the gradebook `source`: points, extra points and comments.
+
+    same: each (set, student) whose answers are the same; at those of others a person has to look again.
+    """
+    from nbgrader.api import Gradebook, MissingEntry
+
+    with Gradebook(source) as old, Gradebook(target) as new:
+        for submission in [one for assignment in old.assignments for one in assignment.submissions]:
+            name, student = submission.assignment.name, submission.student.id
+            for grade in _parts(submission, "grades"):
+                if grade.manual_score is not None or grade.extra_credit is not None:
+                    with suppress(MissingEntry):
+                        kept = new.find_grade(grade.name, name, name, student)
+                        kept.manual_score, kept.extra_credit = grade.manual_score, grade.extra_credit
+                        kept.needs_manual_grade = grade.needs_manual_grade or (name, student) not in same
+            for comment in _parts(submission, "comments"):
+                if comment.manual_comment is not None:
+                    with suppress(MissingEntry):
+                        kept = new.find_comment(comment.name, name, name, student)
+                        kept.manual_comment = comment.manual_comment
+        new.db.commit()
+
+
+def _parts(submission: "SubmittedAssignment", kind: str) -> "Iterator[Grade | Comment]":
+    return chain.from_iterable(getattr(notebook, kind) for notebook in submission.notebooks)
