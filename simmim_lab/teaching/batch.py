@@ -21,10 +21,7 @@ MEMORY = 4 * 2**30  # bytes resident of a job
 PAUSE = 0.5  # seconds between two looks at the jobs
 # Loaded once, for all jobs.
 HEAVY = ["simmim_lab.teaching.preprocessors", "simmim_lab.teaching.pages", "nbgrader.apps"]
-    "simmim_lab.teaching.preprocessors",
-    "simmim_lab.teaching.pages",
-    "nbgrader.apps",
-]  # loaded once for all jobs
+# loaded once for all jobs
 
 
 class JobError(Exception):

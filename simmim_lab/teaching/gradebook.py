@@ -1,4 +1,4 @@
-"""nbgrader's gradebook, a file of SQLite: made whole, told the tasks, compared, and copied with the points by hand."""
+"""nbgrader's gradebook, a file of SQLite: made whole, told the tasks, read, and copied with the points by hand."""
 
 import os
 import sqlite3

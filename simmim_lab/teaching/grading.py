@@ -1,7 +1,7 @@
 """Grade a class with nbgrader: test every submission, and write feedback.
 
-Whatever one submission does, the others are graded; what failed is recorded beside its points. What was interrupted
-goes on where it stopped.
+Whatever one submission does, the others are graded; what failed is recorded beside its points. What was
+interrupted goes on where it stopped.
 """
 
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def grade(root: Path, names: list[str], *, jobs: int = 1, isolated: bool = True)
 
 
 def feedback(root: Path, names: list[str], *, jobs: int = 1) -> list[str]:
-    """Write grading/feedback/STUDENT/SET/SET.html for all that was graded; a line for each that needs attention."""
+    """Write grading/feedback/STUDENT/SET/SET.html for all that was graded; a line for each that needs you."""
     records, found = read_records(root), submissions(root, names)
     work = [(name, student) for name, student in found if _graded_file(root / "grading", name, student).exists()]
     odd = [f"{student}, {name}: not graded yet" for name, student in found if (name, student) not in work]

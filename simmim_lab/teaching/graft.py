@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Piece:
-    """A cell of a submission: the cell of the exercise that it stands behind, and the answer that it claims to be."""
+    """A cell of a submission, the place of the cell that it stands behind, and the answer that it claims to be."""
 
     cell: "NotebookNode"
     place: int
@@ -29,14 +29,14 @@ class _Piece:
 
 
 def graft(base: "NotebookNode", submitted: "NotebookNode") -> tuple["NotebookNode", list[str]]:
-    """The notebook `base` with the answers and the extra cells of a submission, and notes on what was odd.
+    """The notebook `base` with the answers and extra cells of a submission, and notes on what was odd.
 
     base: what `course.released` made. submitted: of it only the texts and pictures are taken; names in its metadata are
     hints of the place.
 
-    An answer is found by the function that it defines, a written one by its name or its place. All other cells stay
-    where they are, so that what an answer needs is there. So a duplicated, deleted, split, moved or re-typed cell
-    never stops the grading.
+    An answer is found by the function that it defines, a written one by its name or its place. All other cells
+    stay where they are, so that what an answer needs is there. So a duplicated, deleted, split, moved or re-typed
+    cell never stops the grading.
     """
     notebook, notes = copy.deepcopy(base), []
     pieces, kept = _pieces(notebook, submitted)
@@ -45,20 +45,18 @@ def graft(base: "NotebookNode", submitted: "NotebookNode") -> tuple["NotebookNod
             continue
         name = grade_id(answer)
         defining = [piece for piece in pieces if name in piece.defines]
-        if answer.cell_type == "code":
-            found = _code(pieces, defining, name)
-        else:
-            found = _written(pieces, name, place)
+        is_code = answer.cell_type == "code"
+        found = _code(pieces, defining, name) if is_code else _written(pieces, name, place)
         for piece in found:
             piece.answers = name
             answer.metadata["student"] = True
-        if found and answer.cell_type == "code":
+        if found and is_code:
             answer.source = "\n".join(piece.cell.source for piece in found)
             for piece in pieces[: pieces.index(found[0])]:  # an earlier try runs before it
                 piece.place = place - 1 if piece.place == place else piece.place
         elif found:
             answer.source = "\n\n".join(_student(piece.cell, "markdown").source for piece in found)
-        elif answer.cell_type == "code" and defining:
+        elif is_code and defining:
             answer.source = f"# {name} is written in the cell of {defining[-1].answers or defining[-1].claims}"
         elif place not in kept:
             notes.append(f"{name}: its cell was deleted; it counts as not answered")
@@ -90,9 +88,9 @@ def _pieces(notebook: "NotebookNode", submitted: "NotebookNode") -> tuple[list[_
 def _code(pieces: list[_Piece], defining: list[_Piece], name: str) -> list[_Piece]:
     """The cells that together are the answer `name`: mostly one, the last of those with the best claim."""
     claiming = [piece for piece in pieces if piece.claims == name]
-    if len(claiming) > 1 and not all(is_python(python(piece.cell.source)) for piece in claiming):
-        if is_python("\n".join(piece.cell.source for piece in claiming)):
-            return claiming  # one cell that was cut into two
+    runs_alone = all(is_python(python(piece.cell.source)) for piece in claiming)
+    if not runs_alone and is_python("\n".join(piece.cell.source for piece in claiming)):
+        return claiming  # one cell that was cut into two
     free = [piece for piece in defining if not piece.answers]
     ranks: list[Callable[[_Piece], bool]] = [
         lambda piece: piece.claims == name,

@@ -1,7 +1,7 @@
 """The steps by which nbgrader grades: set the answers into the instructor's notebook, and run it in two processes.
 
-nbgrader_config.py names them, so the buttons of formgrader grade in the same way. No code of a student runs in this
-process, and no test in theirs (see `session`).
+nbgrader_config.py names them, so the buttons of formgrader grade in the same way. No code of a student runs in
+this process, and no test in theirs (see `session`).
 """
 
 import io
@@ -51,11 +51,11 @@ class Graft(NbGraderPreprocessor):
 
 
 class SandboxExecute(NbGraderPreprocessor):
-    """Run the cells in order: a student's in a locked process, the tests here, on what their functions return there.
+    """Run the cells in order: a student's in a locked process, the tests here, on what its functions return.
 
-    What a cell of the instructor defines, such as imports, both have. A task that fails at its place is tested once
-    more at the end of the notebook, so an answer counts wherever it stands. Only a test's verdict costs points:
-    what else a cell prints or raises is shown, and that is all.
+    What a cell of the instructor defines, such as imports, both have. A task that fails at its place is tested
+    once more at the end of the notebook, so an answer counts wherever it stands. Only a test's verdict costs
+    points: what else a cell prints or raises is shown, and that is all.
     """
 
     isolated = Bool(True, help="False runs the students' code with your rights, on your computer.").tag(

@@ -1,4 +1,4 @@
-"""Grade a class again, after a test was mended: beside what there is, so that the points that moved are seen first."""
+"""Grade a class again, after a test was mended, beside what there is: the points that moved are seen first."""
 
 import json
 import shutil
