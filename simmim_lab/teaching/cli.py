@@ -78,7 +78,8 @@ def collect(args: argparse.Namespace) -> int:
     root = course_folder()
     outcome = collect(root, args.inbox)
     now = f"now {outcome.total} of {outcome.students} students are in grading/submitted"
-    print(*outcome.known, *outcome.needed, sep="\n")
+    for line in outcome.known + outcome.needed:
+        print(line)
     print(f"{outcome.new} notebooks are new: {now}. Next: simmim-course grade")
     return int(bool(outcome.needed))
 

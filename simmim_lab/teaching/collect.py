@@ -11,20 +11,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from simmim_lab.common import replace_file
 from simmim_lab.teaching.cells import grade_id, is_answer
 from simmim_lab.teaching.course import exercise_sets, read_notebook, released, write_records
 from simmim_lab.teaching.inbox import File, Inbox, named
 from simmim_lab.teaching.names import Owner
 from simmim_lab.teaching.owners import Leaf, owners
-from simmim_lab.teaching.roll import Roll, records_of
+from simmim_lab.teaching.roll import NAMELESS, Roll, age, note_down, records_of
 
-EMPTY = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}  # in place of what cannot be read
-NAMELESS = "the path does not tell whose it is"
 LEFT_OUT = {
     "capstone": "a capstone, which is graded by hand",
     "lesson": "a lesson, and no exercise",
@@ -66,7 +63,7 @@ class Attempt:
 
     @property
     def rank(self) -> tuple:
-        """The largest of several counts; within one archive, where all are of one age, the exercise in its place."""
+        """The largest of several counts; in one archive, where all are of one age, the exercise in its place."""
         path = PurePosixPath(self.source)
         return *self.age, "exercises" in path.parts, self.names, -len(path.parts), path.stem
 
@@ -75,8 +72,8 @@ def collect(root: Path, inbox: Path) -> Outcome:
     """Put every submission of `inbox` into its place in the course in folder `root`.
 
     Of several of one student the newest that can be read counts, also over several calls. Who handed in nothing
-    that can be read has an empty notebook, which earns no points. Raises FileNotFoundError if there is no such inbox,
-    or nothing in it.
+    that can be read has an empty notebook, which earns no points. Raises FileNotFoundError if there is no such
+    inbox, or nothing in it.
     """
     tasks = _tasks(root)
     if not tasks:
@@ -154,7 +151,7 @@ def _best(attempts: list[Attempt]) -> Attempt | None:
 
 
 def _that_count(root: Path, by_set: dict[str, list[Attempt]], usual: str) -> dict[str, list[Attempt]]:
-    """What a student handed in, without what lies beside it; if nothing tells its set, it is of the `usual` one."""
+    """What a student handed in, without what lies beside it; what nothing tells the set of is of the `usual`."""
     read = {name for name, attempts in by_set.items() if _best(attempts)}
     if not read:
         if [*by_set] != [""] or not usual or all(each.problem == LEFT_OUT["capstone"] for each in by_set[""]):
@@ -185,57 +182,46 @@ def _cells(notebook: Path | None) -> list[dict[str, Any]]:
 
 def _take(root: Path, records: dict, name: str, student: str, attempts: list[Attempt], outcome: Outcome) -> None:
     """Let the best of several attempts count, unless what was collected earlier does."""
-    place = root / "grading" / "submitted" / student / name / f"{name}.ipynb"
-    best = _best(attempts)
+    best, told, there = _best(attempts), records["students"][student], records.setdefault(name, {})
     failed = max((each for each in attempts if not each.notebook), key=lambda each: each.age, default=None)
-    new, told = best or failed, records["students"][student]
-    there = records.setdefault(name, {})
+    new = best or failed
+    record = _record(new, told)
+    place = root / "grading" / "submitted" / student / name / f"{name}.ipynb"
     earlier = there.get(student) if place.exists() else None
-    if earlier and earlier["readable"]:
-        ahead = (earlier.get("submitted") or "", earlier.get("attempt", 0), earlier["modified"])
-        if best is None or best.age < ahead:
-            failing = best is None and failed.source != earlier["from"]
-            (outcome.needed if failing else outcome.known).append(
-                f"{new.source}: {new.problem or 'older'}; {earlier['from']} counts"
-            )
-            return
+    if earlier and age(record) < age(earlier):
+        lines = outcome.known if best else outcome.needed
+        lines.append(f"{new.source}: {new.problem or 'older'}; {earlier['from']} counts")
+        return
     if best and failed and failed.age > best.age:
         outcome.needed.append(f"{failed.source}: {failed.problem}; {best.source} counts")
     if not best:
         outcome.needed.append(f"{new.source}: {new.problem}: {name} of {student} counts as not answered")
     if not told["name"]:
-        outcome.needed.append(
-            f"{new.source}: {NAMELESS}; now it is {student}: simmim-course rename {student} NAME"
-        )
+        outcome.needed.append(f"{new.source}: {NAMELESS}; it is {student}: simmim-course rename {student} NAME")
     cells = _cells(new.notebook)
-    same = earlier is not None and earlier["readable"] == bool(best) and _cells(place) == cells
-    record = {
-        "from": new.source,
-        "modified": new.modified,
-        "readable": bool(best),
-        "name": new.owner.name or told["name"],
-        "number": new.owner.number,
-        "submitted": new.owner.submitted,
-        "attempt": new.owner.attempt,
-    }
-    if same:
-        earlier |= record
+    if earlier and earlier["readable"] == record["readable"] and _cells(place) == cells:
+        earlier |= record  # it was handed in again
         return
     others = {each.source for each in attempts if each.notebook} | ({earlier["from"]} if earlier else set())
-    notes = [f"the newest of several: {source} was left out" for source in sorted(others - {new.source})]
-    notes += [] if best else [f"unreadable ({new.problem}): it counts as not answered"]
+    left = [f"the newest of several: {source} was left out" for source in sorted(others - {new.source})]
+    notes = left if best else [*left, f"unreadable ({new.problem}): it counts as not answered"]
     notes += ["handed in late, as the platform says"] if new.owner.late else []
-    notes += [] if told["name"] else [NAMELESS]
-    outcome.known += [f"{student}, {name}: {note}" for note in notes if best and note != NAMELESS]
+    notes += [f"{new.source} does not end in .ipynb"] if best and PurePosixPath(new.source).suffix != ".ipynb" else []
+    outcome.known += [f"{student}, {name}: {note}" for note in notes if best]
     outcome.new += 1
-    there[student] = record | {"status": "collected", "notes": notes}
-    write_records(root, records)  # first: should the notebook not follow, the next run sees that it differs
-    text = json.dumps(
-        {
-            **EMPTY,
-            "cells": cells,
-            "metadata": {"collected": {"record": record | {"notes": notes}, "student": told}},
-        }
-    )
-    place.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(place, partial(Path.write_text, data=text, encoding="utf-8"))
+    record["notes"] = notes if told["name"] else [*notes, NAMELESS]
+    there[student] = record | {"status": "collected"}
+    write_records(root, records)  # before the notebook: if that does not follow, the next run sees that it differs
+    note_down(place, there[student], told, cells)
+
+
+def _record(attempt: Attempt, told: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "from": attempt.source,
+        "modified": attempt.modified,
+        "readable": attempt.notebook is not None,
+        "name": attempt.owner.name or told["name"],
+        "number": attempt.owner.number,
+        "submitted": attempt.owner.submitted,
+        "attempt": attempt.owner.attempt,
+    }

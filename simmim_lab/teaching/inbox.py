@@ -90,8 +90,8 @@ class Inbox:
     def _places(self) -> list[tuple[Path, PurePosixPath]]:
         """Where to look, and what goes before the paths there: the inbox, or a platform's archives in it.
 
-        An archive in a folder is a student's, unless the folder holds nothing else, and it has nobody's name, or all
-        that is in it bears names that a platform wrote, of several students.
+        An archive in a folder is a student's, unless the folder holds nothing else, and it has nobody's name, or
+        all that is in it bears names that a platform wrote, of several students.
         """
         if self.path.is_file():
             return [(self.path, PurePosixPath())]

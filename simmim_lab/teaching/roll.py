@@ -2,14 +2,22 @@
 
 import json
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from simmim_lab.common import replace_file
 from simmim_lab.teaching.course import exercise_sets, read_records
 from simmim_lab.teaching.names import Owner, alike, folder_name
 
-NOBODY = "unknown"  # how the names of those begin whose name nothing tells
+NOBODY = "unknown"  # how the folders of those begin whose name nothing tells
+NAMELESS = "the path does not tell whose it is"
 Records = dict[str, dict[str, dict[str, Any]]]
+
+
+def entry(name: str, number: str | None = None, place: str = "") -> dict[str, Any]:
+    """What the roll tells of a student."""
+    return {"name": name, "number": number, "place": place, "keys": [], "paths": [], "notes": []}
 
 
 class Roll:
@@ -32,8 +40,7 @@ class Roll:
         if student is None:
             number = f"_{owner.number}" if owner.number else ""
             student = folder_name(f"{owner.name}{number}" or NOBODY, self.students)
-            told = {"name": owner.name, "number": owner.number, "place": owner.place}
-            self.students[student] = {**told, "keys": [], "paths": [], "notes": []}
+            self.students[student] = entry(owner.name, owner.number, owner.place)
         keys = self.students[student]["keys"]
         keys += [] if owner.key in keys else [owner.key]
         return student
@@ -68,6 +75,11 @@ class Roll:
         return found[0] if len(found) == 1 else None
 
 
+def age(record: dict[str, Any]) -> tuple[bool, str, int, float]:
+    """Larger for what counts: what can be read, then the newer one, by what the platform wrote."""
+    return record["readable"], record.get("submitted") or "", record.get("attempt", 0), record["modified"]
+
+
 def records_of(root: Path) -> tuple[Records, list[str]]:
     """The records of a class, and lines if they were damaged or lost.
 
@@ -92,6 +104,17 @@ def records_of(root: Path) -> tuple[Records, list[str]]:
     if lost:
         lines.append(f"the records of {lost} notebooks were lost and are made anew: grade these notebooks again")
     return records, lines
+
+
+def note_down(path: Path, record: dict[str, Any], told: dict[str, Any], cells: list | None = None) -> None:
+    """Write a collected notebook (without `cells` keep those that are there), with what its record is made of."""
+    if cells is None:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    metadata = {"collected": {"record": record, "student": told}}
+    notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(notebook, ensure_ascii=False, indent=1)
+    replace_file(path, partial(Path.write_text, data=text, encoding="utf-8"))
 
 
 def collected(path: Path) -> dict[str, Any] | None:
