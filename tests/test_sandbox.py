@@ -8,10 +8,14 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import psutil
 import pytest
+
+from simmim_lab.teaching.course import exercise_sets
+from simmim_lab.teaching.sandbox import Dead, Limits, Sandbox, hidden_modules
 
 ROOT = Path(__file__).parents[1]
 WORKER = """
@@ -28,13 +32,13 @@ for line in sys.stdin:
         reply = type(error).__name__
     print(repr(reply), flush=True)
 """
-# The grader: each line of the request is a program; its answers come back, then why it died, if it did.
+# Each line of the request is a program. What comes back is the reply to each, and why it died, if it did.
 GRADER = """
 import json, sys
 from pathlib import Path
 from simmim_lab.teaching.sandbox import Dead, Limits, Sandbox, hidden_modules
 
-request = json.loads(sys.argv[1])
+request = json.load(sys.stdin)
 replies, dead = [], None
 with Sandbox([Path(request["program"])], hidden_modules("04_mse_loss"), Limits(**request["limits"])) as sandbox:
     try:
@@ -48,7 +52,7 @@ print(json.dumps([replies, dead]))
 
 
 def grader(user: str) -> list[str]:
-    """The beginning of a command that runs Python as this user, with psutil and the course."""
+    """The beginning of a command that runs Python as a user, with psutil and the course."""
     if user == "this user":
         return [sys.executable, "-B"]
     if os.geteuid() != 0:
@@ -66,7 +70,7 @@ def grader(user: str) -> list[str]:
 
 @pytest.fixture(scope="module", params=["this user", "another user"])
 def attempt(request, isolation, tmp_path_factory):
-    """Call it with programs: what each leaves in `result`, or its exception, and why the sandbox died, if it did."""
+    """Call it with programs: the `result` of each, or its exception; and why the sandbox died, if it did."""
     command = grader(request.param)
     folder = tmp_path_factory.mktemp("program", numbered=True)
     for path in (folder, *folder.parents[:2]):
@@ -77,7 +81,7 @@ def attempt(request, isolation, tmp_path_factory):
     def run(*lines: str, seconds: float = 20, **limits: int) -> tuple[list[str], str | None]:
         work = {"program": str(program), "lines": lines, "seconds": seconds, "limits": limits}
         done = subprocess.run(
-            [*command, "-c", GRADER, json.dumps(work)], capture_output=True, text=True, timeout=60, cwd="/"
+            [*command, "-c", GRADER], input=json.dumps(work), capture_output=True, text=True, timeout=60, cwd="/"
         )
         assert done.returncode == 0, done.stderr
         assert not running(program.name)
@@ -214,15 +218,13 @@ def test_memory_is_limited(attempt, program):
 
 
 def test_memory_that_processes_share_counts_once(attempt):
-    program = (
-        "x = b'x' * 2**26; child = [os.fork() for _ in range(3)]\nif 0 in child: time.sleep(20)\ntime.sleep(0.5)"
-    )
+    program = "x = b'x' * 2**26\nif 0 in [os.fork() for _ in range(3)]: time.sleep(20)\ntime.sleep(0.5)"
     assert attempt(program, memory=256 * 2**20)[1] is None
 
 
 DISKS = {
     "a file": "f = open('/tmp/x', 'wb')\nwhile True: f.write(bytes(2**20))",
-    "a file without a name": "f = open('/dev/shm/x', 'wb'); os.remove('/dev/shm/x')\nwhile True: f.write(bytes(2**20))",
+    "a file without a name": "f = open('/tmp/x', 'wb'); os.remove('/tmp/x')\nwhile True: f.write(bytes(2**20))",
     "mapped": "import mmap; f = open('/dev/shm/x', 'w+b'); f.truncate(2**25); m = mmap.mmap(f.fileno(), 2**25)\n"
     "m[:] = bytes(2**25); time.sleep(20)",
     "empty files": "for i in range(10**6): open(f'/tmp/{i}', 'w').close()",
@@ -237,3 +239,104 @@ def test_disk_is_limited(attempt, program):
     assert replies == []
     found, limit = measured(dead, "disk")
     assert 16 < found < 80 and limit == 16
+
+
+@pytest.mark.parametrize("program", ["while True: os.fork()", "while True: subprocess.Popen(['sleep', '20'])"])
+def test_processes_are_limited(attempt, program):
+    replies, dead = attempt(f"try:\n {program}\nexcept OSError: time.sleep(20)", processes=16)
+    assert replies == []
+    match = re.fullmatch(r"processes: (\d+), the limit is 16", dead or "")
+    assert match and 16 < int(match[1]) <= 80, dead
+
+
+def test_a_reply_is_limited(attempt):
+    _, dead = attempt("while True: os.write(1, b'x' * 2**16)", output=2**20)
+    found, limit = measured(dead, "output")
+    assert 1 <= found < 3 and limit == 1
+
+
+def test_a_reply_that_nobody_asked_for_ends_it(attempt):
+    assert attempt("print('forged'); time.sleep(0.2)", "time.sleep(20)")[1] == "it replied without being asked"
+
+
+ENDS = {
+    "time.sleep(20)": "after 1 s",
+    "[signal.signal(s, signal.SIG_IGN) for s in (1, 2, 3, 15)]; time.sleep(20)": "after 1 s",
+    "os.kill(os.getpid(), signal.SIGSTOP)": "after 1 s",
+    "os._exit(3)": "the process ended (status 3)",
+    "os.kill(os.getpid(), signal.SIGKILL)": "the process ended (SIGKILL)",
+    "ctypes.string_at(0)": "the process ended (SIGSEGV)",
+    "signal.raise_signal(signal.SIGXCPU)": "cpu: the limit is 600 s",
+}
+
+
+@pytest.mark.parametrize("program", ENDS)
+def test_an_end_has_a_reason(attempt, program):
+    assert attempt(program, seconds=1) == ([], ENDS[program])
+
+
+def test_daemons_end_with_it(attempt):
+    """The fixture looks for what is left."""
+    daemon = "if os.fork() == 0:\n os.setsid()\n if os.fork() == 0:\n  time.sleep(60)\n os._exit(0)"
+    assert attempt(*[daemon] * 3, "result = 'done'")[0][-1] == "'done'"
+
+
+@pytest.fixture
+def start(isolation, tmp_path):
+    """Call it with the text of a program and what a Sandbox takes: one in this process."""
+    with contextlib.ExitStack() as stack:
+
+        def run(text: str, **settings) -> Sandbox:
+            (tmp_path / "program.py").write_text(text)
+            return stack.enter_context(Sandbox([tmp_path / "program.py"], **settings))
+
+        yield run
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_a_program_that_does_not_read_stops_nobody(start, isolated):
+    sandbox = start("import time; time.sleep(60)", isolated=isolated)
+    sandbox.send(bytes(2**22) + b"\n")
+    with pytest.raises(Dead, match=r"after 0\.5 s"):
+        sandbox.receive(0.5)
+    with pytest.raises(Dead, match=r"after 0\.5 s"):
+        sandbox.send(b"1\n")
+
+
+def test_it_ends_with_the_grader(isolation, tmp_path):
+    program = tmp_path / f"orphan_{os.getpid()}.py"
+    program.write_text("import time; print(flush=True); time.sleep(60)")
+    grader = (
+        f"from simmim_lab.teaching.sandbox import *; s = Sandbox([__import__('pathlib').Path({str(program)!r})])"
+    )
+    grader += "; s.send(b'x\\n'); s.receive(20); __import__('os').kill(__import__('os').getpid(), 9)"
+    assert subprocess.run([sys.executable, "-c", grader]).returncode == -9
+    for _ in range(50):
+        if not running(program.name):
+            return
+        time.sleep(0.1)
+    pytest.fail("it still runs")
+
+
+def test_without_isolation_time_memory_and_children_are_watched(start, monkeypatch):
+    monkeypatch.setenv("SECRET", "of the grader")
+    echo = "import os, sys\nfor line in sys.stdin: print(eval(line), flush=True)"
+    sandbox = start(echo, isolated=False, limits=Limits(memory=256 * 2**20))
+    for line, reply in {"'SECRET' in os.environ": "False", "os.environ['HOME'] == os.getcwd()": "True"}.items():
+        sandbox.send(line.encode() + b"\n")
+        assert sandbox.receive(20).decode().strip() == reply
+    sandbox.send(b"[bytearray(2**24) for _ in range(100)]\n")
+    with pytest.raises(Dead, match=r"memory: .* the limit is 256 MiB"):
+        sandbox.receive(20)
+
+
+def test_what_a_set_hides_exists_and_is_not_what_its_notebook_imports():
+    for name in exercise_sets(ROOT):
+        notebook = (ROOT / "solutions" / name / f"{name}.ipynb").read_text(encoding="utf-8")
+        for module in hidden_modules(name):
+            path = ROOT / module.replace(".", "/")
+            assert path.is_dir() or path.with_suffix(".py").exists(), module
+            assert module == "simmim_lab.checks" or f"import {module.partition('.')[2]}\\n" not in notebook, (
+                name,
+                module,
+            )

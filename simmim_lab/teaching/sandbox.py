@@ -277,7 +277,7 @@ def _resident(process: psutil.Process) -> int:
 
 
 def _share(process: psutil.Process) -> int:
-    """The memory of a process, of what others have too only its share; all of it, where the system does not tell."""
+    """The memory of a process, of what others have too its share; all of it, where the system does not tell."""
     with suppress(psutil.Error, AttributeError):
         return process.memory_full_info().pss
     return _resident(process)
