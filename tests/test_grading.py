@@ -5,9 +5,8 @@ import csv
 import io
 import os
 import shutil
-import sys
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
@@ -15,8 +14,7 @@ import pytest
 from answers import RIGHT, WRONG, source, words
 
 from simmim_lab.teaching import cli, grading
-from simmim_lab.teaching.collect import collect, set_of, student_of
-from simmim_lab.teaching.course import read_records
+from simmim_lab.teaching.collect import collect
 from simmim_lab.teaching.graft import graft
 
 ROOT = Path(__file__).parents[1]
@@ -75,33 +73,6 @@ def course(tmp_path) -> Path:
     shutil.copy(ROOT / "nbgrader_config.py", root)
     (root / "notebooks").mkdir()
     return root
-
-
-@pytest.mark.parametrize(
-    "path, student",
-    [
-        ("jane/01_masking/01_masking.ipynb", "jane"),
-        ("01_masking/jane/01_masking.ipynb", "jane"),
-        ("Jane Doe_1234567_assignsubmission_file/01_masking.ipynb", "Jane_Doe_1234567"),
-        ("doejane_12345_67890_01_masking-1.ipynb", "doejane_12345"),
-        ("doejane_LATE_12345_67890_01_masking.ipynb", "doejane_12345"),
-        ("01_masking_jane.ipynb", "jane"),
-        ("jane-01_masking(2).ipynb", "jane-_2"),
-        ("submissions/jané.zip/01_masking.ipynb", "jané"),
-        ("../../etc/01_masking.ipynb", "etc"),
-        ("01_masking.ipynb", "unknown"),
-    ],
-)
-def test_the_path_tells_whose_it_is(path, student):
-    assert student_of(PurePosixPath(path), [SET, "02_encoders"]) == student
-
-
-def test_the_cells_tell_which_set_it_is():
-    sets = {name: released(name) for name in ("00_start_here", SET)}
-    assert set_of(submission(), sets) == SET
-    bare = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(GOOD)])
-    assert set_of(bare, sets) == SET
-    assert set_of(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")]), sets) is None
 
 
 def duplicate(notebook):
@@ -186,66 +157,6 @@ def test_cells_that_a_student_adds_are_kept_where_they_were():
     assert len(notebook.cells) == len(released().cells) + 2
 
 
-def test_any_layout_is_collected(course, tmp_path):
-    inbox = tmp_path / "inbox" / "download"
-    put(inbox / "Jane Doe_12_assignsubmission_file" / "final version.ipynb", data(submission()))
-    put(inbox / "doejohn_7_8_01_masking-1.ipynb", data(submission(BAD)))
-    put(inbox / "bob.zip", zipped(**{"work/a.ipynb": data(submission()), "__MACOSX/a.ipynb": b""}))
-    put(inbox / "deep.zip", zipped(**{"eve.zip": zipped(**{"01_masking.ipynb": data(submission())})}))
-    put(inbox / "ann" / "old.ipynb", data(submission(BAD)), when=1_000_000_000)
-    put(inbox / "ann" / "new.ipynb", data(submission()), when=1_700_000_000)
-    put(inbox / "broken" / "01_masking.ipynb", b"{not json")
-    put(inbox / "stranger" / "essay.ipynb", data(nbformat.v4.new_notebook()))
-    put(inbox / "notes.txt", b"hello")
-    odd = collect(course, tmp_path / "inbox")
-    submitted = {path.parts[-3]: path for path in (course / "grading/submitted").glob("*/*/*.ipynb")}
-    assert set(submitted) == {"Jane_Doe_12", "doejohn_7", "bob", "deep", "ann", "broken"}
-    answers = {name: find(nbformat.read(path, as_version=4)).source for name, path in submitted.items()}
-    assert answers["doejohn_7"] == BAD and answers["ann"] == answers["bob"] == answers["deep"] == GOOD
-    assert "NotImplementedError" in answers["broken"]
-    assert {"old.ipynb was left out", "unreadable", "left out"} == {
-        word for word in ("old.ipynb was left out", "unreadable", "left out") if any(word in line for line in odd)
-    }
-    assert read_records(course)[SET]["broken"]["readable"] is False
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
-def test_nothing_outside_the_inbox_is_read_and_nothing_outside_the_course_written(course, tmp_path):
-    secret = put(tmp_path / "secret" / "01_masking.ipynb", data(submission()))
-    inbox = tmp_path / "inbox"
-    put(inbox / "honest" / "01_masking.ipynb", data(submission()))
-    put(inbox / "up.zip", zipped(**{"../../../evil/01_masking.ipynb": data(submission())}))
-    (inbox / "link.ipynb").symlink_to(secret)
-    (inbox / "folder").symlink_to(secret.parent)
-    before = {path for path in tmp_path.rglob("*") if course not in path.parents}
-    collect(course, inbox)
-    (tmp_path / "door").symlink_to(inbox)  # the instructor's own link to the inbox is followed
-    assert collect(course, tmp_path / "door") == []
-    (tmp_path / "door").unlink()
-    assert {path for path in tmp_path.rglob("*") if course not in path.parents} == before
-    assert {path.name for path in (course / "grading" / "submitted").iterdir()} == {"honest", "up"}
-
-
-def test_an_archive_that_unpacks_to_too_much_is_left_alone(course, tmp_path, monkeypatch):
-    monkeypatch.setattr("simmim_lab.teaching.collect.UNPACKED", 100_000)
-    inbox = tmp_path / "inbox"
-    put(inbox / "honest" / "01_masking.ipynb", data(submission()))
-    bomb = io.BytesIO()
-    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("01_masking.ipynb", b"0" * 200_000)
-    put(inbox / "bomb.zip", bomb.getvalue())
-    assert any("bomb.zip: unreadable" in line for line in collect(course, inbox))
-    assert {path.name for path in (course / "grading" / "submitted").iterdir()} == {"honest"}
-
-
-def test_an_empty_or_missing_inbox_is_said(course, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(course)
-    with pytest.raises(FileNotFoundError, match="there is no notebook"):
-        collect(course, course / "notebooks")
-    with pytest.raises(FileNotFoundError, match="give the folder or zip file"):
-        collect(course, tmp_path / "nowhere")
-
-
 HOSTILE = 'raise ValueError("<script>alert(1)</script>")\n'
 
 
@@ -318,37 +229,6 @@ def test_only_what_is_new_is_graded(course, tmp_path, monkeypatch):
     collect(course, tmp_path / "inbox")
     assert grading.feedback(course, []) == ["ann, 01_masking: not graded yet"]
     assert grading.grade(course, []) == (1, [])
-
-
-@pytest.mark.parametrize("content, why", [(b"{", "unreadable"), (None, "older")])
-def test_a_good_submission_is_not_replaced_by_a_later_download(course, tmp_path, content, why):
-    put(tmp_path / "first" / "ann" / "a.ipynb", data(submission()), when=1_700_000_000)
-    collect(course, tmp_path / "first")
-    when = 1_800_000_000 if content else 1_600_000_000
-    put(tmp_path / "second" / "ann" / f"{SET}.ipynb", content or data(submission(BAD)), when=when)
-    assert any(why in line and "ann/a.ipynb counts" in line for line in collect(course, tmp_path / "second"))
-    kept = nbformat.read(course / "grading/submitted/ann" / SET / f"{SET}.ipynb", as_version=4)
-    assert find(kept).source == GOOD
-
-
-@pytest.mark.parametrize(
-    "members, students",
-    [
-        (["Jane Doe_12_assignsubmission_file/a.ipynb"], {"Jane_Doe_12"}),
-        (
-            ["CS101/Jane Doe_12_assignsubmission_file/a.ipynb", "CS101/Al_13_assignsubmission_file/a.ipynb"],
-            {"Jane_Doe_12", "Al_13"},
-        ),
-        (["jane/01_masking.ipynb"], {"jane"}),
-        (["week 3/jane/01_masking.ipynb", "week 3/al/01_masking.ipynb"], {"jane", "al"}),
-        (["01_masking.ipynb"], {"unknown"}),
-    ],
-)
-def test_a_download_of_one_or_many_is_filed_under_the_right_names(course, tmp_path, members, students):
-    archive = put(tmp_path / "CS101-Exercise 3.zip", zipped(**{name: data(submission()) for name in members}))
-    odd = collect(course, archive)
-    assert {path.name for path in (course / "grading" / "submitted").iterdir()} == students
-    assert any("does not tell whose" in line for line in odd) == ("unknown" in students)
 
 
 def test_grading_without_submissions_says_what_to_do(course, monkeypatch, capsys):

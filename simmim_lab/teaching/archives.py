@@ -121,7 +121,8 @@ def _on_disk(path: Path, inside: PurePosixPath, modified: float) -> Entry:
 
 def _inside(name: str) -> PurePosixPath | None:
     """A path in an archive; None if what lies there is not to be looked at."""
-    path = PurePosixPath(_printable(name.replace("\\", "/")).lstrip("/"))
+    parts = _printable(name.replace("\\", "/")).split("/")
+    path = PurePosixPath(*(part for part in parts if part not in ("", ".", "..")))
     return None if not path.name or any(map(_ignored, path.parts)) else path
 
 

@@ -101,12 +101,15 @@ TASKS = (
     r"|sets?|submissions?|tareas?|tasks?|übung|unit|weeks?|woche"
 )
 FILES = (
-    r"answers?|attachments?|attempts?|backup|bulk|copy|day|download(s|ed)?|draft|feedback|files?|final|gradebook"
-    r"|inbox|ipynb|late|main|master|my|new|notebooks?|old|onlinetext|part|s|solutions?|students?|submitted|uploads?"
-    r"|v|versions?|versuch|work|working"
+    r"answers?|attachments?|attempts?|backup|bulk|complete[d]?|copy|day|done|download(s|ed)?|draft|feedback|files?|final"
+    r"|finished|gradebook|inbox|ipynb|late|lösung|main|master|my|new|notebooks?|old|onlinetext|part|revised|s|solutions?"
+    r"|solved|students?|submitted|test|untitled|updated|uploads?|v|versions?|versuch|work|working"
 )
+BETWEEN = r"[\s_.\-\"'“”„«»]"
+BESIDE = re.compile(rf"^{BETWEEN}*(({TASKS}){BETWEEN}+)?|{BETWEEN}+$", re.IGNORECASE)
 NOTHING = re.compile(rf"({TASKS}|{FILES})?\d{{0,2}}", re.IGNORECASE)
 DATE = re.compile(r"\D{0,3}\d{4}([-_. ]?\d\d){2,5}\D{0,3}")
+NUMBERED = re.compile(r"((participant|student|submission)s?[\W_]*)?\d+", re.IGNORECASE)
 SECTION = re.compile(
     r"(class|classe|clase|course|cours|curso|group|groupe|grupo|gruppe|gruppo|klasse|kurs|section|sección|seção"
     r"|sezione|session|team|tutorial|tutorium|übungsgruppe)\b|.*-submissions$",
@@ -132,7 +135,7 @@ def telling(name: str, sets: Iterable[str], file: bool = False) -> str:
         text = re.sub(rf"(?<![^\W_])({number}[\W_]*)?{words}(?![^\W_])", "\0", text, flags=re.IGNORECASE)
     text = re.sub(rf"(?<![^\W_])({TASKS})[\W_]*\d+(?![^\W_])", "\0", text, flags=re.IGNORECASE)
     if "\0" in text:  # what stands before and behind the name of the set
-        rest = [piece.strip(" _.-\t\"'“”„«»") for piece in text.split("\0")]
+        rest = [BESIDE.sub("", piece) for piece in text.split("\0")]
         text = "_".join(piece for piece in rest if piece and tells(piece))
     return text if tells(text) else ""
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from simmim_lab.teaching.names import BLACKBOARD, SECTION, Owner, platform, telling
+from simmim_lab.teaching.names import BLACKBOARD, NUMBERED, SECTION, Owner, platform, telling
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,10 @@ def _file_into(
             break
         classroom = re.fullmatch(r"(.+)-submissions", before)  # GitHub Classroom: masking-submissions/masking-jdoe
         short = part.removeprefix(f"{classroom[1]}-") if classroom else part
-        if inside and (name := telling(short, sets)):
+        numbered = (
+            folder is top and NUMBERED.fullmatch(part) and not any(name.startswith(f"{part}_") for name in sets)
+        )
+        if inside and (name := telling(short, sets) or (part if numbered else "")):
             folder = folder.folders.setdefault(name, _Folder(name))
         before = part
     folder.leaves.append(leaf)
@@ -85,7 +88,7 @@ def _resolve(folder: _Folder, place: str, sets: list[str], found: dict[PurePosix
             several = len(sections) > 1
             _resolve(inner, f"{place}/{name}".lstrip("/") if several else place, sets, found)
         else:
-            found |= {leaf.path: Owner(name, place=place) for leaf in inner.all()}
+            found |= {leaf.path: Owner(name, place=place, attempt=_version(leaf)) for leaf in inner.all()}
     for leaf in folder.leaves:
         name = telling(leaf.path.name, sets, file=True)
         named = not leaf.other or leaf.sets  # "readme.txt" is no student, "ann_01_masking.py" is
@@ -95,7 +98,12 @@ def _resolve(folder: _Folder, place: str, sets: list[str], found: dict[PurePosix
 def _sections(folder: _Folder, sets: list[str]) -> set[str]:
     """The folders in `folder` that hold those of several students."""
     inner = {name: within for name, within in folder.folders.items() if within.owner is None}
-    called = {name for name, within in inner.items() if SECTION.match(name) and _is_shared(within, sets)}
+    called = {
+        name
+        for name, within in inner.items()
+        if (SECTION.match(name) and _is_shared(within, sets))
+        or (NUMBERED.fullmatch(name) and (within.folders or _compete(within, sets, True)))
+    }
     lone = len(folder.folders) == 1 and not folder.leaves
     students = [name for name in inner if _notebooks(inner[name]) and name not in called]
     seen = set()
@@ -110,9 +118,16 @@ def _sections(folder: _Folder, sets: list[str]) -> set[str]:
     if seen:
         seen |= {name for name in inner if not inner[name].leaves and len(inner[name].folders) == 1}
     names = [part for name in seen for part in inner[name].folders]
-    if len(set(names)) <= 0.75 * len(names):  # "monday" in each of them: the parts of a student's work
+    if len(set(names)) < 0.75 * len(names):  # "monday" in each of them: the parts of a student's work
         seen = set()
     return called | seen
+
+
+def _version(leaf: Leaf) -> int:
+    """Teams keeps each attempt in a folder "Version 2"."""
+    return next(
+        (int(found[1]) for part in leaf.path.parts if (found := re.fullmatch(r"Version (\d{1,9})", part))), 0
+    )
 
 
 def _is_shared(folder: _Folder, sets: list[str]) -> bool:
