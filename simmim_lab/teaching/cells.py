@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 PARSED, MAGICS = 100_000, 50  # characters of a cell, and lines with magics; what is more is not taken apart
-MAGIC = re.compile(r"(?m)^\s*(\w+ *= *)?[%!]|\?\s*$")
+MAGIC = re.compile(r"(?m)^[ \t]*(\w+ *= *)?[%!]|\?[ \t]*$")
 RUN_AS_PYTHON = {"%%time", "%%timeit", "%%capture", "%%prun", "%%python", "%%python3"}
 UNREADABLE = (SyntaxError, ValueError, RuntimeError, MemoryError)  # what taking Python apart can raise
 
@@ -37,13 +37,11 @@ def functions(cell: "NotebookNode") -> list[str]:
 @functools.lru_cache(200)
 def python(source: str) -> str:
     """The source of a cell as Python: magics are calls of `get_ipython()`. A cell of another language is empty."""
-    if len(source) > PARSED or is_python(source):
-        return source
     first, _, rest = source.lstrip().partition("\n")
     if first.startswith("%%"):
-        return python(f"\n{rest}") if first.split()[0] in RUN_AS_PYTHON else ""
-    if len(MAGIC.findall(source)) > MAGICS:  # it would take IPython minutes
-        return source
+        source = f"\n{rest}" if first.split()[0] in RUN_AS_PYTHON else ""
+    if len(source) > PARSED or is_python(source) or len(MAGIC.findall(source)) > MAGICS:
+        return source  # with so many, it would take IPython minutes
     from IPython.core.inputtransformer2 import TransformerManager
 
     try:

@@ -31,8 +31,8 @@ class _Piece:
 def graft(base: "NotebookNode", submitted: "NotebookNode") -> tuple["NotebookNode", list[str]]:
     """The notebook `base` with the answers and extra cells of a submission, and notes on what was odd.
 
-    base: what `course.released` made. submitted: of it only the texts and pictures are taken; names in its metadata are
-    hints of the place.
+    base: what `course.released` made. submitted: of it only texts and pictures are taken; names in its metadata
+    are hints of the place.
 
     An answer is found by the function that it defines, a written one by its name or its place. All other cells
     stay where they are, so that what an answer needs is there. So a duplicated, deleted, split, moved or re-typed

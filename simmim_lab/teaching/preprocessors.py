@@ -5,6 +5,7 @@ this process, and no test in theirs (see `session`).
 """
 
 import io
+import re
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,23 +14,21 @@ from unittest.mock import MagicMock, patch
 from nbformat import from_dict
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import NbGraderPreprocessor
-from nbgrader.utils import is_grade
+from nbgrader.utils import has_failed, is_grade
 from traitlets import Bool, Unicode
 
 from simmim_lab.checks.core import Failed
 from simmim_lab.checks.running import Ended
-from simmim_lab.teaching.cells import grade_id, is_answer, python
+from simmim_lab.teaching.cells import functions, grade_id, is_answer, python
 from simmim_lab.teaching.course import released
 from simmim_lab.teaching.graft import graft
-from simmim_lab.teaching.inert import UNSEEN
+from simmim_lab.teaching.inert import plain
 from simmim_lab.teaching.reading import read
 from simmim_lab.teaching.sandbox import missing
 from simmim_lab.teaching.session import Session
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
-
-SHOWN = 10_000  # characters of an output
 
 
 class Graft(NbGraderPreprocessor):
@@ -82,39 +81,39 @@ class _Run:
         self._session = session
         tasks = [grade_id(cell) for cell in self._cells if is_answer(cell)]
         self._names = {"get_ipython": MagicMock(), **{name: session.function(name) for name in tasks}}
-        self._steps = 0  # cells of the student that ran
 
     def all_cells(self) -> None:
-        stopped, failed = [], []
+        again: list["NotebookNode"] = []
+        defined: set[str] = set()  # further down than the cell
         for cell in self._cells:
-            if is_answer(cell) or cell.metadata.get("student"):
-                if not self._students(cell):
-                    stopped.append(cell)
+            if _is_students(cell):
+                self._students(cell)
             elif is_grade(cell):
-                if not self._passes(cell):
-                    failed.append((cell, self._steps))
+                self._test(cell)
             else:
                 self._session.run(python(cell.source))
                 self._run_here(cell.source)
-        for cell in stopped:  # what it lacked may stand further down
-            self._students(cell)
-        for cell, steps in failed:
+        for cell in reversed(self._cells):  # what it lacked may stand further down
+            if _failed_for(cell, defined):
+                again.insert(0, cell)
+            if _is_students(cell):
+                defined |= set(functions(cell))
+        for cell in again:
             first = cell.outputs
-            if steps == self._steps or not self._passes(cell):
+            (self._students if _is_students(cell) else self._test)(cell)
+            if has_failed(cell):
                 cell.outputs = first
 
-    def _students(self, cell: "NotebookNode") -> bool:
-        """Run a cell in the student's process; whether it ended well."""
+    def _students(self, cell: "NotebookNode") -> None:
+        """Run a cell in the student's process."""
         ran = self._session.run(python(cell.source))
-        self._steps += 1
         cell.outputs = _printed(ran.text)
         if ran.error:
-            name, _, text = ran.error.partition(": ")
-            cell.outputs.append(new_output("error", ename=name, evalue=text, traceback=[_shown(ran.error)]))
-        return not ran.error
+            name, _, text = plain(ran.error).partition(": ")
+            cell.outputs.append(new_output("error", ename=name, evalue=text, traceback=[plain(ran.error)]))
 
-    def _passes(self, cell: "NotebookNode") -> bool:
-        """Run a test here; whether it holds."""
+    def _test(self, cell: "NotebookNode") -> None:
+        """Run a test here; its last output is an error if it fails."""
         report, printed = None, io.StringIO()
         try:
             with redirect_stdout(printed), redirect_stderr(io.StringIO()):
@@ -125,18 +124,23 @@ class _Run:
             report = f"{type(error).__name__}: {error}"
         cell.outputs = _printed(printed.getvalue())
         if report:
-            cell.outputs.append(new_output("error", ename="Failed", traceback=_shown(report).splitlines()))
-        return report is None
+            cell.outputs.append(new_output("error", ename="Failed", traceback=plain(report).splitlines()))
 
     def _run_here(self, source: str) -> None:
         exec(compile(python(source), "<cell>", "exec"), self._names)
 
 
+def _is_students(cell: "NotebookNode") -> bool:
+    return is_answer(cell) or bool(cell.metadata.get("student"))
+
+
+def _failed_for(cell: "NotebookNode", defined: set[str]) -> bool:
+    """Whether a cell failed for want of a name, or of a function that is defined further down."""
+    if not has_failed(cell):
+        return False
+    lacked = any("NameError" in line for line in cell.outputs[-1].traceback)
+    return lacked or (is_grade(cell) and bool(defined & set(re.findall(r"\w+", cell.source))))
+
+
 def _printed(text: str) -> list["NotebookNode"]:
-    return [new_output("stream", name="stdout", text=_shown(text))] if text.strip() else []
-
-
-def _shown(text: str) -> str:
-    """The text without control characters, as far as there is room."""
-    text = UNSEEN.sub("", text)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}\n... and {len(text) - SHOWN:,} characters more"
+    return [new_output("stream", name="stdout", text=plain(text))] if text.strip() else []
