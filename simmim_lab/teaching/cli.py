@@ -1,5 +1,5 @@
 """The command line of course staff: `simmim-course host`, `release`, `collect`, `grade`, `feedback`, `export`,
-`similar`, `execute` and `figures` (see INSTRUCTORS.md).
+`similar`, `doctor`, `execute` and `figures` (see INSTRUCTORS.md).
 
 Each command stands behind its arguments.
 """
@@ -225,6 +225,20 @@ def similar(args: argparse.Namespace) -> None:
     for name in dict(submissions(root, args.sets)):
         path, pairs = similarity.report(root, name)
         print(f"Wrote {path.relative_to(root)}: {pairs} pairs stand out")
+
+
+@program.command("")
+def doctor(args: argparse.Namespace) -> int:
+    """Say what this machine can do.
+
+    A line for each thing that grading needs: isolation, memory, cores, programs. Returns 1 if the students' code
+    cannot be isolated here; the line says why, and what to do.
+    """
+    from simmim_lab.teaching.doctor import examine
+
+    lines, isolated = examine()
+    print(*lines, sep="\n")
+    return int(not isolated)
 
 
 def _execute_arguments(parser: argparse.ArgumentParser) -> None:
