@@ -7,6 +7,7 @@ it there is what PyTorch asks for the kind of processor.
 
 import os
 import platform
+import re
 import secrets
 import shlex
 import shutil
@@ -78,6 +79,9 @@ def missing() -> str | None:
     for program, package in {"bwrap": "bubblewrap", "setpriv": "util-linux", "prlimit": "util-linux"}.items():
         if not shutil.which(program):
             return f"the program {program} is missing: install it, as with `sudo apt install {package}`"
+    for course in (INSIDE.parents[2], Path.cwd()):
+        if (course / "solutions").is_dir() and (around := _around(course.resolve())):
+            return f"the course in {course} would be seen inside, with all of {around}: move it elsewhere"
     with locked({}, Limits()) as (command, descriptor):
         test = [*command, "-c", "import threading; threading.Thread(target=print).start()"]
         done = subprocess.run(test, pass_fds=[descriptor], capture_output=True, text=True, timeout=60)
@@ -87,16 +91,19 @@ def missing() -> str | None:
 def seen(path: Path) -> str:
     """Where a file of Python or a package is inside."""
     path = path.resolve()
-    for folder, place in _mounts().items():
-        if path.is_relative_to(folder):
-            return str(PurePosixPath(place, path.relative_to(folder)))
-    raise ValueError(f"{path} is neither in Python nor in its packages")
+    folder = _around(path)
+    return str(PurePosixPath(_mounts()[folder], path.relative_to(folder)))
 
 
 def site_folders() -> list[Path]:
     """The folders of installed packages that this Python uses."""
     folders = [*site.getsitepackages(), site.getusersitepackages()]
     return [Path(folder).resolve() for folder in folders if folder in sys.path]
+
+
+def _around(path: Path) -> Path | None:
+    """The folder that is shown and has this path in it."""
+    return next((folder for folder in _mounts() if path.is_relative_to(folder)), None)
 
 
 def _mounts() -> dict[Path, str]:
@@ -168,9 +175,9 @@ def _python(limits: Limits) -> list[str]:
 def _advice(error: str) -> str:
     """What to do about an error of bwrap."""
     restricted = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
-    if "uid map" in error and restricted.exists() and restricted.read_text().strip() == "1":
-        return "AppArmor forbids user namespaces: give bwrap a profile (see Ubuntu in INSTRUCTORS.md)"
-    if "amespace" in error or "uid map" in error:
+    if re.search("uid map|amespace|RTM_NEWADDR|/ slave", error):
+        if restricted.exists() and restricted.read_text().strip() == "1":
+            return "AppArmor forbids user namespaces: give bwrap a profile (see Ubuntu in INSTRUCTORS.md)"
         return (
             "user namespaces are forbidden: allow them with `sudo sysctl user.max_user_namespaces=10000`; "
             "in a container, start it with other options (see INSTRUCTORS.md)"
