@@ -234,6 +234,10 @@ class Answer:
             self._calls.append(_Call(args, kwargs, states, result))
         return map_tensors(Tensor.detach, result)
 
+    def raw(self, *args: Any) -> Any:
+        """What the function does with copies of its arguments, with its errors and its gradients."""
+        return self.function(*map_tensors(Tensor.clone, args))
+
     def habits(self, gradient: tuple[int, ...], batched: tuple[int, ...]) -> Iterator[tuple[str, str]]:
         """What is wrong with the answer though all its results were right: a property, and the mistake."""
         repeats = all(self._repeats(call) for call in self._calls)

@@ -403,7 +403,7 @@ def _scores(rng: Generator) -> tuple[Tensor, Tensor]:
 def _generator_learns(answer: Answer, real: Tensor, fake: Tensor) -> Verdict:
     """What is wrong if no gradient reaches the scores of the fake pictures from the second loss."""
     fake = fake.clone().requires_grad_()
-    _, loss = answer.function(real, fake)
+    _, loss = answer.raw(real, fake)
     if not getattr(loss, "requires_grad", False):
         return "the second loss has no gradient: leave out `.item()`, `.detach()`, `no_grad` and NumPy"
     return None

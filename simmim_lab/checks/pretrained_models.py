@@ -80,7 +80,7 @@ def _exchanged(answer: Answer, one: Tensor, other: Tensor) -> Verdict:
     """What is wrong with an answer for which a name stays taken when its tensor has got another one."""
     case = {"a": one, "b": other}, {"a": "free", "b": "a", "free": "b"}
     try:
-        answer.function(*case)
+        answer.raw(*case)
     except ValueError:
         return f"a name is free when its tensor got another: compare with the new names\n{answer.shown(*case)}"
     return explain(answer, published.rename_keys, [case])
@@ -89,7 +89,7 @@ def _exchanged(answer: Answer, one: Tensor, other: Tensor) -> Verdict:
 def _twins(answer: Answer, weights: Weights, rules: dict[str, str]) -> Verdict:
     """What is wrong with an answer that does not refuse to call two tensors alike."""
     try:
-        got = answer.function(dict(weights), rules)
+        got = answer.raw(weights, rules)
     except ValueError:
         return None
     except Exception as error:

@@ -1265,7 +1265,7 @@ def _not_finite(answer: Answer, cases: list[tuple]) -> Verdict:
 def _teacher_learns(answer: Answer, case: tuple) -> Verdict:
     """What is wrong if a gradient reaches the teacher or the center."""
     student, *given = (part.clone().requires_grad_() for part in case[:3])
-    loss = answer.function(student, *given, *case[3:])
+    loss = answer.raw(student, *given, *case[3:])
     if getattr(loss, "requires_grad", False):  # else `gradient` says what is wrong
         loss.backward()
     if any(part.grad is not None and part.grad.any() for part in given):

@@ -25,6 +25,7 @@ from torch import Generator, Tensor
 DEPTH = 16  # lists in lists of a value
 MESSAGE = 4  # and of the message around it
 ENTRIES = 1_000_000  # in all lists of a line together
+DIFFERENT = 2_000  # in a set or a dict: many could be made to collide, which takes quadratic time
 ROOM = 40_000_000  # bytes of all tensors of a value
 DIGITS = 400  # of a whole number
 DTYPES = {
@@ -101,7 +102,8 @@ class _Plain:
         if isinstance(value, Real):
             return float(value)
         kind = next((kind for kind in (*COLLECTIONS.values(), dict) if isinstance(value, kind)), None)
-        if kind is None or depth == 0 or self.entries < 10 * len(value):
+        most = self.entries / 10 if kind in (list, tuple) else DIFFERENT
+        if kind is None or depth == 0 or len(value) > most:
             return _described(value)
         if kind is dict:
             return {self.of(key, depth - 1): self.of(item, depth - 1) for key, item in value.items()}
@@ -136,7 +138,7 @@ def _tagged(value: Any) -> Any:
         return ["tensor", str(value.dtype).removeprefix("torch."), list(value.shape), text, value.requires_grad]
     if kind is Generator:
         return ["generator", _tagged(value.get_state())]
-    if kind.__name__ in COLLECTIONS:
+    if kind in COLLECTIONS.values():
         return [kind.__name__, *map(_tagged, value)]
     if kind is dict:
         return ["dict", *(_tagged(part) for pair in value.items() for part in pair)]
@@ -160,9 +162,12 @@ def _untagged(value: Any, depth: int, generators: bool) -> Any:
         case ["opaque", str(kind), str(text)]:
             return Opaque.of(kind if kind.isidentifier() and len(kind) < 60 else "object", text[:200])
         case [str(kind), *items] if depth and kind in (*COLLECTIONS, "dict"):
+            ordered = kind in ("list", "tuple")
+            if not ordered and len(items) > DIFFERENT * (1 + (kind == "dict")):
+                raise ValueError(f"a {kind} of more than {DIFFERENT} entries")
             items = [_untagged(item, depth - 1, generators) for item in items]
             made = COLLECTIONS[kind](items) if kind in COLLECTIONS else dict(zip(*[iter(items)] * 2, strict=True))
-            if kind in ("list", "tuple") or len(made) == len(items) / (1 + (kind == "dict")):
+            if ordered or len(made) == len(items) / (1 + (kind == "dict")):
                 return made
     raise ValueError("a line of a wrong form")
 

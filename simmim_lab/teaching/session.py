@@ -100,30 +100,34 @@ class Session:
 
     def ready(self) -> "_Process":
         """The process, which has loaded PyTorch and run the cells."""
-        self._process = self._process or self._restarted()
+        if not self._process:
+            self._restart()
         self._process.ready()
-        if time.monotonic() > self._end:
-            raise Dead(f"all cells and checks together took more than {SUBMISSION:.0f} s")
+        self._seconds()
         return self._process
 
     def note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
 
-    def _restarted(self) -> "_Process":
-        """A new process in which the good cells ran again. One that does not end well any more is left out."""
-        while True:
-            process = _Process(**self._options)
-            for place, source in enumerate(self._good):
-                try:
-                    process.ready()
-                    process.ask(min(CELL, max(1.0, self._end - time.monotonic())), do="run", source=source)
-                except Dead:
-                    process.close()
-                    del self._good[place]
-                    break
-            else:
-                return process
+    def _seconds(self) -> float:
+        """What is left of the time of the submission; Dead if nothing is."""
+        if (left := self._end - time.monotonic()) <= 0:
+            raise Dead(f"all cells and checks together took more than {SUBMISSION:.0f} s")
+        return left
+
+    def _restart(self) -> None:
+        """Run the good cells again in a new process. One that does not end well any more is left out."""
+        while self._seconds():
+            self._process = _Process(**self._options)
+            self._process.ready()
+            try:
+                for source in self._good:
+                    self._process.ask(min(CELL, self._seconds()), do="run", source=source)
+                return
+            except Dead:
+                self.close()
+                self._good.remove(source)
 
 
 class _Process:
@@ -214,6 +218,7 @@ class Proxy:
     def time_limit(self, seconds: float) -> Iterator[None]:
         """Not so many seconds: the machine may be busy with other submissions."""
         self._left = TASK
+        self.stir()  # an answer that sets a seed may have left chance just as it will leave it again
         yield
 
     def stopped(self, error: BaseException) -> str:
@@ -301,10 +306,13 @@ def _advance(generator: torch.Generator, seed: Any) -> None:
     `seed` is the one that it has there now; None: it was not used. A function that sets the same seed in each call
     gets the same generator in each call.
     """
-    if isinstance(seed, int):
-        set_anew = seed != generator.initial_seed()
-        source = str(seed).encode() if set_anew else generator.get_state().numpy().tobytes()
-        generator.manual_seed(int.from_bytes(hashlib.sha256(source).digest()[:7], "big"))
+    if seed is None:
+        return
+    if type(seed) is not int:
+        raise ValueError("the reply of the process has a wrong form")
+    set_anew = seed != generator.initial_seed()
+    source = str(seed).encode() if set_anew else generator.get_state().numpy().tobytes()
+    generator.manual_seed(int.from_bytes(hashlib.sha256(source).digest()[:7], "big"))
 
 
 def _change(given: Any, changed: Any) -> None:

@@ -9,7 +9,9 @@ whether the time was over. Code that ignores that it is interrupted is ended fro
 """
 
 import ast
+import asyncio
 import builtins
+import inspect
 import io
 import linecache
 import os
@@ -27,7 +29,7 @@ import channel
 import running
 import torch
 
-sys.path.remove(str(Path(__file__).parent))
+sys.path[sys.path.index(str(Path(__file__).parent))] = ""  # as in a notebook: its own folder
 PRINTED = 100_000  # characters of a cell
 REPEAT = 0.5  # seconds after which code is interrupted once more
 
@@ -48,7 +50,7 @@ class Printed(io.TextIOBase):
 
 
 class Shell:
-    """What notebooks call IPython for: `%time` and its like run the code they are given, others do nothing."""
+    """What notebooks call IPython for: `%time` and its like run the code they are given, most do nothing."""
 
     def __init__(self, run: Any):
         self._run = run
@@ -60,6 +62,8 @@ class Shell:
     def run_cell_magic(self, name: str, line: str, cell: str) -> None:
         if name in ("time", "timeit", "capture", "prun"):
             self._run(cell)
+        elif name == "writefile":
+            Path(line.split()[-1]).write_text(cell)
 
     def getoutput(self, *_: Any, **__: Any) -> list[str]:
         return []
@@ -75,7 +79,8 @@ class Worker:
         main = types.ModuleType("__main__")
         sys.modules["__main__"] = main
         self.names = main.__dict__
-        self.names |= {"get_ipython": lambda: Shell(self._execute), "display": print, "exit": sys.exit}
+        self.shown: dict[int, Any] = {}
+        self.names |= {"get_ipython": lambda: Shell(self._execute), "display": print, "Out": self.shown}
         self.cells = 0
         self.inputs: list[torch.Tensor] = []
         self.results: list[torch.Tensor] = []
@@ -142,11 +147,18 @@ class Worker:
         self.cells += 1
         file = f"<cell {self.cells}>"
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-        code = ast.parse(source, file)
-        last = code.body.pop() if code.body and isinstance(code.body[-1], ast.Expr) else None
-        exec(compile(code, file, "exec", dont_inherit=True), self.names)
-        if last:
-            exec(compile(ast.Interactive([last]), file, "single", dont_inherit=True), self.names)
+        module = ast.parse(source, file)
+        last = module.body.pop() if module.body and isinstance(module.body[-1], ast.Expr) else None
+        self._evaluate(module, file, "exec")
+        value = self._evaluate(ast.Expression(last.value), file, "eval") if last else None
+        if value is not None:
+            self.names["_"] = self.shown[self.cells] = value
+            print(repr(value))
+
+    def _evaluate(self, tree: ast.AST, file: str, mode: str) -> Any:
+        code = compile(tree, file, mode, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        value = eval(code, self.names)
+        return asyncio.run(value) if code.co_flags & inspect.CO_COROUTINE else value
 
     def _error(self, error: BaseException) -> dict[str, str]:
         """An error that a function raised: the nearest type that every Python has, its text, and where it was."""

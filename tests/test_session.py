@@ -1,0 +1,442 @@
+"""A student's functions in another process: judged as if they ran here, whatever comes back."""
+
+import base64
+import importlib
+import inspect
+import linecache
+import math
+import os
+import re
+import textwrap
+import time
+from collections import OrderedDict, namedtuple
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from answers import RIGHT, WRONG, words
+from torch import Generator, nn
+
+from simmim_lab import checks
+from simmim_lab.checks.core import Failed, check, compare, explain
+from simmim_lab.teaching import sandbox, session
+from simmim_lab.teaching.channel import Opaque, decode, encode, plain
+from simmim_lab.teaching.session import Session
+
+GRADED = [name for name, task in checks.TASKS.items() if task.solution is None]
+# In each set the first task; and those whose answers draw from a generator.
+SOME = sorted(
+    {lesson: name for lesson, name in ((checks.TASKS[n]._rule.__module__, n) for n in GRADED[::-1])}.values()
+)
+DRAWING = ["decode_step", "few_labels", "masks_of_ratios", "split_photographs"]
+# A cell that loads a module of tests/answers, and gives names to the answers in it.
+LOADER = """
+import linecache, sys, types
+
+def register(kind):
+    def decorator(task, says=""):
+        def keep(answer):
+            found.setdefault((task, kind), []).append(answer)
+            globals()[f"{task} {kind} {len(found[task, kind]) - 1}"] = answer
+            return answer
+        return keep
+    return decorator
+
+def load(name, source):
+    linecache.cache[f"<{name}>"] = (len(source), None, source.splitlines(keepends=True), f"<{name}>")
+    sys.modules[name] = types.ModuleType(name)
+    exec(compile(source, f"<{name}>", "exec"), sys.modules[name].__dict__)
+
+found = {}
+sys.modules["answers"] = types.SimpleNamespace(right=register("right"), wrong=register("wrong"))
+"""
+
+
+@check("", "", gradient=(0,), batched=(0,))
+def tripled(answer, rng):
+    """`tripled(x)` is 3 x."""
+    cases = [(torch.rand(4, 3, generator=rng),), (torch.zeros(2, 2),)]
+    yield "is three times x", explain(answer, lambda x: 3 * x, cases, {"you doubled it": lambda x: 2 * x})
+
+
+@check("", "")
+def listed(answer, rng):
+    """`listed(numbers)` has them from low to high."""
+    yield "is sorted", compare(answer([3, 1, 2]), [1, 2, 3])
+
+
+@check("", "")
+def drawn(answer, rng):
+    """`drawn(generator)` draws three numbers."""
+    one, other = (answer(Generator().manual_seed(7)) for _ in range(2))
+    yield "draws from the generator alone", compare(one, other)
+    generator = Generator().manual_seed(7)
+    yield "draws anew", "twice the same" if torch.equal(answer(generator), answer(generator)) else None
+
+
+@pytest.fixture(scope="module")
+def locked() -> bool:
+    """Whether this machine can isolate. On CI it must."""
+    missing = sandbox.missing()
+    if missing and os.environ.get("CI"):
+        pytest.fail(missing)
+    return not missing
+
+
+@pytest.fixture(scope="module")
+def one(locked):
+    """A session for all tests that do not end its process."""
+    with Session("", isolated=locked) as session:
+        yield session
+
+
+@pytest.fixture
+def new(locked):
+    """A session of its own."""
+    with Session("", isolated=locked) as session:
+        yield session
+
+
+def defined(session: Session, source: str) -> session.Proxy:
+    """The function `answer` that this cell defines."""
+    ran = session.run(textwrap.dedent(source))
+    assert ran.error is None, ran
+    return session.function("answer")
+
+
+def report(task, answer, seed: int = 1) -> str:
+    """What the hidden test says of an answer; "" if it passes."""
+    try:
+        task.grade(answer, seed)
+    except Failed as failed:
+        return str(failed)
+    return ""
+
+
+def first_mistake(text: str) -> str:
+    """The first property of a report that fails and the line under it, without figures: they may be drawn."""
+    found = re.search(r"✗ .*\n.*", text)
+    return re.sub(r"[-\d.]+(e[+-]\d+)?", "#", found[0]) if found else text
+
+
+def same_verdicts(session: Session, task: str, right: slice = slice(None), wrong: slice = slice(None)) -> None:
+    """Whether answers of the catalogue get the same verdicts through the pipe as here."""
+    module = importlib.import_module(f"answers.{checks.TASKS[task]._rule.__module__.rpartition('.')[2]}")
+    if session.run(f"load  # {module.__name__}\n{module.__name__!r} in sys.modules or 1 / 0").error:
+        assert session.run(LOADER).error is None
+        assert session.run(f"load({module.__name__!r}, {inspect.getsource(module)!r})").error is None
+    for kind, answers in (("right", RIGHT[task]), ("wrong", [answer for answer, _ in WRONG[task]])):
+        for place in range(*(right if kind == "right" else wrong).indices(len(answers))):
+            here = report(checks.TASKS[task], answers[place], seed=place)
+            there = report(checks.TASKS[task], session.function(f"{task} {kind} {place}"), seed=place)
+            assert (here == "") == (kind == "right")
+            assert first_mistake(there) == first_mistake(here), f"{task} {kind} {place}"
+
+
+@pytest.mark.parametrize("task", SOME)
+def test_verdicts_are_the_same_through_the_pipe(task, one):
+    same_verdicts(one, task, slice(1), slice(0, None, 7))
+
+
+@pytest.mark.parametrize("task", DRAWING)
+def test_right_answers_that_draw_from_a_generator_pass_through_the_pipe(task, one):
+    same_verdicts(one, task, slice(2), slice(2))
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("task", GRADED)
+def test_all_verdicts_are_the_same_through_the_pipe(task, one):
+    same_verdicts(one, task)
+
+
+# Answers to `tripled` and its kin: what they do, and part of what is said; "" if they pass.
+HABITS = {
+    "right": (tripled, "def answer(x):\n    return 3 * x", ""),
+    "wrong": (tripled, "def answer(x):\n    return 2 * x", "you doubled it"),
+    "not written": (tripled, "def answer(x):\n    raise NotImplementedError()", "is not written yet"),
+    "raises": (
+        tripled,
+        "def answer(x):\n    return x.absent",
+        "in line 2 with AttributeError: 'Tensor' object has",
+    ),
+    "raises a key error": (tripled, "def answer(x):\n    {}['a']", "in line 2 with KeyError: 'a', in `{}['a']`"),
+    "ends": (tripled, "def answer(x):\n    raise SystemExit(3)", "it stopped in line 2 with SystemExit: 3"),
+    "has an error of its own": (
+        tripled,
+        "class Mine(ValueError): pass\ndef answer(x):\n    raise Mine('oh')",
+        "in line 3 with Mine: oh",
+    ),
+    "takes another number of arguments": (tripled, "def answer(x, y):\n    return x", "check the arguments"),
+    "changes its input": (tripled, "def answer(x):\n    return x.mul_(3)", "it changes its input in place"),
+    "changes a list": (listed, "def answer(n):\n    n.sort()\n    return n", "it changes its input in place"),
+    "leaves a list alone": (listed, "def answer(n):\n    return sorted(n)", ""),
+    "loses the gradient": (tripled, "def answer(x):\n    return 3 * x.detach()", "the result has no gradient"),
+    "has a gradient of another": (
+        tripled,
+        "import torch\ndef answer(x):\n    return 3 * x.detach() + torch.zeros(1, requires_grad=True)",
+        "no gradient reaches argument 1",
+    ),
+    "mixes images": (tripled, "def answer(x):\n    return (3 * x).squeeze()[:4]", "for the first alone"),
+    "sets a seed": (
+        tripled,
+        "import torch\ndef answer(x):\n    torch.manual_seed(0)\n    return 3 * x",
+        "or sets its seed",
+    ),
+    "sets a seed of Python": (
+        tripled,
+        "import random\ndef answer(x):\n    random.seed(0)\n    return 3 * x",
+        "or sets its seed",
+    ),
+    "stirs chance without harm": (
+        tripled,
+        "import torch\ndef answer(x):\n    torch.rand(1)\n    return 3 * x",
+        "",
+    ),
+    "keeps something": (
+        tripled,
+        "calls = []\ndef answer(x):\n    calls.append(1)\n    return (2 + (len(calls) < 3)) * x",
+        "does it keep something",
+    ),
+    "asks for its process": (
+        tripled,
+        "import os\npid = os.getpid()\ndef answer(x):\n    return (3 if os.getpid() == pid else 2) * x",
+        "another process",
+    ),
+    "uses hash": (
+        tripled,
+        "known = hash('a')\ndef answer(x):\n    return (3 if hash('a') == known else 2) * x",
+        "another process",
+    ),
+    "has other settings": (
+        tripled,
+        "import torch\ntorch.set_default_dtype(torch.float64)\ndef answer(x):\n    return x * torch.tensor(3.0)",
+        "",
+    ),
+    "is compiled": (tripled, "import torch\n@torch.compile\ndef answer(x):\n    return 3 * x", ""),
+    "draws": (drawn, "import torch\ndef answer(g):\n    return torch.rand(3, generator=g)", ""),
+    "draws from a copy": (
+        drawn,
+        "import torch\ndef answer(g):\n    return torch.rand(3, generator=g.clone_state())",
+        "twice the same",
+    ),
+    "sets the seed of the generator": (
+        drawn,
+        "import torch\ndef answer(g):\n    return torch.rand(3, generator=g.manual_seed(0))",
+        "twice the same",
+    ),
+    "draws from global chance": (drawn, "import torch\ndef answer(g):\n    return torch.rand(3)", "expected"),
+}
+
+
+@pytest.mark.parametrize("habit", HABITS)
+def test_what_an_answer_does_besides_is_seen_through_the_pipe(habit, one):
+    task, source, said = HABITS[habit]
+    there = words(report(task, defined(one, source)))
+    assert said in there if said else there == ""
+
+
+@pytest.mark.parametrize(
+    "habit", [habit for habit in HABITS if habit not in ("is compiled", "has other settings")]
+)
+def test_the_report_is_that_of_an_answer_which_runs_here(habit, one):
+    task, source, _ = HABITS[habit]
+    there, scope = report(task, defined(one, source)), {}
+    linecache.cache["<here>"] = (len(source), None, source.splitlines(keepends=True), "<here>")
+    exec(compile(source, "<here>", "exec"), scope)
+    assert first_mistake(there) == first_mistake(report(task, scope["answer"]))
+
+
+# Values that a function may return, and what comes of them.
+CROSSING = [
+    *(
+        None,
+        True,
+        7,
+        -(10**300),
+        0.1,
+        math.inf,
+        "text \u20ac",
+        [],
+        (),
+        {},
+        set(),
+        [1, (2.0, {"a": {3}})],
+        frozenset("ab"),
+    ),
+    *(
+        torch.arange(6).reshape(2, 3),
+        torch.zeros(0, 3),
+        torch.tensor(1.5),
+        torch.rand(2, 3).t(),
+        torch.rand(4)[::2],
+    ),
+    *(
+        torch.tensor([True, False]),
+        torch.ones(2).bfloat16(),
+        torch.tensor([1 + 2j]).conj(),
+        torch.zeros(3).expand(2, 3),
+    ),
+    *({1: "one", (2, 3): [None]}, {"w": torch.ones(2), "b": [torch.zeros(1)]}),
+]
+MADE_PLAIN = [
+    (np.float32(0.5), 0.5),
+    (np.int64(3), 3),
+    (Fraction(1, 4), 0.25),
+    (OrderedDict(a=1), {"a": 1}),
+    (namedtuple("Pair", "a b")(1, 2), (1, 2)),
+    (nn.Parameter(torch.ones(2)), torch.ones(2)),
+    (type("Text", (str,), {"__eq__": lambda *_: True, "__hash__": str.__hash__})("a"), "a"),
+    (type("List", (list,), {"__eq__": lambda *_: True})([1]), [1]),
+    (torch.ones(2).as_subclass(type("Equal", (torch.Tensor,), {"__eq__": lambda *_: True})), torch.ones(2)),
+]
+STAYING = [object(), np.ones(2), 1j, torch.nn.Linear(1, 1), lambda: 0, range(3), iter([1]), np.bool_(True), b"1"]
+STAYING += [
+    torch.zeros(2, device="meta"),
+    torch.zeros(1).expand(10**9),
+    torch.eye(2).to_sparse(),
+    10**400,
+    set(range(3000)),
+]
+
+
+def equal(one, other) -> bool:
+    if isinstance(one, torch.Tensor):
+        return type(other) is torch.Tensor and one.dtype == other.dtype and torch.equal(one.resolve_conj(), other)
+    if isinstance(one, list | tuple):
+        return type(one) is type(other) and len(one) == len(other) and all(map(equal, one, other))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    return type(one) is type(other) and one == other
+
+
+@pytest.mark.parametrize("value", CROSSING, ids=str)
+def test_plain_values_cross_the_channel(value):
+    line = encode(plain(value))
+    assert line.count(b"\n") == 1 and line.endswith(b"\n")
+    assert equal(value, decode(line))
+
+
+@pytest.mark.parametrize(("value", "want"), MADE_PLAIN, ids=str)
+def test_kin_of_plain_values_become_plain(value, want):
+    assert equal(want, decode(encode(plain(value))))
+
+
+@pytest.mark.parametrize("value", STAYING, ids=lambda value: str(value)[:20])
+def test_nothing_can_be_done_with_what_is_not_plain(value):
+    got = decode(encode(plain(value)))
+    assert isinstance(got, Opaque) and type(got).__name__ == type(value).__name__ and str(got)
+    assert got != got and got != value and value not in [got]
+    for use in (
+        bool,
+        len,
+        iter,
+        float,
+        lambda v: v + 1,
+        lambda v: v < 1,
+        lambda v: v(),
+        torch.as_tensor,
+        lambda v: v[0],
+    ):
+        with pytest.raises((TypeError, RuntimeError)):
+            use(got)
+
+
+def test_what_is_nested_or_long_without_end_does_not_cross():
+    ring = []
+    ring.append(ring)
+    got = decode(encode(plain(ring)))
+    while type(got) is list:
+        [got] = got
+    assert isinstance(got, Opaque)
+    many = decode(encode(plain([[0]] * 1_000_000)))
+    assert isinstance(many, Opaque)
+    big = decode(encode(plain([torch.zeros(8_000_000)] * 3)))
+    assert [isinstance(part, Opaque) for part in big] == [False, True, True]
+
+
+def test_a_gradient_is_said_to_be_there():
+    assert decode(encode(torch.ones(2, requires_grad=True))).requires_grad
+    assert not decode(encode(torch.ones(2))).requires_grad
+
+
+def tensor_line(dtype="float32", shape="[2]", data=b"\0" * 8, gradient="false") -> bytes:
+    text = base64.b64encode(data).decode() if isinstance(data, bytes) else data
+    return f'["tensor","{dtype}",{shape},"{text}",{gradient}]'.encode()
+
+
+MALFORMED = {
+    "nothing": b"",
+    "no JSON": b"}{",
+    "half": b'["list",1',
+    "two values": b"1 2",
+    "not UTF-8": b'"\xff\xfe"',
+    "UTF-16": '"a"'.encode("utf-16"),
+    "a NUL": b"\0",
+    "an object": b"{}",
+    "an object with one key twice": b'{"a":1,"a":2}',
+    "no tag": b"[]",
+    "a number as tag": b"[1,2]",
+    "a list as tag": b'[["list"],2]',
+    "an unknown tag": b'["module","os"]',
+    "a pickle": b'["pickle","gASVHwAAAAAAAACMBXBvc2l4lIwGc3lzdGVtlJOUjARleGl0lIWUUpQu"]',
+    "a generator": b'["generator",' + tensor_line("uint8", "[1]", b"1") + b"]",
+    "deep lists": b'["list",' * 200_000 + b"1" + b"]" * 200_000,
+    "deep brackets": b"[" * 200_000,
+    "deep objects": b'{"a":' * 200_000,
+    "lists a little too deep": b'["list",' * 21 + b"1" + b"]" * 21,
+    "too many entries": b'["list"' + b",1" * 1_000_001 + b"]",
+    "too many empty lists": b'["list"' + b",[]" * 1_000_001 + b"]",
+    "a long number": b"1" * 401,
+    "an endless number": b"1" * 100_000,
+    "an item twice in a set": b'["set",1,1]',
+    "an item twice in another form": b'["set",1,1.0,true]',
+    "a key twice": b'["dict","a",1,"a",2]',
+    "a key without a value": b'["dict","a"]',
+    "a list as key": b'["dict",["list"],1]',
+    "a list in a set": b'["set",["list"]]',
+    "numbers that collide": b'["set",' + b",".join(b"%d" % (k * (2**61 - 1)) for k in range(2_100)) + b"]",
+    "keys that collide": b'["dict",' + b",".join(b"%d,0" % (k * (2**61 - 1)) for k in range(2_100)) + b"]",
+    "dtype object": tensor_line("object"),
+    "an unknown dtype": tensor_line("float8_e4m3fn"),
+    "no dtype": tensor_line("__class__"),
+    "too few bytes": tensor_line(shape="[3]"),
+    "too many bytes": tensor_line(shape="[1]"),
+    "a huge shape": tensor_line(shape="[1000000000000]"),
+    "huge sizes whose product wraps": tensor_line(shape="[4294967296,4294967296]", data=b""),
+    "a huge and an empty size": tensor_line(shape="[0,1000000000000]", data=b""),
+    "a negative size": tensor_line(shape="[-2]"),
+    "two negative sizes": tensor_line(shape="[-1,-2]"),
+    "a fraction as size": tensor_line(shape="[2.0]"),
+    "True as size": tensor_line(shape="[true,2]"),
+    "a text as size": tensor_line(shape='["2"]'),
+    "no shape": tensor_line(shape="2"),
+    "a number in place of data": b'["tensor","float32",[2],0,false]',
+    "data that are no base64": tensor_line(data="AAAAAAAAAA!="),
+    "data with half characters": tensor_line(data="\\ud800"),
+    "many axes": tensor_line(shape=f"[{','.join(['1'] * 40)}]", data=b"\0" * 4),
+    "a gradient of whole numbers": tensor_line("int64", "[1]", gradient="true"),
+    "no word on the gradient": tensor_line(gradient="null"),
+    "more words": tensor_line()[:-1] + b",1]",
+    "opaque without a text": b'["opaque","object"]',
+    "opaque with a list": b'["opaque",["list"],"a"]',
+}
+
+
+@pytest.mark.parametrize("line", MALFORMED.values(), ids=MALFORMED)
+def test_a_line_of_a_wrong_form_is_an_ordinary_error(line):
+    begin = time.process_time()
+    with pytest.raises(ValueError):
+        decode(line)
+    assert time.process_time() - begin < 5
+
+
+def test_odd_lines_give_plain_values():
+    assert math.isnan(decode(b"NaN")) and decode(b"1e999") == math.inf
+    assert decode(b'"\\ud800"') == "?"  # half a character
+    assert decode(tensor_line("bool", "[3]", b"\2\0\xff")).tolist() == [True, False, True]
+    kind = type(decode(b'["opaque","__import__(1)","text"]'))
+    assert kind.__name__ == "object" and issubclass(kind, Opaque)
+    got = decode(tensor_line())
+    got += 1  # in memory of its own
+    assert got.tolist() == [1, 1]
