@@ -16,7 +16,8 @@ from xml.etree import ElementTree
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-LONGEST = 20_000  # characters of a cell, without its pictures
+LONGEST = 10_000  # characters of a cell of text, without its pictures
+SHOWN = 20_000  # characters of an output, or of code
 FORMULA = 2_000  # characters of a formula
 PICTURES = 20  # in a cell
 BYTES, PIXELS, SIDE = 10_000_000, 25_000_000, 1_600  # of a picture; its side is made smaller than this
@@ -74,6 +75,12 @@ def attachments(cell: "NotebookNode") -> dict[str, dict[str, str]]:
                 if isinstance(text, str) and re.fullmatch(r"image/[\w.+-]{1,40}", kind)
             }
     return kept
+
+
+def plain(text: str) -> str:
+    """Text for a page that escapes it: without a terminal's colours and what cannot be seen, cut if it is long."""
+    text = UNSEEN.sub("", re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text.encode("utf-8", "replace").decode()))
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}\n... and {len(text) - SHOWN:,} characters more"
 
 
 def block(source: str, attached: dict[str, dict[str, str]] | None = None) -> str:
@@ -153,7 +160,7 @@ def _clean(html: str, headings: bool) -> str:
     return nh3.clean(
         html,
         tags=TEXT | HEADINGS if headings else TEXT,
-        attributes={"a": {"href"}, "img": {"src", "alt"}, "ol": {"start"}},
+        attributes={"*": set(), "a": {"href"}, "img": {"src", "alt"}, "ol": {"start"}},
         allowed_classes={"code": {"formula", "display"}},
         url_schemes={
             "http",

@@ -16,16 +16,13 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from simmim_lab.teaching.inert import START, UNSEEN, attachments, harmless, picture
+from simmim_lab.teaching.inert import START, attachments, harmless, picture, plain
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-SHOWN = 20_000  # characters of a cell's source, and of each of its outputs
 HEADING = re.compile(r"\s*(##?) (.+)")
-STYLE = (
-    "xcode"  # of Pygments: the only one whose colours are told apart from a light ground by everybody (4.5 : 1)
-)
+STYLE = "xcode"  # of Pygments: the one whose colours all have a contrast of 4.5 : 1
 
 
 class Points(GetGrades):
@@ -96,23 +93,17 @@ def _part(cell: "NotebookNode", heading: str, own: bool) -> dict:
 def _output(output: "NotebookNode") -> dict:
     """The text or the picture of an output, and of a check that failed the properties that do not hold."""
     data, missed = output.get("data", {}), []
-    text = _plain(output.get("text") or data.get("text/plain") or "")
+    text = plain(output.get("text") or data.get("text/plain") or "")
     if output.output_type == "error":
-        text = _plain(f"{output.ename}: {output.evalue}" if output.evalue else "\n".join(output.traceback))
+        text = plain(f"{output.ename}: {output.evalue}" if output.evalue else "\n".join(output.traceback))
         missed = re.findall(r"(?m)^\s*✗ (.+)", text) or text.strip().splitlines()[:1]
     image = picture(data["image/png"]) if "image/png" in data else None
     alt = output.get("metadata", {}).get("alt") or "a figure that the code drew"
     return {"text": text, "image": image, "alt": alt, "missed": missed}
 
 
-def _plain(text: str) -> str:
-    """Text without the colours of a terminal and control characters, of bounded length."""
-    text = UNSEEN.sub("", re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text))
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}\n[... {len(text) - SHOWN:,} characters more]"
-
-
 def _highlighted(source: str) -> Markup:
-    return Markup(highlight(_plain(source), PythonLexer(), HtmlFormatter(style=STYLE, cssclass="code")))
+    return Markup(highlight(plain(source), PythonLexer(), HtmlFormatter(style=STYLE, cssclass="code")))
 
 
 @cache
