@@ -250,13 +250,31 @@ def test_an_attentive_probe_finds_the_token_that_counts():
 
 
 @pytest.mark.verify
-def test_the_grading_of_a_class_is_timed(tmp_path):
+def test_the_grading_of_a_class_is_timed(isolation, tmp_path):
     pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[teaching]'")
     import grading
 
-    grading.main(["--students", "1", "--out", str(tmp_path / "grading.json")])
+    grading.main(["--students", "2", "--out", str(tmp_path / "grading.json")])
     results = json.loads((tmp_path / "grading.json").read_text())
-    assert results["class"]["students"] == 1 and results["class"]["grade_seconds"] > 0
+    assert results["class"]["students"] == 2 and results["class"]["grade_seconds"] > 0
+    memory = {name: step["memory_mb"] for name, step in results["steps"].items()}
+    assert all(figures["command"] > 50 for figures in memory.values()), "Python alone takes more"
+    assert memory["grade"]["worker"] > 200 and "worker" not in memory["feedback"]
+
+
+@pytest.mark.verify
+def test_nbgrader_as_it_comes_is_tried_in_a_box(isolation, tmp_path):
+    pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[teaching]'")
+    import graders
+
+    forges = next(
+        each for each in graders.SUBMISSIONS if each.does.startswith("the hidden test itself is replaced")
+    )
+    outcome = graders.nbgrader(tmp_path / "world", forges)
+    assert "forged" in graders.judged(outcome, forges, {})
+    assert outcome.faults(graders.HONEST).keys() == {"leaks", "active content"}, (
+        "the honest student has all points"
+    )
 
 
 def test_the_decoders_race_for_equal_seconds_on_the_same_images(tmp_path):

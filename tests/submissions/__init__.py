@@ -5,7 +5,8 @@ the tasks whose points it shall get. All answer SET. `trial` grades them and loo
 
 In their code three words are replaced: CANARY is the path of a folder of the host that none may touch or read,
 PORT a port of the host that none may reach, and MARK a word that is found wherever the submission leaves a trace.
-What they look for begins with SECRET_. All is bounded: 3 GiB of memory, 90 s, the loopback address.
+What they look for begins with SECRET_; that they got what none may have they print after MARK and "!". All is
+bounded: 3 GiB of memory, 90 s, the loopback address.
 """
 
 import importlib
@@ -73,7 +74,7 @@ class Submission:
     student: str  # as the table names it
     earns: frozenset[str]  # the tasks whose points it gets
     note: str = ""  # a pattern of what the student or the table is told
-    quick: bool = False  # in the suite; else only under `make verify`
+    quick: bool = False  # the first of each kind are in the suite; all others only under `make verify`
     inbox: str = "class"  # those of one inbox are collected together
     page: str = ""  # a pattern of the source of the feedback page
 

@@ -2,11 +2,12 @@
 
 # ruff: noqa: E501
 
-from functools import partial
+from submissions import ALL, HIT, OTHERS, attack, every, extra, notebook, replaced
 
-from submissions import ALL, attack, every, extra, notebook, replaced
 
-reaches = partial(attack, "host", earns=ALL)
+def reaches(does: str, code: str = "", **more) -> None:
+    attack("host", does, code, **{"earns": ALL, **more})
+
 
 reaches(
     "it writes, appends, renames and deletes files of the host",
@@ -134,7 +135,7 @@ reaches(
         try:
             name = open(f"/proc/{number}/cmdline").read()
             if "simmim" in name and "worker" not in name or "jupyter" in name or "pytest" in name:
-                print("MARK sees", name)
+                print("MARK! sees", name)
                 os.kill(int(number), 0)
         except OSError:
             pass
@@ -149,7 +150,7 @@ reaches(
             try:
                 with open(f"/proc/{number}/{name}", "rb+" if name == "mem" else "rb", buffering=0):
                     parent = "worker" in open(f"/proc/{number}/cmdline").read()
-                    print("" if parent else f"MARK opens {name}")
+                    print("" if parent else f"MARK! opens {name}")
             except OSError:
                 pass
     """,
@@ -172,7 +173,7 @@ reaches(
         "the name of the host": lambda: socket.sethostname("MARK") is None,
     }.items():
         try:
-            print(f"MARK gets {what}" if done() else "")
+            print(f"MARK! gets {what}" if done() else "")
         except OSError:
             pass
     """,
@@ -189,13 +190,13 @@ reaches(
     ):
         try:
             os.close(os.open(path, os.O_WRONLY))
-            print("MARK opens", path)
+            print("MARK! opens", path)
         except OSError:
             pass
     for path in ("/dev/tty", "/dev/console", "/dev/pts/0", "/proc/1/fd/0"):
         try:
             fcntl.ioctl(os.open(path, os.O_RDWR), 0x5412, b"M")
-            print("MARK types into", path)
+            print("MARK! types into", path)
         except OSError:
             pass
     """,
@@ -211,7 +212,7 @@ reaches(
         except OSError:
             continue
         if not stat.S_ISFIFO(kind) and "/dev/null" not in name and not name.startswith("anon_inode"):
-            print("MARK has", name) if stat.S_ISREG(kind) or stat.S_ISDIR(kind) else None
+            print("MARK! has", name) if stat.S_ISREG(kind) or stat.S_ISDIR(kind) else None
     """,
 )
 reaches(
@@ -233,7 +234,7 @@ reaches(
         f"{folder}/letter-of-a-student" for folder in ("/var/tmp", "/dev/shm", "/run", ".")
     ]:
         try:
-            print("MARK reads", open(path).read())
+            print("MARK! reads", open(path).read())
         except OSError:
             pass
     """,
@@ -275,12 +276,11 @@ reaches(
     ),
 )
 reaches(
-    "it answers from a pickle that runs code where it is loaded",
+    "it answers with an object that runs code where it is unpickled",
     """
-    import pickle
     class Pickled:
         def __reduce__(self): return (open, ("CANARY/MARK", "w"))
-    keep = pickle.dumps(Pickled())
-    print(keep)
     """,
+    answer={HIT: "return Pickled()"},
+    earns=OTHERS,
 )

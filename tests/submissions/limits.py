@@ -17,8 +17,8 @@ def in_cell(does: str, code: str, **more) -> None:
 SECONDS = r"\d+ s\b"
 MEMORY = r"(?i)memory.*\d.*GiB"
 
-hit("a call never ends", answer={HIT: "while True: pass"}, note=SECONDS, quick=True)
-hit("a call sleeps for ever", answer={HIT: "import time; time.sleep(10**6)"}, note=SECONDS)
+hit("a call never ends", answer={HIT: "while True: pass"}, note=SECONDS)
+hit("a call sleeps for ever", answer={HIT: "import time; time.sleep(10**6)"}, note=SECONDS, quick=True)
 hit("a call counts for ever in C, and cannot be interrupted", answer={HIT: "sum(range(10**14))"}, note=SECONDS)
 hit(
     "a call ignores all signals and never ends",
@@ -51,7 +51,7 @@ hit(
     note=SECONDS,
 )
 hit("a call waits for input", answer={HIT: "return input()"}, earns=OTHERS)
-in_cell("a cell never ends", "while True: pass", note=SECONDS, quick=True)
+in_cell("a cell never ends", "while True: pass", note=SECONDS)
 in_cell("a cell sleeps for ever", "import time\ntime.sleep(10**6)", note=SECONDS)
 in_cell(
     "a cell never ends, in a destructor",
@@ -117,7 +117,7 @@ for how, code in {
     hit(f"a call ends in {how}", answer={HIT: code}, quick=how in ("os._exit(0)", "a segmentation fault"))
 in_cell("a cell ends in os._exit(0)", "import os\nos._exit(0)")
 in_cell("a cell ends in sys.exit()", "import sys\nsys.exit()")
-in_cell("a cell ends in a segmentation fault", "import ctypes\nctypes.string_at(0)", quick=True)
+in_cell("a cell ends in a segmentation fault", "import ctypes\nctypes.string_at(0)")
 submit(
     "limits",
     "every call of every task ends the process, after cells that sleep for 20 s",

@@ -1,6 +1,5 @@
 """The expected values, the hidden tests and other people's answers: none may be found, so none may earn points."""
 
-# ruff: noqa: E501
 
 from functools import partial
 
@@ -30,7 +29,7 @@ def walk(*folders, names=(".ipynb", ".db", ".py", ".json", ".csv", ".html")):
     seen = 0
     for folder in folders:
         for path, below, files in os.walk(folder):
-            below[:] = [name for name in below if name not in ("proc", "sys", "torch", "site-packages", "packages")]
+            below[:] = [name for name in below if name not in SKIPPED]
             for name in files:
                 seen += 1
                 if seen < 50_000 and name.endswith(names):
@@ -38,6 +37,7 @@ def walk(*folders, names=(".ipynb", ".db", ".py", ".json", ".csv", ".html")):
                         use(open(os.path.join(path, name), errors="replace").read(3_000_000))
                     except OSError:
                         pass
+SKIPPED = ("proc", "sys", "usr", "lib", "lib64", "torch", "site-packages", "packages")
 found = {}
 """.replace("in TASKS", f"in {tuple(TASKS)}")
 FOUND = "from_found = found.get(TASK); return from_found(*given) if from_found else None"

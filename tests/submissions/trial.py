@@ -104,16 +104,24 @@ class World:
             shutil.copytree(ROOT / name, self.course / name, ignore=ignored)
         (self.course / "notebooks").mkdir()
         shutil.copy(ROOT / "nbgrader_config.py", self.course)
-        path = self.course / "solutions" / SET / f"{SET}.ipynb"
-        secret = self.secrets["a hidden test"]
-        path.write_text(path.read_text().replace("### BEGIN HIDDEN TESTS", f"### BEGIN HIDDEN TESTS\\n# {secret}"))
+        self.secret_tests(ROOT / "solutions" / SET, self.course / "solutions" / SET)
+
+    def secret_tests(self, source: Path, folder: Path) -> None:
+        """Copy the notebook of the set; if it has hidden tests, with a secret in them."""
+        text = (source / f"{SET}.ipynb").read_text(encoding="utf-8")
+        mark, secret = "### BEGIN HIDDEN TESTS", self.secrets["a hidden test"]
+        (folder / f"{SET}.ipynb").write_text(text.replace(mark, f"{mark}\\n# {secret}"), encoding="utf-8")
+
+    def filled_in(self, content: bytes) -> bytes:
+        """The content of a file of a submission, for this world."""
+        return content.replace(b"CANARY", os.fsencode(self.canary)).replace(b"PORT", b"%d" % self.port)
 
     def hand_in(self, submissions: Iterable[Submission]) -> set[Path]:
         """Write the files of all submissions into their inboxes. The first one that is honest holds a secret."""
         planted = False
         for submission in submissions:
             for name, content in submission.files.items():
-                content = content.replace(b"CANARY", os.fsencode(self.canary)).replace(b"PORT", b"%d" % self.port)
+                content = self.filled_in(content)
                 if submission.kind == "honest" and not planted:
                     content, planted = (
                         content.replace(b"are alike", self.secrets["another submission"].encode()),
@@ -146,6 +154,9 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
     effects: list[str] = field(default_factory=list)  # on the host, with the mark of the submission
 
+    def __post_init__(self) -> None:
+        self.pages, self.notebooks = (self.world.course / "grading" / name for name in ("feedback", "autograded"))
+
     def faults(self, submission: Submission) -> Faults:
         """What is wrong with the outcome of a submission, by sort."""
         row = self.rows.get(submission.student)
@@ -161,8 +172,7 @@ class Outcome:
                 found[sort].append(f"{task}: {points[task]:g} of {wanted:g} points")
         mark = f"mark_{submission.student}"
         found["host effects"] += [effect for effect in self.effects if mark in effect]
-        shown = f"{page}\n{notebook}\n{' '.join(row.values())}"
-        found["leaks"] += self._leaks(submission, shown, page)
+        found["leaks"] += self._leaks(submission, page, printed(notebook), " ".join(row.values()))
         found["active content"] += active(page) + active_cells(notebook)
         if not page:
             found["missing"].append("it has no page")
@@ -176,34 +186,35 @@ class Outcome:
         return {sort: texts for sort, texts in found.items() if texts}
 
     def page(self, submission: Submission) -> str:
-        path = self.world.course / "grading/feedback" / submission.student / SET / f"{SET}.html"
+        path = self.pages / submission.student / SET / f"{SET}.html"
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
     def notebook(self, submission: Submission) -> str:
-        path = self.world.course / "grading/autograded" / submission.student / SET / f"{SET}.ipynb"
+        path = self.notebooks / submission.student / SET / f"{SET}.ipynb"
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
-    def _leaks(self, submission: Submission, shown: str, page: str) -> Iterator[str]:
-        own = b"".join(submission.files.values()).decode(errors="replace")
+    def _leaks(self, submission: Submission, page: str, prints: str, row: str) -> Iterator[str]:
+        own = "another submission" if submission == self._planted() else ""
+        prints = prints.replace(str(self.world.canary), "")  # which it knows
         for place, secret in self.world.secrets.items():
-            where = shown if place != "a hidden test" else page
-            own_secret = place == "another submission" and submission == self._planted()
-            if secret in where and not own_secret:
+            if place != own and secret in page + prints + row:
                 yield f"the secret of {place}"
-        for text in ("HIDDEN TESTS", ".grade(", str(self.world.folder), str(ROOT), str(Path.home())):
-            if text in page and text not in own and not (text in ("/", "/root") or str(self.world.canary) in own):
-                yield text
-        if f"mark_{submission.student}" in _outputs(page):
-            yield "it prints that it got what it asked for"
+        yield from (f"the page has {text!r}" for text in ("HIDDEN TESTS", ".grade(") if text in page)
+        yield from (
+            f"it prints {text}"
+            for text in (str(self.world.folder), str(ROOT), f"mark_{submission.student}!")
+            if text in prints
+        )
 
     def _planted(self) -> Submission | None:
         return next((submission for submission in self.submissions if submission.kind == "honest"), None)
 
 
-def _outputs(page: str) -> str:
-    """What a page shows of outputs."""
-    text = BeautifulSoup(page, "html.parser")
-    return "\n".join(part.get_text() for part in text.select(".output, .jp-OutputArea"))
+def printed(text: str) -> str:
+    """What the cells of a graded notebook have printed and raised."""
+    cells = nbformat.reads(text, as_version=4).cells if text else []
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    return "\n".join(str(part) for output in outputs for part in output.values())
 
 
 def active(page: str) -> list[str]:
