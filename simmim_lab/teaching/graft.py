@@ -58,7 +58,7 @@ def graft(base: "NotebookNode", submitted: "NotebookNode") -> tuple["NotebookNod
             answer.source = "\n\n".join(_student(piece.cell, "markdown").source for piece in found)
         elif is_code and defining:
             answer.source = f"# {name} is written in the cell of {defining[-1].answers or defining[-1].claims}"
-        elif place not in kept:
+        elif place not in kept and submitted.cells:  # without cells it could not be read, which is told elsewhere
             notes.append(f"{name}: its cell was deleted; it counts as not answered")
         notes += _oddities(name, answer, found, defining)
     _insert(notebook, [piece for piece in pieces if not piece.answers])
