@@ -1,14 +1,18 @@
 """Programs of strangers in the sandbox: what they reach, what they may take, and that nothing of them stays."""
 
 import contextlib
+import importlib
+import inspect
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -340,3 +344,53 @@ def test_what_a_set_hides_exists_and_is_not_what_its_notebook_imports():
                 name,
                 module,
             )
+
+
+@pytest.mark.verify
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", exercise_sets(ROOT))
+def test_nothing_that_a_set_still_sees_is_an_answer(name, tmp_path, monkeypatch):
+    """Each task gets each function of the package that is not hidden. What takes long is no answer."""
+    from simmim_lab import checks
+
+    monkeypatch.chdir(tmp_path)
+    notebook = (ROOT / "solutions" / name / f"{name}.ipynb").read_text(encoding="utf-8")
+    functions, answers = visible_functions(name), []
+    for task in re.findall(r"check\.(\w+)\.grade\(", notebook):
+        for function in [*functions]:
+            try:
+                with one_second():
+                    checks.TASKS[task].grade(function)
+                answers.append((task, function))
+            except TimeoutError:
+                functions.remove(function)
+            except BaseException:
+                pass
+    assert not answers
+
+
+def visible_functions(name: str) -> list[Callable]:
+    """The functions and classes in the modules of simmim_lab that an exercise set does not hide."""
+    found = []
+    for path in sorted((ROOT / "simmim_lab").glob("*.py")):
+        module = f"simmim_lab.{path.stem}"
+        if module not in hidden_modules(name) and path.stem not in ("__main__", "simmim_keras"):
+            members = inspect.getmembers(importlib.import_module(module), callable)
+            found += [value for _, value in members if getattr(value, "__module__", "") == module]
+    return found
+
+
+@contextlib.contextmanager
+def one_second():
+    """TimeoutError in what runs longer."""
+
+    def stop(*_):
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, 1)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

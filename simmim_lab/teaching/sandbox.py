@@ -25,7 +25,7 @@ from simmim_lab.teaching.bubblewrap import ENVIRONMENT, GIB, INSIDE, MIB, Limits
 __all__ = ["Dead", "Limits", "Sandbox", "hidden_modules", "missing"]
 
 PACKAGE = Path(__file__).parents[1]
-PAUSE = 0.05  # seconds between two looks at what the processes take
+PAUSE = 0.05  # seconds between two looks at what the processes take, at least
 PATIENCE = 10  # seconds until what was killed is given up
 INODE = 1024  # bytes that a file takes, however small
 # What the exercises ask to write, and the package has in one form or another. A set keeps what it imports itself.
@@ -146,9 +146,13 @@ class Sandbox:
         self._replies.put(None)
 
     def _watch(self) -> None:
-        while not self._why and not self._closed.wait(PAUSE):
+        pause = PAUSE
+        while not self._why and not self._closed.wait(pause):
+            began = time.thread_time()
             if excess := self._excess():
                 self._end(excess)
+            took = time.thread_time() - began  # it grows with the processes of the machine
+            pause = min(max(PAUSE, 10 * took), 5 * PAUSE)
 
     def _excess(self) -> str | None:
         """Which limit is passed, and by what."""
