@@ -86,18 +86,28 @@ def collect(root: Path, inbox: Path) -> Outcome:
         records, lines = records_of(root)
         outcome = Outcome(needed=lines + box.problems)
         handed_in = _handed_in(files, box, records, outcome)
-        sets = Counter(name for by_set in handed_in.values() for name, several in by_set.items() if _best(several))
-        usual = sets.most_common(1)[0][0] if sets else next(iter(tasks)) if len(tasks) == 1 else ""
+        usual = _usual(handed_in, tasks)
         for student, by_set in sorted(handed_in.items()):
-            for name, attempts in sorted(_that_count(root, by_set, usual).items()):
-                if name:
-                    _take(root, records, name, student, attempts, outcome)
-                else:
-                    outcome.needed += [f"{attempt.source}: {attempt.problem}; left out" for attempt in attempts]
+            counting = _that_count(root, by_set, usual)
+            left_out = [f"{attempt.source}: {attempt.problem}; left out" for attempt in counting.pop("", ())]
+            records["students"][student]["notes"] = left_out
+            outcome.needed += left_out
+            for name, attempts in sorted(counting.items()):
+                _take(root, records, name, student, attempts, outcome)
     write_records(root, records)
     outcome.total = sum(len(records.get(name, ())) for name in tasks)
     outcome.students = len(records["students"])
     return outcome
+
+
+def _usual(handed_in: dict[str, dict[str, list[Attempt]]], tasks: dict[str, set[str]]) -> str:
+    """The set that most of an inbox answers, or is named for; "" if nothing tells it."""
+    each = [(name, attempts) for by_set in handed_in.values() for name, attempts in by_set.items() if name]
+    answered = Counter(name for name, attempts in each if _best(attempts))
+    for count in (answered, Counter(name for name, _ in each)):
+        if count:
+            return count.most_common(1)[0][0]
+    return next(iter(tasks)) if len(tasks) == 1 else ""
 
 
 def _tasks(root: Path) -> dict[str, set[str]]:
@@ -160,6 +170,9 @@ def _that_count(root: Path, by_set: dict[str, list[Attempt]], usual: str) -> dic
     if len(read) > 1:  # the folder of the course: sets that are as they were handed out do not count
         worked = {name for name in read if _is_worked_on(_best(by_set[name]).notebook, _stubs(root, name))}
         by_set = {name: several for name, several in by_set.items() if name not in read - worked or not worked}
+    if len(read) == 1 and "" in by_set:  # what cannot be read is of the same set
+        [name] = read
+        by_set = {**by_set, name: by_set[name] + by_set[""], "": []}
     kept = {
         name: [each for each in several if each.notebook or not each.other] for name, several in by_set.items()
     }
@@ -183,7 +196,8 @@ def _cells(notebook: Path | None) -> list[dict[str, Any]]:
 def _take(root: Path, records: dict, name: str, student: str, attempts: list[Attempt], outcome: Outcome) -> None:
     """Let the best of several attempts count, unless what was collected earlier does."""
     best, told, there = _best(attempts), records["students"][student], records.setdefault(name, {})
-    failed = max((each for each in attempts if not each.notebook), key=lambda each: each.age, default=None)
+    unread = [each for each in attempts if not each.notebook]
+    failed = max(unread, key=lambda each: (not each.other, each.age), default=None)
     new = best or failed
     record = _record(new, told)
     place = root / "grading" / "submitted" / student / name / f"{name}.ipynb"
@@ -206,7 +220,9 @@ def _take(root: Path, records: dict, name: str, student: str, attempts: list[Att
     left = [f"the newest of several: {source} was left out" for source in sorted(others - {new.source})]
     notes = left if best else [*left, f"unreadable ({new.problem}): it counts as not answered"]
     notes += ["handed in late, as the platform says"] if new.owner.late else []
-    notes += [f"{new.source} does not end in .ipynb"] if best and PurePosixPath(new.source).suffix != ".ipynb" else []
+    notes += (
+        [f"{new.source} does not end in .ipynb"] if best and PurePosixPath(new.source).suffix != ".ipynb" else []
+    )
     outcome.known += [f"{student}, {name}: {note}" for note in notes if best]
     outcome.new += 1
     record["notes"] = notes if told["name"] else [*notes, NAMELESS]

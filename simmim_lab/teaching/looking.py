@@ -6,16 +6,15 @@ never the others'.
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from types import SimpleNamespace
 from typing import IO, Any
 
 from simmim_lab.teaching.archives import DAMAGED, is_archive, members, why
-from simmim_lab.teaching.cells import functions, grade_id
 from simmim_lab.teaching.reading import read
 
 SECONDS, MEMORY = 60, 3 * 2**30  # for one file of the inbox
@@ -27,6 +26,7 @@ NOTEBOOKS, NAMES, OTHERS = (
     3,
 )  # in an archive; names that are told of each; other files that are told of
 OFFICE = {".docx", ".odt", ".pages", ".pptx", ".xlsx"}  # zip files, too
+DEFINITION = re.compile(r"(?m)^(?:async +)?def +(\w+)")
 UNOPENED = {b"7z\xbc\xaf": "7z", b"Rar!": "RAR"}
 
 
@@ -99,7 +99,7 @@ class _Look:
             self.members -= 1
             if self.members < 0:
                 raise Limit(f"it holds more than {MEMBERS:,} files")
-            with tempfile.TemporaryFile() as copy:
+            with tempfile.SpooledTemporaryFile(2**20) as copy:  # small ones stay in memory
                 try:
                     with entry.open() as member:
                         self._copy(member, copy)
@@ -147,15 +147,16 @@ class _Look:
 
 def _about(notebook: dict) -> dict[str, Any]:
     """The names in a notebook, and its kind."""
-    cells = [SimpleNamespace(**cell) for cell in notebook["cells"]]
-    ids = {name for cell in cells if (name := grade_id(cell))}
-    tags = {tag for cell in cells for tag in cell.metadata.get("tags", [])}
+    hints = [cell["metadata"] for cell in notebook["cells"]]
+    sources = [cell["source"] for cell in notebook["cells"]]
+    ids = {hint["nbgrader"]["grade_id"] for hint in hints if "nbgrader" in hint}
+    tags = {tag for hint in hints for tag in hint.get("tags", ())}
     kind = "exercise"
-    if any("### BEGIN HIDDEN TESTS" in cell.source for cell in cells):
+    if any("### BEGIN HIDDEN TESTS" in source for source in sources):
         kind = "instructor's version"
     elif not ids and tags & {"yours", "your-turn"}:
         kind = "capstone" if "yours" in tags else "lesson"
-    defined = {name for cell in cells for name in functions(cell)}
+    defined = {name for source in sources for name in DEFINITION.findall(source)}
     return {"kind": kind, "ids": sorted(ids)[:NAMES], "functions": sorted(defined)[:NAMES]}
 
 

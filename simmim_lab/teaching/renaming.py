@@ -1,6 +1,7 @@
 """A wrong guess of whose work something is, put right: in the folders, the records and the gradebook."""
 
 import shutil
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +29,10 @@ def rename(root: Path, old: str, new: str) -> list[str]:
     goal = next((known for known in students if not _is_free(new, known)), None) or folder_name(new, students)
     if old in students:
         whose = {name: old for name in exercise_sets(root) if old in records.get(name, {})}
-    elif whose := _from(records, old):
-        pass
     else:
-        choose(old, students, "student")
+        whose = _from(records, old)
+        if not whose and not _is_told_of(records, old):
+            choose(old, students, "student")
     if old == goal:
         raise ValueError(f"{old} is called so already")
     told = students.setdefault(goal, entry(new))
@@ -68,6 +69,14 @@ def _from(records: Records, path: str) -> dict[str, str]:
     }
 
 
+def _is_told_of(records: Records, path: str) -> bool:
+    """Whether a record says that something from a path was left out."""
+    notes = [
+        note for name in records.keys() - {"students"} for each in records[name].values() for note in each["notes"]
+    ]
+    return any(path in note for note in notes)
+
+
 def _move(root: Path, there: dict[str, dict[str, Any]], name: str, old: str, new: str) -> list[str]:
     """Give the notebook of one set to another student; a line if there are two and one is left out."""
     places = {who: [root / "grading" / step / who / name for step in STEPS] for who in (old, new)}
@@ -96,7 +105,8 @@ def _regrade(root: Path, name: str, old: str, new: str, keeps_old: bool) -> None
     """The same in the gradebook: points that a person gave for one notebook stay where the other has none."""
     from nbgrader.api import Gradebook
 
-    with Gradebook(gradebook.url(root / "grading")) as book:
+    with warnings.catch_warnings(), Gradebook(gradebook.url(root / "grading")) as book:
+        warnings.simplefilter("ignore")  # about nbgrader's own database
         first, second = (_submission(book, name, who) for who in ((old, new) if keeps_old else (new, old)))
         if first is None:
             first, second = second, None
