@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -115,7 +116,10 @@ def test_hostile_text_does_nothing_where_scripts_may_run(opened):
             assert set(attributes) <= {"href", "rel", "src", "alt", "class", "display", "start", "mathcolor"}
     assert set(page.eval_on_selector_all("main a[href]", "all => all.map(a => a.protocol)")) <= {"http:", "https:"}
     assert page.eval_on_selector_all("main > *", "all => all.length") == len(ATTACKS), "one broke out of its block"
-    assert page.eval_on_selector_all("main [class]:not(.inert, .formula)", "all => all.map(one => one.className)") == []
+    assert (
+        page.eval_on_selector_all("main [class]:not(.inert, .formula)", "all => all.map(one => one.className)")
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -325,3 +329,66 @@ def test_formgrader_shows_hostile_answers_and_runs_nothing(opened):
     assert page.locator(".inert").count() == 2
     assert [one for one in noticed if not re.search(r"x/formgrader/static|cdnjs", str(one))] == []
     assert page.locator("input.score").count() == 7, "a student's field stands among those for points"
+
+
+@pytest.mark.verify
+def test_formgrader_at_work_runs_nothing_of_a_hostile_class(browser, isolation, tmp_path, monkeypatch):
+    """A class goes through the commands; then every page of the real server is opened, and the notebook itself."""
+    from simmim_lab.teaching import cli
+    from simmim_lab.teaching.jupyterlab import server
+
+    course = tmp_path / "course"
+    for folder in ("solutions", "exercises"):
+        shutil.copytree(ROOT / folder / "01_masking", course / folder / "01_masking")
+    shutil.copy(ROOT / "nbgrader_config.py", course)
+    for at, name in enumerate(
+        ("Jane Doe", "<img src=x onerror=flag()>", "'-flag()-'", "{{7*7}} $\\href{javascript:x}{y}$")
+    ):
+        notebook = nbformat.read(ROOT / "exercises" / "01_masking" / "01_masking.ipynb", as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown" and "nbgrader" in cell.metadata:
+                cell.source = "\n\n".join(attack.replace("\ud800", "") for attack in ATTACKS)
+        code = (
+            f"from IPython.display import HTML\nprint({HOSTILE!r})\nHTML({HOSTILE!r})\nraise KeyError({HOSTILE!r})"
+        )
+        notebook.cells[3:3] = [new_markdown_cell(attack.replace("\ud800", "")) for attack in ATTACKS]
+        notebook.cells[3:3] = [new_code_cell(code), new_code_cell(HOSTILE, metadata={"magics_language": "html"})]
+        path = tmp_path / "inbox" / f"{name.replace('/', '')}_{at + 10}_assignsubmission_file_" / "a.ipynb"
+        path.parent.mkdir(parents=True)
+        nbformat.write(notebook, path)
+    monkeypatch.setattr(cli, "course_folder", lambda: course)
+    monkeypatch.chdir(course)  # where formgrader looks for its configuration
+    for command in (["collect", str(tmp_path / "inbox")], ["grade"], ["feedback"]):
+        assert cli.main(command) in (0, 1)
+    graded = sorted((course / "grading" / "autograded").glob("*/*/*.ipynb"))
+    assert len(graded) == 4
+    with server(course, tmp_path / "home") as address:
+        context, noticed = browser.new_context(), []
+        context.add_init_script("window.flag = () => document.documentElement.setAttribute('flagged', 'yes')")
+        page = context.new_page()
+        page.on("dialog", lambda dialog: (noticed.append("dialog"), dialog.dismiss()))
+        page.on("request", lambda request: noticed.append(request.url) if "out.example" in request.url else None)
+        page.goto(f"{address}/formgrader/gradebook/01_masking/01_masking")
+        page.locator("a[href*='/submissions/']").first.wait_for()
+        links = page.eval_on_selector_all(
+            "a[href*='/submissions/']", "all => all.map(one => one.getAttribute('href'))"
+        )
+        students = [path.parts[-3] for path in graded]
+        pages = [
+            "manage_submissions/01_masking",
+            "gradebook/01_masking/01_masking",
+            "gradebook",
+            "manage_students",
+        ]
+        pages += [f"manage_students/{student}{rest}" for student in students for rest in ("", "/01_masking")]
+        places = [f"/formgrader/{name}" for name in pages] + sorted(set(links))
+        places += [f"/lab/tree/{path.relative_to(course).as_posix()}?reset" for path in graded[:1]]
+        for place in places:
+            page.goto(address + place)
+            page.wait_for_timeout(5_000 if "/lab/" in place else 1_000)
+            assert page.locator("html[flagged]").count() == 0 and noticed == [], place
+        context.close()
+    for path in (course / "grading" / "feedback").glob("*/*/*.html"):
+        assert "<script" not in path.read_text(encoding="utf-8") and str(tmp_path) not in path.read_text(
+            encoding="utf-8"
+        )
