@@ -142,6 +142,9 @@ def test_nothing_of_this_machine_is_seen(attempt, tmp_path):
             "result = sorted(os.listdir('/'))",
             "result = os.listdir('/proc')",
             "result = sorted(os.environ)",
+            "import glob; files = glob.glob('/packages/*/*simmim_lab*') + glob.glob('/packages/*/simmim_lab*/*')",
+            "files = [open(file).read() for file in files if os.path.isfile(file) and os.access(file, os.R_OK)]",
+            f"result = [text for text in files if {str(ROOT)!r} in text]",
         )
         with pytest.raises(BlockingIOError):
             listener.accept()
@@ -151,6 +154,7 @@ def test_nothing_of_this_machine_is_seen(attempt, tmp_path):
     home = {"bin", "course", "dev", "lib", "lib64", "packages", "proc", "program", "python", "tmp", "usr"}
     assert set(eval(replies[6])) <= home
     assert eval(replies[7]) == ["cpuinfo"]
+    assert replies[-1] == "[]"
     assert set(eval(replies[8])) <= {"HOME", "LANG", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "PATH", "PWD", "USER"}
 
 
@@ -193,7 +197,7 @@ def test_the_course_inside_gives_no_answer_away(attempt):
         "import simmim_lab.losses",
         "import simmim_lab.teaching.course",
         "import simmim_lab.checks.core",
-        "sys.modules.pop('simmim_lab', 0); result = sorted(os.listdir('/course/simmim_lab'))",
+        "result = sorted(os.listdir('/course/simmim_lab'))",
         "result = [f for folder in sys.path for d, _, fs in os.walk(folder + '/simmim_lab') for f in fs]",
         "result = open('/course/simmim_lab/losses.py').read() == open('/course/simmim_lab/teaching.py').read()",
     )

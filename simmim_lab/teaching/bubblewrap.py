@@ -21,8 +21,8 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 
 from simmim_lab.teaching import seccomp
+from simmim_lab.teaching.visible import INSIDE, PACKAGE
 
-INSIDE = Path(__file__).parent / "inside"
 SCRATCH = ("/tmp", "/dev/shm")
 ENVIRONMENT = {
     "HOME": "/tmp",
@@ -79,7 +79,7 @@ def missing() -> str | None:
     for program, package in {"bwrap": "bubblewrap", "setpriv": "util-linux", "prlimit": "util-linux"}.items():
         if not shutil.which(program):
             return f"the program {program} is missing: install it, as with `sudo apt install {package}`"
-    for course in (INSIDE.parents[2], Path.cwd()):
+    for course in (PACKAGE.parent, Path.cwd()):
         if (course / "solutions").is_dir() and (around := _around(course.resolve())):
             return f"the course in {course} would be seen inside, with all of {around}: move it elsewhere"
     with locked({}, Limits()) as (command, descriptor):
@@ -125,8 +125,7 @@ def _sandbox(files: Mapping[str, Path], limits: Limits) -> list[str]:
     for name, value in ENVIRONMENT.items():
         words += ["--setenv", name, value]
     shown = {place: folder for folder, place in _mounts().items()}
-    # An installed copy of the course holds all that must not be seen.
-    shown |= {seen(path): INSIDE for folder in site_folders() if (path := folder / "simmim_lab").is_dir()}
+    shown |= {seen(path): INSIDE if path.is_dir() else Path(os.devnull) for path in _traces()}
     shown |= {"/proc/cpuinfo": Path("/proc/cpuinfo"), **files}
     for folder in sorted({str(parent) for place in shown for parent in PurePosixPath(place).parents}):
         words += ["--perms", "0755", "--dir", folder]
@@ -142,6 +141,12 @@ def _sandbox(files: Mapping[str, Path], limits: Limits) -> list[str]:
         "/dev/zero",
     ]  # mapped and shared, it would be memory that nobody seems to have
     return [*words, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
+
+
+def _traces() -> list[Path]:
+    """Where installed packages hold the course, or tell where it is."""
+    names = ("simmim_lab", "__editable__*simmim_lab*", "simmim_lab-*.dist-info/direct_url.json")
+    return [path for folder in site_folders() for name in names for path in folder.glob(name)]
 
 
 def _nobody() -> list[str]:
@@ -176,7 +181,7 @@ def _advice(error: str) -> str:
     """What to do about an error of bwrap."""
     restricted = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
     if re.search("uid map|amespace|RTM_NEWADDR|/ slave", error):
-        if restricted.exists() and restricted.read_text().strip() == "1":
+        if restricted.exists() and restricted.read_text(encoding="ascii").strip() == "1":
             return "AppArmor forbids user namespaces: give bwrap a profile (see Ubuntu in INSTRUCTORS.md)"
         return (
             "user namespaces are forbidden: allow them with `sudo sysctl user.max_user_namespaces=10000`; "
