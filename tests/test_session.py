@@ -11,19 +11,24 @@ import textwrap
 import time
 from collections import OrderedDict, namedtuple
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from answers import RIGHT, WRONG, words
+from IPython.core.inputtransformer2 import TransformerManager
 from torch import Generator, nn
 
 from simmim_lab import checks
 from simmim_lab.checks.core import Failed, check, compare, explain
+from simmim_lab.checks.running import generators
 from simmim_lab.teaching import sandbox, session
 from simmim_lab.teaching.channel import Opaque, decode, encode, plain
 from simmim_lab.teaching.session import Session
 
+VERIFY = pytest.mark.verify
+ROOT = Path(__file__).parents[1]
 GRADED = [name for name, task in checks.TASKS.items() if task.solution is None]
 # In each set the first task; and those whose answers draw from a generator.
 SOME = sorted(
@@ -144,7 +149,7 @@ def test_right_answers_that_draw_from_a_generator_pass_through_the_pipe(task, on
     same_verdicts(one, task, slice(2), slice(2))
 
 
-@pytest.mark.verify
+@VERIFY
 @pytest.mark.parametrize("task", GRADED)
 def test_all_verdicts_are_the_same_through_the_pipe(task, one):
     same_verdicts(one, task)
@@ -440,3 +445,337 @@ def test_odd_lines_give_plain_values():
     got = decode(tensor_line())
     got += 1  # in memory of its own
     assert got.tolist() == [1, 1]
+
+
+class Scripted:
+    """In the place of a sandbox: each request is answered by `script`, a function from the request to a line."""
+
+    def __init__(self, *_, script=None, **__):
+        self._script, self._requests = script, []
+
+    def send(self, line: bytes) -> None:
+        self._requests.append(decode(line, generators=True))
+
+    def receive(self, seconds: float) -> bytes:
+        request = self._requests.pop()
+        made = self._script(request) if request["do"] == "call" else {}
+        if isinstance(made, bytes):
+            return made
+        return encode({"number": request["number"], "chance": [1, 2, 3], **made})
+
+    def close(self) -> None:
+        pass
+
+
+def scripted(monkeypatch, script) -> Session:
+    """A session whose process replies to calls with what `script` makes of them."""
+
+    def reply(request):
+        made = script(request)
+        whole = isinstance(made, bytes) or "error" in made
+        return made if whole else {"result": 0, "changed": None, "seeds": []} | made
+
+    monkeypatch.setattr(session, "Sandbox", lambda *_, **__: Scripted(script=reply))
+    return Session("01_masking")
+
+
+def first(request):
+    """The first argument that is a tensor, else the first one."""
+    values = [*request["args"], *request["kwargs"].values()]
+    return next((value for value in values if isinstance(value, torch.Tensor)), values[0] if values else 0)
+
+
+def zeros(request):
+    value = first(request)
+    return torch.zeros_like(value) if isinstance(value, torch.Tensor) else 0
+
+
+def emptied(value):
+    if isinstance(value, torch.Tensor):
+        return torch.zeros_like(value)
+    return type(value)() if isinstance(value, list | dict | set) else value
+
+
+CONSTANT = {
+    "0": lambda request: 0,
+    "1.0": lambda request: 1.0,
+    "an empty list": lambda request: [],
+    "an empty dict": lambda request: {},
+    "an empty set": lambda request: set(),
+    "two empty lists": lambda request: [[], []],
+    "an empty tensor": lambda request: torch.zeros(0),
+    "NaN": lambda request: math.nan,
+    "infinity": lambda request: math.inf,
+    "zeros": zeros,
+    "not a number": lambda request: zeros(request) + math.nan,
+    "True": lambda request: zeros(request) == 0,
+    "the first argument": first,
+    "all arguments": lambda request: request["args"],
+    "something opaque": lambda request: plain(object()),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in ("zeros", "all arguments") else pytest.param(name, marks=VERIFY) for name in CONSTANT]
+)
+def test_no_constant_passes_even_if_all_inputs_are_said_to_be_empty(name, monkeypatch):
+    """A process that always replies so earns nothing, also if it says that it has emptied its inputs."""
+
+    def honest(request):
+        seeds = [5] * len(generators([request["args"], request["kwargs"]]))
+        return {"result": CONSTANT[name](request), "seeds": seeds}
+
+    def forging(request):
+        return honest(request) | {"changed": [list(map(emptied, request["args"])), request["kwargs"]]}
+
+    for script in (honest, forging):
+        with scripted(monkeypatch, script) as forged:
+            passed = [task for task in GRADED if report(checks.TASKS[task], forged.function(task)) == ""]
+        assert passed == []
+
+
+FORGED = {
+    "no dict": b'["list",1]',
+    "no line": b"",
+    "another number": encode({"number": "0", "chance": [1, 2, 3], "result": 0, "changed": None, "seeds": []}),
+    "no number": encode({"chance": [1, 2, 3], "result": 0, "changed": None, "seeds": []}),
+    "no result": {"result": None, "seeds": None},
+    "no chance": {"chance": None},
+    "chance that is no number": {"chance": ["a", 2, 3]},
+    "seeds of nothing": {"seeds": [1, 2, 3]},
+    "a text as seed": {"seeds": ["a"]},
+    "True as seed": {"seeds": [True]},
+    "half a seed": {"seeds": [0.5]},
+    "a huge seed": {"seeds": [10**300]},
+    "changes of another form": {"changed": [[{}, {}], 3]},
+    "more changes than arguments": {"changed": [[0] * 9, {"a": 1}]},
+    "a change of shape": {"changed": [[torch.zeros(9, 9)], {}]},
+    "an error without a text": {"error": {"type": "ValueError"}},
+    "an error that is a list": {"error": []},
+    "a late text": {"late": "yes"},
+    **{
+        name: {"error": {"type": name, "text": "x", "stopped": "y"}}
+        for name in (
+            "SystemExit",
+            "KeyboardInterrupt",
+            "GeneratorExit",
+            "BaseException",
+            "ExceptionGroup",
+            "NameError",
+        )
+    },
+    **{
+        f"an error {name}": {"error": {"type": name, "text": "x", "stopped": "y"}}
+        for name in (
+            "UnicodeDecodeError",
+            "StopIteration",
+            "print",
+            "Ended",
+            "_Stopped",
+            "__import__",
+            "",
+            "OSError",
+        )
+    },
+    "an error with a long text": {"error": {"type": "ValueError", "text": "x" * 10**6, "stopped": "y" * 10**6}},
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_forged_reply_costs_the_task_and_nothing_else(name, monkeypatch):
+    def script(request):
+        return FORGED[name] if isinstance(FORGED[name], bytes) else {"result": 3, **FORGED[name]}
+
+    with scripted(monkeypatch, script) as forged:
+        for task in (tripled, drawn):
+            said = report(task, forged.function("answer"))
+            assert "✗" in said and len(said) < 2_000
+
+
+@pytest.mark.parametrize("gradients", [None, [], [1], [torch.zeros(9)], [torch.zeros(3), None], ["a"], [[]]])
+def test_forged_gradients_are_an_ordinary_error(gradients, monkeypatch):
+    with scripted(monkeypatch, lambda request: {"result": torch.ones(3, requires_grad=True)}) as forged:
+        result = forged.function("answer")(torch.ones(3, requires_grad=True))
+        monkeypatch.setattr(forged, "ask", lambda *_, **__: {"gradients": gradients})
+        with pytest.raises((ValueError, RuntimeError, TypeError, AttributeError)):
+            result.sum().backward()
+
+
+def test_gradients_go_through_the_process(one):
+    answer = defined(one, "def answer(x, y, flag):\n    return {'a': x * y, 'b': [x.sum(), 3], 'c': y.detach()}")
+    x, y = torch.rand(3, requires_grad=True), torch.rand(3, requires_grad=True)
+    result = answer(2 * x, y, flag=True)
+    (result["a"].sum() + result["b"][0]).backward()
+    assert torch.allclose(x.grad, 2 * y + 2) and torch.allclose(y.grad, 2 * x)
+    assert not result["c"].requires_grad
+    later, last = answer(x, y, flag=True), answer(x, y, flag=True)
+    with pytest.raises(RuntimeError, match="last call alone"):
+        later["a"].sum().backward()
+    assert torch.autograd.grad(last["a"].sum(), y)[0].equal(x.detach())
+
+
+def test_the_state_of_a_generator_is_never_taken_from_the_process(one):
+    answer = defined(
+        one,
+        """
+        import torch
+        def answer(generator, kind):
+            if kind == "draws":
+                return torch.rand(3, generator=generator)
+            if kind == "sets":
+                generator.set_state(torch.Generator().manual_seed(0).get_state())
+            return None
+        """,
+    )
+    one, other = Generator().manual_seed(3), Generator().manual_seed(3)
+    want = torch.rand(3, generator=Generator().manual_seed(3))
+    assert answer(one, "draws").equal(want) and answer(other, kind="draws").equal(want)
+    assert torch.rand(3, generator=one).equal(torch.rand(3, generator=other))  # moved on, and in the same way
+    before = one.get_state()
+    assert answer(one, "nothing") is None and one.get_state().equal(before)
+    answer(one, "sets")
+    assert not one.get_state().equal(before)
+    assert not one.get_state().equal(Generator().manual_seed(0).get_state())
+
+
+CELLS = {
+    "print('a')\n1 + 1": ("a\n2\n", None),
+    "x = 1\n1 / 0": ("", "ZeroDivisionError: division by zero (line 2)"),
+    "x": ("1\n", None),
+    "def f(:\n  pass": ("", "SyntaxError: invalid syntax (line 1)"),
+    "y = 2\n\nreturn y": ("", "SyntaxError: 'return' outside function (line 3)"),
+    "open('absent/file')": ("", "FileNotFoundError: [Errno 2] No such file or directory: 'absent/file' (line 1)"),
+    "from torch import absent": (
+        "",
+        "ImportError: cannot import name 'absent' from 'torch' (torch/__init__.py) (line 1)",
+    ),
+    "raise SystemExit(2)": ("", "SystemExit: 2 (line 1)"),
+    "raise KeyboardInterrupt": ("", "KeyboardInterrupt:  (line 1)"),
+    "input('name? ')": ("name? ", "EOFError: EOF when reading a line (line 1)"),
+    "def helper(n): return 1 if n < 2 else n * helper(n - 1)": ("", None),
+    "helper(5)": ("120\n", None),
+    "_ + 1": ("121\n", None),
+    "import inspect; print(inspect.getsource(helper))": (
+        "def helper(n): return 1 if n < 2 else n * helper(n - 1)\n\n",
+        None,
+    ),
+    "from dataclasses import dataclass\n@dataclass\nclass Point:\n    x: int = 3\nPoint()": ("Point(x=3)\n", None),
+    "from typing import NamedTuple\nclass Pair(NamedTuple):\n    a: 'int'\nPair(1)": ("Pair(a=1)\n", None),
+    "count = 0\ndef add():\n    global count\n    count += 1\nadd()\ncount": ("1\n", None),
+    "__name__": ("'__main__'\n", None),
+    "import asyncio\nawait asyncio.sleep(0, 5)": ("5\n", None),
+    "%time z = 3": ("", None),
+    "z": ("3\n", None),
+    "%%time\ndef late(): return 4": ("", None),
+    "late()": ("4\n", None),
+    "%matplotlib inline\n!pip install nothing\nfiles = !ls\nfiles": ("[]\n", None),
+    "%%writefile mine.py\nvalue = 9": ("", None),
+    "import mine\nmine.value": ("9\n", None),
+    "display('a', 1)": ("a 1\n", None),
+    "import matplotlib\nmatplotlib.get_backend().lower()": ("'agg'\n", None),
+    "import absent": ("", "ModuleNotFoundError: No module named 'absent' (line 1)"),
+    "from simmim_lab import checks as check\ncheck.random_mask(3)\ncheck.hint('random_mask')": ("", None),
+    "import sys\nsys.stdout.write('b'); sys.stderr.write('c'); None": ("bc", None),
+    "": ("", None),
+}
+
+
+def test_cells_run_as_in_a_notebook(new):
+    turned = TransformerManager()
+    for cell, want in CELLS.items():
+        ran = new.run(turned.transform_cell(cell))
+        assert (ran.text, ran.error) == want, cell
+    assert len(new.run("for k in range(10**6): print('a' * 100)").text) == session.PRINTED
+    assert new.notes == []
+
+
+def test_one_that_ends_the_process_costs_itself_alone(new, monkeypatch):
+    monkeypatch.setattr(session, "CELL", 3.0)
+    monkeypatch.setattr(session, "TASK", 3.0)
+    assert new.run("ran = []").error is None
+    loop = "it was stopped after 3 s: is there a loop that never ends?"
+    cells = {
+        "good": ("def answer(x):\n    return 3 * x", None),
+        "kept": ("import time\ndef kept(x):\n    return 3 * x\ntime.sleep(99)", loop),
+        "endless": ("def endless(x):\n    while True: pass", None),
+        "deaf": (
+            "import time\ndef deaf(x):\n    while True:\n        try: time.sleep(9)\n        except: pass",
+            None,
+        ),
+        "dies": ("import os\ndef dies(x): os._exit(3)", None),
+        "forges": (
+            "import os\ndef forges(x):\n    for end in range(3, 50):\n        try: os.write(end, b'{}\\n')\n"
+            "        except OSError: pass\n    return 3 * x",
+            None,
+        ),
+        "killer": ("import os\nran.append(1)\nos._exit(4)", "it was stopped: the process ended (status 4)"),
+    }
+    for source, error in cells.values():
+        assert new.run(source).error == error
+    assert report(tripled, new.function("answer")) == ""
+    for name, said in {
+        "endless": loop,
+        "deaf": loop,
+        "dies": "it was stopped: the process ended (status 3)",
+        "forges": "it was stopped: it replied without being asked",
+    }.items():
+        assert f"✗ ends {said}" in words(report(tripled, new.function(name)))
+        begin = time.monotonic()
+        assert f"✗ ends {said}" in words(report(tripled, new.function(name)))  # it has had its time
+        assert time.monotonic() - begin < 0.5
+    assert report(tripled, new.function("answer")) == ""
+    assert new.run("print(ran)").text == "[]\n"
+    assert len(new.notes) == 6 and all("stopped" in note for note in new.notes)
+
+
+def test_a_submission_has_a_time_of_its_own(new, monkeypatch):
+    answer = defined(new, "def answer(x):\n    return 3 * x")
+    monkeypatch.setattr(new, "_end", time.monotonic())
+    assert "all cells and checks together took more than 600 s" in words(report(tripled, answer))
+    assert "more than 600 s" in new.run("1").error
+
+
+def test_nothing_of_the_checks_can_be_found_where_answers_run(new, locked):
+    """Not in the stack, the objects, the modules, the environment, nor in what the system tells of the process."""
+    answer = defined(
+        new,
+        """
+        import gc, os, sys
+        from contextlib import suppress
+        from pathlib import Path
+
+        def texts():
+            frame = sys._getframe()
+            while frame:
+                yield f"{frame.f_code.co_filename} {list(frame.f_locals.values())}"
+                frame = frame.f_back
+            for thing in gc.get_objects():
+                if isinstance(thing, (list, tuple, set)):
+                    yield from (part for part in thing if isinstance(part, str))
+                if isinstance(thing, dict):
+                    yield from (part for pair in thing.items() for part in pair if isinstance(part, str))
+            yield from (f"{name} {module}" for name, module in list(sys.modules.items()))
+            yield f"{os.environ} {sys.argv} {sys.path}"
+            for name in ("cmdline", "environ", "maps", "mountinfo", "status"):
+                with suppress(OSError):
+                    yield Path("/proc/self", name).read_text(errors="replace")
+
+        words = {}
+
+        def answer(x):
+            everything = "" if words else "\\n".join(set(texts()))
+            for part in x:
+                words.setdefault(part, part[::-1] in everything)
+            return words
+        """,
+    )
+    secrets = ["you doubled it", "is three times x", "simmim_lab/teaching", *[str(ROOT)] * locked]
+    backwards = [word[::-1] for word in ("__main__", *secrets)]  # else what is asked for would be found
+
+    def look(x):
+        found.update(answer(backwards))
+        return 3 * x
+
+    look.process, found = answer, {}
+    assert report(tripled, look) == ""
+    assert [word[::-1] for word, there in found.items() if there] == ["__main__"]

@@ -90,12 +90,15 @@ class Session:
         return self._proxies.setdefault(name, Proxy(self, name))
 
     def ask(self, seconds: float, **request: Any) -> dict[str, Any]:
-        """The reply to a request; Dead if the process ends at it, or if the time of the submission is over."""
+        """The reply to a request, which has `late` if it took longer; Dead if the process ended at it."""
+        process, begin = self.ready(), time.monotonic()
         self.asked += 1
         try:
-            return self.ready().ask(seconds, **request)
-        except BaseException:  # also Ctrl-C: a reply may still come, and would be taken for the next one
+            return process.ask(seconds, **request)
+        except BaseException as error:  # also Ctrl-C: a reply may still come, and would be taken for the next one
             self.close()
+            if isinstance(error, Dead) and time.monotonic() - begin > seconds:
+                return {"late": True}
             raise
 
     def ready(self) -> "_Process":

@@ -128,11 +128,15 @@ class Worker:
 
     def backward(self, gradients: list[torch.Tensor | None]) -> dict[str, Any]:
         """From the gradients of the last call's results to those of its arguments."""
-        pairs = [pair for pair in zip(self.results, gradients, strict=True) if pair[1] is not None]
-        results, given = zip(*pairs, strict=True)
         try:
             with running.fixed_settings():
-                found = torch.autograd.grad(results, self.inputs, given, allow_unused=True) if self.inputs else ()
+                # A sum, because PyTorch loads SymPy for a second to look at gradients that are given.
+                total = sum(
+                    (result * gradient.conj()).real.sum()
+                    for result, gradient in zip(self.results, gradients, strict=True)
+                    if gradient is not None
+                )
+                found = torch.autograd.grad(total, self.inputs, allow_unused=True) if self.inputs else ()
         except Exception as error:
             return {"error": self._error(error)}
         return {"gradients": list(found)}
