@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import textwrap
@@ -18,6 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from simmim_lab.teaching import bubblewrap, cli, doctor, seccomp
 from simmim_lab.teaching.course import exercise_sets
 from simmim_lab.teaching.sandbox import Dead, Limits, Sandbox, hidden_modules
 
@@ -348,6 +350,85 @@ def test_what_a_set_hides_exists_and_is_not_what_its_notebook_imports():
                 name,
                 module,
             )
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_filter_refuses_the_same_on_both_kinds_of_processors(machine, monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    steps = [*struct.iter_unpack("=HBBI", seccomp.filter_program())]
+    architecture, place = seccomp.ARCHITECTURES[machine], [*seccomp.ARCHITECTURES].index(machine)
+
+    def answer(numbers: tuple[int, int], *args: int, architecture: int = architecture) -> int:
+        data = struct.pack("=IIQ6Q", numbers[place], architecture, 0, *args, *[0] * (6 - len(args)))
+        at, value = 0, 0
+        while True:
+            code, yes, no, k = steps[at]
+            if code == 0x06:
+                return k
+            if code == 0x20:
+                (value,) = struct.unpack_from("=I", data, k)
+                at += 1
+            else:
+                at += 1 + (yes if {0x15: value == k, 0x35: value >= k, 0x45: bool(value & k)}[code] else no)
+
+    allow, refuse, unknown, kill = 0x7FFF0000, 0x50001, 0x50026, 0x80000000
+    assert {answer(numbers) for numbers in seccomp.REFUSED.values()} == {refuse}
+    assert answer((0, 63)) == allow  # read
+    assert (answer(seccomp.SOCKET, 1), answer(seccomp.SOCKET, 2), answer(seccomp.SOCKET, 40)) == (
+        allow,
+        refuse,
+        refuse,
+    )
+    assert (answer(seccomp.CLONE, 0x11), answer(seccomp.CLONE, 0x10000011)) == (allow, refuse)
+    assert answer(seccomp.CLONE3) == unknown
+    flags = {0x22: allow, 0x01: allow, 0x21: refuse, 0x31: refuse}
+    assert {value: answer(seccomp.MMAP, 0, 4096, 3, value) for value in flags} == flags
+    assert answer((0, 63), architecture=0x40000003) == kill  # of 32 bits
+    assert answer((0x40000000, 0x40000000)) == refuse
+
+
+def test_what_is_missing_is_said_with_a_remedy(monkeypatch, tmp_path):
+    missing = bubblewrap.missing.__wrapped__
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "platform", "darwin")
+        assert "needs Linux" in missing()
+    with monkeypatch.context() as patch:
+        patch.setattr("platform.machine", lambda: "riscv64")
+        assert "riscv64" in missing()
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        assert "apt install bubblewrap" in missing()
+
+
+@pytest.mark.parametrize(
+    "error, remedy",
+    [
+        ("bwrap: setting up uid map: Permission denied", "namespaces"),
+        ("bwrap: No permissions to create new namespace, likely because the kernel", "sysctl"),
+        ("bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted", "container"),
+        ("bwrap: Unknown option --size", "0.6 or newer"),
+        ("bwrap: execvp env: No such file", "execvp env"),
+    ],
+)
+def test_an_error_of_bubblewrap_has_a_remedy(error, remedy):
+    assert remedy in bubblewrap._advice(error)
+
+
+def test_a_course_that_the_sandbox_would_show_is_refused(isolation, monkeypatch, tmp_path):
+    (tmp_path / "solutions").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bubblewrap, "_mounts", lambda: {tmp_path: "/packages/0"})
+    assert f"the course in {tmp_path} would be seen" in bubblewrap.missing.__wrapped__()
+
+
+def test_the_doctor_says_whether_this_machine_isolates(isolation, capsys, monkeypatch):
+    assert cli.main(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["isolation", "memory", "cores", "nbgrader", "PyTorch", "Python"]
+    assert "yes: bubblewrap" in lines[0] and "--jobs" in lines[2]
+    monkeypatch.setattr(doctor, "missing", lambda: "the program bwrap is missing: install it")
+    assert cli.main(["doctor"]) == 1
+    assert capsys.readouterr().out.startswith("isolation  no: the program bwrap is missing: install it\n")
 
 
 @pytest.mark.verify
