@@ -230,6 +230,13 @@ def test_points_never_go_to_one_of_two_who_fit(tmp_path):
     ]
 
 
+def test_a_number_does_not_lead_to_the_row_of_another_name(course, capsys):
+    file = course / "moodle.csv"
+    file.write_text(MOODLE.replace("Participant 12,", "Participant 77,"), encoding="utf-8")
+    cli.main(["export", SET, "--into", str(file)])
+    assert "nunez_77: no rows of the file fit" in capsys.readouterr().out, "77 is Jane there"
+
+
 def test_the_column_can_be_named_and_an_unknown_one_is_told(course, capsys):
     file = course / "grades.csv"
     file.write_text("Teilnehmer,Punkte\nTeilnehmer/in 12,\n", encoding="utf-8")

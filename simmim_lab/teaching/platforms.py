@@ -81,8 +81,10 @@ def _fit(
     fitting: dict[int, list[Row]] = defaultdict(list)
     odd = []
     for row in rows:
-        texts = (numbers.get(str(row["student"])), row["student"], row["name"])
-        at = next((found[key] for text in texts for key in _keys(text) if key in found), set())
+        by_number = found.get(numbers.get(str(row["student"])) or "", set())
+        names = (found[key] for text in (row["student"], row["name"]) for key in _keys(text) if key in found)
+        by_name = next(names, set())
+        at = by_number & by_name if by_number and by_name else by_number | by_name
         if row["status"] != "graded":
             odd.append(f"{row['student']}: {row['status']}; left as it is")
         elif len(at) == 1:
