@@ -172,6 +172,8 @@ HABITS = {
         "class Mine(ValueError): pass\ndef answer(x):\n    raise Mine('oh')",
         "in line 3 with Mine: oh",
     ),
+    "is not defined": (tripled, "answer = None", "NameError: name 'answer' is not defined"),
+    "is no function": (tripled, "answer = 7", "answer is no function, but 7"),
     "takes another number of arguments": (tripled, "def answer(x, y):\n    return x", "check the arguments"),
     "changes its input": (tripled, "def answer(x):\n    return x.mul_(3)", "it changes its input in place"),
     "changes a list": (listed, "def answer(n):\n    n.sort()\n    return n", "it changes its input in place"),
@@ -241,9 +243,7 @@ def test_what_an_answer_does_besides_is_seen_through_the_pipe(habit, one):
     assert said in there if said else there == ""
 
 
-@pytest.mark.parametrize(
-    "habit", [habit for habit in HABITS if habit not in ("is compiled", "has other settings")]
-)
+@pytest.mark.parametrize("habit", [habit for habit in HABITS if not habit.startswith(("is ", "has other"))])
 def test_the_report_is_that_of_an_answer_which_runs_here(habit, one):
     task, source, _ = HABITS[habit]
     there, scope = report(task, defined(one, source)), {}

@@ -131,7 +131,7 @@ def one_line(error: BaseException, room: int = 180) -> str:
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], value: Any) -> Any:
-    """`value` with `function` applied to every tensor in its lists, tuples and dicts."""
+    """A copy of `value` with `function` applied to every tensor in its lists, tuples and dicts."""
     if isinstance(value, Tensor):
         return function(value)
     if isinstance(value, list | tuple):
@@ -139,7 +139,7 @@ def map_tensors(function: Callable[[Tensor], Tensor], value: Any) -> Any:
         return items if isinstance(value, list) else tuple(items)
     if type(value) is dict:
         return {key: map_tensors(function, item) for key, item in value.items()}
-    return value
+    return set(value) if type(value) is set else value
 
 
 def tensors(value: Any) -> list[Tensor]:

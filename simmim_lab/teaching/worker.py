@@ -63,7 +63,7 @@ class Shell:
         if name in ("time", "timeit", "capture", "prun"):
             self._run(cell)
         elif name == "writefile":
-            Path(line.split()[-1]).write_text(cell)
+            Path(line.split()[-1]).write_text(cell, encoding="utf-8")
 
     def getoutput(self, *_: Any, **__: Any) -> list[str]:
         return []
@@ -108,7 +108,9 @@ class Worker:
         states = [generator.get_state() for generator in generators]
         self.inputs = [tensor for tensor in running.tensors((args, kwargs)) if tensor.requires_grad]
         try:
-            function = self.names[name]
+            function = self.names.get(name)
+            if not callable(function):
+                return {"error": _missing(name, function)}
             with running.fixed_settings(), running.another_process() if elsewhere else nullcontext():
                 result = channel.plain(function(*args, **kwargs))
         except Late:
@@ -178,6 +180,13 @@ class Worker:
             line = trace.tb_lineno if trace.tb_frame.f_code.co_filename == file else line
             trace = trace.tb_next
         return f"{type(error).__name__}: {_text(error)}" + (f" (line {line})" if line else "")
+
+
+def _missing(name: str, value: Any) -> dict[str, str]:
+    """The error that a function is not there, in the words that Python has for it."""
+    if value is None:
+        return {"type": "NameError", "text": "", "stopped": f"NameError: name {name!r} is not defined"}
+    return {"type": "TypeError", "text": "", "stopped": f"TypeError: {name} is no function, but {value!r:.60}"}
 
 
 def _text(error: BaseException) -> str:
