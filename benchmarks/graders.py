@@ -32,7 +32,7 @@ from simmim_lab.teaching.results import command, origin, versions, write
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from submissions import ALL, SET, SUBMISSIONS, TASKS, Submission, data, solved, trial  # noqa: E402
+from submissions import ALL, QUICK, SET, SUBMISSIONS, TASKS, Submission, data, solved, trial  # noqa: E402
 
 OTTER = "otter-grader==7.0.0"
 HONEST = Submission("honest", "all right", {f"zoe/{SET}.ipynb": data(solved())}, "zoe", ALL)
@@ -235,7 +235,7 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = [
         submission
         for submission in SUBMISSIONS
-        if (args.all or submission.quick) and args.only in submission.does and _is_notebook(submission)
+        if (args.all or submission.does in QUICK) and args.only in submission.does and _is_notebook(submission)
     ]
     with tempfile.TemporaryDirectory(prefix="graders_") as folder:
         python = with_otter(Path(folder) / "environment")

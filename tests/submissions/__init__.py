@@ -33,6 +33,45 @@ KINDS = {
     "batch": "damaged and strange files (11, 13)",
     "honest": "honest work in all its forms (14, 15, 16)",
 }
+QUICK = {  # what the test suite tries; the others run with `make verify` alone
+    "check is a module in which everything passes, under all its names",
+    "the hidden test itself is replaced: Check.grade and Check.run",
+    "the shell drops what it shall run: transformers of its input",
+    "it writes forged replies into every open file, before it is asked",
+    "every value is a tensor that answers yes to all functions of torch",
+    "every value is empty",
+    "there are graded and locked tests of its own",
+    "the cell of the imports is replaced by one that grades",
+    "it calls the functions beside the rules: simmim_lab.checks.masking",
+    "it searches the disk for solutions, gradebooks, tables and other submissions, and runs the answers",
+    "it prints the environment of all processes, their arguments and their open files",
+    "it writes, appends, renames and deletes files of the host",
+    "it connects to a port of the host: TCP, UDP, IPv6, a socket without a path",
+    "it leaves 40 daemons behind",
+    "its magics run the shell, write files and load extensions",
+    "a call sleeps for ever",
+    "a call ends in os._exit(0)",
+    "a call takes 3 GiB of memory, in bytearrays",
+    "a call forks without end",
+    "HTML in the written answer",
+    "it displays HTML, JavaScript, SVG, LaTeX, Markdown and a widget",
+    "an error with HTML in its name and its text",
+    "active content in its saved outputs",
+    "a syntax error in the cell of a task",
+    "an empty file",
+    "cells that are no cells",
+    "100,000 terms in the cell of a task",
+    "the victim of the next ones",
+    "an archive with a path upward, from the year 2099",
+    "all right",
+    "a byte order mark",
+    "the whole folder of the course, with the lesson and an autosave of the empty exercise",
+    "saved by Colab",
+    "the answer in a new cell below the given one",
+    "imports of their own in the given cell",
+    "a cell with a syntax error",
+    "a picture pasted into the written answer",
+}
 
 Notebook = nbformat.NotebookNode
 Edit = Callable[[Notebook], None]
@@ -74,7 +113,6 @@ class Submission:
     student: str  # as the table names it
     earns: frozenset[str]  # the tasks whose points it gets
     note: str = ""  # a pattern of what the student or the table is told
-    quick: bool = False  # the first of each kind are in the suite; all others only under `make verify`
     inbox: str = "class"  # those of one inbox are collected together
     page: str = ""  # a pattern of the source of the feedback page
 

@@ -79,9 +79,8 @@ for what, content in {
         what,
         content,
         note="(?i)unreadable|notebook|not read|no exercise",
-        quick=what in ("an empty file", "JSON null"),
     )
-broken("the exercise untouched", EXERCISE, quick=True)
+broken("the exercise untouched", EXERCISE)
 broken("a notebook without cells", data(new_notebook()), note="(?i)cell|answer|unreadable|empty")
 broken("a PDF in the place of the notebook", {"paper/work.pdf": b"%PDF-1.7"}, student="paper", note="work.pdf")
 broken("only a Python file", {"script/work.py": b"print(1)"}, student="script", note="work.py")
@@ -123,7 +122,7 @@ for what, change in {
         {"cell_type": "markdown", "metadata": {}, "source": str(n)} for n in range(10_000)
     ),
 }.items():
-    strange(what, changed(change), quick=what in ("cells without metadata", "cells that are no cells"))
+    strange(what, changed(change))
 strange("NaN in its JSON", SOLVED.replace(b'"metadata": {', b'"metadata": {"x": NaN, ', 1))
 strange("a null character and a bell in a text", data(solved(edit=extra("# \0 \a \x1b", "high_ratio"))))
 
@@ -136,14 +135,13 @@ for what, text in {
     "100,000 blocks": "\n".join(" " * n + "if 1:" for n in range(1000)),
     "a line of 5 MB": "x = '" + "y" * 5_000_000,
     "10,000 magics": "%time 1\n" * 10_000,
+    "10,000 magics of the whole cell": "%%time\n" * 10_000 + "x(",
+    "99,000 empty lines": "\n" * 99_000 + "x(",
     "a number that takes a minute to read": "x = " + "9" * 4_000_000,
     "half a character": "x = '\ud800'\n(",
-    "a null character": "x = '\0'\n(",
 }.items():
     content = json.dumps(solved({HIT: text})).encode()
-    submit(
-        "batch", f"{what} in the cell of a task", content, OTHERS, quick=what in ("100,000 signs", "100,000 terms")
-    )
+    submit("batch", f"{what} in the cell of a task", content, OTHERS)
 strange("30 MB of text in a cell of its own", data(solved(edit=extra("# " + "x" * 30_000_000))))
 strange(
     "a cell of its own with a power that takes for ever to compile",
@@ -152,7 +150,7 @@ strange(
 
 # Whose work it is says neither an archive nor a date; nobody reaches another one's.
 WRONG = data(solved({task: f"def {task}(*given): return None" for task in TASKS}))
-strange("the victim of the next ones", {f"victim/{SET}.ipynb": SOLVED}, student="victim", quick=True)
+strange("the victim of the next ones", {f"victim/{SET}.ipynb": SOLVED}, student="victim")
 for what, files in {
     "upward": {f"../victim/{SET}.ipynb": WRONG},
     "absolute": {f"/victim/{SET}.ipynb": WRONG},
@@ -168,7 +166,6 @@ for what, files in {
         {f"thief{number}/work.zip": content},
         NONE,
         student=f"thief{number}",
-        quick=what == "upward",
     )
 strange(
     "an archive with a date before 1980, and its notebook",

@@ -17,7 +17,6 @@ forges(
     torch.testing.assert_close = lambda *args, **kwargs: None
     torch.isclose = torch.eq = lambda a, b, *args, **kwargs: torch.ones_like(a, dtype=torch.bool)
     """,
-    quick=True,
 )
 forges(
     "the methods of Tensor always agree",
@@ -37,7 +36,6 @@ forges(
     builtins.all = builtins.isinstance = lambda *args: True
     builtins.type = lambda *args: list
     """,
-    quick=True,
 )
 forges(
     "check is a module in which everything passes, under all its names",
@@ -51,7 +49,6 @@ forges(
     import simmim_lab
     simmim_lab.checks = check
     """,
-    quick=True,
 )
 forges(
     "the hidden test itself is replaced: Check.grade and Check.run",
@@ -112,7 +109,6 @@ forges(
     except NameError:
         pass
     """,
-    quick=True,
 )
 forges(
     "the kernel answers before it runs anything",
@@ -156,7 +152,6 @@ forges(
             except OSError:
                 break
     """,
-    quick=True,
 )
 forges(
     "a thread writes forged replies all the time",
@@ -256,7 +251,6 @@ values(
         __hash__ = lambda self: 0
     """,
     answer="return torch.zeros(3).as_subclass(Yes)",
-    quick=True,
 )
 values(
     "every value equals everything",
@@ -301,7 +295,7 @@ for what, value in {
     "an exception": "AssertionError()",
     "its own function": "patch_shares",
 }.items():
-    values(f"every value is {what}", "import torch", answer=f"return {value}", quick=what == "empty")
+    values(f"every value is {what}", "import torch", answer=f"return {value}")
 values(
     "every value is another one at each look",
     """
@@ -315,7 +309,7 @@ values(
     answer="return Moody([1])",
 )
 for error in ("SystemExit(0)", "KeyboardInterrupt", "GeneratorExit", "StopIteration(True)", "StopAsyncIteration"):
-    values(f"every call raises {error}", answer=f"raise {error}", quick=error == "GeneratorExit")
+    values(f"every call raises {error}", answer=f"raise {error}")
 values(
     "every call raises an error that says that all is well",
     """
@@ -361,6 +355,20 @@ values(
     torch.Generator.get_state = lambda self: torch.full((5056,), 255, dtype=torch.uint8)
     """,
     answer="given[-1].manual_seed(0) if hasattr(given[-1], 'manual_seed') else None; return torch.zeros(2, 3, 4)",
+)
+values(
+    "every call empties and fills its arguments, and returns them",
+    answer="""
+    for value in given:
+        for change in ("fill_", "clear"):
+            try:
+                getattr(value, change)(*[0] * (change == "fill_"))
+            except Exception:
+                pass
+        if hasattr(value, "resize_"):
+            value.resize_(0)
+    return given
+    """,
 )
 values(
     "exit handlers and finalizers say that all is well",
@@ -438,7 +446,7 @@ for what, edit in {
     "there are graded and locked tests of its own": own_tests,
     "the answers are marked as the graded tests": answers_named_as_tests,
 }.items():
-    forges(what, edit=edit, quick=edit in (recorded, own_tests))
+    forges(what, edit=edit)
 
 submit(
     "forging",
@@ -453,7 +461,6 @@ submit(
         )
     ),
     NONE,
-    quick=True,
 )
 submit(
     "forging",

@@ -18,6 +18,7 @@ from submissions import (
     RIGHT,
     ROOT,
     SET,
+    SUBMISSIONS,
     TASKS,
     attack,
     data,
@@ -35,10 +36,10 @@ from submissions.batch import SOLVED, changed, tarred, zipped
 honest = partial(submit, "honest", earns=ALL)
 works = partial(attack, "honest", earns=ALL)  # with code of the student's above the first answer
 
-honest("all right", SOLVED, quick=True)
+honest("all right", SOLVED)
 
 # The file
-honest("a byte order mark", b"\xef\xbb\xbf" + SOLVED, quick=True)
+honest("a byte order mark", b"\xef\xbb\xbf" + SOLVED)
 honest("UTF-16, as a text editor writes it", SOLVED.decode().encode("utf-16"))
 honest(
     "Latin-1 in a comment", json.dumps(solved(before="# über"), ensure_ascii=False).encode("latin-1", "replace")
@@ -46,7 +47,6 @@ honest(
 honest(
     "lines that end as on Windows",
     changed(lambda made: [c.update(source=c["source"].replace("\n", "\r\n")) for c in made["cells"]]),
-    quick=True,
 )
 honest(
     "half a character in an output and in a text",
@@ -98,19 +98,18 @@ for name in (
     "final FINAL.ipynb",
     "Untitled.IPYNB",
 ):
-    student = f"named{len(name)}"
+    student = f"named-{len(SUBMISSIONS)}"
     honest(
         f"a file named {name}",
         {f"{student}/{name}": SOLVED},
         student=student,
-        quick=name.endswith(("txt", "1).ipynb")),
     )
 for name, content in {
     "zip": zipped({f"work/{SET}.ipynb": SOLVED, f"__MACOSX/work/._{SET}.ipynb": b"\0", ".DS_Store": b"\0"}),
     "tar.gz": tarred({f"./work/{SET}.ipynb": SOLVED}),
 }.items():
     student = f"in-{name[:3]}"
-    honest(f"a {name} archive", {f"{student}/work.{name}": content}, student=student, quick=name == "tar.gz")
+    honest(f"a {name} archive", {f"{student}/work.{name}": content}, student=student)
 honest(
     "an archive in an archive",
     {"deep/all.zip": zipped({"inner.zip": zipped({f"{SET}.ipynb": SOLVED})})},
@@ -127,7 +126,6 @@ honest(
         "whole/course/README.md": b"# the course",
     },
     student="whole",
-    quick=True,
 )
 
 # The platform
@@ -190,9 +188,9 @@ def stripped(made):
         cell["metadata"] = {}
 
 
-honest("saved by Colab", changed(colab), quick=True)
+honest("saved by Colab", changed(colab))
 honest("saved by VS Code", changed(vscode))
-honest("all metadata lost", changed(stripped), quick=True)
+honest("all metadata lost", changed(stripped))
 
 
 # The cells
@@ -273,7 +271,11 @@ for what, edit in {
     "a first try in a cell above the answer": tried_first,
     "old tries kept at the end, as text": old_tries_kept,
 }.items():
-    honest(what, data(solved(edit=edit)), quick=edit in (own_imports, in_a_new_cell, all_in_one))
+    honest(what, data(solved(edit=edit)))
+
+old = solved(edit=old_tries_kept)
+stripped(old)
+honest("all metadata lost, and old tries kept at the end, as text", data(old))
 
 # The code around the answers
 for what, code in {
@@ -306,9 +308,7 @@ for what, code in {
     "a cell of 20 seconds": "import time\ntime.sleep(20)",
     "another alphabet": "π = 3.14159\nгруппа = '数据 🙂'\nprint(π, группа)",
 }.items():
-    works(
-        what, edit=extra(code), quick=what.startswith(("magics", "installing", "doubles", "a cell with a syntax"))
-    )
+    works(what, edit=extra(code))
 
 
 def with_a_helper(made):
@@ -322,7 +322,7 @@ def with_a_module(made):
     find(made, HIT).source = RIGHT[HIT].replace("2 * reach + 1", "window(reach)")
 
 
-works("its own functions above the answers", edit=with_a_helper, quick=True)
+works("its own functions above the answers", edit=with_a_helper)
 works("a module written by a cell and imported by the next", edit=with_a_module)
 
 
@@ -358,10 +358,9 @@ answered(
 answered(
     "an answer that warns and prints",
     RIGHT[HIT].replace("    visible =", "    import warnings; warnings.warn('x'); print(mask)\n    visible =", 1),
-    quick=True,
 )
 answered("a task not begun", find(notebook("exercises"), HIT).source, earns=OTHERS)
-answered("a syntax error in one answer", RIGHT[HIT].replace("return", "retrun"), earns=OTHERS, quick=True)
+answered("a syntax error in one answer", RIGHT[HIT].replace("return", "retrun"), earns=OTHERS)
 answered(
     "an endless loop in one answer",
     RIGHT[HIT].replace("    blind =", "    while True: pass\n    blind =", 1),
@@ -381,7 +380,6 @@ honest(
         )
     ),
     page=PICTURE,
-    quick=True,
 )
 honest(
     "a picture as Colab pastes it",

@@ -29,7 +29,6 @@ reaches(
         except OSError:
             pass
     """,
-    quick=True,
 )
 reaches(
     "it plants code that runs later: .pth, sitecustomize, start-up files, configuration, caches",
@@ -62,7 +61,6 @@ reaches(
         except OSError:
             pass
     """,
-    quick=True,
 )
 reaches(
     "it connects to a port of the host: TCP, UDP, IPv6, a socket without a path",
@@ -82,7 +80,6 @@ reaches(
         except OSError:
             pass
     """,
-    quick=True,
 )
 reaches(
     "it downloads: urllib and pip",
@@ -114,7 +111,6 @@ reaches(
         except OSError:
             pass
     """,
-    quick=True,
 )
 reaches(
     "each answer leaves a process and a thread behind",
@@ -177,7 +173,6 @@ reaches(
         except OSError:
             pass
     """,
-    quick=True,
 )
 reaches(
     "it opens devices and settings of the kernel for writing, and types into the terminal",
@@ -255,7 +250,6 @@ reaches(
             "%env TMPDIR=CANARY\n%save CANARY/MARK 1",
         )
     ),
-    quick=True,
 )
 
 WRITES = "try:\n    open('CANARY/MARK', 'w')\nexcept OSError:\n    pass\n"
@@ -265,7 +259,6 @@ IMPORTS = notebook("exercises").cells[2].source
 reaches(
     "the cell of the imports is replaced by one that writes and connects",
     edit=replaced(2, f"{IMPORTS}\n{WRITES}{CONNECTS}"),
-    quick=True,
 )
 reaches(
     "the first cell and each test are replaced by one that writes",

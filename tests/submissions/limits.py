@@ -18,7 +18,7 @@ SECONDS = r"\d+ s\b"
 MEMORY = r"(?i)memory.*\d.*GiB"
 
 hit("a call never ends", answer={HIT: "while True: pass"}, note=SECONDS)
-hit("a call sleeps for ever", answer={HIT: "import time; time.sleep(10**6)"}, note=SECONDS, quick=True)
+hit("a call sleeps for ever", answer={HIT: "import time; time.sleep(10**6)"}, note=SECONDS)
 hit("a call counts for ever in C, and cannot be interrupted", answer={HIT: "sum(range(10**14))"}, note=SECONDS)
 hit(
     "a call ignores all signals and never ends",
@@ -114,7 +114,7 @@ for how, code in {
     "its files closed": "import os; os.closerange(0, 256)",
     "its output turned away": "import os; null = os.open('/dev/null', os.O_RDWR); [os.dup2(null, fd) for fd in range(16)]",
 }.items():
-    hit(f"a call ends in {how}", answer={HIT: code}, quick=how in ("os._exit(0)", "a segmentation fault"))
+    hit(f"a call ends in {how}", answer={HIT: code})
 in_cell("a cell ends in os._exit(0)", "import os\nos._exit(0)")
 in_cell("a cell ends in sys.exit()", "import sys\nsys.exit()")
 in_cell("a cell ends in a segmentation fault", "import ctypes\nctypes.string_at(0)")
@@ -157,9 +157,42 @@ for how, code in {
     """,
 }.items():
     note = MEMORY if how in ("bytearrays", "tensors", "processes") else ""  # the others are refused at once
-    hit(f"a call takes 3 GiB of memory, in {how}", answer={HIT: code}, note=note, quick=how == "bytearrays")
+    hit(f"a call takes 3 GiB of memory, in {how}", answer={HIT: code}, note=note)
+hit(
+    "a call hides its memory from others, and takes 3 GiB",
+    answer={
+        HIT: """
+        import ctypes
+        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+        keep = [bytearray(2**27) for _ in range(24)]
+        """
+    },
+    note=MEMORY,
+)
+hit(
+    "a call fills the buffers of 10,000 sockets",
+    answer={
+        HIT: """
+        import os, socket
+        for _ in range(40):
+            if os.fork() == 0:
+                keep = [socket.socketpair() for _ in range(125)]
+                for one, _ in keep:
+                    one.setblocking(False)
+                    one.send(b"x" * 200_000)
+                while True:
+                    os.wait()
+        while True:
+            pass
+        """
+    },
+)
+hit(
+    "a call leaves its process to a child, which holds the channel",
+    answer={HIT: "import os, time; os.fork() and os._exit(0); time.sleep(90)"},
+)
 in_cell("a cell takes 3 GiB of memory", "keep = [bytearray(2**27) for _ in range(24)]", note=MEMORY)
-hit("a call forks without end", answer={HIT: "import os\nwhile True:\n    os.fork()"}, quick=True)
+hit("a call forks without end", answer={HIT: "import os\nwhile True:\n    os.fork()"})
 hit(
     "a call starts 10,000 threads",
     answer={
@@ -179,7 +212,6 @@ hit(
             file.write(b"1" * 2**25)
 """
     },
-    quick=True,
 )
 hit(
     "a call makes a million files",

@@ -51,9 +51,9 @@ TEX = [
 BAD = "</textarea></pre><script>alert(1)</script><img src=x onerror=alert(1)>"
 SVG = "PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIG9ubG9hZD0iYWxlcnQoMSkiLz4="
 
-shows("HTML in the written answer", edit=written("\n\n".join(ACTIVE)), quick=True)
-shows("Markdown in the written answer", edit=written("\n\n".join(MARKDOWN)), quick=True)
-shows("TeX in the written answer", edit=written("\n\n".join(TEX)), quick=True)
+shows("HTML in the written answer", edit=written("\n\n".join(ACTIVE)))
+shows("Markdown in the written answer", edit=written("\n\n".join(MARKDOWN)))
+shows("TeX in the written answer", edit=written("\n\n".join(TEX)))
 shows(
     "HTML, Markdown and TeX in a cell of its own",
     edit=extra("\n\n".join(ACTIVE + MARKDOWN + TEX), kind=new_markdown_cell),
@@ -63,10 +63,9 @@ shows(
     edit=extra(
         "\n".join(ACTIVE), kind=new_raw_cell, metadata={"raw_mimetype": "text/html", "format": "text/html"}
     ),
-    quick=True,
 )
 shows("HTML in the source of a cell, its comments and strings", f"# {BAD}\ntext = '''{BAD}'''")
-shows("it prints HTML", f"import sys\nprint('''{BAD}''')\nprint('''{BAD}''', file=sys.stderr)", quick=True)
+shows("it prints HTML", f"import sys\nprint('''{BAD}''')\nprint('''{BAD}''', file=sys.stderr)")
 shows(
     "it prints colours of the terminal around HTML",
     r"print('\x1b[31m<script>alert(1)</script>\x1b[0m\x1b]8;;javascript:alert(1)\x07link\x1b]8;;\x07\x1b[\"onclick=alert(1)m')",
@@ -83,7 +82,6 @@ shows(
                  "text/plain": text, "image/png": text, "application/vnd.jupyter.widget-view+json": {{"model_id": "a"}}}}, raw=True)
         """
     ),
-    quick=True,
 )
 shows(
     "a value whose HTML form is a script",
@@ -94,9 +92,8 @@ shows(
 fails(
     "an error with HTML in its name and its text",
     answer={HIT: f"raise type('<script>alert(1)</script>', (Exception,), {{}})('''{BAD}''')"},
-    quick=True,
 )
-fails("a result with HTML in it", answer={HIT: f"return '''{BAD}'''"}, quick=True)
+fails("a result with HTML in it", answer={HIT: f"return '''{BAD}'''"})
 fails("a result that is a dict with HTML for keys", answer={HIT: f"return {{'''{BAD}''': ['''{BAD}''']}}"})
 fails("a line that fails has HTML in it", answer={HIT: f"return given.nothing, '''{BAD.replace(chr(10), ' ')}'''"})
 
@@ -147,8 +144,8 @@ def attached(*files: tuple[str, str, str]):
     return edit
 
 
-shows("active content in its saved outputs", edit=outputs, quick=True)
-shows("HTML in the metadata, tags and ids", edit=metadata, quick=True)
+shows("active content in its saved outputs", edit=outputs)
+shows("HTML in the metadata, tags and ids", edit=metadata)
 shows("HTML in the metadata of nbgrader", edit=points_and_comments)
 shows(
     "attachments that are no pictures, or lie about what they are",
@@ -160,7 +157,6 @@ shows(
         ("e.png", 'image/png" onerror="alert(1)', "iVBORw0KGgo="),
         ("f.png", "image/png", '" onerror="alert(1)'),
     ),
-    quick=True,
 )
 submit(
     "pages",
@@ -198,7 +194,6 @@ for what, line in {
         f"{what} in the cell of a task",
         data(solved({HIT: line})),
         OTHERS,
-        quick=what in ("a syntax error", "a warning"),
     )
 fails(
     "a call fails deep in a library",
@@ -219,7 +214,6 @@ shows(
     for module in list(sys.modules.values()):
         print(getattr(module, "__file__", None)) if "simmim" in getattr(module, "__name__", "") else None
     """,
-    quick=True,
 )
 shows(
     "its pages refer to other students' pages",

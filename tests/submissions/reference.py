@@ -1,6 +1,5 @@
 """The expected values, the hidden tests and other people's answers: none may be found, so none may earn points."""
 
-
 from functools import partial
 
 from submissions import NONE, TASKS, attack
@@ -52,7 +51,6 @@ finds(
         lmmse = None
     """,
     answer={task: "return lmmse(*given) if lmmse else None" for task in TASKS},
-    quick=True,
 )
 finds(
     "it takes the rule apart: closures, cells and globals of simmim_lab.checks",
@@ -94,7 +92,6 @@ finds(
     "it searches the disk for solutions, gradebooks, tables and other submissions, and runs the answers",
     USE + "walk('/')",
     answer=FOUND,
-    quick=True,
 )
 finds(
     "it searches the folders around the course",
@@ -128,7 +125,6 @@ finds(
             except OSError:
                 pass
     """,
-    quick=True,
 )
 finds(
     "it searches the memory of all processes for secrets",
