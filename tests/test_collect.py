@@ -55,9 +55,13 @@ def put(path: Path, content: bytes, when: int = 1_700_000_000) -> Path:
 
 
 def zipped(**members: bytes) -> bytes:
+    """A zip file, with an entry for each folder as programs write it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in members.items():
+            for folder in reversed(PurePosixPath(name).parents[:-1]):
+                if f"{folder}/" not in archive.namelist():
+                    archive.writestr(f"{folder}/", b"")
             archive.writestr(name, content)
     return buffer.getvalue()
 
@@ -142,6 +146,7 @@ def test_what_platforms_write_is_understood(name, owner):
             "01_masking(1)",
         ),
         *("01_masking - Copy (2)", "01_masking-Copy1", "01_masking copy 2", "01_masking - Kopie", "01_masking-1"),
+        *("Archive", "drive-download-20261120T102030Z-001", "simmim-lab-main", "New folder (2)"),
         *("01_masking_final", "final version", "Exercise 3", "masking", "01-Masking", "hw 2", "1", "Untitled"),
     ],
 )
@@ -193,6 +198,9 @@ def whose(*paths: str, sets: dict[str, str] | None = None) -> list[str]:
         (["01_masking/ann/x.ipynb", "ann/01_masking/y.ipynb", "bob/z.ipynb"], ["ann", "ann", "bob"]),
         (["Group 3/01_masking.ipynb", "Group 4/01_masking.ipynb"], ["Group 3", "Group 4"]),
         (["7/x.ipynb", "8/x.ipynb", "12345/x.ipynb"], ["7", "8", "12345"]),
+        (["my/x.ipynb", "new/x.ipynb"], ["my/x", "new/x"]),
+        (["old/ann.ipynb", "new/ann.ipynb"], ["ann", "ann"]),
+        (["my/01_masking.ipynb", "new/01_masking.ipynb"], ["my/01_masking.ipynb/", "new/01_masking.ipynb/"]),
         # Moodle, Sakai, Teams, GitHub Classroom, ILIAS, Open edX, Blackboard: in wrappers, or a single one
         (
             ["CS/Jane Doe_12_assignsubmission_file/x.ipynb", "CS/Al_13_assignsubmission_file/x.ipynb"],
@@ -604,7 +612,7 @@ def test_a_second_collect_changes_nothing_and_an_interrupted_one_goes_on(course,
     again = collect.collect(course, inbox)
     assert (again.new, again.known, again.needed) == (0, [], first.needed)
     assert read_records(course) == records and {path: path.read_bytes() for path in kept} == kept
-    assert [path.name for path in (course / "grading").iterdir() if path.name.startswith(".")] == []
+    assert {path.name for path in (course / "grading").iterdir()} == {".lock", "collected.json", "submitted"}
     put(inbox / "ann" / "b.ipynb", data(BAD), 1_800_000_000)
     collect.collect(course, inbox)
     assert read_records(course)[SET]["ann"]["status"] == "collected" and answers(course)["ann"] == BAD

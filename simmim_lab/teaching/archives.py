@@ -25,6 +25,10 @@ DAMAGED = (  # what a damaged archive, or a hostile one, can raise
 )
 
 
+class Limit(Exception):
+    """There is more than is looked at."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A file in a folder or an archive, or an empty folder.
@@ -89,6 +93,8 @@ def members(file: IO[bytes]) -> Iterator[Entry]:
 
 def why(error: Exception) -> str:
     """Why something could not be read, in a few words."""
+    if isinstance(error, Limit):
+        return str(error)
     if isinstance(error, RuntimeError) and "password" in str(error):
         return "it is protected by a password"
     if isinstance(error, NotImplementedError):

@@ -20,7 +20,7 @@ from simmim_lab.teaching.course import exercise_sets, read_notebook, released, w
 from simmim_lab.teaching.inbox import File, Inbox, named
 from simmim_lab.teaching.names import Owner
 from simmim_lab.teaching.owners import Leaf, owners
-from simmim_lab.teaching.roll import NAMELESS, Roll, age, note_down, records_of
+from simmim_lab.teaching.roll import NAMELESS, Roll, age, alone, note_down, records_of
 
 LEFT_OUT = {
     "capstone": "a capstone, which is graded by hand",
@@ -78,7 +78,7 @@ def collect(root: Path, inbox: Path) -> Outcome:
     tasks = _tasks(root)
     if not tasks:
         raise FileNotFoundError(f"there are no exercise sets in {root / 'solutions'}")
-    with _staging(root) as staging:
+    with alone(root), _staging(root) as staging:
         box = Inbox(inbox, tasks, staging)
         files = list(box.files())
         if not files:
@@ -94,7 +94,7 @@ def collect(root: Path, inbox: Path) -> Outcome:
             outcome.needed += left_out
             for name, attempts in sorted(counting.items()):
                 _take(root, records, name, student, attempts, outcome)
-    write_records(root, records)
+        write_records(root, records)
     outcome.total = sum(len(records.get(name, ())) for name in tasks)
     outcome.students = len(records["students"])
     return outcome
@@ -119,7 +119,6 @@ def _tasks(root: Path) -> dict[str, set[str]]:
 @contextmanager
 def _staging(root: Path) -> Iterator[Path]:
     """A folder for what is found, which is gone afterwards; so is what an interrupted run left."""
-    (root / "grading").mkdir(exist_ok=True)
     for old in (root / "grading").glob(".collecting-*"):
         shutil.rmtree(old, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=".collecting-", dir=root / "grading") as folder:

@@ -1,7 +1,6 @@
 """The inbox: every file of it, looked into, and the sets that its notebooks answer."""
 
 import re
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -13,8 +12,8 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from simmim_lab.teaching.archives import DAMAGED, Entry, entries, is_archive, why
-from simmim_lab.teaching.looking import UNOPENED, look_into
+from simmim_lab.teaching.archives import DAMAGED, Entry, Limit, entries, is_archive, why
+from simmim_lab.teaching.looking import UNOPENED, copy_to, look_into
 from simmim_lab.teaching.names import Owner, platform, telling
 
 OTHERS = 3  # files in a folder that are no notebooks: more are not told of
@@ -73,8 +72,11 @@ class Inbox:
         number, others = 0, Counter()
         for place, inside in self._places():
             try:
-                count = sum(1 for _ in entries(place))
-                for entry in tqdm(entries(place), total=count, desc="collecting", unit="file"):
+                paths = [entry.path for entry in entries(place)]
+                full = {parent for path in paths for parent in path.parents}
+                for entry in tqdm(entries(place), total=len(paths), desc="collecting", unit="file"):
+                    if entry.path in full:  # archives list all folders, also those with something in them
+                        continue
                     number += 1
                     if entry.path.name == SUBMITTERS:
                         self.submitters |= _submitters(entry, inside)
@@ -90,8 +92,8 @@ class Inbox:
     def _places(self) -> list[tuple[Path, PurePosixPath]]:
         """Where to look, and what goes before the paths there: the inbox, or a platform's archives in it.
 
-        An archive in a folder is a student's, unless the folder holds nothing else, and it has nobody's name, or
-        all that is in it bears names that a platform wrote, of several students.
+        An archive in a folder is a student's, unless the folder holds nothing else, and it has nobody's name and
+        several folders, or all that is in it bears names that a platform wrote, of several students.
         """
         if self.path.is_file():
             return [(self.path, PurePosixPath())]
@@ -100,7 +102,9 @@ class Inbox:
         if not packed or len(packed) < len(inside):
             return [(self.path, PurePosixPath())]
         if len(packed) == 1 and not telling(packed[0].path.name, [*self.tasks], file=True):
-            return [(packed[0].file, PurePosixPath())]
+            with suppress(ValueError):
+                if len({entry.path.parent for entry in entries(packed[0].file) if entry.open}) > 1:
+                    return [(packed[0].file, PurePosixPath())]
         if all(_is_platforms(entry.file) for entry in packed):
             alone = len(packed) == 1
             return [(entry.file, PurePosixPath() if alone else entry.path) for entry in packed]
@@ -116,7 +120,7 @@ class Inbox:
                 found = [{"path": "", "problem": "no notebook", "other": True}]
             else:
                 found = self._look(entry, folder)
-        except DAMAGED as error:
+        except (Limit, *DAMAGED) as error:
             found = [{"path": "", "problem": why(error)}]
         for item in found:
             held = {*item.pop("ids", ()), *item.pop("functions", ())}
@@ -130,8 +134,7 @@ class Inbox:
             return look_into(entry.file, entry.path.name, folder)
         with tempfile.NamedTemporaryFile(dir=folder) as copy:  # of a file in the platform's archive
             with entry.open() as member:
-                shutil.copyfileobj(member, copy)
-            copy.flush()
+                copy_to(copy, member)
             return look_into(Path(copy.name), entry.path.name, folder)
 
 

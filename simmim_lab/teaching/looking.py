@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from simmim_lab.teaching.archives import DAMAGED, is_archive, members, why
+from simmim_lab.teaching.archives import DAMAGED, Limit, is_archive, members, why
 from simmim_lab.teaching.reading import read
 
 SECONDS, MEMORY = 60, 3 * 2**30  # for one file of the inbox
@@ -28,10 +28,6 @@ NOTEBOOKS, NAMES, OTHERS = (
 OFFICE = {".docx", ".odt", ".pages", ".pptx", ".xlsx"}  # zip files, too
 DEFINITION = re.compile(r"(?m)^(?:async +)?def +(\w+)")
 UNOPENED = {b"7z\xbc\xaf": "7z", b"Rar!": "RAR"}
-
-
-class Limit(Exception):
-    """A file holds more than is looked at."""
 
 
 def look_into(path: Path, name: str, staging: Path) -> list[dict[str, Any]]:
@@ -68,7 +64,19 @@ def main(path: str, name: str, staging: str) -> None:
                 if "other" not in found or others <= OTHERS:
                     print(json.dumps(found), flush=True)
     except (Limit, OSError) as error:
-        print(json.dumps({"path": "", "problem": str(error) if isinstance(error, Limit) else why(error)}))
+        print(json.dumps({"path": "", "problem": why(error)}))
+
+
+def copy_to(copy: IO[bytes], member: IO[bytes], most: int = UNPACKED) -> int:
+    """Unpack a file of an archive into another; returns its size. Raises Limit if that is above `most` bytes."""
+    size = 0
+    while block := member.read(2**20):
+        size += len(block)
+        if size > most:
+            raise Limit(f"it unpacks to more than {UNPACKED // 10**9} GB")
+        copy.write(block)
+    copy.seek(0)
+    return size
 
 
 class _Look:
@@ -102,20 +110,12 @@ class _Look:
             with tempfile.SpooledTemporaryFile(2**20) as copy:  # small ones stay in memory
                 try:
                     with entry.open() as member:
-                        self._copy(member, copy)
+                        self.unpacked -= copy_to(copy, member, self.unpacked)
                 except DAMAGED as error:
                     yield {"path": (inside / entry.path).as_posix(), "problem": why(error)}
                 else:
                     yield from self.into(copy, entry.path, inside / entry.path, depth + 1)
         return count > 0
-
-    def _copy(self, member: IO[bytes], copy: IO[bytes]) -> None:
-        while block := member.read(2**20):
-            self.unpacked -= len(block)
-            if self.unpacked < 0:
-                raise Limit(f"it unpacks to more than {UNPACKED // 10**9} GB")
-            copy.write(block)
-        copy.seek(0)
 
     def _file(self, file: IO[bytes], head: bytes, name: str) -> dict:
         """What is taken of a file that is no archive, or why nothing is."""

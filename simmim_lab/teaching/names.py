@@ -101,14 +101,18 @@ TASKS = (
     r"|sets?|submissions?|tareas?|tasks?|übung|unit|weeks?|woche"
 )
 FILES = (
-    r"answers?|attachments?|attempts?|backup|bulk|complete[d]?|copy|day|done|download(s|ed)?|draft|feedback|files?|final"
-    r"|finished|gradebook|inbox|ipynb|late|lösung|main|master|my|new|notebooks?|old|onlinetext|part|revised|s|solutions?"
-    r"|solved|students?|submitted|test|untitled|updated|uploads?|v|versions?|versuch|work|working"
+    r"answers?|archive?|attachments?|attempts?|backup|bulk|colab|complete[d]?|compressed|copy|day|documents?|done"
+    r"|download(s|ed)?|draft|feedback|files?|final|finished|folder|gradebook|inbox|ipynb|late|lösung|main|master|my|new"
+    r"|notebooks?|old|onlinetext|ordner|part|project|resubmi\w+|revised|s|simmim|solutions?|solved|students?|submitted"
+    r"|test|untitled|updated|uploads?|v|versions?|versuch|work|working|zip"
 )
 BETWEEN = r"[\s_.\-\"'“”„«»]"
 BESIDE = re.compile(rf"^{BETWEEN}*(({TASKS}){BETWEEN}+)?|{BETWEEN}+$", re.IGNORECASE)
 NOTHING = re.compile(rf"({TASKS}|{FILES})?\d{{0,2}}", re.IGNORECASE)
-DATE = re.compile(r"\D{0,3}\d{4}([-_. ]?\d\d){2,5}\D{0,3}")
+DATE = re.compile(r"\D{0,3}\d{4}([-_. ]?\d\d){2,5}\D{0,3}|drive-download-\d+T\d+Z(-\d+)*")
+ATTEMPT = re.compile(
+    r"(first|second|third|last|new|old|late|draft|final|attempt|version|versuch|resubmi|\d{4}-)", re.I
+)
 NUMBERED = re.compile(r"((participant|student|submission)s?[\W_]*)?\d+", re.IGNORECASE)
 SECTION = re.compile(
     r"(class|classe|clase|course|cours|curso|group|groupe|grupo|gruppe|gruppo|klasse|kurs|section|sección|seção"
@@ -128,7 +132,9 @@ def telling(name: str, sets: Iterable[str], file: bool = False) -> str:
     """What the name of a folder or a file says of its student: all but the set and signs of a copy, or ""."""
     text = name
     if file:
-        text = COPY_FIRST.sub("", COPY_LAST.sub("", ENDINGS.sub("", text))).strip()
+        whole = ENDINGS.sub("", text)
+        text = COPY_FIRST.sub("", COPY_LAST.sub("", whole))
+        text = whole if text == whole else text.strip()
     for known in sets:
         number, words = known.split("_", 1)
         words = words.replace("_", r"[\W_]*")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from simmim_lab.teaching.names import BLACKBOARD, NUMBERED, SECTION, Owner, platform, telling
+from simmim_lab.teaching.names import ATTEMPT, BLACKBOARD, NUMBERED, SECTION, Owner, platform, telling
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,22 @@ def _resolve(folder: _Folder, place: str, sets: list[str], found: dict[PurePosix
             _resolve(inner, f"{place}/{name}".lstrip("/") if several else place, sets, found)
         else:
             found |= {leaf.path: Owner(name, place=place, attempt=_version(leaf)) for leaf in inner.all()}
-    for leaf in folder.leaves:
-        name = telling(leaf.path.name, sets, file=True)
-        named = not leaf.other or leaf.sets  # "readme.txt" is no student, "ann_01_masking.py" is
-        found[leaf.path] = Owner(name, place=place) if name and named else Owner("", place=str(leaf.path))
+    names = {leaf: telling(leaf.path.name, sets, file=True) for leaf in folder.leaves}
+    for leaf, name in names.items():
+        if not name or (leaf.other and not leaf.sets):  # "readme.txt" is no student, "ann_01_masking.py" is
+            found[leaf.path] = Owner("", place=str(leaf.path))
+        else:
+            own = _is_in_own_folder(leaf, names)
+            found[leaf.path] = Owner(name, place=str(leaf.path.parent) if own else place)
+
+
+def _is_in_own_folder(leaf: Leaf, names: dict[Leaf, str]) -> bool:
+    """Whether files of its name lie alone in folders that tell nothing: "my/a.ipynb", "new/a.ipynb" are of two."""
+    same = [other for other in names if names[other] == names[leaf] and other.sets & leaf.sets]
+    folders = {other.path.parent for other in same}
+    beside = Counter(other.path.parent for other in names if other.sets)
+    attempts = all(ATTEMPT.match(folder.name) for folder in folders)
+    return len(folders) > 1 and all(beside[folder] == 1 for folder in folders) and not attempts
 
 
 def _sections(folder: _Folder, sets: list[str]) -> set[str]:

@@ -9,7 +9,7 @@ from simmim_lab.common import choose
 from simmim_lab.teaching import gradebook
 from simmim_lab.teaching.course import exercise_sets, write_records
 from simmim_lab.teaching.names import folder_name
-from simmim_lab.teaching.roll import NAMELESS, Records, age, entry, note_down, records_of
+from simmim_lab.teaching.roll import NAMELESS, Records, age, alone, entry, note_down, records_of
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook, SubmittedAssignment
@@ -24,6 +24,11 @@ def rename(root: Path, old: str, new: str) -> list[str]:
     be read counts. Points by hand are kept. Later collects keep to it. Can be repeated if it was interrupted.
     Raises ValueError if `old` is unknown, or is `new`.
     """
+    with alone(root):
+        return _rename(root, old, new)
+
+
+def _rename(root: Path, old: str, new: str) -> list[str]:
     records, lines = records_of(root)
     students = records["students"]
     goal = next((known for known in students if not _is_free(new, known)), None) or folder_name(new, students)

@@ -1,10 +1,13 @@
 """The roll of a class: who is known under which names, and the records of what was handed in."""
 
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from simmim_lab.common import replace_file
 from simmim_lab.teaching.course import exercise_sets, read_records
@@ -73,6 +76,21 @@ class Roll:
             and not beside & set(told["keys"])
         ]
         return found[0] if len(found) == 1 else None
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Keep other commands from the records of a class; ValueError if one is at work."""
+    (root / "grading").mkdir(exist_ok=True)
+    lock = FileLock(root / "grading" / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ValueError(f"another simmim-course is at work in {root / 'grading'}: wait for its end") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def age(record: dict[str, Any]) -> tuple[bool, str, int, float]:
