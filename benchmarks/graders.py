@@ -203,9 +203,9 @@ def _points_of_otter(path: Path) -> dict[str, str]:
 
 def place_notebooks(box: Box, submissions: list[Submission], where: Callable[[str], Path]) -> None:
     for each in submissions:
-        [content] = each.files.values()
+        [(_, content)] = box.files_of(each)
         where(each.student).parent.mkdir(parents=True, exist_ok=True)
-        where(each.student).write_bytes(box.filled_in(content))
+        where(each.student).write_bytes(content)
 
 
 def ours(folder: Path, submission: Submission) -> trial.Outcome:

@@ -3,8 +3,9 @@
 A module per kind registers its submissions, one call for each: what it does in a line, the code that does it, and
 the tasks whose points it shall get. All answer SET. `trial` grades them and looks at what they did.
 
-In their code three words are replaced: CANARY is the path of a folder of the host that none may touch or read,
-PORT a port of the host that none may reach, and MARK a word that is found wherever the submission leaves a trace.
+In their code four words are replaced: CANARY is the path of a folder of the host that none may touch or read,
+PORT a port of the host that none may reach, MARK a word that is found wherever the submission leaves a trace, and
+MEGABYTE a million letters.
 What they look for begins with SECRET_; that they got what none may have they print after MARK and "!". All is
 bounded: 3 GiB of memory, 90 s, the loopback address.
 """
@@ -126,7 +127,6 @@ def submit(
     """Register a submission: its notebook as bytes, or its files by their paths in the inbox."""
     student = student or f"{kind}{sum(known.kind == kind for known in SUBMISSIONS):02}"
     files = content if isinstance(content, dict) else {f"{student}/{SET}.ipynb": content}
-    files = {path: data.replace(b"MARK", f"mark_{student}".encode()) for path, data in files.items()}
     SUBMISSIONS.append(Submission(kind, does, files, student, earns, **more))
 
 

@@ -86,7 +86,7 @@ honest(
     "60 MB of outputs",
     changed(
         lambda made: made["cells"][2].update(
-            outputs=[{"output_type": "stream", "name": "stdout", "text": "x" * 60_000_000}]
+            outputs=[{"output_type": "stream", "name": "stdout", "text": "MEGABYTE" * 60}]
         )
     ),
 )

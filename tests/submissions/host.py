@@ -54,7 +54,7 @@ reaches(
     import os, pathlib
     for path in (
         *map("CANARY/{}".format, ("letter.txt", "../home/.netrc")), os.path.expanduser("~/.netrc"),
-        "/etc/shadow", "/root/.ssh/id_rsa", "/proc/1/environ", "/proc/1/root" + "CANARY/letter.txt",
+        "/etc/shadow", os.path.expanduser("~/.ssh/id_rsa"), "/proc/1/environ", "/proc/1/root" + "CANARY/letter.txt",
     ):
         try:
             print(pathlib.Path(path).read_text()[:200])

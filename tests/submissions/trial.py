@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,21 +112,23 @@ class World:
         mark, secret = "### BEGIN HIDDEN TESTS", self.secrets["a hidden test"]
         (folder / f"{SET}.ipynb").write_text(text.replace(mark, f"{mark}\\n# {secret}"), encoding="utf-8")
 
-    def filled_in(self, content: bytes) -> bytes:
-        """The content of a file of a submission, for this world."""
-        return content.replace(b"CANARY", os.fsencode(self.canary)).replace(b"PORT", b"%d" % self.port)
+    def files_of(self, submission: Submission) -> Iterator[tuple[str, bytes]]:
+        """The paths and contents of a submission for this world."""
+        words = {
+            b"CANARY": os.fsencode(self.canary),
+            b"PORT": b"%d" % self.port,
+            b"MARK": os.fsencode(f"mark_{submission.student}"),
+            b"MEGABYTE": b"x" * 1_000_000,
+        }
+        for path, content in submission.files.items():
+            yield path, re.sub(b"|".join(words), lambda word: words[word[0]], content)
 
-    def hand_in(self, submissions: Iterable[Submission]) -> set[Path]:
+    def hand_in(self, submissions: list[Submission]) -> set[Path]:
         """Write the files of all submissions into their inboxes. The first one that is honest holds a secret."""
-        planted = False
         for submission in submissions:
-            for name, content in submission.files.items():
-                content = self.filled_in(content)
-                if submission.kind == "honest" and not planted:
-                    content, planted = (
-                        content.replace(b"are alike", self.secrets["another submission"].encode()),
-                        True,
-                    )
+            for name, content in self.files_of(submission):
+                if submission is planted(submissions):
+                    content = content.replace(b"are alike", self.secrets["another submission"].encode())
                 path = self.folder / "inboxes" / submission.inbox / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
@@ -194,7 +196,7 @@ class Outcome:
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
     def _leaks(self, submission: Submission, page: str, prints: str, row: str) -> Iterator[str]:
-        own = "another submission" if submission == self._planted() else ""
+        own = "another submission" if submission is planted(self.submissions) else ""
         prints = prints.replace(str(self.world.canary), "")  # which it knows
         for place, secret in self.world.secrets.items():
             if place != own and secret in page + prints + row:
@@ -206,8 +208,10 @@ class Outcome:
             if text in prints
         )
 
-    def _planted(self) -> Submission | None:
-        return next((submission for submission in self.submissions if submission.kind == "honest"), None)
+
+def planted(submissions: list[Submission]) -> Submission | None:
+    """The submission that holds a secret, which the others shall not see."""
+    return next((submission for submission in submissions if submission.kind == "honest"), None)
 
 
 def printed(text: str) -> str:
