@@ -14,7 +14,7 @@ ANSWERS = {
     "05_training": ("recipe", "loop", "finetuning"),
     "06_gpu_training": ("budget", "hardware"),
     "07_what_it_learned": ("probing",),
-    "08_inpainting_and_editing": ("inpainting",),
+    "08_inpainting_and_editing": ("inpainting", "evaluation"),
     "09_generation": ("generation", "judging", "gan"),
     "10_pretrained_models": ("published", "resizing", "files"),
     "11_the_mim_family": ("mae", "guided", "video", "in_context"),
