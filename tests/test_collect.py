@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import tarfile
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from simmim_lab.teaching import cli, collect, gradebook, looking
 from simmim_lab.teaching.course import read_records
-from simmim_lab.teaching.names import Owner, folder_name, platform, telling
+from simmim_lab.teaching.names import Owner, folder_name, platform, telling, tells
 from simmim_lab.teaching.owners import Leaf, owners
 from simmim_lab.teaching.renaming import rename
 from simmim_lab.teaching.roll import Roll
@@ -238,6 +239,40 @@ def test_the_paths_together_tell_whose_it_is(paths, keys):
 def test_parts_of_one_students_work_are_not_students():
     sets = {"ann/one/x.ipynb": SET, "ann/two/x.ipynb": OTHER}
     assert whose(*sets, sets=sets) == ["ann", "ann"]
+
+
+def is_a_name(text: str) -> bool:
+    return bool(text.strip()) and tells(text) and not re.fullmatch(r"\D*\d{1,2}\D*", text)
+
+
+PRINTED = st.characters(exclude_categories=["C", "Zl", "Zp"], exclude_characters="/\\_")
+FULL = st.text(PRINTED, min_size=1, max_size=30).filter(lambda text: is_a_name(text) and " - " not in text)
+LOGIN = st.text(st.characters(categories=["L", "N"]), min_size=2, max_size=12).map(str.lower).filter(is_a_name)
+LAYOUTS = {  # how a platform names the attempt a of student n, whom it knows by the number i
+    "Moodle": (FULL, "CS/{n}_{i}_assignsubmission_file_/w{a}.ipynb"),
+    "Canvas": (LOGIN, "{n}_{i}_{i}{a}_01_masking-{a}.ipynb"),
+    "Blackboard": (LOGIN, "Ex 3_{n}_attempt_2026-11-2{a}-10-20-30_w.ipynb"),
+    "Brightspace": (FULL, "{i}-99 - {n} - 2{a} November, 2026 1020 AM/w.ipynb"),
+    "Teams": (FULL, "Student Work/Submitted files/{n}/Masking/Version {a}/w.ipynb"),
+    "GitHub Classroom": (LOGIN, "week-3-submissions/week-3-{n}/w{a}.ipynb"),
+    "Open edX": (LOGIN, "[1] Week/[1] - {n} - w{a}.ipynb"),
+    "folders": (FULL, "week 3/{n}/attempt {a}/w.ipynb"),
+    "sections": (FULL, "Section {section}/{n}/w{a}.ipynb"),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@given(st.data())
+def test_two_students_never_share_a_key_and_two_attempts_always_do(layout, drawn):
+    names, pattern = LAYOUTS[layout]
+    students = drawn.draw(st.lists(names, unique=True, min_size=2, max_size=5))
+    paths = {
+        pattern.format(n=name, i=100 + i, a=attempt, section=i % 2): name
+        for i, name in enumerate(students)
+        for attempt in (1, 2)
+    }
+    keys = set(zip(paths.values(), whose(*paths), strict=True))
+    assert len(keys) == len({key for _, key in keys}) == len(students)
 
 
 ODD_NAMES = [

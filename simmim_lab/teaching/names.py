@@ -44,7 +44,9 @@ class Owner:
 
 
 MOODLE = re.compile(r"(?P<name>.+?)(_(?P<number>\d+))?_assignsubmission_(file|onlinetext)(_.*|$)")
-CANVAS = re.compile(r"(?P<name>\w+?)(?P<late>_LATE)?_(?P<number>\d+)_((?P<attempt>\d+)_.+|(text|link)\.html)")
+CANVAS = re.compile(
+    r"(?P<name>[^\s./-]+?)(?P<late>_LATE)?_(?P<number>\d+)_((?P<attempt>\d+)_.+|(text|link)\.html)"
+)
 CANVAS_ANONYMOUS = re.compile(r"(?P<late>LATE_)?(?P<name>anon_[^\W_]+)_((?P<attempt>\d+)_.+|(text|link)\.html)")
 BLACKBOARD = re.compile(
     r"(?P<name>.+)_[^\W\d_]+_(?P<date>\d{4}(-\d\d){5})(_.+|\.txt|$)"
@@ -64,7 +66,7 @@ def platform(part: str, inside: str = "") -> Owner | None:
     """Whose a file or folder is that a platform named (`inside`: the next part of the path); None if none did."""
     for pattern in PLATFORMS:
         found = pattern.match(part)
-        if found is not None and (pattern is GRADESCOPE or tells(found["name"])):
+        if found is not None and (pattern is not CANVAS or tells(found["name"])):
             break
     else:
         found = SAKAI.match(part)

@@ -99,12 +99,10 @@ def _resolve(folder: _Folder, place: str, sets: list[str], found: dict[PurePosix
 
 
 def _is_in_own_folder(leaf: Leaf, names: dict[Leaf, str]) -> bool:
-    """Whether files of its name lie alone in folders that tell nothing: "my/a.ipynb", "new/a.ipynb" are of two."""
+    """Whether its name is told apart by folders that tell nothing: "my/a.ipynb" and "new/a.ipynb" are of two."""
     same = [other for other in names if names[other] == names[leaf] and other.sets & leaf.sets]
     folders = {other.path.parent for other in same}
-    beside = Counter(other.path.parent for other in names if other.sets)
-    attempts = all(ATTEMPT.match(folder.name) for folder in folders)
-    return len(folders) > 1 and all(beside[folder] == 1 for folder in folders) and not attempts
+    return len(folders) > 1 and not all(ATTEMPT.match(folder.name) for folder in folders)
 
 
 def _sections(folder: _Folder, sets: list[str]) -> set[str]:
@@ -114,9 +112,9 @@ def _sections(folder: _Folder, sets: list[str]) -> set[str]:
         name
         for name, within in inner.items()
         if (SECTION.match(name) and _is_shared(within, sets))
-        or (NUMBERED.fullmatch(name) and (within.folders or _compete(within, sets, True)))
+        or (re.fullmatch(r"\d{1,2}", name) and (within.folders or _compete(within, sets, True)))
     }
-    lone = len(folder.folders) == 1 and not folder.leaves
+    lone = not folder.name and len(folder.folders) == 1 and not folder.leaves
     students = [name for name in inner if _notebooks(inner[name]) and name not in called]
     seen = set()
     for name, within in inner.items():
