@@ -29,4 +29,6 @@ c.GenerateFeedback.preprocessors = [
     "simmim_lab.teaching.pages.Points",
     "nbgrader.preprocessors.ClearHiddenTests",
 ]
+# A long cell must not keep formgrader busy.
+c.HTMLExporter.filters = {"highlight_code": "simmim_lab.teaching.pages.highlighted"}
 c.Application.log_level = "ERROR"

@@ -303,14 +303,23 @@ def test_the_feedback_is_accessible_asks_for_nothing_and_runs_nothing(opened, ki
     assert Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"] == []
 
 
+@pytest.mark.parametrize("text", ["\n ", "a.", "...", "'\\N{", "x = "])
+def test_long_code_is_shown_without_colours(text):
+    pages = pytest.importorskip("simmim_lab.teaching.pages", reason="needs simmim-lab[teaching]")
+    html = pages.highlighted(text * 20_000 + "</pre><script>")
+    assert "<script" not in html and "characters more" in html and '<span class="k' not in html
+    assert '<span class="k">if</span>' in pages.highlighted("if x:\n    pass\n")
+
+
 def test_formgrader_shows_hostile_answers_and_runs_nothing(opened):
     """Its page of a submission, as its server makes it, without its own scripts."""
     nbgrader = pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[teaching]'")
     from nbconvert.exporters import HTMLExporter
-    from traitlets.config import Config
+    from traitlets.config.loader import PyFileConfigLoader
 
     templates = Path(nbgrader.__file__).parent / "server_extensions" / "formgrader" / "templates"
-    settings = {"template_name": "formgrade", "extra_template_basedirs": [str(templates)]}
+    config = PyFileConfigLoader("nbgrader_config.py", str(ROOT)).load_config()
+    config.HTMLExporter.update(template_name="formgrade", extra_template_basedirs=[str(templates)])
     names = (
         "assignment_id",
         "notebook_id",
@@ -324,7 +333,7 @@ def test_formgrader_shows_hostile_answers_and_runs_nothing(opened):
     notebook = graded("\n\n".join(ATTACKS), own=HOSTILE)
     for cell in notebook.cells:  # of these kinds are the outputs that grading leaves
         cell.pop("outputs", None) if cell.cell_type == "markdown" else cell.update(outputs=cell.outputs[:2])
-    html, _ = HTMLExporter(config=Config(HTMLExporter=settings)).from_notebook_node(notebook, resources=resources)
+    html, _ = HTMLExporter(config=config).from_notebook_node(notebook, resources=resources)
     page, noticed = opened(html)
     assert page.locator(".inert").count() == 2
     assert [one for one in noticed if not re.search(r"x/formgrader/static|cdnjs", str(one))] == []

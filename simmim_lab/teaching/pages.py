@@ -14,7 +14,7 @@ from nbconvert.exporters import Exporter
 from nbgrader.preprocessors import GetGrades
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer
+from pygments.lexers import PythonLexer, TextLexer
 
 from simmim_lab.teaching.inert import START, attachments, harmless, picture, plain
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 HEADING = re.compile(r"\s*(##?) (.+)")
+COLOURED = 5_000  # characters of code
 STYLE = "xcode"  # of Pygments: the one whose colours all have a contrast of 4.5 : 1
 
 
@@ -74,7 +75,7 @@ def _part(cell: "NotebookNode", heading: str, own: bool) -> dict:
     if cell.cell_type == "markdown":
         shown = Markup(cell.source if own else harmless(cell.source, attachments(cell), headings=True))
     else:
-        shown = _highlighted(cell.source)
+        shown = Markup(highlighted(cell.source))
     return {
         "id": mark.get("grade_id"),
         "heading": heading or mark.get("grade_id"),
@@ -102,13 +103,19 @@ def _output(output: "NotebookNode") -> dict:
     return {"text": text, "image": image, "alt": alt, "missed": missed}
 
 
-def _highlighted(source: str) -> Markup:
-    return Markup(highlight(plain(source), PythonLexer(), HtmlFormatter(style=STYLE, cssclass="code")))
+def highlighted(source: str, language: str = "", metadata: dict | None = None) -> str:
+    """Code as HTML in colours, if it is short: for some texts Pygments takes time with the square of their length.
+
+    It stands in for nbconvert's filter of the same arguments, of which only the first counts.
+    """
+    code = "\n".join(line.rstrip() for line in plain(source).split("\n"))
+    lexer = PythonLexer() if len(code) <= COLOURED else TextLexer()
+    return highlight(code, lexer, HtmlFormatter(style=STYLE))
 
 
 @cache
 def _colours() -> Markup:
-    return Markup(HtmlFormatter(style=STYLE).get_style_defs(".code"))
+    return Markup(HtmlFormatter(style=STYLE).get_style_defs(".highlight"))
 
 
 @cache
