@@ -158,21 +158,16 @@ shows(
         ("f.png", "image/png", '" onerror="alert(1)'),
     ),
 )
-submit(
-    "pages",
-    "HTML and a formula in the names of folder and file",
-    {f"=cmd|' calc'!A1 <img src=x onerror=alert(1)>/{SET} <b onclick=alert(1)>.ipynb": data(solved())},
-    ALL,
-    student="=cmd|' calc'!A1 <img src=x onerror=alert(1)>",
-)
-for number, name in enumerate(("+1+1", "@SUM(1)", "-2+3", "\tTAB=1", "＝1+1")):
-    submit(
-        "pages",
-        f"a formula for a name: {name.strip()}",
-        {f"{name} {number}/{SET}.ipynb": data(solved())},
-        ALL,
-        student=f"{name} {number}",
-    )
+for name, folder in {
+    "=cmd|' calc'!A1 <img src=x onerror=alert(1)> Ann": "cmd_calc_A1_img_src_x_onerror_alert_1_Ann",
+    "+Bob King": "Bob_King",
+    "@Cid King": "Cid_King",
+    "-Dee King": "Dee_King",
+    "\tEve King": "Eve_King",
+    "＝Fay King": "Fay_King",
+}.items():
+    files = {f"{name}/{SET} <b onclick=alert(1)>.ipynb": data(solved())}
+    submit("pages", f"a formula or HTML for a name: {name.strip()}", files, ALL, student=folder)
 
 # What follows shows no attack: an ordinary error must not tell a path, a hidden test or the environment.
 for what, line in {

@@ -175,7 +175,7 @@ class Outcome:
         mark = f"mark_{submission.student}"
         found["host effects"] += [effect for effect in self.effects if mark in effect]
         found["leaks"] += self._leaks(submission, page, printed(notebook), " ".join(row.values()))
-        found["active content"] += active(page) + active_cells(notebook)
+        found["active content"] += active(page) + active_cells(notebook) + formulas(row)
         if not page:
             found["missing"].append("it has no page")
         told = (
@@ -254,6 +254,12 @@ def active(page: str) -> list[str]:
             if name == "src" and not picture:
                 found.append(f"{tag.name} {name}={value[:60]}")
     return found
+
+
+def formulas(row: dict[str, str]) -> list[str]:
+    """The cells of a table that a spreadsheet would run."""
+    signs, number = re.compile(r"\s*[=+@＝＋－＠-]"), re.compile(r"-?\d+(\.\d+)?")  # noqa: RUF001
+    return [text for text in row.values() if signs.match(text) and not number.fullmatch(text)]
 
 
 def active_cells(text: str) -> list[str]:
