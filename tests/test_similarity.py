@@ -73,6 +73,13 @@ def test_a_copy_stands_out_whatever_was_renamed_and_usual_answers_do_not(course,
     assert "script-src" not in page and "<script" not in page and "default-src 'none'" in page
 
 
+def test_a_damaged_notebook_is_named_and_stops_nobody(course, capsys):
+    (course / "grading" / "submitted" / "honest3" / SET / f"{SET}.ipynb").write_text("{", encoding="utf-8")
+    assert cli.main(["similar"]) == 1
+    told = capsys.readouterr().out
+    assert told.startswith("honest3: ") and "1 pairs stand out" in told
+
+
 def pair(one: str, other: str, given: str = "") -> float:
     """How alike two answers are in a class in which eight others have nothing in common."""
 

@@ -116,7 +116,9 @@ def _grade_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="grade again what was graded")
     parser.add_argument("--yes", action="store_true", help="with --all: write the points that moved, unasked")
     parser.add_argument(
-        "--without-isolation", action="store_true", help="run the students' code with your rights, on your computer"
+        "--without-isolation",
+        action="store_true",
+        help="run the students' code with your rights, on your computer",
     )
 
 
@@ -212,7 +214,7 @@ def export(args: argparse.Namespace) -> int:
 
 
 @program.command("01_masking", _set_arguments)
-def similar(args: argparse.Namespace) -> None:
+def similar(args: argparse.Namespace) -> int:
     """Show which answers are alike.
 
     Write grading/similarity/SET.html: the pairs of students whose answers are more alike than answers of the class
@@ -222,23 +224,12 @@ def similar(args: argparse.Namespace) -> None:
     from simmim_lab.teaching.course import submissions
 
     root = course_folder()
+    unread = []
     for name in dict(submissions(root, args.sets)):
-        path, pairs = similarity.report(root, name)
-        print(f"Wrote {path.relative_to(root)}: {pairs} pairs stand out")
-
-
-@program.command("")
-def doctor(args: argparse.Namespace) -> int:
-    """Say what this machine can do.
-
-    A line for each thing that grading needs: isolation, memory, cores, programs. Returns 1 if the students' code
-    cannot be isolated here; the line says why, and what to do.
-    """
-    from simmim_lab.teaching.doctor import examine
-
-    lines, isolated = examine()
-    print(*lines, sep="\n")
-    return int(not isolated)
+        path, pairs, odd = similarity.report(root, name)
+        print(*odd, f"Wrote {path.relative_to(root)}: {pairs} pairs stand out", sep="\n")
+        unread += odd
+    return int(bool(unread))
 
 
 def _execute_arguments(parser: argparse.ArgumentParser) -> None:

@@ -58,15 +58,19 @@ class Pair:
 NOTHING = Answer()
 
 
-def report(root: Path, name: str) -> tuple[Path, int]:
-    """Write grading/similarity/SET.html for one set; returns it and the number of pairs that stand out."""
+def report(root: Path, name: str) -> tuple[Path, int, list[str]]:
+    """Write grading/similarity/SET.html for one set.
+
+    Returns it, the number of pairs that stand out, and a line for each notebook that cannot be read.
+    """
     given = answers(read_notebook(root / "solutions" / name / f"{name}.ipynb"))
-    written = {
-        student: answers(
-            read_notebook(root / "grading" / "submitted" / student / name / f"{name}.ipynb"), set(given)
-        )
-        for _, student in submissions(root, [name])
-    }
+    written, odd = {}, []
+    for _, student in submissions(root, [name]):
+        try:
+            notebook = read_notebook(root / "grading" / "submitted" / student / name / f"{name}.ipynb")
+            written[student] = answers(notebook, set(given))
+        except ValueError as error:
+            odd.append(f"{student}: {error}")
     pairs, usual = compare(written, given)
     path = root / "grading" / "similarity" / f"{name}.html"
     source = files("simmim_lab.teaching").joinpath("similarity.html.j2").read_text(encoding="utf-8")
@@ -81,7 +85,7 @@ def report(root: Path, name: str) -> tuple[Path, int]:
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, partial(Path.write_text, data=html, encoding="utf-8"))
-    return path, len(pairs)
+    return path, len(pairs), odd
 
 
 def answers(notebook: "NotebookNode", tasks: set[str] | None = None) -> dict[str, Answer]:
@@ -95,13 +99,15 @@ def answers(notebook: "NotebookNode", tasks: set[str] | None = None) -> dict[str
         source = (REGION.sub("", cell.source) if tasks is None else cell.source)[:LONGEST]
         mark = cell.metadata.get("nbgrader")
         task = mark.get("grade_id") if isinstance(mark, dict) else None
-        if cell.cell_type == "markdown" and isinstance(task, str):
+        if cell.cell_type == "markdown" and isinstance(task, str) and (tasks is None or task in tasks):
             texts[task] = source
             prose.add(task)
         elif cell.cell_type == "code":
             for function, text in _functions(source):
-                other = tasks is not None and function not in tasks
-                texts[OTHER if other else function] = texts.get(OTHER, "") + text if other else text
+                if tasks is None or function in tasks:
+                    texts[function] = text
+                else:
+                    texts[OTHER] = (texts.get(OTHER, "") + text)[:LONGEST]
     return {task: _prose(text) if task in prose else _code(text) for task, text in texts.items()}
 
 
