@@ -71,7 +71,7 @@ class Sandbox:
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._replies: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._unanswered = threading.Semaphore(0)
-        self._seen: dict[psutil.Process, None] = {}
+        self._seen: list[psutil.Process] = []
         self._threads = [
             threading.Thread(target=work, daemon=True) for work in (self._write, self._read, self._watch)
         ]
@@ -151,11 +151,12 @@ class Sandbox:
 
     def _processes(self) -> list[psutil.Process]:
         """All that run, also those that were seen before and have lost their parents."""
+        seen = self._seen  # each thread makes a list of its own
         with suppress(psutil.NoSuchProcess):
             root = psutil.Process(self._process.pid)
-            self._seen |= dict.fromkeys([root, *root.children(recursive=True)])
-        self._seen = {process: None for process in self._seen if _runs(process)}
-        return list(self._seen)
+            seen = list(dict.fromkeys([*seen, root, *root.children(recursive=True)]))
+        self._seen = [process for process in seen if _runs(process)]
+        return self._seen
 
     def _end(self, why: str) -> None:
         """Kill all of it, and wait for that; the first reason counts."""
