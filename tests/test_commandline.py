@@ -293,7 +293,7 @@ def test_learners_and_staff_have_their_own_commands():
         "export",
         "lab",
     }
-    graders = {"collect", "grade", "feedback", "export", "similar", "doctor"}
+    graders = {"collect", "rename", "grade", "feedback", "export", "similar", "doctor"}
     assert graders | {"host", "release", "execute"} <= commands["simmim-course"]
 
 
