@@ -16,12 +16,6 @@ from simmim_lab.teaching.batch import JobError, each
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(autouse=True)
-def light(monkeypatch):
-    """Jobs that need nothing of nbgrader."""
-    monkeypatch.setattr(batch, "HEAVY", [])
-
-
 def job(key: str) -> str:
     if key == "hangs":
         time.sleep(600)
@@ -67,7 +61,6 @@ def test_a_job_that_takes_too_much_memory_is_ended(monkeypatch):
 PROGRAM = """
 import sys, time
 from simmim_lab.teaching import batch
-batch.HEAVY = []
 def job(key):
     open(key, "w").close()
     time.sleep(600)

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
 from typing import TypeVar
 
 import psutil
@@ -19,8 +20,6 @@ from tqdm.auto import tqdm
 Key, Result = TypeVar("Key"), TypeVar("Result")
 MEMORY = 4 * 2**30  # bytes resident of a job
 PAUSE = 0.5  # seconds between two looks at the jobs
-# Loaded once, for all jobs.
-HEAVY = ["simmim_lab.teaching.preprocessors", "simmim_lab.teaching.pages", "nbgrader.apps"]
 # loaded once for all jobs
 
 
@@ -35,18 +34,20 @@ def each(
     seconds: float,
     jobs: int,
     title: str,
+    heavy: Sequence[str] = (),
 ) -> Iterator[tuple[Key, Result | JobError]]:
     """Do `action` for each key of `work`, `jobs` at a time; yield each result, or why there is none, as it comes.
 
     A job is killed after so many `seconds`, or at MEMORY. What is still running is killed when the iteration ends,
-    also by Ctrl-C. `action` and what it returns are sent to other processes, so `pickle` must know them.
+    also by Ctrl-C. `action` and what it returns go to other processes, so `pickle` must know them. `heavy` are the
+    modules that each job needs; they are loaded but once.
     """
-    waiting, running = deque(work), []
+    context, waiting, running = _context(heavy), deque(work), []
     try:
         with tqdm(total=len(work), desc=title, unit="notebook", disable=not work) as bar:
             while waiting or running:
                 while waiting and len(running) < jobs:
-                    running.append(_Job(action, waiting.popleft(), seconds))
+                    running.append(_Job(context, action, waiting.popleft(), seconds))
                 wait([job.pipe for job in running], PAUSE)
                 for job in [job for job in running if job.ended()]:
                     running.remove(job)
@@ -60,8 +61,7 @@ def each(
 class _Job:
     """One process, and what is known of it."""
 
-    def __init__(self, action: Callable, key: object, seconds: float):
-        context = _context()
+    def __init__(self, context: BaseContext, action: Callable, key: object, seconds: float):
         self.key, self.outcome = key, None
         self.pipe, ours = context.Pipe(duplex=False)
         self._process = context.Process(target=_work, args=(ours, action, key), daemon=True)
@@ -106,12 +106,12 @@ class _Job:
         return 0
 
 
-def _context() -> multiprocessing.context.BaseContext:
+def _context(heavy: Sequence[str]) -> BaseContext:
     """How processes start: as copies of one that has loaded what is heavy, where the system can do that."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(HEAVY)
+    context.set_forkserver_preload([*heavy])
     return context
 
 

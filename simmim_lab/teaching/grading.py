@@ -27,6 +27,7 @@ from simmim_lab.teaching.roll import Records, records_of
 
 Key = tuple[str, str]  # exercise set, student
 GRADING, FEEDBACK = 900.0, 120.0  # seconds for a submission; its own code has 600 of them
+TESTS, PAGES = (["nbgrader.apps", f"simmim_lab.teaching.{name}"] for name in ("preprocessors", "pages"))
 UNUSABLE = set("[]*?")  # in the name of a student's folder: nbgrader would take it for a pattern
 
 
@@ -53,7 +54,7 @@ def feedback(root: Path, names: list[str], *, jobs: int = 1) -> list[str]:
     work = [(name, student) for name, student in found if _graded_file(root / "grading", name, student).exists()]
     odd = [f"{student}, {name}: not graded yet" for name, student in found if (name, student) not in work]
     write = partial(_write_feedback, root)
-    for (name, student), outcome in each(work, write, seconds=FEEDBACK, jobs=jobs, title="feedback"):
+    for (name, student), outcome in each(work, write, seconds=FEEDBACK, jobs=jobs, title="feedback", heavy=PAGES):
         if isinstance(outcome, JobError):
             odd.append(f"{student}, {name}: {outcome}")
         elif not is_graded(records.get(name, {}).get(student, {})):
@@ -93,16 +94,18 @@ def graded(
     What cannot be graded gets a notebook that says so, without points.
     """
     records = read_records(root)
-    job = partial(_grade, root, folder, isolated)
+    grade_each = partial(
+        each, action=partial(_grade, root, folder, isolated), seconds=GRADING, jobs=jobs, heavy=TESTS
+    )
     failed = {}
-    for key, outcome in each([(key, "") for key in work], job, seconds=GRADING, jobs=jobs, title="grading"):
+    for key, outcome in grade_each([(key, "") for key in work], title="grading"):
         (name, student), _ = key
         if isinstance(outcome, JobError):
             failed[name, student] = " ".join(str(outcome).split())
         else:
             status = "graded" if records[name][student]["readable"] else "unreadable"
             yield name, student, {"status": status, "remarks": outcome}
-    for key, _ in each(list(failed.items()), job, seconds=GRADING, jobs=jobs, title="left out"):
+    for key, _ in grade_each(list(failed.items()), title="left out"):
         (name, student), why = key
         yield name, student, {"status": f"not graded: {why}", "remarks": []}
 
