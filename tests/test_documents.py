@@ -1,10 +1,11 @@
-"""CHANGELOG.md, GLOSSARY.md and SOURCES.md keep in step with what is there."""
+"""CHANGELOG.md, GLOSSARY.md, INSTRUCTORS.md and SOURCES.md keep in step with what is there."""
 
 import re
 import subprocess
 import tomllib
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from simmim_lab.data.photographs import PHOTOS
@@ -12,6 +13,7 @@ from simmim_lab.data.photographs import PHOTOS
 ROOT = Path(__file__).parents[1]
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 GLOSSARY = (ROOT / "GLOSSARY.md").read_text(encoding="utf-8")
+INSTRUCTORS = (ROOT / "INSTRUCTORS.md").read_text(encoding="utf-8")
 SOURCES = (ROOT / "SOURCES.md").read_text(encoding="utf-8")
 SHIPPED = (
     ".png",
@@ -52,7 +54,7 @@ def test_each_picture_and_weight_in_the_repository_has_a_row():
 
 
 @pytest.mark.parametrize(
-    "target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", CHANGELOG + GLOSSARY + SOURCES)))
+    "target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", CHANGELOG + GLOSSARY + INSTRUCTORS + SOURCES)))
 )
 def test_the_links_resolve(target):
     assert (ROOT / target).exists()
@@ -95,3 +97,36 @@ def test_each_term_is_linked_from_a_page_or_another_term():
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_links_lead_to_terms_that_exist(path):
     assert linked(path.read_text(encoding="utf-8")) <= {anchor(term) for term in TERMS}
+
+
+# | 1 | 00 and 01 | 140 | `00`, `01` | 170 | 28 | ...
+WEEKS = re.findall(
+    r"^\| \d+ \| (\d\d(?: and \d\d)*) \| (\d+) \| [^|]+ \| (\d+) \| (\d+) \|", INSTRUCTORS, re.MULTILINE
+)
+
+
+def test_the_weeks_of_the_plan_take_all_lessons_in_order():
+    planned = [number for lessons, *_ in WEEKS for number in lessons.split(" and ")]
+    assert planned == [path.name[:2] for path in sorted(ROOT.glob("notebooks/*.ipynb"))]
+
+
+@pytest.mark.parametrize("week", WEEKS, ids=lambda week: week[0])
+def test_the_plan_has_the_minutes_and_points_of_the_notebooks(week):
+    lessons, *told = week
+    reading = solving = points = 0
+    for number in lessons.split(" and "):
+        reading += sum(
+            map(int, re.findall(r"About (\d+) minutes of study", text_of(f"notebooks/{number}_*.ipynb")))
+        )
+        solving += sum(
+            map(int, re.findall(r"bout (\d+) minutes", text_of(f"solutions/{number}_*/{number}_*.ipynb")))
+        )
+        points += sum(map(int, re.findall(r"· (\d+) points?", text_of(f"solutions/{number}_*/{number}_*.ipynb"))))
+    assert [reading, solving, points] == [int(number) for number in told]
+
+
+def text_of(pattern: str) -> str:
+    """The text of the one notebook that the pattern finds, without its code."""
+    [path] = ROOT.glob(pattern)
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
