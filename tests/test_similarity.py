@@ -107,14 +107,14 @@ CODE = "def f(x):\n    y = x.float().mean(0)\n    return torch.where(y > 0.5, y 
     ],
 )
 def test_names_comments_and_layout_do_not_count(other, alike):
-    assert (pair(CODE, other) > 0.25) == alike
+    assert (pair(CODE, other) > 0.2) == alike
 
 
 def test_what_the_exercise_gives_does_not_count():
     more = "    return x.flatten().histc(7)[3:].cumsum(0)\n"
     assert pair(CODE, CODE, given=CODE) == 0
     assert (
-        pair(CODE + more, CODE + "    return 1\n", given=CODE) < 0.25 < pair(CODE + more, CODE + more, given=CODE)
+        pair(CODE + more, CODE + "    return 1\n", given=CODE) < 0.2 < pair(CODE + more, CODE + more, given=CODE)
     )
     solution = CODE.replace("    y", "    ### BEGIN SOLUTION\n    y") + "    ### END SOLUTION\n"
     assert pair(CODE, CODE, given=solution) > 0.9, "the instructor's own answer is not given"

@@ -1,8 +1,8 @@
 """Which answers of a class are more alike than answers usually are: information for a talk, and no proof.
 
 As in MOSS (Schleimer, Wilkerson and Aiken, SIGMOD 2003), an answer is cut into runs of tokens without comments and
-layout, and what the exercise gives or many have does not count. Each run is taken twice: as it stands, and without
-the names that its author chose. No code of a student is run.
+layout, and what the exercise gives does not count; what many have counts little. Each run is taken twice: as it
+stands, and without the names that its author chose. No code of a student is run.
 """
 
 import builtins
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 RUN = 6  # tokens
-FEW = 10  # students: what more than these, or a tenth of the class, have is usual, and does not count
-LEAST = 0.25  # alike: what is below does not stand out in any class
+LEAST = 0.2  # alike: what is below does not stand out in any class
 OTHER = "other functions"
 LONGEST = 20_000  # characters of an answer that are looked at
 SHOWN = 30  # pairs
@@ -81,7 +80,6 @@ def report(root: Path, name: str) -> tuple[Path, int, list[str]]:
         count=len(pairs),
         students=len(written),
         usual=usual,
-        few=_few(len(written)),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, partial(Path.write_text, data=html, encoding="utf-8"))
@@ -183,23 +181,18 @@ def _prose(text: str) -> Answer:
     return Answer(text, _runs(re.findall(r"\w+", text.casefold())))
 
 
-def _few(students: int) -> int:
-    """How many students of so many may have what still counts."""
-    return min(max(students // 10, 2), FEW)
-
-
 def _counts(runs: list[frozenset]) -> tuple[np.ndarray, np.ndarray]:
-    """How many runs each two students share that few others have, and how many each student has."""
+    """How many runs each two share, where one that n students have counts 2 / n, and how many each has."""
     places = {run: at for at, run in enumerate(set().union(*runs))}
     rows = [row for row, held in enumerate(runs) for _ in held]
     columns = [places[run] for held in runs for run in held]
     held = csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(runs), max(1, len(places))))
-    rare = held.sum(axis=0) <= _few(len(runs))
+    rare = 2 / np.maximum(held.sum(axis=0), 2)
     return (held * rare @ held.T).toarray(), held.sum(axis=1)
 
 
 def _alike(shared: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """The share of what two wrote that is common to them and few others: 0 nothing, 1 all."""
+    """The share of what two wrote that is common to them and to few others: 0 nothing, 1 all."""
     return shared / np.maximum(np.sqrt(np.outer(own, own)), 1)
 
 
