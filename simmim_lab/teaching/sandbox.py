@@ -56,7 +56,7 @@ class Sandbox:
         self,
         program: list[Path],
         hidden: frozenset[str] = frozenset(),
-        limits: Limits = Limits(),  # noqa: B008
+        limits: Limits = Limits(),
         isolated: bool = True,
     ):
         self._limits, self._isolated = limits, isolated
