@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import lzma
 import os
+import re
 import stat
 import tarfile
 import time
@@ -18,6 +19,7 @@ from typing import IO
 
 IGNORED = {"__MACOSX", "__pycache__", "node_modules", "site-packages", "desktop.ini", "Thumbs.db", ".DS_Store"}
 HIDDEN = (".ipynb_checkpoints", ".git", ".venv", "._", ".Trash", ".idea", ".vscode")  # how these names begin
+UNSEEN = re.compile("[\0-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # they would act on a console
 PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 DAMAGED = (  # what a damaged archive, or a hostile one, can raise
     *(ArithmeticError, EOFError, LookupError, NotImplementedError, OSError, RuntimeError, ValueError),
@@ -138,7 +140,8 @@ def _ignored(name: str) -> bool:
 
 def _printable(name: str) -> str:
     """A name that every file and console can hold; different names stay different."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8").replace("\n", "\\n").replace("\r", "\\r")
+    shown = UNSEEN.sub(lambda found: f"\\x{ord(found[0]):02x}", name)
+    return shown.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _unicode(member: zipfile.ZipInfo) -> str:

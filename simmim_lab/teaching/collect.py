@@ -4,6 +4,7 @@ The inbox may have any layout. The cells of a notebook tell which set it answers
 what the platform wrote tells which attempt is the newest. Of a notebook only what `reading.read` takes is kept.
 """
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -198,7 +199,8 @@ def _take(root: Path, records: dict, name: str, student: str, attempts: list[Att
     unread = [each for each in attempts if not each.notebook]
     failed = max(unread, key=lambda each: (not each.other, each.age), default=None)
     new = best or failed
-    record = _record(new, told)
+    cells = _cells(new.notebook)
+    record = _record(new, told, cells)
     place = root / "grading" / "submitted" / student / name / f"{name}.ipynb"
     earlier = there.get(student) if place.exists() else None
     if earlier and age(record) < age(earlier):
@@ -211,26 +213,32 @@ def _take(root: Path, records: dict, name: str, student: str, attempts: list[Att
         outcome.needed.append(f"{new.source}: {new.problem}: {name} of {student} counts as not answered")
     if not told["name"]:
         outcome.needed.append(f"{new.source}: {NAMELESS}; it is {student}: simmim-course rename {student} NAME")
-    cells = _cells(new.notebook)
-    if earlier and earlier["readable"] == record["readable"] and _cells(place) == cells:
-        earlier |= record  # it was handed in again
+    if earlier and earlier.get("digest") == record["digest"] and earlier["readable"] == record["readable"]:
+        earlier |= record  # the same, handed in again
         return
     others = {each.source for each in attempts if each.notebook} | ({earlier["from"]} if earlier else set())
-    left = [f"the newest of several: {source} was left out" for source in sorted(others - {new.source})]
-    notes = left if best else [*left, f"unreadable ({new.problem}): it counts as not answered"]
-    notes += ["handed in late, as the platform says"] if new.owner.late else []
-    notes += (
-        [f"{new.source} does not end in .ipynb"] if best and PurePosixPath(new.source).suffix != ".ipynb" else []
-    )
+    notes = _notes(new, sorted(others - {new.source}))
     outcome.known += [f"{student}, {name}: {note}" for note in notes if best]
     outcome.new += 1
-    record["notes"] = notes if told["name"] else [*notes, NAMELESS]
-    there[student] = record | {"status": "collected"}
-    write_records(root, records)  # before the notebook: if that does not follow, the next run sees that it differs
-    note_down(place, there[student], told, cells)
+    record |= {"notes": notes if told["name"] else [*notes, NAMELESS], "status": "collected"}
+    note_down(place, record, told, cells)
+    there[student] = record  # after the notebook: a run that ends between the two is made up for by the next
+    write_records(root, records)
 
 
-def _record(attempt: Attempt, told: dict[str, Any]) -> dict[str, Any]:
+def _notes(new: Attempt, left_out: list[str]) -> list[str]:
+    """What a row says of the attempt that counts."""
+    notes = [f"the newest of several: {source} was left out" for source in left_out]
+    if new.notebook is None:
+        notes.append(f"unreadable ({new.problem}): it counts as not answered")
+    elif not new.source.lower().endswith(".ipynb"):
+        notes.append(f"{new.source} does not end in .ipynb")
+    if new.owner.late:
+        notes.append("handed in late, as the platform says")
+    return notes
+
+
+def _record(attempt: Attempt, told: dict[str, Any], cells: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "from": attempt.source,
         "modified": attempt.modified,
@@ -239,4 +247,5 @@ def _record(attempt: Attempt, told: dict[str, Any]) -> dict[str, Any]:
         "number": attempt.owner.number,
         "submitted": attempt.owner.submitted,
         "attempt": attempt.owner.attempt,
+        "digest": hashlib.sha256(json.dumps(cells).encode()).hexdigest(),
     }

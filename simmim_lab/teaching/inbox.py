@@ -1,7 +1,6 @@
 """The inbox: every file of it, looked into, and the sets that its notebooks answer."""
 
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -132,10 +131,13 @@ class Inbox:
         folder.mkdir()
         if entry.file is not None:
             return look_into(entry.file, entry.path.name, folder)
-        with tempfile.NamedTemporaryFile(dir=folder) as copy:  # of a file in the platform's archive
-            with entry.open() as member:
+        packed = folder / "packed"  # in the platform's archive
+        try:
+            with entry.open() as member, open(packed, "wb") as copy:
                 copy_to(copy, member)
-            return look_into(Path(copy.name), entry.path.name, folder)
+            return look_into(packed, entry.path.name, folder)
+        finally:
+            packed.unlink(missing_ok=True)
 
 
 def named(path: PurePosixPath, sets: list[str]) -> str:

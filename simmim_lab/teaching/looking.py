@@ -25,6 +25,7 @@ NOTEBOOKS, NAMES, OTHERS = (
     1_000,
     3,
 )  # in an archive; names that are told of each; other files that are told of
+LONGEST = 300  # characters of a path
 OFFICE = {".docx", ".odt", ".pages", ".pptx", ".xlsx"}  # zip files, too
 DEFINITION = re.compile(r"(?m)^(?:async +)?def +(\w+)")
 UNOPENED = {b"7z\xbc\xaf": "7z", b"Rar!": "RAR"}
@@ -89,7 +90,7 @@ class _Look:
     def into(self, file: IO[bytes], name: PurePosixPath, inside: PurePosixPath, depth: int = 0) -> Iterator[dict]:
         head = file.read(512)
         file.seek(0)
-        found = {"path": inside.as_posix() if inside.name else ""}
+        found = {"path": _told(inside)}
         try:
             if not is_archive(head) or name.suffix.lower() in OFFICE:
                 yield found | self._file(file, head, name.name.lower())
@@ -112,7 +113,7 @@ class _Look:
                     with entry.open() as member:
                         self.unpacked -= copy_to(copy, member, self.unpacked)
                 except DAMAGED as error:
-                    yield {"path": (inside / entry.path).as_posix(), "problem": why(error)}
+                    yield {"path": _told(inside / entry.path), "problem": why(error)}
                 else:
                     yield from self.into(copy, entry.path, inside / entry.path, depth + 1)
         return count > 0
@@ -143,6 +144,11 @@ class _Look:
         text = json.dumps(notebook, ensure_ascii=False)
         (self.staging / file_name).write_text(text, encoding="utf-8")
         return {"file": file_name, **_about(notebook)}
+
+
+def _told(inside: PurePosixPath) -> str:
+    """A path as it is told; a stranger may have made it long."""
+    return inside.as_posix()[-LONGEST:] if inside.name else ""
 
 
 def _about(notebook: dict) -> dict[str, Any]:

@@ -41,8 +41,10 @@ class Roll:
         """
         student = self._by_path(path) or self._by_key(owner) or self._by_name(owner, beside, handed_in)
         if student is None:
-            number = f"_{owner.number}" if owner.number else ""
-            student = folder_name(f"{owner.name}{number}" or NOBODY, self.students)
+            named = (f"{owner.name}_{owner.number}" if owner.number else owner.name) or NOBODY
+            known = self.students.get(folder_name(named), {"keys": [""], "paths": []})
+            # One without keys was put into grading/submitted by hand, or before there was a roll.
+            student = folder_name(named, self.students if known["keys"] or known["paths"] else ())
             self.students[student] = entry(owner.name, owner.number, owner.place)
         keys = self.students[student]["keys"]
         keys += [] if owner.key in keys else [owner.key]
@@ -119,6 +121,8 @@ def records_of(root: Path) -> tuple[Records, list[str]]:
                 records.setdefault(name, {})[student] = told["record"] | {"status": "collected"}
                 students.setdefault(student, told["student"])
                 lost += 1
+        for student in records.get(name, {}):
+            students.setdefault(student, entry(student))
     if lost:
         lines.append(f"the records of {lost} notebooks were lost and are made anew: grade these notebooks again")
     return records, lines
