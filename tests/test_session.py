@@ -23,7 +23,7 @@ from torch import Generator, nn
 from simmim_lab import checks
 from simmim_lab.checks.core import Failed, check, compare, explain
 from simmim_lab.checks.running import generators
-from simmim_lab.teaching import sandbox, session
+from simmim_lab.teaching import proxy, sandbox, session
 from simmim_lab.teaching.channel import Opaque, decode, encode, plain
 from simmim_lab.teaching.session import Session
 
@@ -103,7 +103,7 @@ def new(locked):
         yield session
 
 
-def defined(session: Session, source: str) -> session.Proxy:
+def defined(session: Session, source: str) -> proxy.Proxy:
     """The function `answer` that this cell defines."""
     ran = session.run(textwrap.dedent(source))
     assert ran.error is None, ran
@@ -511,6 +511,11 @@ CONSTANT = {
     "True": lambda request: zeros(request) == 0,
     "the first argument": first,
     "all arguments": lambda request: request["args"],
+    "a huge number": lambda request: 10**300,
+    "a large number": lambda request: 10**9,
+    "a long list": lambda request: list(range(5_000)),
+    "a large tensor": lambda request: torch.zeros(100_000),
+    "many tensors": lambda request: [torch.zeros(2)] * 1_000,
     "something opaque": lambda request: plain(object()),
 }
 
@@ -691,7 +696,7 @@ def test_cells_run_as_in_a_notebook(new):
 
 def test_one_that_ends_the_process_costs_itself_alone(new, monkeypatch):
     monkeypatch.setattr(session, "CELL", 3.0)
-    monkeypatch.setattr(session, "TASK", 3.0)
+    monkeypatch.setattr(proxy, "TASK", 3.0)
     assert new.run("ran = []").error is None
     loop = "it was stopped after 3 s: is there a loop that never ends?"
     cells = {
@@ -779,3 +784,13 @@ def test_nothing_of_the_checks_can_be_found_where_answers_run(new, locked):
     look.process, found = answer, {}
     assert report(tripled, look) == ""
     assert [word[::-1] for word, there in found.items() if there] == ["__main__"]
+
+
+def test_a_process_that_does_not_start_is_no_fault_of_the_student(monkeypatch):
+    def receive(self, seconds):
+        raise sandbox.Dead("the process ended (status 1)")
+
+    monkeypatch.setattr(Scripted, "receive", receive)
+    with pytest.raises(RuntimeError, match="did not start"), scripted(monkeypatch, first) as dead:
+        assert "did not start: the process ended (status 1)" in dead.run("1").error
+        assert "✗ ends" in report(tripled, dead.function("answer"))
