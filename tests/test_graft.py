@@ -15,7 +15,7 @@ from simmim_lab.teaching.graft import graft
 from simmim_lab.teaching.reading import read
 
 pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[teaching]'")
-from simmim_lab.teaching.course import released  # noqa: E402
+from simmim_lab.teaching.course import released
 
 ROOT = Path(__file__).parents[1]
 SET, TASK, OTHER, WRITTEN = "01_masking", "masks_of_ratios", "patch_shares", "high_ratio"

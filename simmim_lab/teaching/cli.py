@@ -131,21 +131,23 @@ def grade(args: argparse.Namespace) -> int:
     are listed first, and written if you agree. Returns 1 if any needs you.
     """
     from simmim_lab.teaching import grading, regrading, sandbox
+    from simmim_lab.teaching.roll import alone
 
     root, isolated = course_folder(), not args.without_isolation
     if isolated and (why := sandbox.missing()):
-        raise OSError(f"{why}; --without-isolation grades all the same, with the students' code under your rights")
-    regrading.finish(root)
-    if not args.all:
-        count, odd = grading.grade(root, args.sets, jobs=args.jobs, isolated=isolated)
-        print(*odd, f"Graded {count} notebooks. Next: simmim-course feedback, simmim-course export", sep="\n")
-        return int(bool(odd))
-    moved, odd = regrading.regrade(root, args.sets, jobs=args.jobs, isolated=isolated)
-    print(*odd, *(moved or ["No points moved."]), sep="\n")
-    if moved and not args.yes and not _agreed(f"Write these {len(moved)} points?"):
-        print("Nothing was written; --yes writes them.")
-        return 1
-    regrading.accept(root)
+        raise OSError(f"{why}; --without-isolation grades all the same: the students' code has your rights then")
+    with alone(root):
+        regrading.finish(root)
+        if not args.all:
+            count, odd = grading.grade(root, args.sets, jobs=args.jobs, isolated=isolated)
+            print(*odd, f"Graded {count} notebooks. Next: simmim-course feedback, simmim-course export", sep="\n")
+            return int(bool(odd))
+        moved, odd = regrading.regrade(root, args.sets, jobs=args.jobs, isolated=isolated)
+        print(*odd, *(moved or ["No points moved."]), sep="\n")
+        if moved and not args.yes and not _agreed(f"Write these {len(moved)} points?"):
+            print("Nothing was written; --yes writes just these.")
+            return 1
+        regrading.accept(root)
     print("Graded all. Next: simmim-course feedback, simmim-course export")
     return int(bool(odd))
 
@@ -230,6 +232,20 @@ def similar(args: argparse.Namespace) -> int:
         print(*odd, f"Wrote {path.relative_to(root)}: {pairs} pairs stand out", sep="\n")
         unread += odd
     return int(bool(unread))
+
+
+@program.command("")
+def doctor(args: argparse.Namespace) -> int:
+    """Say what this machine can do.
+
+    A line for each thing that grading needs: isolation, memory, cores, programs. Returns 1 if the students' code
+    cannot be isolated here; the line says why, and what to do.
+    """
+    from simmim_lab.teaching.doctor import examine
+
+    lines, isolated = examine()
+    print(*lines, sep="\n")
+    return int(not isolated)
 
 
 def _execute_arguments(parser: argparse.ArgumentParser) -> None:

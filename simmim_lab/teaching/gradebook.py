@@ -44,9 +44,11 @@ def check(folder: Path) -> None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Make the gradebook `target` what `source` is, in one step, also for those who have it open."""
-    with closing(sqlite3.connect(source, timeout=60)) as old, closing(sqlite3.connect(target, timeout=60)) as new:
-        old.backup(new)
+    """Make the gradebook of a folder what that of another is, in one step, also for those who have it open."""
+    files = (folder / "gradebook.db" for folder in (source, target))
+    old, new = (closing(sqlite3.connect(file, timeout=60)) for file in files)
+    with old as old_database, new as new_database:
+        old_database.backup(new_database)
 
 
 def enter(address: str, name: str, notebook: "NotebookNode") -> None:
@@ -84,6 +86,23 @@ def scores(address: str, name: str) -> Scores:
             for submission in gradebook.assignment_submissions(name)
             for grade in _parts(submission, "grades")
         }
+
+
+def take_over(source: str, target: str, name: str) -> None:
+    """Take over what the gradebook `source` has by grading, of all students of a set that the other has not."""
+    from nbgrader.api import Gradebook
+
+    with Gradebook(source) as old, Gradebook(target) as new:
+        for submission in old.assignment_submissions(name):
+            student = submission.student.id
+            new.update_or_create_student(student)
+            new.update_or_create_submission(name, student)
+            for grade in _parts(submission, "grades"):
+                taken = new.find_grade(grade.name, name, name, student)
+                taken.auto_score, taken.needs_manual_grade = grade.auto_score, grade.needs_manual_grade
+            for comment in _parts(submission, "comments"):
+                new.find_comment(comment.name, name, name, student).auto_comment = comment.auto_comment
+        new.db.commit()
 
 
 def keep_by_hand(source: str, target: str, same: set[tuple[str, str]]) -> None:
