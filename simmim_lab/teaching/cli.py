@@ -127,8 +127,8 @@ def grade(args: argparse.Namespace) -> int:
     """Grade what was collected.
 
     Test what was collected and not yet graded. None stops the others; the students' code runs in a locked process,
-    and what was interrupted goes on where it stopped. With --all, everything is graded again: the points that moved
-    are listed first, and written if you agree. Returns 1 if any needs you.
+    and what was interrupted goes on where it stopped. With --all, everything is graded again: the points that
+    moved are listed first, and written if you agree. Returns 1 if any needs you.
     """
     from simmim_lab.teaching import grading, regrading, sandbox
     from simmim_lab.teaching.roll import alone
