@@ -655,7 +655,7 @@ CELLS = {
         "ImportError: cannot import name 'absent' from 'torch' (torch/__init__.py) (line 1)",
     ),
     "raise SystemExit(2)": ("", "SystemExit: 2 (line 1)"),
-    "raise KeyboardInterrupt": ("", "KeyboardInterrupt:  (line 1)"),
+    "raise KeyboardInterrupt": ("", "KeyboardInterrupt (line 1)"),
     "input('name? ')": ("name? ", "EOFError: EOF when reading a line (line 1)"),
     "def helper(n): return 1 if n < 2 else n * helper(n - 1)": ("", None),
     "helper(5)": ("120\n", None),
@@ -681,6 +681,8 @@ CELLS = {
     "import absent": ("", "ModuleNotFoundError: No module named 'absent' (line 1)"),
     "from simmim_lab import checks as check\ncheck.random_mask(3)\ncheck.hint('random_mask')": ("", None),
     "import sys\nsys.stdout.write('b'); sys.stderr.write('c'); None": ("bc", None),
+    "help(late)": ("Help on function late in module __main__:\n\nlate()\n\n", None),
+    "exit()": ("", "SystemExit (line 1)"),
     "": ("", None),
 }
 

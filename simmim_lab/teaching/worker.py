@@ -8,6 +8,7 @@ the arguments of that. The reply is a dict with the same number, what the method
 whether the time was over. Code that ignores that it is interrupted is ended from outside, with the whole process.
 """
 
+import _sitebuiltins
 import ast
 import asyncio
 import builtins
@@ -81,6 +82,7 @@ class Worker:
         self.names = main.__dict__
         self.shown: dict[int, Any] = {}
         self.names |= {"get_ipython": lambda: Shell(self._execute), "display": print, "Out": self.shown}
+        self.names |= {"help": _sitebuiltins._Helper(), "exit": sys.exit, "quit": sys.exit}
         self.cells = 0
         self.inputs: list[torch.Tensor] = []
         self.results: list[torch.Tensor] = []
@@ -179,7 +181,8 @@ class Worker:
         while trace:
             line = trace.tb_lineno if trace.tb_frame.f_code.co_filename == file else line
             trace = trace.tb_next
-        return f"{type(error).__name__}: {_text(error)}" + (f" (line {line})" if line else "")
+        text = ": ".join(filter(None, (type(error).__name__, _text(error))))
+        return f"{text} (line {line})" if line else text
 
 
 def _missing(name: str, value: Any) -> dict[str, str]:
