@@ -136,7 +136,7 @@ def test_a_row_for_every_student_of_the_class(course):
     rows = {row["student"]: row for row in read(path)}
     assert list(rows) == ["Jane_Doe_12", "absent", "fresh", "nunez_77", "stray", "timeless", "waits"]
     assert list(rows["waits"]) == [
-        *("student", "name", "status", "notes", "score", "max_score", "patches_to_hide", "high_ratio")
+        *("name", "student", "status", "notes", "score", "max_score", "patches_to_hide", "high_ratio")
     ]
     assert (rows["Jane_Doe_12"]["score"], rows["Jane_Doe_12"]["max_score"]) == ("2.5", "3")
     statuses = {student: row["status"] for student, row in rows.items()}

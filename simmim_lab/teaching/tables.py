@@ -128,8 +128,8 @@ def _grades(gradebook: "Gradebook", name: str, student: str) -> dict[str, "Grade
 def _row(student: str, record: dict, grades: list["Grade"], late: Late | None) -> Row:
     waiting = record["status"] == "graded" and any(grade.needs_manual_grade for grade in grades)
     row: Row = {
-        "student": student,
         "name": record["name"] or student,
+        "student": student,
         "status": "written answers to grade" if waiting else record["status"],
         "notes": "; ".join([*record["notes"], *record.get("remarks", [])]),
     }
@@ -150,7 +150,7 @@ def _together(rows: dict[str, list[Row]]) -> list[Row]:
     for name, table in rows.items():
         for row in table:
             line = scores.setdefault(
-                row["student"], {"student": row["student"], "name": row["name"], "score": 0.0}
+                row["student"], {"name": row["name"], "student": row["student"], "score": 0.0}
             )
             line[name] = row.get("score", "")
             line["score"] += row.get("score", 0.0)
