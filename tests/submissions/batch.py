@@ -82,8 +82,8 @@ for what, content in {
     )
 broken("the exercise untouched", EXERCISE)
 broken("a notebook without cells", data(new_notebook()), note="(?i)cell|answer|unreadable|empty")
-broken("a PDF in the place of the notebook", {"paper/work.pdf": b"%PDF-1.7"}, student="paper", note="work.pdf")
-broken("only a Python file", {"script/work.py": b"print(1)"}, student="script", note="work.py")
+broken("a PDF in the place of the notebook", {"paper/work.pdf": b"%PDF-1.7"}, student="paper", note="no notebook")
+broken("only a Python file", {"script/work.py": b"print(1)"}, student="script", note="no notebook")
 broken(
     "a folder with the name of a notebook", {f"nest/{SET}.ipynb/readme.txt": b"hello"}, student="nest", note="."
 )
@@ -169,8 +169,8 @@ for what, files in {
     )
 strange(
     "an archive with a date before 1980, and its notebook",
-    {"old/work.zip": zipped({f"{SET}.ipynb": SOLVED}, date=(1980, 0, 0, 0, 0, 0))},
-    student="old",
+    {"dated/work.zip": zipped({f"{SET}.ipynb": SOLVED}, date=(1980, 0, 0, 0, 0, 0))},
+    student="dated",
 )
 broken(
     "an archive that holds a link", {"linked/work.zip": zipped({}, link="/etc/passwd")}, student="linked", note="."
@@ -197,7 +197,7 @@ broken(
     "an archive of a kind that Python cannot read",
     {"rar/work.rar": b"Rar!\x1a\x07\x01\x00"},
     student="rar",
-    note="work.rar",
+    note="RAR",
 )
 broken("an archive that holds nothing", {"void/work.zip": zipped({})}, student="void", note=".")
 
