@@ -13,7 +13,7 @@ FEW = [submission for submission in SUBMISSIONS if submission.does in QUICK]
 
 @pytest.fixture(scope="module")
 def graded(isolation, tmp_path_factory) -> trial.Outcome:
-    return trial.grade(tmp_path_factory.mktemp("world") / "of", FEW)
+    return trial.grade(tmp_path_factory.mktemp("class") / "world", FEW)
 
 
 def test_the_corpus_has_something_of_every_kind():
@@ -39,6 +39,13 @@ def test_a_submission_gets_what_it_earns_and_does_nothing_else(graded, submissio
 @pytest.mark.verify
 def test_all_submissions(isolation, tmp_path: Path, record):
     outcome = trial.grade(tmp_path / "world", SUBMISSIONS, jobs=2)
-    record("submissions.json", trial.summary(outcome))
-    faults = {f"{s.kind}: {s.does}": found for s in SUBMISSIONS if (found := outcome.faults(s))}
-    assert (faults, outcome.effects) == ({}, [])
+    found = [outcome.faults(submission) for submission in SUBMISSIONS]
+    seconds = {name.split()[0]: round(took) for name, took in outcome.seconds.items()}
+    figures = {
+        "kinds": trial.summary(SUBMISSIONS, found),
+        "host effects": len(outcome.effects),
+        "seconds": seconds,
+    }
+    record("submissions.json", figures)
+    assert {f"{s.kind}: {s.does}": faults for s, faults in zip(SUBMISSIONS, found, strict=True) if faults} == {}
+    assert outcome.effects == []

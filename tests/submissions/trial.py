@@ -27,7 +27,7 @@ import psutil
 from bs4 import BeautifulSoup
 from nbconvert.filters import markdown2html
 
-from submissions import ROOT, SET, TASKS, Submission
+from submissions import KINDS, ROOT, SET, TASKS, Submission
 
 SORTS = ("forged", "lost", "host effects", "leaks", "active content", "missing")  # what can be wrong
 Faults = dict[str, list[str]]
@@ -360,18 +360,11 @@ def traces() -> list[str]:
     return [str(path) for path in found]
 
 
-def summary(outcome: Outcome) -> dict[str, object]:
+def summary(submissions: list[Submission], found: list[Faults]) -> dict[str, dict[str, int]]:
     """Of each kind how many submissions there are, and how many have a fault of each sort."""
-    kinds = {}
-    for submission in outcome.submissions:
-        kind = kinds.setdefault(submission.kind, {"submissions": 0, **dict.fromkeys(SORTS, 0)})
-        kind["submissions"] += 1
-        for sort in outcome.faults(submission):
-            kind[sort] += 1
-    seconds = {name.split()[0]: round(took, 1) for name, took in outcome.seconds.items()}
-    return {
-        "kinds": kinds,
-        "effects on the host": len(outcome.effects),
-        "exit status": outcome.status,
-        "seconds": seconds,
-    }
+    kinds = {kind: {"submissions": 0, **dict.fromkeys(SORTS, 0)} for kind in KINDS}
+    for submission, faults in zip(submissions, found, strict=True):
+        kinds[submission.kind]["submissions"] += 1
+        for sort in faults:
+            kinds[submission.kind][sort] += 1
+    return kinds
