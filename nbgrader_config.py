@@ -23,12 +23,9 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.SaveAutoGrades",
 ]
 
-# The page of feedback has no script, and no hidden test.
+# The page of feedback has no script, and shows no source of a test.
 c.GenerateFeedback.exporter_class = "simmim_lab.teaching.pages.Feedback"
-c.GenerateFeedback.preprocessors = [
-    "simmim_lab.teaching.pages.Points",
-    "nbgrader.preprocessors.ClearHiddenTests",
-]
+c.GenerateFeedback.preprocessors = ["simmim_lab.teaching.pages.Points"]
 # A long cell must not keep formgrader busy.
 c.HTMLExporter.filters = {"highlight_code": "simmim_lab.teaching.pages.highlighted"}
 c.Application.log_level = "ERROR"

@@ -247,6 +247,7 @@ def graded(
         if mark.get("grade"):
             mark.update(score=0 if lost else mark.points, waiting=False)
             if cell.cell_type == "code":
+                cell.source += "\n### BEGIN HIDDEN TESTS\nhidden(1)\n### END HIDDEN TESTS"
                 cell.outputs = [new_output("stream", text="\x1b[31mmasks\x1b[0m: all checks here passed\n")]
                 cell.outputs += [new_output("error", ename="Failed", traceback=FAILED.splitlines())] * lost
         if mark.get("grade_id") == "high_ratio":
@@ -275,7 +276,7 @@ def test_the_feedback_tells_points_faults_limits_and_comments():
     assert re.search(r"Task 1 · Hide the damage</a></td><td class=\"number\">0 of 1</td>\s*<td>ends</td>", html)
     assert "memory: 2.3 GiB, the limit is 2 GiB" in html and "\x1b" not in html and "[31m" not in html
     assert "Say <em>how far</em>: <math" in html and "1.5 of 2" in html
-    assert "Not final" not in html and "/home/jane" not in html and "HIDDEN TESTS" not in html
+    assert "Not final" not in html and "/home/jane" not in html and "HIDDEN" not in html and "hidden(1)" not in html
     assert html.count("<img ") == 1 and "ValueError: x = 1" in html and "importlib.metadata" not in html
 
 

@@ -48,7 +48,7 @@ class Feedback(Exporter):
 
 
 def page(notebook: "NotebookNode", grades: dict) -> str:
-    """The HTML of a graded notebook.
+    """The HTML of a graded notebook, without the sources of its tests.
 
     grades: nbgrader's `student`, `notebook`, `score`, `max_score` (points) and `late_penalty` (points, or 0).
     """
