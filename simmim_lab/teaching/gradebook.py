@@ -68,12 +68,13 @@ def enter(address: str, name: str, notebook: "NotebookNode") -> None:
 
 
 def forget(address: str, name: str) -> None:
-    """Remove all that was handed in for a set, so that it may have other tasks."""
-    from nbgrader.api import Gradebook
+    """Remove a set, with all that was handed in for it."""
+    from nbgrader.api import Gradebook, MissingEntry
 
-    with Gradebook(address) as gradebook:
+    with Gradebook(address) as gradebook, suppress(MissingEntry):
         for student in [submission.student.id for submission in gradebook.assignment_submissions(name)]:
             gradebook.remove_submission(name, student)
+        gradebook.remove_assignment(name)
 
 
 def scores(address: str, name: str) -> Scores:
@@ -88,21 +89,17 @@ def scores(address: str, name: str) -> Scores:
         }
 
 
-def take_over(source: str, target: str, name: str) -> None:
-    """Take over what the gradebook `source` has by grading, of all students of a set that the other has not."""
-    from nbgrader.api import Gradebook
-
-    with Gradebook(source) as old, Gradebook(target) as new:
-        for submission in old.assignment_submissions(name):
-            student = submission.student.id
-            new.update_or_create_student(student)
-            new.update_or_create_submission(name, student)
-            for grade in _parts(submission, "grades"):
-                taken = new.find_grade(grade.name, name, name, student)
-                taken.auto_score, taken.needs_manual_grade = grade.auto_score, grade.needs_manual_grade
-            for comment in _parts(submission, "comments"):
-                new.find_comment(comment.name, name, name, student).auto_comment = comment.auto_comment
-        new.db.commit()
+def take_over(source: Path, target: Path) -> None:
+    """Add the sets in the gradebook of a folder, with all points, to that of another, which must not have them."""
+    with closing(sqlite3.connect(target / "gradebook.db", timeout=60)) as database:
+        database.execute("ATTACH ? AS other", [str(source / "gradebook.db")])
+        tables = [
+            name for (name,) in database.execute("SELECT name FROM other.sqlite_master WHERE type = 'table'")
+        ]
+        with database:
+            for table in set(tables) - {"alembic_version"}:
+                names = ", ".join(row[1] for row in database.execute(f"PRAGMA other.table_info({table})"))
+                database.execute(f"INSERT OR IGNORE INTO {table} ({names}) SELECT {names} FROM other.{table}")
 
 
 def keep_by_hand(source: str, target: str, same: set[tuple[str, str]]) -> None:

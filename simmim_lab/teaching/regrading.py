@@ -9,7 +9,7 @@ from typing import Any
 
 from simmim_lab.common import replace_file
 from simmim_lab.teaching import gradebook
-from simmim_lab.teaching.course import nbgrader, read_records, released, write_records
+from simmim_lab.teaching.course import nbgrader, read_records, write_records
 from simmim_lab.teaching.grading import Key, complaints, enter_tasks, graded, is_graded, to_grade
 
 PACKAGE = Path(__file__).parents[1]
@@ -59,8 +59,7 @@ def finish(root: Path) -> None:
     gradebook.copy(there, new)
     for name in found["results"]:
         gradebook.forget(gradebook.url(new), name)
-        gradebook.enter(gradebook.url(new), name, released(root, name, hidden_tests=True))
-        gradebook.take_over(gradebook.url(here), gradebook.url(new), name)
+    gradebook.take_over(here, new)
     gradebook.keep_by_hand(gradebook.url(there), gradebook.url(new), {tuple(key) for key in found["known"]})
     gradebook.copy(new, there)
     records = read_records(root)
