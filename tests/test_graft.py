@@ -269,6 +269,16 @@ def test_an_earlier_try_runs_before_the_later_one():
     assert texts.index(BAD) < texts.index(answer(made))
 
 
+def test_a_try_below_the_check_stays_there():
+    notebook = handed_in()
+    twin = copy.deepcopy(named(notebook, TASK))
+    twin["source"] = BAD
+    notebook["cells"].insert(place(notebook, f"{TASK}-check") + 1, twin)
+    made, _ = grafted(notebook)
+    texts = [cell.source for cell in made.cells]
+    assert answer(made) == GOOD and texts.index(named(made, f"{TASK}-check").source) < texts.index(BAD)
+
+
 def test_a_whole_notebook_in_one_cell_is_found():
     one = {"nbformat": 4, "cells": [code(f"{GOOD}\n\n{ELSE}")]}
     made, _ = grafted(one)

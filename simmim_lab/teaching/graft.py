@@ -46,7 +46,7 @@ def graft(base: "NotebookNode", submitted: "NotebookNode") -> tuple["NotebookNod
         name = grade_id(answer)
         defining = [piece for piece in pieces if name in piece.defines]
         is_code = answer.cell_type == "code"
-        found = _code(pieces, defining, name) if is_code else _written(pieces, name, place)
+        found = (_code if is_code else _written)(pieces, name, place)
         for piece in found:
             piece.answers = name
             answer.metadata["student"] = True
@@ -75,38 +75,46 @@ def _pieces(notebook: "NotebookNode", submitted: "NotebookNode") -> tuple[list[_
     pieces, kept, place = [], set(), -1
     for cell in submitted.cells:
         text, named = cell.source.strip(), names.get(grade_id(cell))
-        place = (texts.get(text, place) if text else place) if named is None else named
         if not text or text in texts:  # nothing of the student's
+            place = named if named is not None else texts.get(text, place)
             kept.add(place)
-            continue
-        claims = grade_id(cell) if named is not None and is_answer(shown.cells[named]) else None
-        written_into = named is not None and not claims  # a check, for example: what was added runs before it
-        pieces.append(_Piece(cell, place - written_into, claims))
+        elif named is None:
+            pieces.append(_Piece(cell, place, None))
+        elif is_answer(shown.cells[named]):
+            place = max(place, named)  # or it was moved down, and what stands behind it stays there
+            pieces.append(_Piece(cell, place, grade_id(cell)))
+        else:  # a check that was written into: what became of it runs before the check
+            place = named
+            pieces.append(_Piece(cell, place - 1, None))
     return pieces, kept
 
 
-def _code(pieces: list[_Piece], defining: list[_Piece], name: str) -> list[_Piece]:
-    """The cells that together are the answer `name`: mostly one, the last of those with the best claim."""
+def _code(pieces: list[_Piece], name: str, place: int) -> list[_Piece]:
+    """The cells that together are the answer `name`: mostly one, the last before its check with the best claim."""
     claiming = [piece for piece in pieces if piece.claims == name]
     runs_alone = all(is_python(python(piece.cell.source)) for piece in claiming)
     if not runs_alone and is_python("\n".join(piece.cell.source for piece in claiming)):
         return claiming  # one cell that was cut into two
-    free = [piece for piece in defining if not piece.answers]
+    free = [piece for piece in pieces if name in piece.defines and not piece.answers]
     ranks: list[Callable[[_Piece], bool]] = [
         lambda piece: piece.claims == name,
         lambda piece: piece.claims is None,
         lambda piece: piece.claims not in piece.defines,  # it lies in the cell of another task
     ]
-    best = next((found for rank in ranks if (found := [piece for piece in free if rank(piece)])), [])
-    return best[-1:] or ([] if defining else [piece for piece in claiming if not piece.answers][-1:])
+    best = next((found for rank in ranks if (found := [piece for piece in free if rank(piece)])), None)
+    if best is None and not any(name in piece.defines for piece in pieces):
+        best = [piece for piece in claiming if not piece.answers]
+    return [piece for piece in best or () if piece.place <= place][-1:] or (best or [])[-1:]
 
 
 def _written(pieces: list[_Piece], name: str, place: int) -> list[_Piece]:
     """The cells that together are a written answer; if its own was not touched, the texts beside it."""
     claiming = [piece for piece in pieces if piece.claims == name]
-    near = [piece for piece in pieces if piece.claims is None and piece.place in (place - 1, place)]
+    beside = [piece for piece in pieces if not piece.claims and piece.place in (place - 1, place)]
     return claiming or [
-        piece for piece in near if piece.cell.cell_type != "code" or not is_python(piece.cell.source)
+        piece
+        for piece in beside
+        if not piece.answers and (piece.cell.cell_type != "code" or not is_python(piece.cell.source))
     ]
 
 
@@ -137,8 +145,3 @@ def _student(cell: "NotebookNode", kind: str = "") -> "NotebookNode":
     if "attachments" in cell:
         text.attachments = cell.attachments
     return inert(text)
-
-
-def names_in(cell: "NotebookNode") -> list[str]:
-    """What a cell may answer: the functions that it defines come before its grade_id."""
-    return [*functions(cell), *filter(None, [grade_id(cell)])]
