@@ -50,11 +50,7 @@ def unrecorded(rows: dict[str, list[Row]]) -> list[str]:
 
 def untimed(rows: list[Row]) -> list[str]:
     """A line for each student who has points, and of whom the platform told no time."""
-    return [
-        f"{row['student']}: no time of submission; not late"
-        for row in rows
-        if "score" in row and "late" not in row
-    ]
+    return [f"{row['student']}: no time of submission; not late" for row in rows if row.get("late") == ""]
 
 
 def write(path: Path, rows: list[Row]) -> Path:
@@ -138,9 +134,10 @@ def _row(student: str, record: dict, grades: list["Grade"], late: Late | None) -
     score, most = sum(grade.score for grade in grades), sum(grade.max_score for grade in grades)
     row |= {"score": score, "max_score": most}
     row |= {grade.cell.name.removesuffix("-check"): grade.score for grade in grades}
-    if late and record.get("submitted"):
-        penalty = late.penalty(record["submitted"], score, most)
-        row |= {"late": late.told(record["submitted"]), "penalty": penalty, "score": round(score - penalty, 2)}
+    if late:
+        time = record.get("submitted")
+        penalty = late.penalty(time, score, most) if time else 0.0
+        row |= {"late": late.told(time) if time else "", "penalty": penalty, "score": round(score - penalty, 2)}
     return row
 
 
