@@ -125,6 +125,10 @@ def answers(course: Path, name: str = SET) -> dict[str, str]:
             "12345-67890 - Anne-Marie Ó - Nov 26, 2025 933 AM - 01_masking.ipynb",
             Owner("Anne-Marie Ó", "12345", submitted="2025-11-26T09:33:00"),
         ),
+        (  # the student chose the name of the file
+            "x_jdoe_attempt_2026-11-20-10-20-30_bob_attempt_2026-01-01-01-01-01_y.ipynb",
+            Owner("x_jdoe", submitted="2026-11-20T10:20:30"),
+        ),
         ("submission_12345678", Owner("submission_12345678")),
         ("[1] - jdoe - 01_masking.ipynb", Owner("jdoe")),
         ("Jane Doe", None),
@@ -174,7 +178,9 @@ def test_a_name_beside_that_of_the_exercise_is_the_students(name, student):
 
 def whose(*paths: str, sets: dict[str, str] | None = None) -> list[str]:
     leaves = [
-        Leaf(PurePosixPath(path), frozenset([(sets or {}).get(path, SET)]), archive=path.endswith(".zip"))
+        Leaf(PurePosixPath(path), frozenset([(sets or {}).get(path, SET)]), path.endswith(".zip"))
+        if not path.endswith(".csv")
+        else Leaf(PurePosixPath(path), other=True)
         for path in paths
     ]
     found = owners(leaves, [SET, OTHER], {})
@@ -188,6 +194,8 @@ def whose(*paths: str, sets: dict[str, str] | None = None) -> list[str]:
         (["Section A/Ann/x.ipynb", "Section B/Ann/x.ipynb"], ["Section A/Ann", "Section B/Ann"]),
         (["Section A/ann.ipynb", "Section A/bob.zip"], ["ann", "bob"]),
         (["CS101/ann.zip", "CS101/bob.zip"], ["ann", "bob"]),
+        (["CS101/ann/x.ipynb", "CS101/bob/x.ipynb", "CS101/list.csv"], ["ann", "bob", "CS101/list.csv/"]),
+        (["CS101/Al_1_assignsubmission_file/x.ipynb", "CS101/list.csv"], ["Al_1", "CS101/list.csv/"]),
         (["week 3/jane/x.ipynb", "week 3/al/x.ipynb"], ["jane", "al"]),
         (["Uni/CS101/Ann/x.ipynb", "Uni/CS101/Bob/x.ipynb"], ["Ann", "Bob"]),
         (["ann/old/x.ipynb", "ann/new/x.ipynb", "bob/x.ipynb"], ["ann", "ann", "bob"]),
@@ -230,6 +238,8 @@ def whose(*paths: str, sets: dict[str, str] | None = None) -> list[str]:
         # names of platforms inside a student's own folder tell nothing
         (["Jane_12_assignsubmission_file/Bob_13_assignsubmission_file/x.ipynb"], ["Jane_12"]),
         (["ann/Bob_13_assignsubmission_file/x.ipynb", "cid/x.ipynb"], ["ann", "cid"]),
+        (["ann/Bob_13_assignsubmission_file/x.ipynb", "cid/stuff/x.ipynb"], ["ann", "cid"]),
+        (["ann/Bob_13_assignsubmission_file/x.ipynb", "cid.ipynb"], ["ann", "cid"]),
     ],
 )
 def test_the_paths_together_tell_whose_it_is(paths, keys):

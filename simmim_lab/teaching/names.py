@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 LONGEST = 60  # characters of a student's folder, of 180 bytes at most
-DEVICES = re.compile(
-    r"(con|prn|aux|nul|(com|lpt)[\d¹²³])(\.|$)", re.IGNORECASE
-)  # no file on Windows has such a name
+# No file on Windows may have such a name.
+DEVICES = re.compile(r"(con|prn|aux|nul|(com|lpt)[\d¹²³])(\.|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -43,14 +42,13 @@ class Owner:
         return f"{self.place}/{name}" if self.place else name
 
 
+# The first place that fits counts: what stands behind it is the name that the student gave the file.
 MOODLE = re.compile(r"(?P<name>.+?)(_(?P<number>\d+))?_assignsubmission_(file|onlinetext)(_.*|$)")
 CANVAS = re.compile(
     r"(?P<name>[^\s./-]+?)(?P<late>_LATE)?_(?P<number>\d+)_((?P<attempt>\d+)_.+|(text|link)\.html)"
 )
 CANVAS_ANONYMOUS = re.compile(r"(?P<late>LATE_)?(?P<name>anon_[^\W_]+)_((?P<attempt>\d+)_.+|(text|link)\.html)")
-BLACKBOARD = re.compile(
-    r"(?P<name>.+)_[^\W\d_]+_(?P<date>\d{4}(-\d\d){5})(_.+|\.txt|$)"
-)  # "attempt", "poging" ...
+BLACKBOARD = re.compile(r"(?P<name>.+?)_[^\W\d_]+_(?P<date>\d{4}(-\d\d){5})(_.+|\.txt|$)")  # "attempt", "poging"
 BRIGHTSPACE = re.compile(r"(?P<number>\d+)-\d+ - (?P<name>.+?) - (?P<date>[^/]*?\d{4}[^/]*?)( - .+)?$")
 SAKAI = re.compile(r"(?P<name>.+?) ?\((?P<number>[^()]+)\)(_.* attachment\(s\)_.+)?$")
 GRADESCOPE = re.compile(r"(?P<name>submission_\d+)$")

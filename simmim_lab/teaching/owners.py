@@ -34,6 +34,11 @@ class _Folder:
     folders: dict[str, "_Folder"] = field(default_factory=dict)
     leaves: list[Leaf] = field(default_factory=list)
 
+    @property
+    def usable(self) -> list[Leaf]:
+        """The files in it that may be notebooks, or hold some."""
+        return [leaf for leaf in self.leaves if not leaf.other]
+
     def all(self) -> Iterator[Leaf]:
         yield from self.leaves
         for folder in self.folders.values():
@@ -114,23 +119,33 @@ def _sections(folder: _Folder, sets: list[str]) -> set[str]:
         if (SECTION.match(name) and _is_shared(within, sets))
         or (re.fullmatch(r"\d{1,2}", name) and (within.folders or _compete(within, sets, True)))
     }
-    lone = not folder.name and len(folder.folders) == 1 and not folder.leaves
+    lone = not folder.name and len(folder.folders) == 1 and not folder.usable
     students = [name for name in inner if _notebooks(inner[name]) and name not in called]
-    seen = set()
-    for name, within in inner.items():
-        beside = set(students) - {name}
-        within = _branch(within)
-        platforms = [part for part in within.folders.values() if part.owner is not None]
-        if platforms and len(platforms) == len(within.folders) and not within.leaves and not beside:
-            called.add(name)
-        elif not beside and (lone or not _notebooks(within)) and _compete(within, sets, lone):
-            seen.add(name)
+    packed = {name for name, within in inner.items() if _is_of_platform(_branch(within))}
+    if packed.issuperset(name for name in inner if _is_of_use(inner[name]) and name not in called):
+        called |= set() if _notebooks(folder) else packed
+    seen = {
+        name
+        for name, within in inner.items()
+        if not set(students) - {name}
+        and (lone or not _notebooks(_branch(within)))
+        and _compete(_branch(within), sets, lone)
+    }
     if seen:
-        seen |= {name for name in inner if not inner[name].leaves and len(inner[name].folders) == 1}
+        seen |= {name for name in inner if not inner[name].usable and len(inner[name].folders) == 1}
     names = [part for name in seen for part in inner[name].folders]
     if len(set(names)) < 0.75 * len(names):  # "monday" in each of them: the parts of a student's work
         seen = set()
     return called | seen
+
+
+def _is_of_platform(folder: _Folder) -> bool:
+    """Whether a platform named all that lies in a folder."""
+    return bool(folder.folders) and not folder.usable and all(part.owner for part in folder.folders.values())
+
+
+def _is_of_use(folder: _Folder) -> bool:
+    return any(not leaf.other for leaf in folder.all())
 
 
 def _version(leaf: Leaf) -> int:
@@ -148,7 +163,7 @@ def _is_shared(folder: _Folder, sets: list[str]) -> bool:
 
 def _branch(folder: _Folder) -> _Folder:
     """The first folder in which there is a choice."""
-    while len(folder.folders) == 1 and not folder.leaves:
+    while len(folder.folders) == 1 and not folder.usable:
         [inner] = folder.folders.values()
         if inner.owner is not None:
             break
@@ -157,7 +172,7 @@ def _branch(folder: _Folder) -> _Folder:
 
 
 def _notebooks(folder: _Folder) -> list[Leaf]:
-    return [leaf for leaf in folder.leaves if not leaf.archive and not leaf.other]
+    return [leaf for leaf in folder.usable if not leaf.archive]
 
 
 def _compete(folder: _Folder, sets: list[str], files: bool) -> bool:
