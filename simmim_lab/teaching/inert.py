@@ -162,13 +162,8 @@ def _clean(html: str, headings: bool) -> str:
         tags=TEXT | HEADINGS if headings else TEXT,
         attributes={"*": set(), "a": {"href"}, "img": {"src", "alt"}, "ol": {"start"}},
         allowed_classes={"code": {"formula", "display"}},
-        url_schemes={
-            "http",
-            "https",
-            "mailto",
-            "attachment",
-            "data",
-        },  # the last two lead to checked pictures only
+        # The last two are of pictures, which `_image` looks up or leaves out.
+        url_schemes={"http", "https", "mailto", "attachment", "data"},
         attribute_filter=attribute,
         link_rel="noopener noreferrer nofollow",
     )
