@@ -1,4 +1,4 @@
-"""Where nbgrader finds the exercises, and how it grades; `simmim-course grade`, its kin and formgrader read this."""
+"""Where nbgrader finds the exercises, and how it grades; simmim-course grade, its kin and formgrader read this."""
 
 from pathlib import Path
 

@@ -276,7 +276,7 @@ def test_the_feedback_tells_points_faults_limits_and_comments():
     assert re.search(r"Task 1 · Hide the damage</a></td><td class=\"number\">0 of 1</td>\s*<td>ends</td>", html)
     assert "memory: 2.3 GiB, the limit is 2 GiB" in html and "\x1b" not in html and "[31m" not in html
     assert "Say <em>how far</em>: <math" in html and "1.5 of 2" in html
-    assert "Not final" not in html and "/home/jane" not in html and "HIDDEN" not in html and "hidden(1)" not in html
+    assert "Not final" not in html and "/home/jane" not in html and "hidden(1)" not in html
     assert html.count("<img ") == 1 and "ValueError: x = 1" in html and "importlib.metadata" not in html
 
 
