@@ -15,17 +15,17 @@ c.CourseDirectory.ignore = ["*"]  # of a submission nothing is taken but the not
 
 # A student's code runs in a locked process; the tests run here and call its functions (see INSTRUCTORS.md).
 c.Autograde.sanitize_preprocessors = [
-    "simmim_lab.teaching.preprocessors.Graft",
+    "simmim_lab.teaching.grading.preprocessors.Graft",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 c.Autograde.autograde_preprocessors = [
-    "simmim_lab.teaching.preprocessors.SandboxExecute",
+    "simmim_lab.teaching.grading.preprocessors.SandboxExecute",
     "nbgrader.preprocessors.SaveAutoGrades",
 ]
 
 # The page of feedback has no script, and shows no source of a test.
-c.GenerateFeedback.exporter_class = "simmim_lab.teaching.pages.Feedback"
-c.GenerateFeedback.preprocessors = ["simmim_lab.teaching.pages.Points"]
+c.GenerateFeedback.exporter_class = "simmim_lab.teaching.reporting.pages.Feedback"
+c.GenerateFeedback.preprocessors = ["simmim_lab.teaching.reporting.pages.Points"]
 # A long cell must not keep formgrader busy.
-c.HTMLExporter.filters = {"highlight_code": "simmim_lab.teaching.pages.highlighted"}
+c.HTMLExporter.filters = {"highlight_code": "simmim_lab.teaching.reporting.pages.highlighted"}
 c.Application.log_level = "ERROR"

@@ -76,7 +76,7 @@ def images():
 @pytest.fixture(scope="session")
 def isolation():
     """Nothing, where students' code can be locked in. Elsewhere the test skips; on CI it fails."""
-    from simmim_lab.teaching.sandbox import missing
+    from simmim_lab.teaching.isolation.sandbox import missing
 
     if reason := missing():
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from simmim_lab.teaching import batch
-from simmim_lab.teaching.batch import JobError, each
+from simmim_lab.teaching.grading import batch
+from simmim_lab.teaching.grading.batch import JobError, each
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,7 +60,7 @@ def test_a_job_that_takes_too_much_memory_is_ended(monkeypatch):
 
 PROGRAM = """
 import sys, time
-from simmim_lab.teaching import batch
+from simmim_lab.teaching.grading import batch
 def job(key):
     open(key, "w").close()
     time.sleep(600)

@@ -10,7 +10,7 @@ import pytest
 from nbclient import NotebookClient
 
 from simmim_lab import workspace
-from simmim_lab.teaching.collect import collect
+from simmim_lab.teaching.collecting.collect import collect
 from simmim_lab.teaching.course import CAPSTONE, exercise_sets
 from simmim_lab.teaching.rules import output_text
 

@@ -18,12 +18,14 @@ from answers import RIGHT, WRONG, source
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simmim_lab.teaching import cli, collect, gradebook, looking
+from simmim_lab.teaching import cli
+from simmim_lab.teaching.collecting import collect, looking
+from simmim_lab.teaching.collecting.names import Owner, folder_name, platform, telling, tells
+from simmim_lab.teaching.collecting.owners import Leaf, owners
+from simmim_lab.teaching.collecting.renaming import rename
+from simmim_lab.teaching.collecting.roll import Roll
 from simmim_lab.teaching.course import read_records
-from simmim_lab.teaching.names import Owner, folder_name, platform, telling, tells
-from simmim_lab.teaching.owners import Leaf, owners
-from simmim_lab.teaching.renaming import rename
-from simmim_lab.teaching.roll import Roll
+from simmim_lab.teaching.grading import gradebook
 
 ROOT = Path(__file__).parents[1]
 SET, OTHER = "01_masking", "02_encoders"

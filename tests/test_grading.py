@@ -18,11 +18,13 @@ from nbformat.v4 import new_output
 from nbgrader.api import Gradebook
 from nbgrader.utils import has_failed
 
-from simmim_lab.teaching import cli, gradebook, grading, preprocessors, regrading, sandbox
-from simmim_lab.teaching.batch import JobError
+from simmim_lab.teaching import cli
 from simmim_lab.teaching.course import nbgrader, released
-from simmim_lab.teaching.graft import graft
-from simmim_lab.teaching.session import Ran
+from simmim_lab.teaching.grading import gradebook, marking, preprocessors, regrading
+from simmim_lab.teaching.grading.batch import JobError
+from simmim_lab.teaching.grading.graft import graft
+from simmim_lab.teaching.isolation import sandbox
+from simmim_lab.teaching.isolation.session import Ran
 
 ROOT = Path(__file__).parents[1]
 SET, TASK, OTHER, WRITTEN = "01_masking", "masks_of_ratios", "patch_shares", "high_ratio"
@@ -107,7 +109,7 @@ def stand_in(monkeypatch) -> set[str]:
                 yield key, error
 
     monkeypatch.setattr(preprocessors.SandboxExecute, "preprocess", execute)
-    monkeypatch.setattr(grading, "each", each)
+    monkeypatch.setattr(marking, "each", each)
     monkeypatch.setattr(sandbox, "missing", lambda: None)
     return accepted
 
@@ -209,23 +211,23 @@ def test_only_what_is_new_is_graded(course, rules):
     for student in ("ann", "bob"):
         os.utime(hand_in(course, student, submission("right")), (1_000_000_000, 1_000_000_000))
     run("collect", str(course / "inbox"))
-    assert grading.grade(course, []) == (2, [])
+    assert marking.grade(course, []) == (2, [])
     run("collect", str(course / "inbox"))
-    assert grading.grade(course, []) == (0, [])
+    assert marking.grade(course, []) == (0, [])
     shutil.rmtree(course / "grading" / "submitted" / "bob")  # as INSTRUCTORS.md removes a student
     run("collect", str(course / "inbox"))
     assert (course / "grading" / "submitted" / "bob" / SET).is_dir(), "and the next collect takes him in again"
-    assert grading.grade(course, []) == (1, [])
+    assert marking.grade(course, []) == (1, [])
     hand_in(course, "ann", submission("wrong"))
     run("collect", str(course / "inbox"))
-    assert grading.grade(course, []) == (1, []) and points(course, "ann") == 0 and points(course, "bob") == 2
+    assert marking.grade(course, []) == (1, []) and points(course, "ann") == 0 and points(course, "bob") == 2
 
 
 def test_what_was_interrupted_goes_on_where_it_stopped(course, rules, monkeypatch, capsys):
     for student in ("ann", "bob", "cid"):
         hand_in(course, student, submission("right"))
     run("collect", str(course / "inbox"))
-    usual, asked = grading._grade, []
+    usual, asked = marking._grade, []
 
     def stop_at_bob(root, folder, isolated, job):
         asked.append(job[0][1])
@@ -233,7 +235,7 @@ def test_what_was_interrupted_goes_on_where_it_stopped(course, rules, monkeypatc
             raise KeyboardInterrupt
         return usual(root, folder, isolated, job)
 
-    monkeypatch.setattr(grading, "_grade", stop_at_bob)
+    monkeypatch.setattr(marking, "_grade", stop_at_bob)
     assert run("grade") == 130
     assert [record["status"] for record in records(course).values()] == ["graded", "collected", "collected"]
     assert run("grade") == 0
@@ -245,7 +247,7 @@ def test_a_submission_that_cannot_be_graded_is_named_and_gets_a_page(course, rul
     for student in ("ann", "bob"):
         hand_in(course, student, submission("right"))
     run("collect", str(course / "inbox"))
-    usual = grading._grade
+    usual = marking._grade
 
     def dies(root, folder, isolated, job):
         (_, student), left_out = job
@@ -253,14 +255,14 @@ def test_a_submission_that_cannot_be_graded_is_named_and_gets_a_page(course, rul
             raise JobError("its process ended (status -9)")
         return usual(root, folder, isolated, job)
 
-    monkeypatch.setattr(grading, "_grade", dies)
+    monkeypatch.setattr(marking, "_grade", dies)
     assert run("grade") == 1
     assert "ann, 01_masking: not graded: its process ended (status -9)" in capsys.readouterr().out
     assert (points(course, "ann"), points(course, "bob")) == (0, 2)
     assert run("feedback") == 1
     page = course / "grading" / "feedback" / "ann" / SET / f"{SET}.html"
     assert "could not be graded" in page.read_text(encoding="utf-8")
-    monkeypatch.setattr(grading, "_grade", usual)
+    monkeypatch.setattr(marking, "_grade", usual)
     assert run("grade") == 0 and points(course, "ann") == 2
 
 

@@ -10,9 +10,9 @@ import nbformat
 import pytest
 from answers import RIGHT, WRONG, source
 
-from simmim_lab.teaching.cells import functions, python
-from simmim_lab.teaching.graft import graft
-from simmim_lab.teaching.reading import read
+from simmim_lab.teaching.collecting.reading import read
+from simmim_lab.teaching.grading.cells import functions, python
+from simmim_lab.teaching.grading.graft import graft
 
 pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[teaching]'")
 from simmim_lab.teaching.course import released

@@ -23,6 +23,7 @@ IMPORT_NAMES = {
     "opencv-python-headless": "cv2",
     "pillow": "PIL",
     "scikit-image": "skimage",
+    "pyyaml": "yaml",
     "scikit-learn": "sklearn",
 }
 CONDA_NAMES = {"torch": "pytorch", "opencv-python-headless": "py-opencv"}

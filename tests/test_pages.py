@@ -11,7 +11,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from PIL import Image
 
-from simmim_lab.teaching.inert import LONGEST, PICTURES, attachments, block, harmless, inert
+from simmim_lab.teaching.reporting.inert import LONGEST, PICTURES, attachments, block, harmless, inert
 
 ROOT = Path(__file__).parents[1]
 
@@ -265,7 +265,7 @@ def graded(
 
 
 def page_of(notebook: nbformat.NotebookNode, student: str = "Jane_Doe_12", **grades: float) -> str:
-    pages = pytest.importorskip("simmim_lab.teaching.pages", reason="needs simmim-lab[teaching]")
+    pages = pytest.importorskip("simmim_lab.teaching.reporting.pages", reason="needs simmim-lab[teaching]")
     given = {"student": student, "notebook": "01_masking", "score": 9.5, "max_score": 14, "late_penalty": 0}
     return pages.page(notebook, {**given, **grades})
 
@@ -306,7 +306,7 @@ def test_the_feedback_is_accessible_asks_for_nothing_and_runs_nothing(opened, ki
 
 @pytest.mark.parametrize("text", ["\n ", "a.", "...", "'\\N{", "x = "])
 def test_long_code_is_shown_without_colours(text):
-    pages = pytest.importorskip("simmim_lab.teaching.pages", reason="needs simmim-lab[teaching]")
+    pages = pytest.importorskip("simmim_lab.teaching.reporting.pages", reason="needs simmim-lab[teaching]")
     html = pages.highlighted(text * 20_000 + "</pre><script>")
     assert "<script" not in html and "characters more" in html and '<span class="k' not in html
     assert '<span class="k">if</span>' in pages.highlighted("if x:\n    pass\n")

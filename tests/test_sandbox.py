@@ -19,9 +19,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from simmim_lab.teaching import bubblewrap, cli, doctor, seccomp
+from simmim_lab.teaching import cli
 from simmim_lab.teaching.course import exercise_sets
-from simmim_lab.teaching.sandbox import Dead, Limits, Sandbox, hidden_modules
+from simmim_lab.teaching.isolation import bubblewrap, doctor, seccomp
+from simmim_lab.teaching.isolation.sandbox import Dead, Limits, Sandbox, hidden_modules
 
 ROOT = Path(__file__).parents[1]
 WORKER = """
@@ -42,7 +43,7 @@ for line in sys.stdin:
 GRADER = """
 import json, sys
 from pathlib import Path
-from simmim_lab.teaching.sandbox import Dead, Limits, Sandbox, hidden_modules
+from simmim_lab.teaching.isolation.sandbox import Dead, Limits, Sandbox, hidden_modules
 
 request = json.load(sys.stdin)
 replies, dead = [], None
@@ -317,10 +318,14 @@ def test_a_program_that_does_not_read_stops_nobody(start, isolated):
 def test_it_ends_with_the_grader(isolation, tmp_path):
     program = tmp_path / f"orphan_{os.getpid()}.py"
     program.write_text("import time; print(flush=True); time.sleep(60)")
-    grader = (
-        f"from simmim_lab.teaching.sandbox import *; s = Sandbox([__import__('pathlib').Path({str(program)!r})])"
-    )
-    grader += "; s.send(b'x\\n'); s.receive(20); __import__('os').kill(__import__('os').getpid(), 9)"
+    grader = f"""
+import os, pathlib
+from simmim_lab.teaching.isolation.sandbox import Sandbox
+sandbox = Sandbox([pathlib.Path({str(program)!r})])
+sandbox.send(b"x\\n")
+sandbox.receive(20)
+os.kill(os.getpid(), 9)
+"""
     assert subprocess.run([sys.executable, "-c", grader]).returncode == -9
     for _ in range(50):
         if not running(program.name):

@@ -23,9 +23,9 @@ from torch import Generator, nn
 from simmim_lab import checks
 from simmim_lab.checks.core import Failed, check, compare, explain
 from simmim_lab.checks.running import generators
-from simmim_lab.teaching import proxy, sandbox, session
-from simmim_lab.teaching.channel import Opaque, decode, encode, plain
-from simmim_lab.teaching.session import Session
+from simmim_lab.teaching.isolation import proxy, sandbox, session
+from simmim_lab.teaching.isolation.channel import Opaque, decode, encode, plain
+from simmim_lab.teaching.isolation.session import Session
 
 VERIFY = pytest.mark.verify
 ROOT = Path(__file__).parents[1]

@@ -7,7 +7,8 @@ import nbformat
 import pytest
 from answers import RIGHT, source
 
-from simmim_lab.teaching import cli, similarity
+from simmim_lab.teaching import cli
+from simmim_lab.teaching.reporting import similarity
 
 ROOT = Path(__file__).parents[1]
 SET = "01_masking"
@@ -66,7 +67,7 @@ def course(tmp_path, monkeypatch) -> Path:
 
 def test_a_copy_stands_out_whatever_was_renamed_and_usual_answers_do_not(course, capsys):
     assert cli.main(["similar"]) == 0
-    assert f"Wrote grading/similarity/{SET}.html: 1 pairs stand out" in capsys.readouterr().out
+    assert f"Wrote grading/similarity/{SET}.html: pairs that stand out: 1" in capsys.readouterr().out
     page = (course / "grading" / "similarity" / f"{SET}.html").read_text(encoding="utf-8")
     assert "<h2>one and other:" in page and "This proves nothing" in page and "33 students" in page
     assert "lmmse_fill: " in page and "high_ratio: " in page and "honest" not in page
@@ -77,7 +78,7 @@ def test_a_damaged_notebook_is_named_and_stops_nobody(course, capsys):
     (course / "grading" / "submitted" / "honest3" / SET / f"{SET}.ipynb").write_text("{", encoding="utf-8")
     assert cli.main(["similar"]) == 1
     told = capsys.readouterr().out
-    assert told.startswith("honest3: ") and "1 pairs stand out" in told
+    assert told.startswith("honest3: ") and "pairs that stand out: 1" in told
 
 
 def pair(one: str, other: str, given: str = "") -> float:

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from simmim_lab.teaching import cli, platforms, tables
-from simmim_lab.teaching.late import late
+from simmim_lab.teaching import cli
+from simmim_lab.teaching.reporting import platforms, tables
+from simmim_lab.teaching.reporting.late import late
 
 ROOT = Path(__file__).parents[1]
 SET = "01_masking"

@@ -73,7 +73,7 @@ def collect(args: argparse.Namespace) -> int:
     their names, and put them into grading/submitted. The original files stay as they are. Returns 1 if anything
     needs you: what cannot be read or taken, and files that tell nobody's name.
     """
-    from simmim_lab.teaching.collect import collect
+    from simmim_lab.teaching.collecting.collect import collect
 
     root = course_folder()
     outcome = collect(root, args.inbox)
@@ -99,7 +99,7 @@ def rename(args: argparse.Namespace) -> None:
     you gave by hand are kept. What comes from the same place in later downloads is theirs, too. With a path, what
     comes from there is theirs: collect the download again afterwards.
     """
-    from simmim_lab.teaching.renaming import rename
+    from simmim_lab.teaching.collecting.renaming import rename
 
     print(*rename(course_folder(), args.old, args.new), sep="\n")
 
@@ -130,8 +130,9 @@ def grade(args: argparse.Namespace) -> int:
     and what was interrupted goes on where it stopped. With --all, everything is graded again: the points that
     moved are listed first, and written if you agree. Returns 1 if any needs you.
     """
-    from simmim_lab.teaching import grading, regrading, sandbox
-    from simmim_lab.teaching.roll import alone
+    from simmim_lab.teaching.collecting.roll import alone
+    from simmim_lab.teaching.grading import marking, regrading
+    from simmim_lab.teaching.isolation import sandbox
 
     root, isolated = course_folder(), not args.without_isolation
     if isolated and (why := sandbox.missing()):
@@ -139,7 +140,7 @@ def grade(args: argparse.Namespace) -> int:
     with alone(root):
         regrading.finish(root)
         if not args.all:
-            count, odd = grading.grade(root, args.sets, jobs=args.jobs, isolated=isolated)
+            count, odd = marking.grade(root, args.sets, jobs=args.jobs, isolated=isolated)
             print(*odd, f"Graded {count} notebooks. Next: simmim-course feedback, simmim-course export", sep="\n")
             return int(bool(odd))
         moved, odd = regrading.regrade(root, args.sets, jobs=args.jobs, isolated=isolated)
@@ -169,9 +170,9 @@ def feedback(args: argparse.Namespace) -> int:
     Write grading/feedback/STUDENT/SET/SET.html for all that was graded, without the hidden tests. Returns 1 if any
     needs you.
     """
-    from simmim_lab.teaching import grading
+    from simmim_lab.teaching.grading import marking
 
-    odd = grading.feedback(course_folder(), args.sets, jobs=args.jobs)
+    odd = marking.feedback(course_folder(), args.sets, jobs=args.jobs)
     print(*odd, "Wrote grading/feedback: a page for each student and set.", sep="\n")
     return int(bool(odd))
 
@@ -194,8 +195,8 @@ def export(args: argparse.Namespace) -> int:
     --late, of one set, late work loses points (of those that can be reached). With --into, the gradebook that you
     exported from Canvas or the grading worksheet of Moodle is filled in, as grading/grades/SET-FILE.
     """
-    from simmim_lab.teaching import platforms, tables
-    from simmim_lab.teaching.late import late
+    from simmim_lab.teaching.reporting import platforms, tables
+    from simmim_lab.teaching.reporting.late import late
 
     root = course_folder()
     if (args.due is None) != (args.late is None):
@@ -222,14 +223,14 @@ def similar(args: argparse.Namespace) -> int:
     Write grading/similarity/SET.html: the pairs of students whose answers are more alike than answers of the class
     usually are, whatever the names and comments in them. It is information, proves nothing, and changes no points.
     """
-    from simmim_lab.teaching import similarity
     from simmim_lab.teaching.course import submissions
+    from simmim_lab.teaching.reporting import similarity
 
     root = course_folder()
     unread = []
     for name in dict(submissions(root, args.sets)):
         path, pairs, odd = similarity.report(root, name)
-        print(*odd, f"Wrote {path.relative_to(root)}: {pairs} pairs stand out", sep="\n")
+        print(*odd, f"Wrote {path.relative_to(root)}: pairs that stand out: {pairs}", sep="\n")
         unread += odd
     return int(bool(unread))
 
@@ -241,7 +242,7 @@ def doctor(args: argparse.Namespace) -> int:
     A line for each thing that grading needs: isolation, memory, cores, programs. Returns 1 if the students' code
     cannot be isolated here; the line says why, and what to do.
     """
-    from simmim_lab.teaching.doctor import examine
+    from simmim_lab.teaching.isolation.doctor import examine
 
     lines, isolated = examine()
     print(*lines, sep="\n")

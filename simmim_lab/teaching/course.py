@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simmim_lab.common import choose, replace_file
-from simmim_lab.teaching import gradebook
+from simmim_lab.teaching.grading import gradebook
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -16,7 +16,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer, TextLexer
 
-from simmim_lab.teaching.inert import START, attachments, harmless, picture, plain
+from simmim_lab.teaching.reporting.inert import START, attachments, harmless, picture, plain
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -120,5 +120,5 @@ def _colours() -> Markup:
 
 @cache
 def _template() -> Template:
-    source = files("simmim_lab.teaching").joinpath("feedback.html.j2").read_text(encoding="utf-8")
+    source = files("simmim_lab.teaching.reporting").joinpath("feedback.html.j2").read_text(encoding="utf-8")
     return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(source)

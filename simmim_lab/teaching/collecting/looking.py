@@ -1,4 +1,4 @@
-"""A look into one file of the inbox, by a process of its own (`python -m simmim_lab.teaching.looking`).
+"""A look into one file of the inbox, by a process of its own (`python -m simmim_lab.teaching.collecting.looking`).
 
 It ends after SECONDS and at MEMORY, and has limits on all that it reads: what a stranger packed costs his own row,
 never the others'.
@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from simmim_lab.teaching.archives import DAMAGED, Limit, is_archive, members, why
-from simmim_lab.teaching.reading import read
+from simmim_lab.teaching.collecting.archives import DAMAGED, Limit, is_archive, members, why
+from simmim_lab.teaching.collecting.reading import read
 
 SECONDS, MEMORY = 60, 3 * 2**30  # for one file of the inbox
 LARGEST = 100_000_000  # bytes of a notebook
@@ -41,7 +41,7 @@ def look_into(path: Path, name: str, staging: Path) -> list[dict[str, Any]]:
     """
     command = [sys.executable, "-m", __name__, str(path.absolute()), name, str(staging.absolute())]
     try:
-        done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, timeout=SECONDS)
+        done = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, timeout=SECONDS)
         output, problem = done.stdout, "looking into it failed" if done.returncode else None
         if b"MemoryError" in done.stderr:
             problem = f"reading it takes more than {MEMORY // 2**30} GiB of memory"

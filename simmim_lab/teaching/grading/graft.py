@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from simmim_lab.teaching.cells import functions, grade_id, is_answer, is_python, python
-from simmim_lab.teaching.inert import inert
+from simmim_lab.teaching.grading.cells import functions, grade_id, is_answer, is_python, python
+from simmim_lab.teaching.reporting.inert import inert
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import psutil
 
-from simmim_lab.teaching import usage
-from simmim_lab.teaching.bubblewrap import ENVIRONMENT, MIB, Limits, locked, missing, seen, site_folders
-from simmim_lab.teaching.visible import hidden_modules, visible
+from simmim_lab.teaching.isolation import usage
+from simmim_lab.teaching.isolation.bubblewrap import ENVIRONMENT, MIB, Limits, locked, missing, seen, site_folders
+from simmim_lab.teaching.isolation.visible import hidden_modules, visible
 
 __all__ = ["Dead", "Limits", "Sandbox", "hidden_modules", "missing"]
 

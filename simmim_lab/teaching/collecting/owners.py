@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from simmim_lab.teaching.names import ATTEMPT, BLACKBOARD, NUMBERED, SECTION, Owner, platform, telling
+from simmim_lab.teaching.collecting.names import ATTEMPT, BLACKBOARD, NUMBERED, SECTION, Owner, platform, telling
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from simmim_lab.common import replace_file
-from simmim_lab.teaching import gradebook
-from simmim_lab.teaching.batch import JobError, each
+from simmim_lab.teaching.collecting.reading import read
+from simmim_lab.teaching.collecting.roll import Records, records_of
 from simmim_lab.teaching.course import (
     exercise_sets,
     nbgrader,
@@ -22,8 +22,8 @@ from simmim_lab.teaching.course import (
     submissions,
     write_records,
 )
-from simmim_lab.teaching.reading import read
-from simmim_lab.teaching.roll import Records, records_of
+from simmim_lab.teaching.grading import gradebook
+from simmim_lab.teaching.grading.batch import JobError, each
 
 Key = tuple[str, str]  # exercise set, student
 GRADING, FEEDBACK = 900.0, 120.0  # seconds for a submission; its own code has 600 of them

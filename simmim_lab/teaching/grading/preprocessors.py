@@ -19,13 +19,13 @@ from traitlets import Bool, Unicode
 
 from simmim_lab.checks.core import Failed
 from simmim_lab.checks.running import Ended
-from simmim_lab.teaching.cells import functions, grade_id, is_answer, python
+from simmim_lab.teaching.collecting.reading import read
 from simmim_lab.teaching.course import released
-from simmim_lab.teaching.graft import graft
-from simmim_lab.teaching.inert import plain
-from simmim_lab.teaching.reading import read
-from simmim_lab.teaching.sandbox import missing
-from simmim_lab.teaching.session import Session
+from simmim_lab.teaching.grading.cells import functions, grade_id, is_answer, python
+from simmim_lab.teaching.grading.graft import graft
+from simmim_lab.teaching.isolation.sandbox import missing
+from simmim_lab.teaching.isolation.session import Session
+from simmim_lab.teaching.reporting.inert import plain
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-from simmim_lab.teaching import seccomp
-from simmim_lab.teaching.visible import INSIDE, PACKAGE
+from simmim_lab.teaching.isolation import seccomp
+from simmim_lab.teaching.isolation.visible import INSIDE, PACKAGE
 
 SCRATCH = ("/tmp", "/dev/shm")
 ENVIRONMENT = {

@@ -16,12 +16,12 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from simmim_lab.teaching.cells import grade_id, is_answer
+from simmim_lab.teaching.collecting.inbox import File, Inbox, named
+from simmim_lab.teaching.collecting.names import Owner
+from simmim_lab.teaching.collecting.owners import Leaf, owners
+from simmim_lab.teaching.collecting.roll import NAMELESS, Roll, age, alone, note_down, records_of
 from simmim_lab.teaching.course import exercise_sets, read_notebook, released, write_records
-from simmim_lab.teaching.inbox import File, Inbox, named
-from simmim_lab.teaching.names import Owner
-from simmim_lab.teaching.owners import Leaf, owners
-from simmim_lab.teaching.roll import NAMELESS, Roll, age, alone, note_down, records_of
+from simmim_lab.teaching.grading.cells import grade_id, is_answer
 
 LEFT_OUT = {
     "capstone": "a capstone, which is graded by hand",

@@ -10,8 +10,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from simmim_lab.common import replace_file
+from simmim_lab.teaching.collecting.names import Owner, alike, folder_name
 from simmim_lab.teaching.course import exercise_sets, read_records
-from simmim_lab.teaching.names import Owner, alike, folder_name
 
 NOBODY = "unknown"  # how the folders of those begin whose name nothing tells
 NAMELESS = "the path does not tell whose it is"

@@ -11,9 +11,9 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from simmim_lab.teaching.archives import DAMAGED, Entry, Limit, entries, is_archive, why
-from simmim_lab.teaching.looking import UNOPENED, copy_to, look_into
-from simmim_lab.teaching.names import Owner, platform, telling
+from simmim_lab.teaching.collecting.archives import DAMAGED, Entry, Limit, entries, is_archive, why
+from simmim_lab.teaching.collecting.looking import UNOPENED, copy_to, look_into
+from simmim_lab.teaching.collecting.names import Owner, platform, telling
 
 OTHERS = 3  # files in a folder that are no notebooks: more are not told of
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")

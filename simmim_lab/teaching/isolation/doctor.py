@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import psutil
 
-from simmim_lab.teaching.sandbox import missing
+from simmim_lab.teaching.isolation.sandbox import missing
 
 GIB = 2**30
 JOB = 3 * GIB  # that a job of `simmim-course grade` may take: the checks, and a student's code at its limit
@@ -31,7 +31,7 @@ def examine() -> tuple[list[str], bool]:
 
 def _failure() -> str | None:
     """Why the code of a student does not run although a sandbox starts; None: it runs."""
-    from simmim_lab.teaching.session import Session  # only here, for it loads PyTorch
+    from simmim_lab.teaching.isolation.session import Session  # only here, for it loads PyTorch
 
     try:
         with Session("01_masking") as session:

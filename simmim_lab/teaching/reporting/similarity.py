@@ -72,7 +72,7 @@ def report(root: Path, name: str) -> tuple[Path, int, list[str]]:
             odd.append(f"{student}: {error}")
     pairs, usual = compare(written, given)
     path = root / "grading" / "similarity" / f"{name}.html"
-    source = files("simmim_lab.teaching").joinpath("similarity.html.j2").read_text(encoding="utf-8")
+    source = files("simmim_lab.teaching.reporting").joinpath("similarity.html.j2").read_text(encoding="utf-8")
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(source)
     html = template.render(
         name=name,

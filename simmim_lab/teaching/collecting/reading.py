@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any
 
-from simmim_lab.teaching.inert import attachments
+from simmim_lab.teaching.reporting.inert import attachments
 
 CELLS, TEXT = 10_000, 50_000_000  # cells of a notebook, and characters of all of them
 HALF = re.compile("[\ud800-\udfff]")  # half of a character: no file can hold it

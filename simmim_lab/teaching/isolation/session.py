@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simmim_lab.teaching import channel
-from simmim_lab.teaching.proxy import Proxy
-from simmim_lab.teaching.sandbox import Dead, Sandbox
-from simmim_lab.teaching.visible import hidden_modules
+from simmim_lab.teaching.isolation import channel
+from simmim_lab.teaching.isolation.proxy import Proxy
+from simmim_lab.teaching.isolation.sandbox import Dead, Sandbox
+from simmim_lab.teaching.isolation.visible import hidden_modules
 
 CELL, SUBMISSION = 30.0, 600.0  # seconds, of a cell, and of all cells and checks
 START = 120.0  # seconds, until PyTorch is loaded on a busy machine
 PRINTED = 100_000  # characters of a cell
 GRACE = 2.0  # seconds, for code to end that was interrupted
 HERE = Path(__file__).parent
-PROGRAM = [HERE / "worker.py", HERE / "channel.py", HERE.parent / "checks" / "running.py"]
+PROGRAM = [HERE / "worker.py", HERE / "channel.py", HERE.parents[1] / "checks" / "running.py"]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from simmim_lab.teaching.bubblewrap import GIB, MIB, SCRATCH, Limits
+from simmim_lab.teaching.isolation.bubblewrap import GIB, MIB, SCRATCH, Limits
 
 INODE = 1024  # bytes of memory that a file takes, however small
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from simmim_lab.common import replace_file
-from simmim_lab.teaching import gradebook
 from simmim_lab.teaching.course import nbgrader, read_records, write_records
-from simmim_lab.teaching.grading import Key, complaints, enter_tasks, graded, is_graded, to_grade
+from simmim_lab.teaching.grading import gradebook
+from simmim_lab.teaching.grading.marking import Key, complaints, enter_tasks, graded, is_graded, to_grade
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parents[2]
 
 
 def regrade(root: Path, names: list[str], *, jobs: int = 1, isolated: bool = True) -> tuple[list[str], list[str]]:

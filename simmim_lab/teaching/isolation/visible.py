@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parents[2]
 INSIDE = Path(__file__).parent / "inside"
 STUBS = {"checks": INSIDE / "checks.py", "teaching": INSIDE / "absent.py"}
 # What the exercises ask to write, and the package has in one form or another. A set keeps what it imports itself.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from simmim_lab.common import choose, replace_file
 from simmim_lab.teaching.course import read_records
-from simmim_lab.teaching.tables import Row, plain
+from simmim_lab.teaching.reporting.tables import Row, plain
 
 # The columns that tell who a row is, in Canvas and Moodle; where there is none, all columns before the points do.
 IDENTITY = {

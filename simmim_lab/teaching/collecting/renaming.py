@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simmim_lab.common import choose
-from simmim_lab.teaching import gradebook
+from simmim_lab.teaching.collecting.names import folder_name
+from simmim_lab.teaching.collecting.roll import NAMELESS, Records, age, alone, entry, note_down, records_of
 from simmim_lab.teaching.course import exercise_sets, write_records
-from simmim_lab.teaching.names import folder_name
-from simmim_lab.teaching.roll import NAMELESS, Records, age, alone, entry, note_down, records_of
+from simmim_lab.teaching.grading import gradebook
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook, SubmittedAssignment

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from simmim_lab.checks import running
-from simmim_lab.teaching.sandbox import Dead
+from simmim_lab.teaching.isolation.sandbox import Dead
 
 if TYPE_CHECKING:
-    from simmim_lab.teaching.session import Session
+    from simmim_lab.teaching.isolation.session import Session
 
 TASK = 30.0  # seconds, of all calls of one check
 WRONG = "the reply of the process has a wrong form"

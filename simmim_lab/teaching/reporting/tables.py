@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from simmim_lab.common import replace_file
 from simmim_lab.teaching.course import nbgrader, read_notebook, read_records, submissions
-from simmim_lab.teaching.late import Late
+from simmim_lab.teaching.reporting.late import Late
 
 if TYPE_CHECKING:
     from nbgrader.api import Grade, Gradebook
