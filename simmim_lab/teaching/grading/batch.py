@@ -20,7 +20,6 @@ from tqdm.auto import tqdm
 Key, Result = TypeVar("Key"), TypeVar("Result")
 MEMORY = 4 * 2**30  # bytes resident of a job
 PAUSE = 0.5  # seconds between two looks at the jobs
-# loaded once for all jobs
 
 
 class JobError(Exception):

@@ -27,7 +27,9 @@ from simmim_lab.teaching.grading.batch import JobError, each
 
 Key = tuple[str, str]  # exercise set, student
 GRADING, FEEDBACK = 900.0, 120.0  # seconds for a submission; its own code has 600 of them
-TESTS, PAGES = (["nbgrader.apps", f"simmim_lab.teaching.{name}"] for name in ("preprocessors", "pages"))
+TESTS, PAGES = (
+    ["nbgrader.apps", f"simmim_lab.teaching.{name}"] for name in ("grading.preprocessors", "reporting.pages")
+)
 UNUSABLE = set("[]*?")  # in the name of a student's folder: nbgrader would take it for a pattern
 
 
