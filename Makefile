@@ -31,7 +31,7 @@ demo: .venv/.lab  ## train SimMIM on photographs for two minutes; pictures and s
 notebooks: .venv/.all  ## execute the lessons in place
 	.venv/bin/simmim-course execute
 
-BENCHMARKS = pretrained inpainting judge generation gan_race keras_backends mae better_masks sparse_convolution in_context video pretrain_step data_pipeline speed lessons grading widget_latency  # cifar10_race wants a GPU
+BENCHMARKS = pretrained inpainting judge generation gan_race keras_backends mae better_masks sparse_convolution in_context video pretrain_step data_pipeline speed lessons grading widget_latency  # cifar10_race wants a GPU, graders an hour
 
 bench: .venv/.all  ## run the side-by-side measurements
 	set -e; for name in $(BENCHMARKS); do .venv/bin/python benchmarks/$$name.py; done

@@ -1,6 +1,7 @@
 """A class is graded to its end, whatever one of them does, and points change only where they should."""
 
 import csv
+import importlib
 import json
 import os
 import shutil
@@ -441,3 +442,9 @@ def test_grading_without_submissions_says_what_to_do(course, rules, capsys):
     assert "simmim-course collect" in capsys.readouterr().err
     assert run("grade", "01_maskin") == 2
     assert "did you mean '01_masking'" in capsys.readouterr().err
+
+
+def test_what_is_loaded_once_for_all_jobs_is_there():
+    """A name that is wrong would only cost time, and nobody would hear of it."""
+    for name in {*marking.TESTS, *marking.PAGES}:
+        importlib.import_module(name)
