@@ -2,13 +2,13 @@
 
     python benchmarks/graders.py
 
-The submissions are those of the corpus in tests/submissions that the test suite tries and that are one notebook
-(`--all`: of the whole corpus). Each is graded before an honest student, whose points say whether the class was
-graded to its end. Nothing of this runs unconfined: each class has a box of its own, a bwrap without a network and
-with limits of memory, processes and time, in which the grader and what it shall not touch lie. otter-grader is
-installed into a temporary environment, and gets the same tests in its own format; it takes one notebook at a time,
-so there is nobody else to stop. What every page of a grader shows, such as its own scripts and nbgrader's hidden
-tests, is told once, not for each submission.
+The submissions are the first of each kind in tests/submissions that the test suite tries and that are one
+notebook. Each is graded before an honest student, whose points say whether the class was graded to its end.
+Nothing of this runs unconfined: each class has a box of its own, a bwrap without a network and with limits of memory,
+processes and time, in which the grader and what it shall not touch lie. otter-grader is installed into a temporary
+environment, and gets the same tests in its own format; it takes one notebook at a time, so there is nobody else to
+stop. This course grades all of them in one class. What every page of a grader shows, such as its own scripts and
+nbgrader's hidden tests, is told once, not for each submission.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from simmim_lab.teaching.results import command, origin, versions, write
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from submissions import ALL, QUICK, SET, SUBMISSIONS, TASKS, Submission, data, solved, trial  # noqa: E402
+from submissions import ALL, KINDS, QUICK, SET, SUBMISSIONS, TASKS, Submission, data, solved, trial  # noqa: E402
 
 OTTER = "otter-grader==7.0.0"
 HONEST = Submission("honest", "all right", {f"zoe/{SET}.ipynb": data(solved())}, "zoe", ALL)
@@ -208,11 +208,6 @@ def place_notebooks(box: Box, submissions: list[Submission], where: Callable[[st
         where(each.student).write_bytes(content)
 
 
-def ours(folder: Path, submission: Submission) -> trial.Outcome:
-    """A class of two in this course."""
-    return trial.grade(folder, [submission, HONEST])
-
-
 def judged(outcome: trial.Outcome, submission: Submission, usual: trial.Faults) -> list[str]:
     """The sorts of faults of an outcome; `usual` is what every page of this grader has."""
     faults = outcome.faults(submission)
@@ -226,41 +221,41 @@ def judged(outcome: trial.Outcome, submission: Submission, usual: trial.Faults) 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--all", action="store_true", help="the whole corpus, which takes hours")
-    parser.add_argument(
-        "--only", default="", metavar="TEXT", help="only submissions with this text in what they do"
-    )
+    parser.add_argument("--each", type=int, default=3, metavar="N", help="so many of each kind (default: 3)")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "graders.json")
     args = parser.parse_args(arguments)
-    chosen = [
-        submission
-        for submission in SUBMISSIONS
-        if (args.all or submission.does in QUICK) and args.only in submission.does and _is_notebook(submission)
-    ]
-    with tempfile.TemporaryDirectory(prefix="graders_") as folder:
-        python = with_otter(Path(folder) / "environment")
-        graders = {"nbgrader": nbgrader, "otter-grader": otter(python), "this course": ours}
-        rows = {name: graded(name, grade, chosen, Path(folder)) for name, grade in graders.items()}
-    kinds = {name: _counts(found, chosen) for name, found in rows.items()}
+    few = [submission for submission in SUBMISSIONS if submission.does in QUICK and _is_notebook(submission)]
+    chosen = [each for kind in KINDS for each in [each for each in few if each.kind == kind][: args.each]]
+    with tempfile.TemporaryDirectory(prefix="graders_") as name:
+        folder = Path(name)
+        found = {
+            "nbgrader": one_by_one(nbgrader, chosen, folder / "nbgrader"),
+            "otter-grader": one_by_one(otter(with_otter(folder / "environment")), chosen, folder / "otter"),
+            "this course": together(chosen, folder / "course"),
+        }
+    kinds = {name: _counts(sorts, chosen) for name, sorts in found.items()}
     print(json.dumps(kinds, indent=2))
     versions_of = {"packages": versions(("nbgrader", "torch")) | dict([OTTER.split("==")])}
-    write({**origin(command(__file__, arguments)), **versions_of, "graders": kinds, "submissions": rows}, args.out)
+    write(
+        {**origin(command(__file__, arguments)), **versions_of, "graders": kinds, "submissions": found}, args.out
+    )
 
 
-def graded(name: str, grade: Callable, chosen: list[Submission], folder: Path) -> dict[str, list[str]]:
+def one_by_one(grade: Callable, chosen: list[Submission], folder: Path) -> dict[str, list[str]]:
     """What a grader made of each submission: the sorts of faults. Under "usual" what every page of it has."""
-    found, usual = {}, {}
-    for number, submission in enumerate([HONEST, *chosen]):
-        place = folder / f"{name.replace(' ', '-')}{number}"
-        outcome = grade(place, submission)
-        if submission is HONEST:
-            usual = outcome.faults(HONEST)
-            found["usual"] = sorted(set(usual) & set(SORTS))
-        else:
-            found[f"{submission.kind}: {submission.does}"] = judged(outcome, submission, usual)
-        print(name, *list(found.items())[-1], flush=True)
-        shutil.rmtree(place, ignore_errors=True)
+    usual = grade(folder / "honest", HONEST).faults(HONEST)
+    found = {"usual": sorted(set(usual) & set(SORTS))}
+    for number, submission in enumerate(chosen):
+        found[_title(submission)] = judged(grade(folder / str(number), submission), submission, usual)
+        print(*list(found.items())[-1], flush=True)
+        shutil.rmtree(folder / str(number), ignore_errors=True)
     return found
+
+
+def together(chosen: list[Submission], folder: Path) -> dict[str, list[str]]:
+    """What this course made of a class of all submissions."""
+    outcome = trial.grade(folder, [*chosen, HONEST])
+    return {"usual": []} | {_title(submission): judged(outcome, submission, {}) for submission in chosen}
 
 
 def with_otter(folder: Path) -> Path:
@@ -273,6 +268,10 @@ def with_otter(folder: Path) -> Path:
     return python
 
 
+def _title(submission: Submission) -> str:
+    return f"{submission.kind}: {submission.does}"
+
+
 def _is_notebook(submission: Submission) -> bool:
     return list(submission.files) == [f"{submission.student}/{SET}.ipynb"]
 
@@ -282,7 +281,7 @@ def _counts(found: dict[str, list[str]], chosen: list[Submission]) -> dict[str, 
     for submission in chosen:
         kind = counts.setdefault(submission.kind, {"submissions": 0})
         kind["submissions"] += 1
-        for sort in found[f"{submission.kind}: {submission.does}"]:
+        for sort in found[_title(submission)]:
             kind[sort] = kind.get(sort, 0) + 1
     return counts
 

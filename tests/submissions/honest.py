@@ -55,7 +55,7 @@ honest(
 honest(
     "a notebook of version 3",
     {
-        f"v3/{SET}.ipynb": json.dumps(
+        f"vera/{SET}.ipynb": json.dumps(
             {
                 "nbformat": 3,
                 "nbformat_minor": 0,
@@ -80,7 +80,7 @@ honest(
             }
         ).encode()
     },
-    student="v3",
+    student="vera",
 )
 honest(
     "60 MB of outputs",
@@ -156,7 +156,7 @@ honest(
 honest(
     "Brightspace",
     {f"12345-67890 - Ada King - 20 November, 2026 1020 AM/{SET}.ipynb": SOLVED},
-    student="Ada_King",
+    student="Ada_King_12345",
     inbox="brightspace",
 )
 for section, name in (("Section A", "ann"), ("Section A", "ben"), ("Section B", "cid"), ("Section B", "dee")):

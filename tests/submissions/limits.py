@@ -54,9 +54,9 @@ hit("a call waits for input", answer={HIT: "return input()"}, earns=OTHERS)
 in_cell("a cell never ends", "while True: pass", note=SECONDS)
 in_cell("a cell sleeps for ever", "import time\ntime.sleep(10**6)", note=SECONDS)
 in_cell(
-    "a cell never ends, in a destructor",
+    "a cell never ends, in a destructor, from which Python goes on when it is interrupted",
     "class Slow:\n    def __del__(self):\n        while True: pass\nSlow()",
-    note=SECONDS,
+    earns=ALL,
 )
 submit(
     "limits",

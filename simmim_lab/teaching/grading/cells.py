@@ -38,7 +38,7 @@ def functions(cell: "NotebookNode") -> list[str]:
 def python(source: str) -> str:
     """The source of a cell as Python: magics are calls of `get_ipython()`. A cell of another language is empty."""
     first, _, rest = source.lstrip().partition("\n")
-    if first.startswith("%%"):
+    if first.startswith("%%") and not first.startswith("%%writefile "):
         source = f"\n{rest}" if first.split()[0] in RUN_AS_PYTHON else ""
     if len(source) > PARSED or is_python(source) or len(MAGIC.findall(source)) > MAGICS:
         return source  # with so many, it would take IPython minutes
