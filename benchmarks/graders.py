@@ -4,11 +4,11 @@
 
 The submissions are the first of each kind in tests/submissions that the test suite tries and that are one
 notebook. Each is graded before an honest student, whose points say whether the class was graded to its end.
-Nothing of this runs unconfined: each class has a box of its own, a bwrap without a network and with limits of memory,
-processes and time, in which the grader and what it shall not touch lie. otter-grader is installed into a temporary
-environment, and gets the same tests in its own format; it takes one notebook at a time, so there is nobody else to
-stop. This course grades all of them in one class. What every page of a grader shows, such as its own scripts and
-nbgrader's hidden tests, is told once, not for each submission.
+Nothing of this runs unconfined: each class has a box of its own, a bwrap without a network and with limits of
+memory, processes and time, in which the grader and what it shall not touch lie. otter-grader is installed into
+a temporary environment, and gets the same tests in its own format; it takes one notebook at a time, so there is
+nobody else to stop. This course grades all of them in one class. What every page of a grader shows, such as its
+own scripts and nbgrader's hidden tests, is told once, not for each submission.
 """
 
 import argparse
