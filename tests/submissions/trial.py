@@ -136,12 +136,9 @@ class World:
 
     def files(self) -> set[Path]:
         """All that must stay as it is: everything but what grading writes."""
-        course = self.course / "grading"
-        return {
-            path
-            for path in self.folder.rglob("*")
-            if course not in path.parents and "__pycache__" not in path.parts
-        }
+        grading = self.course / "grading"
+        paths = (path for path in self.folder.rglob("*") if "__pycache__" not in path.parts)
+        return {path for path in paths if grading not in (path, *path.parents)}
 
 
 @dataclass
