@@ -524,7 +524,7 @@ CONSTANT = {
     "a large number": lambda request: 10**9,
     "a long list": lambda request: list(range(5_000)),
     "a large tensor": lambda request: torch.zeros(100_000),
-    "many tensors": lambda request: [torch.zeros(2)] * 1_000,
+    "many tensors": lambda request: [torch.zeros(2)] * 100,
     "something opaque": lambda request: plain(object()),
 }
 

@@ -174,7 +174,7 @@ class Sandbox:
 
     def _how_it_ended(self) -> str:
         try:
-            status = self._process.wait(timeout=1)
+            status = self._process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             return "it closed its channel"
         number = status - 128 if self._isolated else -status  # of a signal, in the ways of bwrap and of Popen
