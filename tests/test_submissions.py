@@ -1,12 +1,14 @@
 """The corpus of submissions: points come from right values alone, nothing is harmed or leaks, all are graded."""
 
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("nbgrader", reason="needs nbgrader: pip install 'simmim-lab[teaching]'")
 
-from submissions import KINDS, QUICK, SUBMISSIONS, Submission, trial
+from submissions import KINDS, QUICK, SUBMISSIONS, Submission, pages, trial
 
 FEW = [submission for submission in SUBMISSIONS if submission.does in QUICK]
 
@@ -34,6 +36,19 @@ def test_the_class_is_graded_to_its_end(graded):
 @pytest.mark.parametrize("submission", FEW, ids=lambda submission: f"{submission.kind}: {submission.does}")
 def test_a_submission_gets_what_it_earns_and_does_nothing_else(graded, submission: Submission):
     assert graded.faults(submission) == {}
+
+
+def test_the_watch_over_them_is_not_blind(tmp_path):
+    world = trial.World(tmp_path / "world")
+    with world.listening(), trial.adopting() as left:
+        with socket.create_connection(("127.0.0.1", world.port)) as line:
+            line.send(b"hello")
+        subprocess.run(["sh", "-c", "sleep 90 &"], check=True)
+        assert (len(left()), left()) == (1, [])
+    assert world.reached == ["hello"]
+    harmless = "<p>1 &lt; 2 <a href='https://example.org'>a</a><img src='data:image/png;base64,'></p>"
+    assert trial.active(harmless) == [] and all(trial.active(html) for html in pages.ACTIVE)
+    assert trial.formulas({"student": "=1+1", "score": "-1.5"}) == ["=1+1"]
 
 
 @pytest.mark.verify

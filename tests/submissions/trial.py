@@ -11,14 +11,13 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -234,8 +233,8 @@ def active(page: str) -> list[str]:
             found.append(str(tag)[:80])
         if tag.name == "meta" and "refresh" in str(tag.get("http-equiv", "")).lower():
             found.append(str(tag)[:80])
-        if tag.name == "style" and re.search(r"@import|url\(\s*['\"]?(?!data:)", tag.text):
-            found.append("a style that loads something")
+        if tag.name == "style" and (not tag.find_parent("head") or re.search(r"@import|url\((?!data:)", tag.text)):
+            found.append(f"style {tag.text[:60]}")
         for name, value in tag.attrs.items():
             value = re.sub(r"[\s\0-\x1f]", "", " ".join(value) if isinstance(value, list) else str(value)).lower()
             picture = tag.name == "img" and re.match(r"data:image/(png|jpeg|gif);base64,", value)
@@ -276,7 +275,7 @@ def grade(folder: Path, submissions: list[Submission], jobs: int = 1) -> Outcome
     world = World(folder)
     outcome = Outcome(world, submissions)
     world.set_up()
-    with world.listening(), adopting():
+    with world.listening(), adopting() as left:
         inboxes = world.hand_in(submissions)
         before = world.files()
         for inbox in sorted(inboxes):
@@ -285,7 +284,7 @@ def grade(folder: Path, submissions: list[Submission], jobs: int = 1) -> Outcome
         run(outcome, "feedback", SET)
         run(outcome, "export", SET)
         time.sleep(0.5)  # what was killed is gone
-        outcome.effects += [" ".join(child) for child in orphans()]
+        outcome.effects += left()
     outcome.effects += [str(path) for path in world.files() ^ before]
     outcome.effects += traces() + world.reached
     if (world.canary / "letter.txt").read_text() != world.secrets["the canary"]:
@@ -316,24 +315,28 @@ def run(outcome: Outcome, *command: str) -> None:
 
 
 @contextlib.contextmanager
-def adopting() -> Iterator[None]:
-    """Processes whose parent has ended become children of this one, so that none is overlooked (Linux)."""
+def adopting() -> Iterator[Callable[[], list[str]]]:
+    """Processes whose parent has ended become children of this one, so that none is overlooked (Linux).
+
+    Yields a function for the command lines of those that began since and are left; it kills them.
+    """
     prctl, subreaper = ctypes.CDLL(None).prctl, 36
+    known = {child.pid for child in psutil.Process().children(recursive=True)}
     prctl(subreaper, 1, 0, 0, 0)
     try:
-        yield
+        yield lambda: _left([child for child in psutil.Process().children() if child.pid not in known])
     finally:
         prctl(subreaper, 0, 0, 0, 0)
 
 
-def orphans() -> list[list[str]]:
-    """The command lines of the processes that were left behind; they are killed."""
+def _left(children: list[psutil.Process]) -> list[str]:
     found = []
-    for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
+    for child in children:
+        with contextlib.suppress(psutil.Error):
             if child.status() != psutil.STATUS_ZOMBIE:
-                found.append(child.cmdline())
-                child.send_signal(signal.SIGKILL)
+                found.append(" ".join(child.cmdline()))
+                child.kill()
+            child.wait(timeout=10)  # else it stays, dead
     return found
 
 
