@@ -195,10 +195,12 @@ def _otter_test(task: str, points: int, secret: str) -> str:
 
 
 def _points_of_otter(path: Path) -> dict[str, str]:
+    """The points, and what the student would see: not what it says of hidden tests."""
     if not path.exists():
         return {}
     tests = json.loads(path.read_text())["tests"]
-    return {test["name"].split()[0]: str(test.get("score", 0)) for test in tests} | {"notes": path.read_text()}
+    seen = "\n".join(test["output"] for test in tests if test["visibility"] == "visible")
+    return {test["name"]: str(test["score"]) for test in tests if "score" in test} | {"notes": seen}
 
 
 def place_notebooks(box: Box, submissions: list[Submission], where: Callable[[str], Path]) -> None:

@@ -184,9 +184,9 @@ broken(
 ZEROS = bytes(10_000_000)
 inner = zipped({f"{SET}.ipynb": ZEROS})
 bomb = zipped({f"{number}.zip": inner for number in range(250)})
-broken("an archive that unpacks to 2.5 GB", {"bomb/work.zip": bomb}, student="bomb", note="unpacks")
+broken("an archive that unpacks to 2.5 GB", {"bomb/work.zip": bomb}, student="bomb", note="unreadable")
 bomb = gzip.compress(ZEROS) * 250
-broken("a compressed file that unpacks to 2.5 GB", {"gz/work.ipynb.gz": bomb}, student="gz", note="unpacks")
+broken("a compressed file that unpacks to 2.5 GB", {"gz/work.ipynb.gz": bomb}, student="gz", note="unreadable")
 broken(
     "an archive that was cut off",
     {"cut/work.zip": zipped({f"{SET}.ipynb": SOLVED})[:-200]},

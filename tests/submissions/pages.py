@@ -163,7 +163,7 @@ for name, folder in {
     "+Bob King": "Bob_King",
     "@Cid King": "Cid_King",
     "-Dee King": "Dee_King",
-    "\tEve King": "Eve_King",
+    "\tEve King": "x09Eve_King",
     "＝Fay King": "Fay_King",
 }.items():
     files = {f"{name}/{SET} <b onclick=alert(1)>.ipynb": data(solved())}
