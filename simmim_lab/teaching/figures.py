@@ -293,6 +293,23 @@ def grading(results: dict) -> str:
     return f"{seconds:.0f} s for {results['class']['students']} students"
 
 
+SORTS = ("forged", "host effects", "leaks", "active content", "lost")
+
+
+def submissions(results: dict) -> str:
+    return _sorts(results["kinds"])
+
+
+def graders(results: dict) -> str:
+    return "; ".join(f"{name}: {_sorts(kinds)}" for name, kinds in results["graders"].items())
+
+
+def _sorts(kinds: dict[str, dict[str, int]]) -> str:
+    """How many submissions of these kinds did what: the sorts in order."""
+    counts = [sum(kind.get(sort, 0) for kind in kinds.values()) for sort in SORTS]
+    return f"{', '.join(map(str, counts))} of {sum(kind['submissions'] for kind in kinds.values())}"
+
+
 def first_start(results: dict) -> str:
     return f"{results['fresh_clone_install']['seconds']} s"
 
@@ -418,6 +435,12 @@ ROWS: tuple[tuple[str, str, Callable[..., str]], ...] = (
         exercises,
     ),
     ("A class, one exercise set: collect, grade, feedback, export", "grading.json", grading),
+    (
+        "Hostile, damaged and honest submissions: forged, host effects, leaks, active content, points lost",
+        "submissions.json",
+        submissions,
+    ),
+    ("The same of a selection, by other graders too", "graders.json", graders),
     ("Fresh clone to installed, packages from a local cache", "first_start.json", first_start),
     ("Importing the package, over importing PyTorch", "first_start.json", importing),
 )
