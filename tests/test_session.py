@@ -324,14 +324,14 @@ def equal(one, other) -> bool:
     return type(one) is type(other) and one == other
 
 
-@pytest.mark.parametrize("value", CROSSING, ids=str)
+@pytest.mark.parametrize("value", CROSSING)
 def test_plain_values_cross_the_channel(value):
     line = encode(plain(value))
     assert line.count(b"\n") == 1 and line.endswith(b"\n")
     assert equal(value, decode(line))
 
 
-@pytest.mark.parametrize(("value", "want"), MADE_PLAIN, ids=str)
+@pytest.mark.parametrize(("value", "want"), MADE_PLAIN)
 def test_kin_of_plain_values_become_plain(value, want):
     assert equal(want, decode(encode(plain(value))))
 
