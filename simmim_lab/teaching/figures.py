@@ -301,12 +301,15 @@ def submissions(results: dict) -> str:
 
 
 def graders(results: dict) -> str:
-    return "; ".join(f"{name}: {_sorts(kinds)}" for name, kinds in results["graders"].items())
+    unknown = results.get("not counted", {})
+    return "; ".join(
+        f"{name}: {_sorts(kinds, unknown.get(name, []))}" for name, kinds in results["graders"].items()
+    )
 
 
-def _sorts(kinds: dict[str, dict[str, int]]) -> str:
-    """How many submissions of these kinds did what: the sorts in order."""
-    counts = [sum(kind.get(sort, 0) for kind in kinds.values()) for sort in SORTS]
+def _sorts(kinds: dict[str, dict[str, int]], unknown: Iterable[str] = ()) -> str:
+    """How many submissions of these kinds did what: the sorts in order, "?" for one that was not counted."""
+    counts = ["?" if sort in unknown else sum(kind.get(sort, 0) for kind in kinds.values()) for sort in SORTS]
     return f"{', '.join(map(str, counts))} of {sum(kind['submissions'] for kind in kinds.values())}"
 
 
