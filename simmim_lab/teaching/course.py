@@ -127,17 +127,6 @@ def read_records(root: Path) -> dict[str, dict[str, dict]]:
         raise ValueError(f"{path} is damaged ({error}): delete it, then collect and grade again") from error
 
 
-def record_of(records: dict[str, dict[str, dict]], name: str, student: str) -> dict:
-    """What is known of one submission; ValueError if it was put into grading/submitted without collecting it."""
-    try:
-        return records[name][student]
-    except KeyError:
-        raise ValueError(
-            f"{name} of {student} is in grading/submitted but was not collected: delete it there, or run "
-            "simmim-course collect INBOX"
-        ) from None
-
-
 def write_records(root: Path, records: dict[str, dict[str, dict]]) -> None:
     """Keep the records, whole or not at all."""
     text = json.dumps(records, indent=2, ensure_ascii=False)

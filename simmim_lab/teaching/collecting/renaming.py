@@ -12,7 +12,7 @@ from simmim_lab.teaching.course import exercise_sets, write_records
 from simmim_lab.teaching.grading import gradebook
 
 if TYPE_CHECKING:
-    from nbgrader.api import Gradebook, SubmittedAssignment
+    from nbgrader.api import SubmittedAssignment
 
 STEPS = ("submitted", "autograded", "feedback")  # folders of grading/ with a folder for each student
 
@@ -112,7 +112,9 @@ def _regrade(root: Path, name: str, old: str, new: str, keeps_old: bool) -> None
 
     with warnings.catch_warnings(), Gradebook(gradebook.url(root / "grading")) as book:
         warnings.simplefilter("ignore")  # about nbgrader's own database
-        first, second = (_submission(book, name, who) for who in ((old, new) if keeps_old else (new, old)))
+        first, second = (
+            gradebook.submission(book, name, who) for who in ((old, new) if keeps_old else (new, old))
+        )
         if first is None:
             first, second = second, None
         if first is None:
@@ -124,20 +126,11 @@ def _regrade(root: Path, name: str, old: str, new: str, keeps_old: bool) -> None
         book.db.commit()
 
 
-def _submission(book: "Gradebook", name: str, student: str) -> "SubmittedAssignment | None":
-    from nbgrader.api import MissingEntry
-
-    try:
-        return book.find_submission(name, student)
-    except MissingEntry:
-        return None
-
-
 def _keep_by_hand(gone: "SubmittedAssignment", kept: "SubmittedAssignment") -> None:
     """Take over the points and comments by hand that one submission has and the other lacks."""
     for kind, values in (("grades", ("manual_score", "extra_credit")), ("comments", ("manual_comment",))):
-        before = {each.name: each for notebook in gone.notebooks for each in getattr(notebook, kind)}
-        for each in [each for notebook in kept.notebooks for each in getattr(notebook, kind)]:
+        before = {each.name: each for each in gradebook.parts(gone, kind)}
+        for each in gradebook.parts(kept, kind):
             for value in values:
                 if getattr(each, value) is None and each.name in before:
                     setattr(each, value, getattr(before[each.name], value))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nbformat import NotebookNode
-    from nbgrader.api import Comment, Grade, SubmittedAssignment
+    from nbgrader.api import Comment, Grade, Gradebook, SubmittedAssignment
 
 Scores = dict[tuple[str, str], float]  # of students, by the names of the graded cells
 
@@ -85,7 +85,7 @@ def scores(address: str, name: str) -> Scores:
         return {
             (grade.student.id, grade.name): grade.score
             for submission in gradebook.assignment_submissions(name)
-            for grade in _parts(submission, "grades")
+            for grade in parts(submission, "grades")
         }
 
 
@@ -112,13 +112,13 @@ def keep_by_hand(source: str, target: str, same: set[tuple[str, str]]) -> None:
     with Gradebook(source) as old, Gradebook(target) as new:
         for submission in [one for assignment in old.assignments for one in assignment.submissions]:
             name, student = submission.assignment.name, submission.student.id
-            for grade in _parts(submission, "grades"):
+            for grade in parts(submission, "grades"):
                 if grade.manual_score is not None or grade.extra_credit is not None:
                     with suppress(MissingEntry):
                         kept = new.find_grade(grade.name, name, name, student)
                         kept.manual_score, kept.extra_credit = grade.manual_score, grade.extra_credit
                         kept.needs_manual_grade = grade.needs_manual_grade or (name, student) not in same
-            for comment in _parts(submission, "comments"):
+            for comment in parts(submission, "comments"):
                 if comment.manual_comment is not None:
                     with suppress(MissingEntry):
                         kept = new.find_comment(comment.name, name, name, student)
@@ -126,5 +126,16 @@ def keep_by_hand(source: str, target: str, same: set[tuple[str, str]]) -> None:
         new.db.commit()
 
 
-def _parts(submission: "SubmittedAssignment", kind: str) -> "Iterator[Grade | Comment]":
+def submission(gradebook: "Gradebook", name: str, student: str) -> "SubmittedAssignment | None":
+    """What a student handed in for a set, if it was graded."""
+    from nbgrader.api import MissingEntry
+
+    try:
+        return gradebook.find_submission(name, student)
+    except MissingEntry:
+        return None
+
+
+def parts(submission: "SubmittedAssignment", kind: str) -> "Iterator[Grade | Comment]":
+    """The `grades` or the `comments` of what a student handed in."""
     return chain.from_iterable(getattr(notebook, kind) for notebook in submission.notebooks)

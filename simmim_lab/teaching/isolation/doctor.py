@@ -7,9 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 import psutil
 
+from simmim_lab.teaching.isolation.bubblewrap import GIB
 from simmim_lab.teaching.isolation.sandbox import missing
 
-GIB = 2**30
 JOB = 3 * GIB  # that a job of `simmim-course grade` may take: the checks, and a student's code at its limit
 
 

@@ -5,10 +5,8 @@ nbgrader's `generate_feedback` and the button in formgrader write it (nbgrader_c
 
 import re
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 from nbconvert.exporters import Exporter
 from nbgrader.preprocessors import GetGrades
@@ -17,6 +15,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer, TextLexer
 
 from simmim_lab.teaching.reporting.inert import START, attachments, harmless, picture, plain
+from simmim_lab.teaching.reporting.templates import template
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -64,7 +63,9 @@ def page(notebook: "NotebookNode", grades: dict) -> str:
             parts.append(_part(cell, heading, own))
     tasks = [part for part in parts if part["graded"]]
     remarks = notebook.metadata.get("remarks", [])
-    return _template().render(grades, title=title, parts=parts, tasks=tasks, remarks=remarks, colours=_colours())
+    return template("feedback.html.j2").render(
+        grades, title=title, parts=parts, tasks=tasks, remarks=remarks, colours=_colours()
+    )
 
 
 def _part(cell: "NotebookNode", heading: str, own: bool) -> dict:
@@ -116,9 +117,3 @@ def highlighted(source: str, language: str = "", metadata: dict | None = None) -
 @cache
 def _colours() -> Markup:
     return Markup(HtmlFormatter(style=STYLE).get_style_defs(".highlight"))
-
-
-@cache
-def _template() -> Template:
-    source = files("simmim_lab.teaching.reporting").joinpath("feedback.html.j2").read_text(encoding="utf-8")
-    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(source)

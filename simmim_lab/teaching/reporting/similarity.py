@@ -13,16 +13,16 @@ import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 from scipy.sparse import csr_array
 
 from simmim_lab.common import replace_file
 from simmim_lab.teaching.course import read_notebook, submissions
+from simmim_lab.teaching.grading.cells import grade_id
+from simmim_lab.teaching.reporting.templates import template
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -72,9 +72,7 @@ def report(root: Path, name: str) -> tuple[Path, int, list[str]]:
             odd.append(f"{student}: {error}")
     pairs, usual = compare(written, given)
     path = root / "grading" / "similarity" / f"{name}.html"
-    source = files("simmim_lab.teaching.reporting").joinpath("similarity.html.j2").read_text(encoding="utf-8")
-    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(source)
-    html = template.render(
+    html = template("similarity.html.j2").render(
         name=name,
         pairs=pairs[:SHOWN],
         count=len(pairs),
@@ -95,9 +93,8 @@ def answers(notebook: "NotebookNode", tasks: set[str] | None = None) -> dict[str
     prose = set()
     for cell in notebook.cells:
         source = (REGION.sub("", cell.source) if tasks is None else cell.source)[:LONGEST]
-        mark = cell.metadata.get("nbgrader")
-        task = mark.get("grade_id") if isinstance(mark, dict) else None
-        if cell.cell_type == "markdown" and isinstance(task, str) and (tasks is None or task in tasks):
+        task = grade_id(cell)
+        if cell.cell_type == "markdown" and task and (tasks is None or task in tasks):
             texts[task] = source
             prose.add(task)
         elif cell.cell_type == "code":

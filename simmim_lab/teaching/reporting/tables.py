@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from simmim_lab.common import replace_file
 from simmim_lab.teaching.course import nbgrader, read_notebook, read_records, submissions
+from simmim_lab.teaching.grading import gradebook
 from simmim_lab.teaching.reporting.late import Late
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def export(root: Path, names: list[str], late: Late | None = None) -> tuple[list
     """
     records, collected = read_records(root), set(submissions(root, []))
     names = list(dict(submissions(root, names)))
-    with _gradebook(root) as gradebook:
-        rows = {name: _rows(gradebook, records, name, collected, _questions(root, name), late) for name in names}
+    with _gradebook(root) as book:
+        rows = {name: _rows(book, records, name, collected, _questions(root, name), late) for name in names}
     folder = root / "grading" / "grades"
     paths = [write(folder / f"{name}.csv", rows[name]) for name in names]
     if len(names) > 1:
@@ -91,7 +92,7 @@ def _questions(root: Path, name: str) -> list[str]:
 
 
 def _rows(
-    gradebook: "Gradebook",
+    book: "Gradebook",
     records: dict,
     name: str,
     collected: set[tuple[str, str]],
@@ -106,19 +107,14 @@ def _rows(
         record = {"name": student, "notes": [], **people.get(student, {}), "status": "missing"}
         if (name, student) in collected:
             record |= records.get(name, {}).get(student, UNKNOWN)
-        known = _grades(gradebook, name, student) if record["status"] not in ("collected", "missing") else {}
+        known = _grades(book, name, student) if record["status"] not in ("collected", "missing") else {}
         rows.append(_row(student, record, [known[question] for question in questions if question in known], late))
     return rows
 
 
-def _grades(gradebook: "Gradebook", name: str, student: str) -> dict[str, "Grade"]:
-    from nbgrader.api import MissingEntry
-
-    try:
-        entry = gradebook.find_submission(name, student)
-    except MissingEntry:
-        return {}
-    return {grade.cell.name: grade for notebook in entry.notebooks for grade in notebook.grades}
+def _grades(book: "Gradebook", name: str, student: str) -> dict[str, "Grade"]:
+    entry = gradebook.submission(book, name, student)
+    return {grade.cell.name: grade for grade in gradebook.parts(entry, "grades")} if entry else {}
 
 
 def _row(student: str, record: dict, grades: list["Grade"], late: Late | None) -> Row:
