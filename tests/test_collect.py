@@ -236,6 +236,10 @@ def whose(*paths: str, sets: dict[str, str] | None = None) -> list[str]:
             [f"Exercise 3_{name}_attempt_2026-11-20-10-20-30_x.ipynb" for name in ("j_doe", "k_doe")],
             ["j_doe", "k_doe"],
         ),
+        (
+            [f"week-3-submissions/week-3-{name}/x.ipynb" for name in ("aa", "course", "test")],
+            ["aa", "course", "test"],
+        ),
         (["Masking homework_jdoe_attempt_2026-11-20-10-20-30_x.ipynb"], ["jdoe"]),
         # names of platforms inside a student's own folder tell nothing
         (["Jane_12_assignsubmission_file/Bob_13_assignsubmission_file/x.ipynb"], ["Jane_12"]),

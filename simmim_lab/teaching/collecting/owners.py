@@ -64,22 +64,27 @@ def _file_into(
     folder, before = top, ""
     for depth, part in enumerate(parts := leaf.path.parts, start=1):
         inside = parts[depth] if depth < len(parts) else ""
-        owner = submitters.get(PurePosixPath(*parts[:depth])) or platform(part, inside)
+        owner = submitters.get(PurePosixPath(*parts[:depth])) or platform(part, inside) or _classroom(part, before)
         if owner is not None and (name := usernames.get(owner.name, owner.name)):
             owner = dataclasses.replace(owner, name=name)
             folder = folder.folders.setdefault(f"{owner.key}\0", _Folder(name, owner))
             # Each attempt has its own date, so the file keeps what its own path says.
             folder = folder.folders.setdefault(part, _Folder(name, owner))
             break
-        classroom = re.fullmatch(r"(.+)-submissions", before)  # GitHub Classroom: masking-submissions/masking-jdoe
-        short = part.removeprefix(f"{classroom[1]}-") if classroom else part
         numbered = (
             folder is top and NUMBERED.fullmatch(part) and not any(name.startswith(f"{part}_") for name in sets)
         )
-        if inside and (name := telling(short, sets) or (part if numbered else "")):
+        if inside and (name := telling(part, sets) or (part if numbered else "")):
             folder = folder.folders.setdefault(name, _Folder(name))
         before = part
     folder.leaves.append(leaf)
+
+
+def _classroom(part: str, before: str) -> Owner | None:
+    """Whose a folder of GitHub Classroom is: masking-submissions/masking-jdoe, whatever word the login is."""
+    task = before.removesuffix("-submissions")
+    login = part.removeprefix(f"{task}-")
+    return Owner(login) if task != before and login not in ("", part) else None
 
 
 def _resolve(folder: _Folder, place: str, sets: list[str], found: dict[PurePosixPath, Owner]) -> None:
