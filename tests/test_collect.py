@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from simmim_lab.teaching import cli
 from simmim_lab.teaching.collecting import collect, looking
-from simmim_lab.teaching.collecting.names import Owner, folder_name, platform, telling, tells
+from simmim_lab.teaching.collecting.names import SECTION, Owner, folder_name, platform, telling, tells
 from simmim_lab.teaching.collecting.owners import Leaf, owners
 from simmim_lab.teaching.collecting.renaming import rename
 from simmim_lab.teaching.collecting.roll import Roll
@@ -273,7 +273,8 @@ LAYOUTS = {  # how a platform names the attempt a of student n, whom it knows by
     "GitHub Classroom": (LOGIN, "week-3-submissions/week-3-{n}/w{a}.ipynb"),
     "Open edX": (LOGIN, "[1] Week/[1] - {n} - w{a}.ipynb"),
     "folders": (FULL, "week 3/{n}/attempt {a}/w.ipynb"),
-    "sections": (FULL, "Section {section}/{n}/w{a}.ipynb"),
+    # "Section 1/Group/w1.ipynb" may also be w1's, of a group in that section: only `rename` can tell.
+    "sections": (FULL.filter(lambda text: not SECTION.match(text)), "Section {section}/{n}/w{a}.ipynb"),
 }
 
 
