@@ -289,7 +289,7 @@ WRONG_HARDEST: dict[str, Callable] = {
     "one patch too few is hidden": _hardest(count=lambda n: math.ceil(n) - 1),
     "`ratio` is the share to hide, not to show": lambda e, r: _hardest()(e, 1 - r),
     "the easiest are hidden, as many as should be shown": lambda e, r: _hardest(lambda e: -e)(e, 1 - r),
-    "the patches of all images are ranked together: rank those of each image": lambda e, r: _hardest()(
+    "the patches of all images are ranked together: rank those of each image": lambda e, r: _hardest(count=round)(
         e.flatten()[None], math.ceil(r * e[0].numel()) * len(e) / e.numel()
     ).view(e.shape),
     "the errors of the batch are averaged: each image has its own": _hardest(lambda e: e.mean(0).expand_as(e)),
