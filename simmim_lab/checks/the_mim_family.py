@@ -240,13 +240,13 @@ def hardest_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
 
 
 def _errors(rng: Generator, low: float, high: float, more: float) -> tuple[Tensor, float]:
-    """Errors, all different, and a ratio between `low` and `high`: so many patches and a part `more` of one."""
+    """Errors, no two of a batch equal, and a ratio from `low` to `high`: so many patches and a part `more` of one."""
     batch, rows, half_cols = distinct(rng, 3, 3, 7)
     shape = (batch, rows, 2 * half_cols)
     patches = shape[1] * shape[2]
     errors = (1 + torch.randperm(batch * patches, generator=rng)).view(shape) / 50
     count = distinct(rng, 1, math.ceil(low * patches), math.floor(high * patches))[0]
-    return errors * (1 + torch.arange(batch))[:, None, None] ** 0.5, (count + more) / patches
+    return errors * (1 + torch.arange(batch))[:, None, None] ** 0.3, (count + more) / patches
 
 
 def _equal_errors(answer: Answer, rng: Generator) -> Verdict:
