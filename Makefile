@@ -5,7 +5,7 @@
 #   make lab PYTHON=/path/python3  another Python (on the first run)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test verify catalogue demo notebooks bench
+.PHONY: help lab test verify catalogue demo notebooks site bench
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,9 @@ demo: .venv/.lab  ## train SimMIM on photographs for two minutes; pictures and s
 notebooks: .venv/.all  ## execute the lessons in place
 	.venv/bin/simmim-course execute
 
+site: .venv/.all  ## build the website in build/site; LANGUAGE=zh-CN for the builder's words in another language
+	.venv/bin/simmim-course site $(if $(LANGUAGE),--language $(LANGUAGE))
+
 BENCHMARKS = pretrained inpainting judge generation gan_race keras_backends mae better_masks sparse_convolution in_context video pretrain_step data_pipeline speed lessons grading widget_latency  # cifar10_race wants a GPU, graders an hour
 
 bench: .venv/.all  ## run the side-by-side measurements
@@ -53,5 +56,5 @@ NO_PYTHON = SimMIM Lab needs Python 3.11, 3.12 or 3.13, but found $(or $(shell p
 
 # What a learner does not need: the tools of instructors and authors.
 .venv/.all: .venv/.lab
-	.venv/bin/python -m pip install --editable ".[lab,hub,export,keras,shards,opencv,teaching,dev]"
+	.venv/bin/python -m pip install --editable ".[lab,hub,export,keras,shards,opencv,teaching,site,dev]"
 	@touch $@

@@ -281,3 +281,20 @@ def figures(args: argparse.Namespace) -> None:
 
     changed = figures.update(course_folder())
     print("Wrote README.md" if changed else "Nothing to change.")
+
+
+def _site_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--language", default="en", metavar="L", help="of the site's own words, like zh-CN (default: %(default)s)"
+    )
+
+
+@program.command("", _site_arguments)
+def site(args: argparse.Namespace) -> None:
+    """Build the website.
+
+    Write all lessons, exercises and documents as pages into build/site, or build/site/LANGUAGE. Nothing is executed.
+    """
+    from simmim_lab.teaching.site.building import build
+
+    print(f"Wrote {build(course_folder(), args.language)}")

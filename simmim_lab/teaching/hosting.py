@@ -123,6 +123,12 @@ def setup_cell(path: Path, url: str) -> str:
     return SETUP.format(source=f"git+{GITHUB}{repository}@{branch}")
 
 
+def colab(url: str, path: str) -> str:
+    """The address at which Colab opens the notebook at `path` of the course that is hosted at `url`."""
+    repository, branch = _split(url)
+    return f"{COLAB}/{repository}/blob/{branch}/{path}"
+
+
 def _parse(path: Path, text: str) -> dict:
     """The TOML in a text that belongs to `path`."""
     try:
@@ -138,9 +144,8 @@ def _is_lesson(path: Path) -> bool:
 def _badge(path: Path, url: str) -> str:
     if not url:
         return ""
-    repository, branch = _split(url)
     folder = "notebooks" if _is_lesson(path) else f"exercises/{path.stem}"  # never the solutions
-    return f"[![Open In Colab]({BADGE})]({COLAB}/{repository}/blob/{branch}/{folder}/{path.name})"
+    return f"[![Open In Colab]({BADGE})]({colab(url, f'{folder}/{path.name}')})"
 
 
 def _cost(path: Path) -> str:

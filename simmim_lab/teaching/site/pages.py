@@ -1,0 +1,158 @@
+"""What Sphinx reads: copies of the course's notebooks and documents, in the same tree, so that their links hold.
+
+Nothing is executed: a page shows what is stored in its notebook. Pictures become files, and the picture of a
+widget becomes a figure that a script of the page may bring to life.
+"""
+
+import base64
+import hashlib
+import inspect
+import re
+import shutil
+from collections import Counter
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nbformat
+from nbformat.v4 import new_markdown_cell, new_output
+
+from simmim_lab import checks, widgets
+from simmim_lab.teaching import hosting
+from simmim_lab.teaching.course import read_notebook
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+DOCUMENTS = ("README.md", "GLOSSARY.md", "SOURCES.md", "CHANGELOG.md", "INSTRUCTORS.md")
+STATIC = "static"  # the folder that Sphinx copies to _static/ as it is
+FOLDED = {"setup", "parameters"}  # tags of cells that say nothing to somebody who only reads
+LINK = re.compile(r"(!?)\[([^\[\]]*)\]\((?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?\)")  # [text](path#place)
+BADGE = re.compile(r"^.*<!-- badge -->", re.MULTILINE)
+TURN = re.compile(r"check\.yours_or_ours\((\w+)\)")
+GUESS = re.compile(r'check\.guess\("(\w+)"')
+
+
+def write(root: Path, folder: Path) -> None:
+    """Write the pages of the course in `root` and the files that they lead to into `folder`, which is made anew."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / STATIC).mkdir(parents=True)
+    for path in (root / "site").glob("*.md"):
+        shutil.copyfile(path, folder / path.name)
+    waiting = [*hosting.lessons(root), *(root / name for name in DOCUMENTS)]
+    written = set()
+    while waiting:
+        path = waiting.pop()
+        if path not in written:
+            written.add(path)
+            waiting += _write_file(path, root, folder)
+
+
+def _write_file(path: Path, root: Path, folder: Path) -> list[Path]:
+    """Write one file of the course as a page, or else as it is; return the files that it links to."""
+    target = folder / path.relative_to(root)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".md":
+        text, linked = follow(path.read_text(encoding="utf-8"), path, root)
+        target.write_text(text, encoding="utf-8")
+        return linked
+    if path.suffix != ".ipynb":
+        shutil.copyfile(path, target)
+        return []
+    notebook, linked = read_notebook(path), []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source, found = follow(cell.source, path, root)
+            linked += found
+    convert(notebook, path.relative_to(root), hosting.home(root), folder / STATIC)
+    nbformat.write(notebook, target)
+    return linked
+
+
+def follow(text: str, path: Path, root: Path) -> tuple[str, list[Path]]:
+    """The Markdown of the file `path` with its links to folders changed, and the files that its links lead to.
+
+    A folder has no page: a link to it leads to its README.md, else to where the course is hosted, else nowhere.
+    """
+    linked = []
+
+    def change(link: re.Match) -> str:
+        picture, words, address, place = link.groups(default="")
+        target = (path.parent / address).resolve()
+        if not target.is_relative_to(root) or not target.exists():
+            return link[0]
+        if target.is_dir():
+            if not (target / "README.md").exists():
+                url = hosting.home(root)
+                return f"[{words}]({url}/{target.relative_to(root).as_posix()})" if url else words
+            target, address = target / "README.md", f"{address.rstrip('/')}/README.md"
+        linked.append(target)
+        return f"{picture}[{words}]({address}{place})"
+
+    return LINK.sub(change, text), linked
+
+
+def convert(notebook: "NotebookNode", page: Path, url: str, static: Path) -> None:
+    """Change a notebook into what its page shows; pictures are written into the folder `static`.
+
+    page: where it lies in the course. url: where the course is hosted, or "".
+    """
+    counts = Counter()
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        tags = set(cell.metadata.get("tags", []))
+        if cell.cell_type == "markdown":
+            cell.source = BADGE.sub(lambda _: how_to_run(page, url), cell.source)
+            continue
+        if tags & FOLDED:
+            cell.metadata.tags = ["hide-input"]
+        cell.outputs = [_picture(output, page, static, counts) for output in cell.outputs]
+        cells += [new_markdown_cell(text) for text in folded(cell.source)]
+    notebook.cells = cells
+
+
+def how_to_run(page: Path, url: str) -> str:
+    """A line that says where the notebook of a page can be run."""
+    start = f"[on your machine]({'../' * (len(page.parts) - 1)}README.md#start)"
+    colab = f"[on Colab]({hosting.colab(url, page.as_posix())}) or " if url else ""
+    return f"*This page is a Jupyter notebook. Run it {colab}{start}.*"
+
+
+def folded(source: str) -> list[str]:
+    """What a page folds under a cell: the course's own solution of a "your turn", the answer to a guess."""
+    texts = [
+        _details("Solution", f"```python\n{inspect.getsource(checks.TASKS[name].solution).rstrip()}\n```")
+        for name in TURN.findall(source)
+    ]
+    for name in GUESS.findall(source):
+        guess = checks.GUESSES[name]
+        texts.append(_details("Answer", f"**{guess.answer if guess.choices else f'{guess.answer:,}'}** – {guess.why}"))
+    return texts
+
+
+def _details(title: str, text: str) -> str:
+    return f'<details class="sl-folded"><summary>{title}</summary>\n\n{text}\n\n</details>'
+
+
+def _picture(output: "NotebookNode", page: Path, static: Path, counts: Counter) -> "NotebookNode":
+    """An output with a picture as HTML that shows it; any other output as it is."""
+    data = output.get("data", {})
+    if "image/png" not in data:
+        return output
+    png = base64.b64decode(data["image/png"])
+    name = f"pictures/{hashlib.sha256(png).hexdigest()[:16]}.png"
+    (static / name).parent.mkdir(exist_ok=True)
+    (static / name).write_bytes(png)
+    facts = output.metadata.get("image/png", {})
+    size = "".join(f' {key}="{facts[key]}"' for key in ("width", "height") if key in facts)
+    up = "../" * (len(page.parts) - 1)
+    picture = f'<img src="{up}_static/{name}" alt="{escape(facts.get("alt", ""))}"{size} loading="lazy">'
+    widget = data.get("text/plain", "")
+    if widget not in widgets.__all__:
+        return new_output("display_data", data={"text/html": f'<figure class="sl-picture">{picture}</figure>'})
+    counts[widget] += 1
+    state = f"live/{widget}-{page.stem}-{counts[widget]}.json"
+    live = f'<figure class="sl-live" data-widget="{widget}" data-state="{state}">{picture}'
+    caption = f'<figcaption>A picture of the widget. <a href="{up}README.html#start">Run the lesson</a> to use it.</figcaption>'
+    return new_output("display_data", data={"text/html": f"{live}{caption}</figure>"})
