@@ -297,4 +297,5 @@ def site(args: argparse.Namespace) -> None:
     """
     from simmim_lab.teaching.site.building import build
 
-    print(f"Wrote {build(course_folder(), args.language)}")
+    root = course_folder()
+    print(f"Wrote {build(root, root / 'build', args.language)}")

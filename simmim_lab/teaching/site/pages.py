@@ -37,7 +37,7 @@ def write(root: Path, folder: Path) -> None:
     """Write the pages of the course in `root` and the files that they lead to into `folder`, which is made anew."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / STATIC).mkdir(parents=True)
-    for path in (root / "site").glob("*.md"):
+    for path in (root / "site" / "conf.py", *(root / "site").glob("*.md")):
         shutil.copyfile(path, folder / path.name)
     waiting = [*hosting.lessons(root), *(root / name for name in DOCUMENTS)]
     written = set()
