@@ -11,6 +11,7 @@ True = hidden, go in, and `reconstruction` comes out. Only the batch may have an
 import copy
 import json
 import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,12 @@ def export_program(model: SimMIM) -> torch.export.ExportedProgram:
     """
     images = torch.rand(2, 3, *model.image_size)
     mask = torch.rand(2, *model.grid(images)) < 0.6
-    batch = {0: torch.export.Dim("batch")}
-    return torch.export.export(Reconstruction(model), (images, mask), dynamic_shapes=(batch, batch))
+    return _any_batch(Reconstruction(model), images, mask)
+
+
+def _any_batch(module: nn.Module, *inputs: Tensor) -> torch.export.ExportedProgram:
+    """The computation of `module` as a graph for inputs like these, of which there may be any number."""
+    return torch.export.export(module, inputs, dynamic_shapes=({0: torch.export.Dim("batch")},) * len(inputs))
 
 
 def export_onnx(model: SimMIM, path: str | Path, bits: int = 32) -> Path:
@@ -61,6 +66,13 @@ def export_onnx(model: SimMIM, path: str | Path, bits: int = 32) -> Path:
     Raises ImportError without the extra `export`, ValueError as `export_program` does, and OSError if the file
     cannot be written.
     """
+    return write_onnx(export_program(model), path, ["images", "mask"], "reconstruction", bits)
+
+
+def write_onnx(
+    program: torch.export.ExportedProgram, path: str | Path, inputs: Sequence[str], output: str, bits: int = 32
+) -> Path:
+    """Write a graph as `export_onnx` does, whose inputs and output get these names; all have a batch in front."""
     try:
         import onnx
         import onnxscript  # noqa: F401, which torch's exporter needs
@@ -68,10 +80,8 @@ def export_onnx(model: SimMIM, path: str | Path, bits: int = 32) -> Path:
         raise ImportError(f"{error.name} is missing; install it with: pip install 'simmim-lab[export]'") from error
     if bits not in (8, 32):
         raise ValueError(f"weights can be kept in 8 or 32 bits, not in {bits!r}")
-    program = export_program(model).run_decompositions(
-        {torch.ops.aten.scaled_dot_product_attention.default: _attention}
-    )
-    names = {"input_names": ["images", "mask"], "output_names": ["reconstruction"]}
+    program = program.run_decompositions({torch.ops.aten.scaled_dot_product_attention.default: _attention})
+    names = {"input_names": list(inputs), "output_names": [output]}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what will change in its insides
         exported = torch.onnx.export(program, dynamo=True, opset_version=OPSET, verbose=False, **names)
@@ -79,7 +89,7 @@ def export_onnx(model: SimMIM, path: str | Path, bits: int = 32) -> Path:
     for value in (*graph.graph.input, *graph.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     if bits == 8:
-        _keep_in_8_bits(graph)
+        _keep_in_8_bits(graph, program.state_dict.values())
     path = Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, lambda partial: onnx.save(graph, partial))
@@ -92,18 +102,22 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = 
     return (scores if bias is None else scores + bias).softmax(-1) @ value
 
 
-def _keep_in_8_bits(model: Any) -> None:
+def _keep_in_8_bits(model: Any, weights: Iterable[Tensor]) -> None:
     """Keep the weights of an ONNX model as whole numbers, which are cast and scaled before their use.
 
-    DequantizeLinear would do both, but onnxruntime then rounds what the weights are multiplied with, too.
+    DequantizeLinear would do both, but onnxruntime then rounds what the weights are multiplied with, too. What the
+    exporter has computed beforehand is none of the weights, and stays as it is.
     """
     from onnx import TensorProto, helper, numpy_helper
 
     graph = model.graph
     axes = {node.input[1]: WEIGHTED[node.op_type] for node in graph.node if node.op_type in WEIGHTED}
+    known = {_numbers(weight) for weight in weights}
     for tensor in [tensor for tensor in graph.initializer if tensor.name in axes]:
-        name, axis = tensor.name, axes[tensor.name]
-        packed = pack({name: torch.tensor(numpy_helper.to_array(tensor)).movedim(axis, 0)})
+        name, axis, values = tensor.name, axes[tensor.name], torch.tensor(numpy_helper.to_array(tensor))
+        if _numbers(values) not in known:
+            continue
+        packed = pack({name: values.movedim(axis, 0)})
         whole, scale = (packed[key].movedim(0, axis).contiguous().numpy() for key in (name, name + SCALE))
         graph.initializer.remove(tensor)
         graph.initializer.append(numpy_helper.from_array(whole, f"{name}.whole"))
@@ -112,6 +126,11 @@ def _keep_in_8_bits(model: Any) -> None:
         scaled = helper.make_node("Mul", [f"{name}.cast", f"{name}.scale"], [name])
         graph.node.insert(0, scaled)
         graph.node.insert(0, cast)
+
+
+def _numbers(weight: Tensor) -> bytes:
+    """The numbers of a matrix in an order that survives its transposition."""
+    return weight.detach().flatten().sort().values.numpy().tobytes()
 
 
 def save_for_hub(model: SimMIM, folder: str | Path, name: str, *, transformers: bool = False) -> Path:
