@@ -46,6 +46,10 @@ class MaskBrush(Brush):
     """
 
     alt = "Three panels: a picture with painted patches hidden, the model's reconstruction, and both together."
+    texts = {
+        "hidden": "{hidden} of {patches} patches hidden ({share:.0%})",
+        "psnr": ", PSNR of the hidden pixels {psnr:.1f} dB",
+    }
 
     def __init__(self, model: SimMIM, image: Float[Tensor, "3 height width"], *, mask: Tensor | None = None):
         self.model, self.image = snapshot(model), one_image(image)
@@ -68,6 +72,8 @@ class MaskBrush(Brush):
         filled = torch.where(hidden, prediction, self.image)
         self.hidden = hidden.numpy().tobytes()
         self.show_panels([self.image[0], prediction[0], filled[0]])
-        self.status = f"{int(mask.sum())} of {mask.numel()} patches hidden ({mask.float().mean():.0%})"
+        self.status = self.texts["hidden"].format(
+            hidden=int(mask.sum()), patches=mask.numel(), share=mask.float().mean()
+        )
         if hidden.any():
-            self.status += f", PSNR of the hidden pixels {evaluation.psnr(self.image, filled, hidden):.1f} dB"
+            self.status += self.texts["psnr"].format(psnr=evaluation.psnr(self.image, filled, hidden))

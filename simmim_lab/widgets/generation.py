@@ -44,6 +44,11 @@ class SceneSampler(Panels):
     seed = traitlets.Int().tag(sync=True)
     index = traitlets.Int(0).tag(sync=True)
     alt = "Four pictures that a model sampled."
+    texts = {
+        "filled": "{asked}: {filled} of {tokens} tokens filled after step {step} of {steps}.{note}",
+        "anything": "anything",
+        "note": " No word is said, so the guidance does nothing.",
+    }
 
     def __init__(
         self,
@@ -125,9 +130,14 @@ class SceneSampler(Panels):
         said = [getattr(self, kind) for kind in self.choices if getattr(self, kind) != ANY]
         tokens, step = math.prod(self.model.grid), min(self.index, self.steps)
         filled = tokens - tokens_left(tokens, step, self.steps)
-        note = " No word is said, so the guidance does nothing." if self.choices and not said else ""
-        asked = ", ".join(said) or "anything"
-        self.status = f"{asked}: {filled} of {tokens} tokens filled after step {step} of {self.steps}.{note}"
+        self.status = self.texts["filled"].format(
+            asked=", ".join(said) or self.texts["anything"],
+            filled=filled,
+            tokens=tokens,
+            step=step,
+            steps=self.steps,
+            note=self.texts["note"] if self.choices and not said else "",
+        )
 
 
 class Completions(Brush):
@@ -140,6 +150,10 @@ class Completions(Brush):
 
     seed = traitlets.Int().tag(sync=True)
     alt = "A picture with painted patches hidden, and four answers of a model to what is there."
+    texts = {
+        "hidden": "{hidden} of {patches} patches hidden ({share:.0%})",
+        "nothing": "Nothing is hidden: paint over what is to be filled.",
+    }
 
     def __init__(
         self,
@@ -174,8 +188,9 @@ class Completions(Brush):
         self.panels = [{"title": "paint here", "striped": True, "pointer": "paint", "large": True}, *answers]
         self.hidden = to_pixels(mask[None], self.model.patch).numpy().tobytes()
         self.show_panels([self.image[0], *images])
-        hidden = f"{int(mask.sum())} of {mask.numel()} patches hidden ({mask.float().mean():.0%})"
-        self.status = hidden if mask.any() else "Nothing is hidden: paint over what is to be filled."
+        self.status = self.texts["hidden" if mask.any() else "nothing"].format(
+            hidden=int(mask.sum()), patches=mask.numel(), share=mask.float().mean()
+        )
 
 
 def _generator(model: MaskGIT) -> MaskGIT:

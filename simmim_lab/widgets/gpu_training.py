@@ -28,6 +28,11 @@ class BudgetExplorer(Chart):
     minutes = traitlets.Int(45).tag(sync=True)
     utilisation = traitlets.Float(0.3).tag(sync=True)
     alt = "A rising line for each GPU: the epochs that a training does in some minutes. Both axes are logarithmic."
+    texts = {
+        "plan": "In {minutes} min one {gpu} trains {preset} for {epochs} epochs of {images:,} images of "
+        "{size} x {size} pixels: {giga} GFLOP per image, {seconds} s per epoch at {utilisation:.0%} of the peak. "
+        "Weights, gradients and AdamW fill {state} of its {memory:.0f} GB.",
+    }
     presets = tuple(name for name, parts in PRESETS.items() if parts["encoder"]["kind"] == "vit")
     datasets: Mapping[str, int] = {"CIFAR-10": 50_000, "ImageNet": 1_281_167}
     longest = 720  # minutes
@@ -124,16 +129,18 @@ class BudgetExplorer(Chart):
             "step": 1,
             "series": series,
         }
-        giga, size, memory = (
-            training_flops(self.forward_flops) / 1e9,
-            self.encoder["image_size"],
-            GPUS[self.gpu].memory,
-        )
-        self.status = (
-            f"In {self.minutes} min one {self.gpu} trains {self.preset} for {_short(self.epochs)} epochs of "
-            f"{self.image_count:,} images of {size} x {size} pixels: {_short(giga)} GFLOP per image, "
-            f"{_short(self.seconds_per_epoch)} s per epoch at {self.utilisation:.0%} of the peak. "
-            f"Weights, gradients and AdamW fill {self.state_bytes / 1e9:.2g} of its {memory / 1e9:.0f} GB."
+        self.status = self.texts["plan"].format(
+            minutes=self.minutes,
+            gpu=self.gpu,
+            preset=self.preset,
+            epochs=_short(self.epochs),
+            images=self.image_count,
+            size=self.encoder["image_size"],
+            giga=_short(training_flops(self.forward_flops) / 1e9),
+            seconds=_short(self.seconds_per_epoch),
+            utilisation=self.utilisation,
+            state=f"{self.state_bytes / 1e9:.2g}",
+            memory=GPUS[self.gpu].memory / 1e9,
         )
 
 

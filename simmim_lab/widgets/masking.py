@@ -14,10 +14,10 @@ from simmim_lab.shapes import Grid, Mask
 from simmim_lab.widgets.panels import Panels, as_batch, picture_slider
 
 NOTES: dict[str, str] = {  # on strategies for which a control does nothing, or less than it seems
-    "grid": "Grid: up to a ratio of 0.8 three quarters are hidden.",
-    "half": "Half: nothing is drawn, so the seed does nothing.",
-    "center": "Center: nothing is drawn, so the seed does nothing.",
-    "mixture": "Mixture: the seed chooses random, block, half, center or stroke; the ratio is for the first two.",
+    "grid": ". Grid: up to a ratio of 0.8 three quarters are hidden.",
+    "half": ". Half: nothing is drawn, so the seed does nothing.",
+    "center": ". Center: nothing is drawn, so the seed does nothing.",
+    "mixture": ". Mixture: the seed chooses random, block, half, center or stroke; the ratio is for the first two.",
 }
 
 
@@ -39,6 +39,11 @@ class MaskExplorer(Panels):
     seed = traitlets.Int().tag(sync=True)
     alt = "Three panels: a picture, the same with the mask's patches hidden, and the mask alone."
     titles = ("original", "visible", "mask")
+    texts = {
+        "hidden": "{share:.0%} hidden, {reach}",
+        "reach": "AvgDist {distance:.1f} pixels",
+        "nothing_visible": "nothing is visible",
+    }
 
     def __init__(
         self,
@@ -85,11 +90,11 @@ class MaskExplorer(Panels):
         image, hidden = self.images[self.image_index], to_pixels(mask, self.patch)[0]
         self.show_panels(self.pictures(image, mask[0], hidden))
         self.mask, self.hidden = mask[0], hidden.numpy().tobytes()
-        distance = avg_dist(hidden[None]).item()
-        reach = f"AvgDist {distance:.1f} pixels" if math.isfinite(distance) else "nothing is visible"
-        self.status = f"{self.mask.float().mean():.0%} hidden, {reach}{self.remark(image, hidden)}"
+        distance, share = avg_dist(hidden[None]).item(), self.mask.float().mean()
+        reach = self.texts["reach" if math.isfinite(distance) else "nothing_visible"].format(distance=distance)
+        self.status = self.texts["hidden"].format(share=share, reach=reach) + self.remark(image, hidden)
         if self.strategy in NOTES and strategy is STRATEGIES[self.strategy]:  # not one of the learner's own
-            self.status += f". {NOTES[self.strategy]}"
+            self.status += NOTES[self.strategy]
 
     def pictures(self, image: Tensor, mask: Tensor, hidden: Tensor) -> list[Tensor]:
         black_or_white = torch.where(hidden, 0.15, 0.9).expand(3, -1, -1)

@@ -25,6 +25,10 @@ class LossPlayground(Chart):
     prediction = traitlets.Float(0.5).tag(sync=True)
     example = traitlets.Unicode().tag(sync=True)
     alt = "Two curves over the prediction: MSE, a parabola lowest at the mean, and L1, lowest at the median."
+    texts = {
+        "losses": "prediction {prediction:.2f}: MSE {mse:.3f} (smallest at the mean, {mean:.2f}), "
+        "L1 {l1:.3f} (smallest at the median, {median:.2f})",
+    }
     examples: Mapping[str, Sequence[float]] = {
         "seven white, three black": [1.0] * 7 + [0.0] * 3,
         "half and half": [1.0] * 5 + [0.0] * 5,
@@ -90,7 +94,6 @@ class LossPlayground(Chart):
             ],
         }
         mean, median = np.mean(self.targets), np.median(self.targets)
-        self.status = (
-            f"prediction {self.prediction:.2f}: MSE {self.mse:.3f} (smallest at the mean, {mean:.2f}), "
-            f"L1 {self.l1:.3f} (smallest at the median, {median:.2f})"
+        self.status = self.texts["losses"].format(
+            prediction=self.prediction, mse=self.mse, mean=mean, l1=self.l1, median=median
         )

@@ -9,7 +9,7 @@ import struct
 import textwrap
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +53,7 @@ class Panels(anywidget.AnyWidget):
     status = traitlets.Unicode().tag(sync=True)
     error = traitlets.Unicode().tag(sync=True)
     alt = ""
+    texts: Mapping[str, str] = {}  # what it says, with places for numbers; a page without Python says the same
 
     def show_panels(self, pictures: Sequence[Float[Tensor, "3 height width"]]) -> None:
         """Show one picture in each panel."""
