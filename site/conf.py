@@ -1,19 +1,54 @@
-"""Settings of Sphinx for the website: `make site`."""
+"""Settings of Sphinx for the website of the course; `make site` copies them beside the pages."""
 
-import os
+import json
+from pathlib import Path
+
+from docutils import nodes
+from latex2mathml.converter import convert
 
 project = "SimMIM Lab"
 html_title = project
-author = "SimMIM Lab"
 extensions = ["myst_nb", "sphinx_copybutton"]
-nb_execution_mode = "off"
+templates_path = ["templates"]
+exclude_patterns = ["static", "templates"]
+suppress_warnings = [
+    "myst.header",  # the glossary's headings lie a level deeper than they need to
+    "toc.not_included",  # a page that only other pages lead to
+]
+
+nb_execution_mode = "off"  # a page shows what its notebook holds
 nb_merge_streams = True
+nb_code_prompt_show = nb_code_prompt_hide = "{type}"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
-suppress_warnings = [
-    "myst.header",  # the glossary's headings lie one level deeper than they need, on GitHub too
-    "toc.not_included",  # a page to which only other pages lead
-]
-html_theme = os.environ.get("THEME", "pydata_sphinx_theme")
+copybutton_exclude = ".linenos, .gp, .go"
+
+html_theme = "furo"
 html_static_path = ["static"]
-html_copy_source = html_show_sourcelink = html_show_copyright = False
+html_css_files = ["pages.css", "live/widgets.css", "live/live.css"]
+html_js_files = [("pages.js", {"defer": "defer"}), ("live/main.js", {"type": "module"})]
+html_math_renderer = "mathml"
+html_copy_source = html_use_index = html_show_copyright = False
+
+
+def write_math(translator, node: nodes.math | nodes.math_block) -> None:
+    """Write a formula in the browser's own language, which needs no script and no fonts."""
+    if isinstance(node, nodes.math):
+        translator.body.append(convert(node.astext()))
+    else:
+        translator.body.append(f'<div class="sl-math">{convert(node.astext(), display="block")}</div>')
+    raise nodes.SkipNode
+
+
+def words(app) -> None:
+    """Give each page the words that its scripts show: of words.json, or of words.LANGUAGE.json where there are."""
+    folder = Path(app.confdir)
+    files = folder.glob(f"words.{app.config.language}.json")
+    app.config.html_context["words"] = json.dumps(
+        json.loads(next(files, folder / "words.json").read_text("utf-8"))
+    )
+
+
+def setup(app) -> None:
+    app.connect("builder-inited", words)
+    app.add_html_math_renderer("mathml", (write_math, None), (write_math, None))

@@ -28,6 +28,7 @@ DOCUMENTS = ("README.md", "GLOSSARY.md", "SOURCES.md", "CHANGELOG.md", "INSTRUCT
 STATIC = "static"  # the folder that Sphinx copies to _static/ as it is
 FOLDED = {"setup", "parameters"}  # tags of cells that say nothing to somebody who only reads
 LINK = re.compile(r"(!?)\[([^\[\]]*)\]\((?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?\)")  # [text](path#place)
+STILL = 'A still picture of a widget. <a href="{start}">Run the lesson</a> to use it.'
 BADGE = re.compile(r"^.*<!-- badge -->", re.MULTILINE)
 TURN = re.compile(r"check\.yours_or_ours\((\w+)\)")
 GUESS = re.compile(r'check\.guess\("(\w+)"')
@@ -36,9 +37,7 @@ GUESS = re.compile(r'check\.guess\("(\w+)"')
 def write(root: Path, folder: Path) -> None:
     """Write the pages of the course in `root` and the files that they lead to into `folder`, which is made anew."""
     shutil.rmtree(folder, ignore_errors=True)
-    (folder / STATIC).mkdir(parents=True)
-    for path in (root / "site" / "conf.py", *(root / "site").glob("*.md")):
-        shutil.copyfile(path, folder / path.name)
+    shutil.copytree(root / "site", folder, ignore=shutil.ignore_patterns("live", "node_modules", "package*.json"))
     waiting = [*hosting.lessons(root), *(root / name for name in DOCUMENTS)]
     written = set()
     while waiting:
@@ -127,7 +126,9 @@ def folded(source: str) -> list[str]:
     ]
     for name in GUESS.findall(source):
         guess = checks.GUESSES[name]
-        texts.append(_details("Answer", f"**{guess.answer if guess.choices else f'{guess.answer:,}'}** – {guess.why}"))
+        texts.append(
+            _details("Answer", f"**{guess.answer if guess.choices else f'{guess.answer:,}'}** – {guess.why}")
+        )
     return texts
 
 
@@ -149,10 +150,10 @@ def _picture(output: "NotebookNode", page: Path, static: Path, counts: Counter) 
     up = "../" * (len(page.parts) - 1)
     picture = f'<img src="{up}_static/{name}" alt="{escape(facts.get("alt", ""))}"{size} loading="lazy">'
     widget = data.get("text/plain", "")
-    if widget not in widgets.__all__:
-        return new_output("display_data", data={"text/html": f'<figure class="sl-picture">{picture}</figure>'})
-    counts[widget] += 1
-    state = f"live/{widget}-{page.stem}-{counts[widget]}.json"
-    live = f'<figure class="sl-live" data-widget="{widget}" data-state="{state}">{picture}'
-    caption = f'<figcaption>A picture of the widget. <a href="{up}README.html#start">Run the lesson</a> to use it.</figcaption>'
-    return new_output("display_data", data={"text/html": f"{live}{caption}</figure>"})
+    opening, caption = '<figure class="sl-picture">', ""
+    if widget in widgets.__all__:
+        counts[widget] += 1
+        state = f"{widget}-{page.stem}-{counts[widget]}"
+        opening = f'<figure class="sl-live" data-widget="{widget}" data-state="live/{state}.json">'
+        caption = f"<figcaption>{STILL.format(start=f'{up}README.html#start')}</figcaption>"
+    return new_output("display_data", data={"text/html": f"{opening}{picture}{caption}</figure>"})
