@@ -50,10 +50,10 @@ def export_program(model: SimMIM) -> torch.export.ExportedProgram:
     """
     images = torch.rand(2, 3, *model.image_size)
     mask = torch.rand(2, *model.grid(images)) < 0.6
-    return _any_batch(Reconstruction(model), images, mask)
+    return any_batch(Reconstruction(model), images, mask)
 
 
-def _any_batch(module: nn.Module, *inputs: Tensor) -> torch.export.ExportedProgram:
+def any_batch(module: nn.Module, *inputs: Tensor) -> torch.export.ExportedProgram:
     """The computation of `module` as a graph for inputs like these, of which there may be any number."""
     return torch.export.export(module, inputs, dynamic_shapes=({0: torch.export.Dim("batch")},) * len(inputs))
 

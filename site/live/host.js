@@ -63,19 +63,23 @@ const view = (value) =>
 const views = (changes) =>
   Object.fromEntries(Object.entries(changes ?? {}).map(([name, value]) => [name, view(value)]));
 
-export function decode(text) {
-  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+// What Python stored of a widget: {widget, state, data, words}. Bytes are stored as {base64: text}.
+export async function read(address) {
+  const decode = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const text = await (await fetch(address)).text();
+  return JSON.parse(text, (_, value) => (value?.base64 === undefined ? value : decode(value.base64)));
 }
 
-// A widget with the state that Python stored, in `place`. `widget` has, as its class in Python,
+// A widget with what Python stored of it, in `place`. `widget` has, as its class in Python,
 //   follows                            the traits that it computes anew from
 //   compute(state, data, words)        what then changes: an object, or an async generator of several
 //   act(content, buffers, state, data) what a button changes
+//   describe(state, data, words)       what changes at once with any trait, if there is something
 // While one computation runs, the newest state waits for it, and those between are never computed. Returns the
 // model, with `refresh` to compute anew.
-export function run(widget, { state, bytes = {}, data = {}, words = {} }, place) {
-  const buffers = Object.fromEntries(Object.entries(bytes).map(([name, text]) => [name, decode(text)]));
-  const model = new Model({ ...state, ...views(buffers) });
+export function run(widget, { state, data = {}, words: own = {} }, place) {
+  const said = { ...words, ...own };
+  const model = new Model(views(state));
   const waiting = new Set();
   let running = false;
 
@@ -84,14 +88,14 @@ export function run(widget, { state, bytes = {}, data = {}, words = {} }, place)
     try {
       await work();
     } catch (error) {
-      model.show({ error: words[error.message] ?? error.message });
+      model.show({ error: said[error.message] ?? error.message });
     }
   }
 
   async function compute() {
     const changed = new Set(waiting);
     waiting.clear();
-    const changes = await widget.compute(model.state, data, words, changed);
+    const changes = await widget.compute(model.state, data, said, changed);
     if (!changes?.[Symbol.asyncIterator]) return model.show(views(changes));
     for await (const some of changes) {
       if (waiting.size) return;
@@ -100,6 +104,7 @@ export function run(widget, { state, bytes = {}, data = {}, words = {} }, place)
   }
 
   async function follow(names) {
+    model.show(views(widget.describe?.(model.state, data, said)));
     for (const name of names) if (widget.follows.includes(name)) waiting.add(name);
     if (running) return;
     running = true;
@@ -109,12 +114,13 @@ export function run(widget, { state, bytes = {}, data = {}, words = {} }, place)
 
   model.onsave = follow;
   model.refresh = () => follow(widget.follows);
-  model.onsend = (content, buffers) =>
-    attempt(async () => {
-      const changes = await widget.act(content, buffers, model.state, data, words);
-      model.show(views(changes));
-      follow(Object.keys(changes ?? {}));
-    });
+  let last = Promise.resolve();
+  const act = async (content, buffers) => {
+    const changes = await widget.act(content, buffers, model.state, data, said);
+    model.show(views(changes));
+    follow(Object.keys(changes ?? {}));
+  };
+  model.onsend = (content, buffers) => (last = last.then(() => attempt(() => act(content, buffers))));
   widgets.render({ model, el: place });
   return model;
 }

@@ -12,28 +12,28 @@ const loaded = new Map();
 
 // The model in `live/models/NAME`: a function from {input: [array, shape]} to {output: array}. Uint8Array holds bool.
 // It runs as WebAssembly; or on the GPU, if `trial` is given, which runs it there and returns true if the outcome is
-// right. The promise rejects with an Error whose message is a key of words: no_simd, no_runtime or no_model.
+// right. The promise rejects with an Error whose message is a key of words: no_simd or no_model.
 export function load(name, trial) {
   if (!loaded.has(name)) {
-    const model = start(name, trial);
+    const model = start(name, trial).catch((error) => {
+      loaded.delete(name); // so that it can be tried again
+      console.warn(error);
+      throw new Error(typeof WebAssembly === "undefined" || /SIMD/.test(error.message) ? "no_simd" : "no_model");
+    });
     loaded.set(name, model);
-    model.catch(() => loaded.delete(name)); // so that it can be tried again
   }
   return loaded.get(name);
 }
 
 async function start(name, trial) {
-  const file = fetchWhole(name);
-  file.catch(() => {}); // awaited below
-  if (trial && (await hasGpu())) {
-    try {
-      const model = await open(await runtime("webgpu"), "webgpu", await file);
-      if (await Promise.race([trial(model), after(PATIENCE)])) return model;
-    } catch (error) {
-      console.warn(error); // WebAssembly will do
-    }
+  const [file, gpu] = await Promise.all([fetchWhole(name), trial && hasGpu()]);
+  try {
+    const model = gpu && (await open("webgpu", file));
+    if (model && (await Promise.race([trial(model), after(PATIENCE)]))) return model;
+  } catch (error) {
+    console.warn(error); // WebAssembly will do
   }
-  return open(await runtime("wasm"), "wasm", await file);
+  return open("wasm", file);
 }
 
 const after = (wait) => new Promise((resolve) => setTimeout(resolve, wait, false));
@@ -41,46 +41,28 @@ const after = (wait) => new Promise((resolve) => setTimeout(resolve, wait, false
 // A real GPU, and a browser in which WebAssembly can wait for it.
 async function hasGpu() {
   if (!navigator.gpu || !("Suspending" in WebAssembly)) return false;
-  const adapter = await navigator.gpu.requestAdapter().catch(() => null);
-  return Boolean(adapter && !adapter.info?.isFallbackAdapter);
+  const adapter = await navigator.gpu.requestAdapter();
+  return adapter && !adapter.info.isFallbackAdapter;
 }
 
 // A server that is out of order may send a part of the file, or a page that says so.
 async function fetchWhole(name) {
-  try {
-    const facts = await (await fetch(here("models/facts.json"))).json();
-    const bytes = await (await fetch(here(`models/${name}`))).arrayBuffer();
-    if (bytes.byteLength === facts[name].bytes) return bytes;
-  } catch (error) {
-    console.warn(error);
-  }
-  throw new Error("no_model");
+  const address = here(`models/${name}`);
+  const facts = await (await fetch(address.replace(/onnx$/, "json"))).json();
+  const file = await (await fetch(address)).arrayBuffer();
+  if (file.byteLength === facts.bytes) return file;
+  throw new Error(`${name} has ${file.byteLength} bytes, not ${facts.bytes}`);
 }
 
-async function runtime(kind) {
-  if (typeof WebAssembly === "undefined") throw new Error("no_simd");
-  try {
-    const ort = await import(here(`ort/ort.${kind}.js`));
-    ort.env.wasm.wasmPaths = { wasm: here(`ort/ort.${kind}.wasm`) };
-    ort.env.wasm.numThreads = 1; // more need headers that a plain server does not send
-    ort.env.wasm.proxy = kind === "wasm"; // in a worker, so that the page can be used meanwhile
-    ort.env.logLevel = "error";
-    return ort;
-  } catch (error) {
-    console.warn(error);
-    throw new Error("no_runtime");
-  }
-}
-
-async function open(ort, provider, bytes) {
-  let session;
-  try {
-    session = await ort.InferenceSession.create(new Uint8Array(bytes), { executionProviders: [provider] });
-  } catch (error) {
-    console.warn(error);
-    throw new Error(/SIMD/.test(error.message) ? "no_simd" : "no_runtime");
-  }
+async function open(provider, file) {
+  const ort = await import(here(`ort/ort.${provider}.js`));
+  ort.env.logLevel = "error";
+  ort.env.wasm.wasmPaths = { wasm: here(`ort/ort.${provider}.wasm`) };
+  ort.env.wasm.numThreads = 1; // more need headers that a plain server does not send
+  ort.env.wasm.proxy = provider === "wasm"; // in a worker, so that the page can be used meanwhile
+  const session = await ort.InferenceSession.create(new Uint8Array(file), { executionProviders: [provider] });
   const tensor = ([array, shape]) => new ort.Tensor(TYPES.get(array.constructor), array, shape);
-  const each = (object, change) => Object.fromEntries(Object.entries(object).map(([name, value]) => [name, change(value)]));
   return async (inputs) => each(await session.run(each(inputs, tensor)), (output) => output.data);
 }
+
+const each = (object, change) => Object.fromEntries(Object.entries(object).map(([name, value]) => [name, change(value)]));

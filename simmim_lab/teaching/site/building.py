@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from simmim_lab.teaching.site import model, pages
+from simmim_lab.teaching.site import model, pages, widgets
 
 DEFAULT = "en"
 
@@ -23,6 +23,7 @@ def build(root: Path, folder: Path, language: str = DEFAULT) -> Path:
         if static.exists():
             shutil.copytree(static, live, dirs_exist_ok=True)
     model.write(root, folder / "npm", live)
+    widgets.write(live / "state")
     out = site if language == DEFAULT else site / language
     words = language.replace("-", "_")
     options = ["-q", "-E", "-d", folder / f"site-doctrees-{language}", "-D", f"language={words}"]
