@@ -114,15 +114,39 @@ def test_a_failed_save_keeps_the_old_file(history, tmp_path, monkeypatch):
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
 
 
-def test_fewer_colors_make_a_smaller_file_that_looks_the_same(pictures, tmp_path):
+def opened(png: bytes) -> Image.Image:
+    return Image.open(BytesIO(png))
+
+
+def difference(one: Image.Image, other: Image.Image) -> np.ndarray:
+    return np.abs(np.asarray(one.convert("RGB"), int) - np.asarray(other.convert("RGB"), int))
+
+
+def test_a_drawing_has_256_colors_and_is_less_than_half_as_large(history):
+    figure, drawn = plots.loss_curve(history), BytesIO()
+    figure.savefig(drawn, format="png")
+    small = plots.png(figure, "The loss → falls.")
+    assert opened(small).mode == "P" and opened(small).text["Description"] == "The loss → falls."
+    assert difference(opened(small), Image.open(drawn)).mean() < 0.1
+    Image.open(drawn).convert("RGB").save(whole := BytesIO(), "PNG", optimize=True)
+    assert len(small) < len(whole.getvalue()) / 2
+
+
+def test_a_photograph_keeps_its_colors(pictures):
+    images, _, _ = pictures
+    smooth = torch.nn.functional.interpolate(images[..., :3, :3], 32, mode="bilinear")
+    figure, drawn = plots.rows({"smooth": smooth}), BytesIO()
+    figure.savefig(drawn, format="png")
+    assert not difference(opened(plots.png(figure, "Gradients")), Image.open(drawn)).any()
+
+
+def test_fewer_colors_when_asked_for_make_a_smaller_file_that_looks_the_same(pictures):
     images, _, _ = pictures
     figure = plots.rows({"drawn": images.round(decimals=1)})
     whole, small = (plots.png(figure, "Eight → pictures", colors) for colors in (None, 256))
     assert len(small) < len(whole)
-    with Image.open(BytesIO(whole)) as expected, Image.open(BytesIO(small)) as picture:
-        assert picture.text["Description"] == "Eight → pictures"
-        difference = np.abs(np.asarray(expected.convert("RGB"), int) - np.asarray(picture.convert("RGB"), int))
-    assert difference.mean() < 12
+    assert opened(small).text["Description"] == "Eight → pictures"
+    assert difference(opened(whole), opened(small)).mean() < 12
 
 
 def test_show_publishes_a_png_with_alt_text(history, monkeypatch):
