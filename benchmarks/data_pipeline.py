@@ -7,21 +7,26 @@
 `ours` keeps all images as bytes on the device and crops, mirrors and masks a batch at once. `one by one` is the
 usual way: PIL pictures, torchvision's transforms (RandomResizedCrop and flip), a NumPy permutation for each mask,
 and a DataLoader with a process for each core. Both make batches of 32-pixel photographs for SimMIM, and take
-turns, so that other work on the machine slows them alike; figures are medians.
+turns, so that other work on the machine slows them alike; figures are medians. `kernels` counts the operations
+that draw a batch: a GPU starts each on its own, so they, not the images, decide how long it takes there.
 """
 
 import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Generator
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from simmim_lab.budget import synchronize
+from simmim_lab.finetuning import FinetuneRecipe, augmented
 from simmim_lab.images import ImageSet, load
 from simmim_lab.loop import step_generator
-from simmim_lab.masking import random_mask
+from simmim_lab.masking import STRATEGIES, random_mask
 from simmim_lab.speedups import CELL_PATCHES, RATIO, one_by_one, one_mask
 from simmim_lab.teaching.results import command, origin, write
 
@@ -48,6 +53,8 @@ def main(arguments: list[str] | None = None) -> None:
     for name in ("epoch", "masks"):
         ours, theirs, ratio = results[name].values()
         print(f"{name:6} per second: {ours:>12,.0f} ours, {theirs:>10,.0f} one by one, {ratio:.1f} times as many")
+    results["kernels"] = {name: len(kernels(draw)) for name, draw in drawings(images).items()}
+    print(f"kernels: {results['kernels']}")
     write(results, args.out)
 
 
@@ -82,6 +89,41 @@ def masks(count: int, device: torch.device) -> tuple[Callable, Callable]:
             one_mask(GRID)
 
     return ours, theirs
+
+
+def drawings(images: ImageSet) -> dict[str, Callable]:
+    """All that is drawn for a batch: crops, masks of every kind, and what fine-tuning does to images."""
+    generator = Generator().manual_seed(0)
+    batch, labels = next(images.labelled_batches(BATCH, [generator]))
+    recipe, classes = FinetuneRecipe(steps=1), len(images.classes)
+    masks = {
+        f"{name} mask": partial(draw, BATCH, GRID, RATIO, CELL_PATCHES, generator=generator)
+        for name, draw in STRATEGIES.items()
+    }
+    return {
+        "crops": partial(images.batch, BATCH, generator),
+        **masks,
+        "fine-tuning": partial(augmented, batch, labels, recipe, generator, classes=classes),
+    }
+
+
+def kernels(draw: Callable) -> list[str]:
+    """The operations that a GPU starts for `draw`: all but views and memory that is only set aside."""
+    with _Operations() as operations:
+        draw()
+    return operations.names
+
+
+class _Operations(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        name = operation.overloadpacket.__name__
+        if not (operation.is_view or name in ("detach", "empty", "expand", "lift_fresh", "_unsafe_view")):
+            self.names.append(name)
+        return operation(*args, **(kwargs or {}))
 
 
 def compare(ours: Callable, theirs: Callable, count: int, rounds: int) -> dict[str, float]:

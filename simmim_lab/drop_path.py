@@ -31,7 +31,7 @@ class DropPath:
         }
         blocks = [name.rpartition(".")[0] for name in branches]
         rates = dict(zip(dict.fromkeys(blocks), torch.linspace(0, rate, len(set(blocks))), strict=True))
-        self.rates = torch.tensor([rates[block] for block in blocks])
+        self.rates = torch.tensor([rates[block] for block in blocks]).to(next(encoder.parameters()).device)
         self.keep: Keep | None = None
         self._hooks = [
             branch.register_forward_hook(partial(self._multiply, number))
@@ -39,10 +39,12 @@ class DropPath:
         ]
 
     def draw(self, batch: int, generator: Generator) -> Keep:
-        """A factor for each image and branch: 0, or else 1 / (1 - rate), so that the mean stays."""
-        rates = self.rates.to(generator.device)
-        drawn = torch.rand(batch, len(rates), generator=generator, device=generator.device)
-        return (drawn >= rates) / (1 - rates)
+        """A factor for each image and branch: 0, or else 1 / (1 - rate), so that the mean stays.
+
+        The generator is on the device of the encoder.
+        """
+        drawn = torch.rand(batch, len(self.rates), generator=generator, device=generator.device)
+        return (drawn >= self.rates) / (1 - self.rates)
 
     def remove(self) -> None:
         """Leave the encoder as it was."""

@@ -70,7 +70,7 @@ def block_mask(
     aspect = 0.3 ** (1 - 2 * shape)
     height = (area * aspect).sqrt().round().clamp(1, rows)
     width = (area / aspect).sqrt().round().clamp(1, cols)
-    top, first = (y * (rows - height + 1)).floor(), (x * (cols - width + 1)).floor()
+    top, first = (y * (rows + 1 - height)).floor(), (x * (cols + 1 - width)).floor()
 
     row, col = (_arange(n, generator) for n in (rows, cols))
     inside_rows = (row >= top[..., None]) & (row < (top + height)[..., None])
@@ -79,8 +79,8 @@ def block_mask(
     number = _arange(RECTANGLES, generator)[:, None, None]
     covered = torch.where(inside, number, RECTANGLES).amin(1)  # the first rectangle that covers a cell
     upwards, anywhere = _rand(batch, 1, 1, generator=generator), _rand(batch, rows, cols, generator=generator)
-    place = (row[:, None] * cols + col) / (rows * cols)  # the last rectangle is filled from its top or its foot
-    place = torch.where(upwards < 0.5, 1 - place, place)
+    place = _arange(rows * cols, generator).view(rows, cols) / (rows * cols)
+    place = torch.where(upwards < 0.5, 1 - place, place)  # the last rectangle is filled from its top or its foot
     place = torch.where(covered < RECTANGLES, place, anywhere)
     return _hide_smallest(covered + place / 2, ratio, cell)
 
@@ -115,9 +115,8 @@ def center_mask(
 ) -> Mask:
     """Hide a centred rectangle of about `ratio` of the area, with the proportions of the grid."""
     rows, cols = _cells(grid, ratio, cell)
-    row, col = (_arange(n, generator) for n in (rows, cols))
     inside_rows, inside_cols = (
-        (2 * index + 1 - n).abs() < round(n * ratio**0.5) for index, n in ((row, rows), (col, cols))
+        torch.arange(1 - n, n, 2, device=_device(generator)).abs() < round(n * ratio**0.5) for n in (rows, cols)
     )
     return _enlarge(repeat(inside_rows[:, None] & inside_cols, "r c -> batch r c", batch=batch), cell)
 
@@ -136,10 +135,11 @@ def stroke_mask(
     corners = torch.stack([corners[..., 0] * rows, corners[..., 1] * cols], dim=-1)
     row, col = (_arange(n, generator) + 0.5 for n in (rows, cols))
     centers = torch.stack(torch.meshgrid(row, col, indexing="ij"), dim=-1)
-    a, b = (rearrange(ends, "n s p yx -> n (s p) 1 1 yx") for ends in (corners[:, :, :-1], corners[:, :, 1:]))
-    along = ((centers - a) * (b - a)).sum(-1) / (b - a).square().sum(-1).clamp(min=1e-6)
-    nearest = a + along.clamp(0, 1)[..., None] * (b - a)
-    distance = (centers - nearest).norm(dim=-1).amin(1)
+    corners = rearrange(corners, "batch stroke corner yx -> batch stroke corner 1 1 yx")
+    begin, piece = corners[:, :, :-1], corners.diff(dim=2)
+    along = ((centers - begin) * piece).sum(-1) / piece.square().sum(-1).clamp(min=1e-6)
+    nearest = begin + along.clamp(0, 1)[..., None] * piece
+    distance = (centers - nearest).norm(dim=-1).amin((1, 2))
     return _hide_smallest(distance, ratio, cell)
 
 
@@ -151,12 +151,10 @@ def mixture_mask(
     The random and block masks hide `ratio`; the others keep their own default. For models that shall repair
     holes of any kind (lesson 08).
     """
-    masks = [strategy(batch, grid, ratio, cell, generator=generator) for strategy in (random_mask, block_mask)]
-    masks += [
-        strategy(batch, grid, cell=cell, generator=generator) for strategy in (half_mask, center_mask, stroke_mask)
-    ]
-    choice = torch.randint(len(masks), (batch,), generator=generator, device=_device(generator))
-    return torch.stack(masks)[choice, _arange(batch, generator)]
+    cells = _cells(grid, ratio, cell)
+    masks = [strategy(batch, cells, ratio, generator=generator) for strategy in (random_mask, block_mask)]
+    masks += [strategy(batch, cells, generator=generator) for strategy in (half_mask, center_mask, stroke_mask)]
+    return _enlarge(pick_masks(masks, generator=generator), cell)
 
 
 STRATEGIES: dict[str, Callable[..., Mask]] = {
@@ -169,6 +167,13 @@ STRATEGIES: dict[str, Callable[..., Mask]] = {
     "stroke": stroke_mask,
     "mixture": mixture_mask,
 }
+
+
+def pick_masks(masks: list[Mask], *, generator: Generator | None = None) -> Mask:
+    """Draw for each image which of several batches of masks its own comes from."""
+    batch = len(masks[0])
+    choice = torch.randint(len(masks), (batch,), generator=generator, device=_device(generator))
+    return torch.stack(masks)[choice, _arange(batch, generator)]
 
 
 def uniform_mask(

@@ -13,7 +13,7 @@ from simmim_lab.common import check_number, choose
 from simmim_lab.hardware import Execution
 from simmim_lab.images import ImageSet, ImageStream
 from simmim_lab.loop import Batch, Callback, Run, faster_threads, fit, parameter_groups, step_generator
-from simmim_lab.masking import STRATEGIES
+from simmim_lab.masking import STRATEGIES, pick_masks
 from simmim_lab.recipe import History, Schedule
 from simmim_lab.shapes import Images, Mask
 from simmim_lab.simmim import SimMIM
@@ -25,19 +25,29 @@ VAL_IMAGES = 256
 class Recipe(Schedule):
     """How to pre-train; the defaults suit `vit_nano` on 32-pixel images.
 
-    `mask` names a strategy of `masking.STRATEGIES`, with cells of `mask_size` pixels. The rest is a `Schedule`.
+    `mask` names a strategy of `masking.STRATEGIES`, with cells of `mask_size` pixels. Of several sizes, such as
+    (4, 8), each image draws one: a model that shall repair thin strokes must see small cells too, and only large
+    ones teach it to look far. The rest is a `Schedule`.
     Raises ValueError for a value that makes no sense.
     """
 
     mask: str = "random"
     mask_ratio: float = 0.6
-    mask_size: int = 8
+    mask_size: int | tuple[int, ...] = 8
 
     def __post_init__(self):
         super().__post_init__()
-        check_number("mask_size", self.mask_size, 1, integer=True)
+        if not self.mask_sizes:
+            raise ValueError("mask_size must be a number of pixels, or several, but is ()")
+        for size in self.mask_sizes:
+            check_number("mask_size", size, 1, integer=True)
         check_number("mask_ratio", self.mask_ratio, 0, 1, above=True)  # 0 would hide nothing
         choose(self.mask, STRATEGIES, "mask")
+
+    @property
+    def mask_sizes(self) -> tuple[int, ...]:
+        """All sizes of cells, in pixels."""
+        return tuple(self.mask_size) if isinstance(self.mask_size, tuple | list) else (self.mask_size,)
 
     @classmethod
     def preset(cls, name: str, **changes) -> Self:
@@ -115,11 +125,12 @@ def draw_mask(
 
     Raises ValueError if its cells are not whole patches.
     """
-    cell, rest = divmod(recipe.mask_size, model.patch)
-    if rest:
-        raise ValueError(f"mask_size {recipe.mask_size} is not a multiple of the patch of {model.patch} pixels")
-    strategy = STRATEGIES[recipe.mask]
-    return strategy(batch_size or len(images), model.grid(images), recipe.mask_ratio, cell, generator=generator)
+    for size in recipe.mask_sizes:
+        if size % model.patch:
+            raise ValueError(f"mask_size {size} is not a multiple of the patch of {model.patch} pixels")
+    draw = partial(STRATEGIES[recipe.mask], batch_size or len(images), model.grid(images), recipe.mask_ratio)
+    masks = [draw(size // model.patch, generator=generator) for size in recipe.mask_sizes]
+    return pick_masks(masks, generator=generator) if len(masks) > 1 else masks[0]
 
 
 def pick_threads(model: SimMIM, dataset: ImageSet | ImageStream, recipe: Recipe, steps: int = 5) -> int:

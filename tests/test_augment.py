@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from fake_gpu import on_gpu
 from PIL import Image, ImageEnhance, ImageOps
 from torch import Generator
 
 from simmim_lab.augment import OPERATIONS, mixup_cutmix, rand_augment, shift
+from simmim_lab.finetuning import FinetuneRecipe, augmented
 
 FILL = (128, 128, 128)
 
@@ -52,6 +54,15 @@ def test_images_of_a_wrong_kind_are_refused(images):
     for call in (rand_augment, shift, lambda images, generator: mixup_cutmix(images, torch.eye(4), generator)):
         with pytest.raises((TypeError, ValueError), match=r"^images must"):
             call(images, seeded(0))
+
+
+def test_the_host_never_waits():
+    with on_gpu() as generator:
+        images, labels = torch.empty(8, 3, 12, 20, device="cuda"), torch.empty(8, dtype=torch.int64, device="cuda")
+        assert all(made.is_cuda for made in every_function(images, generator))
+        assert all(
+            made.is_cuda for made in augmented(images, labels, FinetuneRecipe(steps=1), generator, classes=3)
+        )
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -41,6 +41,7 @@ def test_the_data_pipelines_are_compared(tmp_path):
     results = json.loads((tmp_path / "data.json").read_text())
     for row in results["epoch"], results["masks"]:
         assert row["ours"] > 0 and row["one_by_one"] > 0 and row["ratio"] > 0
+    assert results["kernels"]["half mask"] < results["kernels"]["mixture mask"] < 110
 
 
 def test_where_time_goes_is_measured_and_other_machines_are_kept(tmp_path):

@@ -2,11 +2,14 @@
 
 import copy
 import dataclasses
+import hashlib
 import warnings
 
 import numpy as np
 import pytest
 import torch
+from data_pipeline import kernels
+from fake_gpu import on_gpu
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -122,6 +125,33 @@ def test_batch_depends_on_its_generator_alone(photos):
     third = list(images.batches(16, map(seeded, (5, 6, 1))))[2]
     assert torch.equal(batch, third)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_batches_are_those_that_were_always_drawn():
+    """A run that was cut off may go on with a later version, and figures in results/ can be repeated."""
+    pixels = torch.randint(256, (100, 3, 24, 32), dtype=torch.uint8, generator=seeded(5))
+    images = ImageSet("noise", "train", pixels, torch.arange(100), tuple(map(str, range(100))))
+    batch, index = next(images.labelled_batches(200, [seeded(0)]))
+    assert hashlib.sha256(index.numpy().tobytes()).hexdigest()[:16] == "bc7d6bec19821a01"
+    assert batch[:4].mean((1, 2, 3)).tolist() == pytest.approx([0.496658, 0.495937, 0.495295, 0.495622], abs=1e-5)
+    assert batch[:4, 0, 0, 0].tolist() == pytest.approx([0.47412, 0.71543, 0.57773, 0.17702], abs=1e-4)
+    mirrored = images.batch(200, seeded(0), crop_scale=None).mul(255).round().byte()
+    assert hashlib.sha256(mirrored.numpy().tobytes()).hexdigest()[:16] == "e7872e992a51b8d6"
+
+
+def test_batches_are_drawn_in_few_kernels(photos):
+    """A GPU starts each operation on its own: hundreds of small ones take longer than a training step."""
+    assert len(kernels(lambda: photos["val"].batch(8, seeded(0)))) <= 38
+    assert len(kernels(lambda: photos["val"].batch(8, seeded(0), crop_scale=None))) <= 9
+
+
+def test_the_host_never_waits_for_a_batch(photos):
+    images = copy.copy(photos["val"])
+    with on_gpu() as generator:
+        images.pixels = torch.empty(100, 3, 32, 32, dtype=torch.uint8, device="cuda")
+        images.labels = torch.empty(100, dtype=torch.int64, device="cuda")
+        batch, labels = next(images.labelled_batches(8, [generator]))
+        assert batch.is_cuda and labels.is_cuda
 
 
 def test_batch_without_augmentation_has_the_stored_pixels(photos):

@@ -20,6 +20,7 @@ from simmim_lab import checkpoints, training
 from simmim_lab.decoders import LinearDecoder
 from simmim_lab.encoders import ViTEncoder
 from simmim_lab.loop import parameter_groups, step_generator, train_step
+from simmim_lab.masking import random_mask, to_pixels
 from simmim_lab.recipe import History
 from simmim_lab.simmim import SimMIM
 from simmim_lab.training import Recipe, draw_mask, pretrain
@@ -367,6 +368,37 @@ def test_numbers_that_do_not_go_together_are_refused(changes):
 def test_a_mask_size_of_half_patches_is_refused(images):
     with pytest.raises(ValueError, match="mask_size 6 is not a multiple of the patch of 4 pixels"):
         pretrain(tiny(), images, Recipe(steps=3, mask_size=6))
+    with pytest.raises(ValueError, match="mask_size 6 is not a multiple of the patch of 4 pixels"):
+        pretrain(tiny(), images, Recipe(steps=3, mask_size=(4, 6)))
+
+
+@pytest.mark.parametrize("wrong", [(), (8, 0), (4, True), (4, None), (4.0, 8), "48"], ids=repr)
+def test_mask_sizes_are_checked_each(wrong):
+    with pytest.raises(ValueError, match="mask_size must be a"):
+        Recipe(steps=1, mask_size=wrong)
+
+
+def test_each_image_draws_one_of_several_mask_sizes(images):
+    batch = images.take(4).repeat(50, 1, 1, 1)
+    mask = draw_mask(tiny(), batch, Recipe(steps=1, mask_size=(4, 8)), step_generator(0, 0, 1))
+    large = (mask == to_pixels(mask[:, ::2, ::2], 2)).all((1, 2))  # cells of 8 pixels are 2 x 2 patches
+    assert torch.equal(mask.sum((1, 2)), torch.where(large, 12, 10))  # 3 of 4 cells, 10 of 16
+    assert 0.35 < large.float().mean() < 0.65
+
+
+def test_one_mask_size_draws_as_it_always_did(images):
+    batch = images.take(4)
+    masks = [
+        draw_mask(tiny(), batch, Recipe(steps=1, mask_size=size), step_generator(0, 0, 1)) for size in (8, (8,))
+    ]
+    masks.append(random_mask(4, (4, 4), 0.6, 2, generator=step_generator(0, 0, 1)))
+    assert torch.equal(masks[0], masks[2]) and torch.equal(masks[1], masks[2])
+
+
+def test_a_run_with_several_mask_sizes_goes_on(images, tmp_path):
+    recipe = Recipe(steps=3, batch_size=8, mask="mixture", mask_size=(4, 8))
+    histories = [pretrain(tiny(), images, recipe, run_dir=tmp_path, progress=False) for _ in range(2)]
+    assert histories[0].loss == histories[1].loss
 
 
 def test_preset_recipes_match_the_presets_of_the_model():

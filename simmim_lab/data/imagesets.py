@@ -314,11 +314,12 @@ def _check_crop_scale(scale: CropScale) -> None:
 
 def _boxes(batch: int, scale: tuple[float, float], generator: Generator) -> Float[Tensor, "4 batch"]:
     """Height, width and centre (y, x) of random boxes, in coordinates where the image reaches from -1 to 1."""
-    area, shape, y, x = torch.rand(4, batch, generator=generator, device=generator.device, dtype=torch.float32)
+    drawn = torch.rand(4, batch, generator=generator, device=generator.device, dtype=torch.float32)
+    area, shape = drawn[:2]
     area = scale[0] + area * (scale[1] - scale[0])
     aspect = (4 / 3) ** (2 * shape - 1)
-    height, width = (area / aspect).sqrt().clamp(max=1), (area * aspect).sqrt().clamp(max=1)
-    return torch.stack([height, width, (2 * y - 1) * (1 - height), (2 * x - 1) * (1 - width)])
+    sides = torch.stack([area / aspect, area * aspect]).sqrt().clamp(max=1)
+    return torch.cat([sides, (2 * drawn[2:] - 1) * (1 - sides)])
 
 
 def _view(
@@ -333,7 +334,7 @@ def _view(
     height, width, y, x = boxes.to(images.device)[..., None]
     width = torch.where(mirrored[:, None], -width, width)
     row, col = (
-        (2 * torch.arange(n, device=images.device, dtype=torch.float32) + 1) / n - 1 for n in images.shape[-2:]
+        torch.arange(1, 2 * n, 2, device=images.device, dtype=torch.float32) / n - 1 for n in images.shape[-2:]
     )
     # built here since torch's affine_grid is slow
     places = torch.broadcast_tensors((x + width * col)[:, None, :], (y + height * row)[:, :, None])
