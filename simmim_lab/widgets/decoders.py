@@ -1,5 +1,7 @@
 """Choose a mask or paint one and see how a model fills it (lessons 00, 01, 03 and 05)."""
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -46,7 +48,7 @@ class MaskBrush(Brush):
     """
 
     alt = "Three panels: a picture with painted patches hidden, the model's reconstruction, and both together."
-    texts = {
+    texts: Mapping[str, str] = {
         "hidden": "{hidden} of {patches} patches hidden ({share:.0%})",
         "psnr": ", PSNR of the hidden pixels {psnr:.1f} dB",
     }

@@ -1,6 +1,7 @@
 """Choose a caption and see its pictures fill up; paint a hole and get several answers (lesson 09)."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 import traitlets
@@ -44,7 +45,7 @@ class SceneSampler(Panels):
     seed = traitlets.Int().tag(sync=True)
     index = traitlets.Int(0).tag(sync=True)
     alt = "Four pictures that a model sampled."
-    texts = {
+    texts: Mapping[str, str] = {
         "filled": "{asked}: {filled} of {tokens} tokens filled after step {step} of {steps}.{note}",
         "anything": "anything",
         "note": " No word is said, so the guidance does nothing.",
@@ -150,7 +151,7 @@ class Completions(Brush):
 
     seed = traitlets.Int().tag(sync=True)
     alt = "A picture with painted patches hidden, and four answers of a model to what is there."
-    texts = {
+    texts: Mapping[str, str] = {
         "hidden": "{hidden} of {patches} patches hidden ({share:.0%})",
         "nothing": "Nothing is hidden: paint over what is to be filled.",
     }

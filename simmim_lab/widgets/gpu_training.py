@@ -28,7 +28,7 @@ class BudgetExplorer(Chart):
     minutes = traitlets.Int(45).tag(sync=True)
     utilisation = traitlets.Float(0.3).tag(sync=True)
     alt = "A rising line for each GPU: the epochs that a training does in some minutes. Both axes are logarithmic."
-    texts = {
+    texts: Mapping[str, str] = {
         "plan": "In {minutes} min one {gpu} trains {preset} for {epochs} epochs of {images:,} images of "
         "{size} x {size} pixels: {giga} GFLOP per image, {seconds} s per epoch at {utilisation:.0%} of the peak. "
         "Weights, gradients and AdamW fill {state} of its {memory:.0f} GB.",

@@ -14,10 +14,10 @@ from simmim_lab.shapes import Grid, Mask
 from simmim_lab.widgets.panels import Panels, as_batch, picture_slider
 
 NOTES: dict[str, str] = {  # on strategies for which a control does nothing, or less than it seems
-    "grid": ". Grid: up to a ratio of 0.8 three quarters are hidden.",
-    "half": ". Half: nothing is drawn, so the seed does nothing.",
-    "center": ". Center: nothing is drawn, so the seed does nothing.",
-    "mixture": ". Mixture: the seed chooses random, block, half, center or stroke; the ratio is for the first two.",
+    "grid": "Grid: up to a ratio of 0.8 three quarters are hidden.",
+    "half": "Half: nothing is drawn, so the seed does nothing.",
+    "center": "Center: nothing is drawn, so the seed does nothing.",
+    "mixture": "Mixture: the seed chooses random, block, half, center or stroke; the ratio is for the first two.",
 }
 
 
@@ -39,10 +39,11 @@ class MaskExplorer(Panels):
     seed = traitlets.Int().tag(sync=True)
     alt = "Three panels: a picture, the same with the mask's patches hidden, and the mask alone."
     titles = ("original", "visible", "mask")
-    texts = {
+    texts: Mapping[str, str] = {
         "hidden": "{share:.0%} hidden, {reach}",
         "reach": "AvgDist {distance:.1f} pixels",
         "nothing_visible": "nothing is visible",
+        "noted": "{said}. {note}",
     }
 
     def __init__(
@@ -94,7 +95,7 @@ class MaskExplorer(Panels):
         reach = self.texts["reach" if math.isfinite(distance) else "nothing_visible"].format(distance=distance)
         self.status = self.texts["hidden"].format(share=share, reach=reach) + self.remark(image, hidden)
         if self.strategy in NOTES and strategy is STRATEGIES[self.strategy]:  # not one of the learner's own
-            self.status += NOTES[self.strategy]
+            self.status = self.texts["noted"].format(said=self.status, note=NOTES[self.strategy])
 
     def pictures(self, image: Tensor, mask: Tensor, hidden: Tensor) -> list[Tensor]:
         black_or_white = torch.where(hidden, 0.15, 0.9).expand(3, -1, -1)

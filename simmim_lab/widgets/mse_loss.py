@@ -25,7 +25,7 @@ class LossPlayground(Chart):
     prediction = traitlets.Float(0.5).tag(sync=True)
     example = traitlets.Unicode().tag(sync=True)
     alt = "Two curves over the prediction: MSE, a parabola lowest at the mean, and L1, lowest at the median."
-    texts = {
+    texts: Mapping[str, str] = {
         "losses": "prediction {prediction:.2f}: MSE {mse:.3f} (smallest at the mean, {mean:.2f}), "
         "L1 {l1:.3f} (smallest at the median, {median:.2f})",
     }

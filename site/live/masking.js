@@ -122,7 +122,7 @@ export function avgDist(hidden, width) {
 export const MaskExplorer = {
   follows: ["image_index", "strategy", "cell", "ratio", "seed"],
 
-  compute({ image_index, strategy, cell, ratio, seed, size: [height, width] }, { images, patch }, words) {
+  compute({ image_index, strategy, cell, ratio, seed, size: [height, width] }, { images, patch, notes }, words) {
     const side = cell * patch;
     const grid = [height / side, width / side];
     const mask = STRATEGIES[strategy](grid, ratio, new Generator(seed));
@@ -132,7 +132,8 @@ export const MaskExplorer = {
     const distance = avgDist(hidden, width);
     const reach = Number.isFinite(distance) ? say(words.reach, { distance }) : words.nothing_visible;
     const share = mask.reduce((sum, value) => sum + value, 0) / mask.length;
-    const status = say(words.hidden, { share, reach }) + (words.notes[strategy] ?? "");
+    let status = say(words.hidden, { share, reach });
+    if (notes[strategy]) status = say(words.noted, { said: status, note: notes[strategy] });
     return { pixels: new Uint8Array([...image, ...image, ...blackOrWhite]), hidden, status };
   },
 };

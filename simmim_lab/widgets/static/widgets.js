@@ -4,6 +4,17 @@
 const SIDE = 224; // width of a panel on the screen, at least, in CSS pixels
 const LONGEST = 2000; // width or height of a panel, at most
 
+// What this file itself says. A page in another language puts its own words here, before it renders anything.
+export const words = {
+  play: "play",
+  pause: "pause",
+  click: "; arrow keys move",
+  paint: "; arrow keys move, with Shift they paint, the space bar hides or shows",
+  numbers: "{label}: write numbers from 0 to 1, such as 0, 0.5, 1",
+  too_large: "{name} has {size} MB: make it smaller than {most} MB",
+};
+const say = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
 function make(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -71,18 +82,18 @@ function buttonControl(model, { label, message, key }) {
 }
 
 function playControl(model, { trait, max }) {
-  const button = make("button", { type: "button" }, "play");
+  const button = make("button", { type: "button" }, words.play);
   const wait = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 200;
   let timer = null;
   const stop = () => {
     clearInterval(timer);
     timer = null;
-    button.textContent = "play";
+    button.textContent = words.play;
   };
   button.addEventListener("click", () => {
     if (timer) return stop();
     if (model.get(trait) >= most(model, max)) send(model, trait, 0);
-    button.textContent = "pause";
+    button.textContent = words.pause;
     timer = setInterval(() => {
       if (model.get(trait) >= most(model, max) || !button.isConnected) return stop();
       send(model, trait, model.get(trait) + 1);
@@ -100,7 +111,7 @@ function numbersControl(model, { trait, label }) {
   input.addEventListener("input", () => {
     const numbers = read();
     const good = numbers.length && numbers.every((number) => number >= 0 && number <= 1);
-    model.set("error", good ? "" : `${label}: write numbers from 0 to 1, such as 0, 0.5, 1`);
+    model.set("error", good ? "" : say(words.numbers, { label }));
     if (good) send(model, trait, numbers);
   });
   model.on(`change:${trait}`, show);
@@ -114,8 +125,9 @@ function fileControl(model, { label, message, most }) {
   input.addEventListener("change", async () => {
     const [file] = input.files;
     if (!file) return;
-    if (file.size <= most) model.send({ message, name: file.name }, undefined, [await file.arrayBuffer()]);
-    else model.set("error", `${file.name} has ${(file.size / 1e6).toFixed(1)} MB: make it smaller than ${most / 1e6} MB`);
+    const { name, size } = file;
+    if (size <= most) model.send({ message, name }, undefined, [await file.arrayBuffer()]);
+    else model.set("error", say(words.too_large, { name, size: (size / 1e6).toFixed(1), most: most / 1e6 }));
   });
   return make("label", { className: "sl-control" }, make("span", {}, label), input);
 }
@@ -162,7 +174,7 @@ function panelView(model, index) {
     const panels = model.get("panels");
     const { title, striped } = panels[index];
     caption.textContent = title;
-    canvas.setAttribute("aria-label", `${title}${HELP[pointer] ?? ""}`);
+    canvas.setAttribute("aria-label", `${title}${words[pointer] ?? ""}`);
     const [height, width] = model.get("size");
     const area = height * width;
     const pixels = bytes(model.get("pixels"));
@@ -202,11 +214,6 @@ function panelView(model, index) {
 }
 
 // The pointer: one place of a grid is chosen by a click or with the arrow keys; a brush also hides or shows there.
-
-const HELP = {
-  click: "; arrow keys move",
-  paint: "; arrow keys move, with Shift they paint, the space bar hides or shows",
-};
 
 // The square under the brush when it is at a place: first and last row, first and last column, ends excluded.
 function square(model, [row, col]) {
