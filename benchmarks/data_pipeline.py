@@ -91,17 +91,17 @@ def masks(count: int, device: torch.device) -> tuple[Callable, Callable]:
     return ours, theirs
 
 
-def drawings(images: ImageSet) -> dict[str, Callable]:
-    """All that is drawn for a batch: crops, masks of every kind, and what fine-tuning does to images."""
-    generator = Generator().manual_seed(0)
-    batch, labels = next(images.labelled_batches(BATCH, [generator]))
+def drawings(images: ImageSet, batch_size: int = BATCH) -> dict[str, Callable]:
+    """All that is drawn for a batch, where the images lie: crops, masks, and what fine-tuning does to images."""
+    generator = Generator(images.draws_on).manual_seed(0)
+    batch, labels = next(images.labelled_batches(batch_size, [generator]))
     recipe, classes = FinetuneRecipe(steps=1), len(images.classes)
     masks = {
-        f"{name} mask": partial(draw, BATCH, GRID, RATIO, CELL_PATCHES, generator=generator)
+        f"{name} mask": partial(draw, batch_size, GRID, RATIO, CELL_PATCHES, generator=generator)
         for name, draw in STRATEGIES.items()
     }
     return {
-        "crops": partial(images.batch, BATCH, generator),
+        "crops": partial(images.batch, batch_size, generator),
         **masks,
         "fine-tuning": partial(augmented, batch, labels, recipe, generator, classes=classes),
     }
