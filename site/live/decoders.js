@@ -17,7 +17,7 @@ export const MaskBrush = {
     const image = pixels.subarray(0, 3 * size[0] * size[1]);
     const hidden = brush.enlarge(painted, grid, size);
     const model = await data.model;
-    const { prediction } = await model({ images: [planes(image), [1, 3, ...size]], mask: [painted, [1, ...grid]] });
+    const { prediction } = await model({ images: [planes(image), [1, 3, ...size]], mask: [painted.slice(), [1, ...grid]] });
     const predicted = image.map((_, i) => round(255 * prediction[place(i, image)]));
     const filled = image.map((value, i) => (hidden[Math.floor(i / 3)] ? predicted[i] : value));
     return {

@@ -74,12 +74,14 @@ export async function read(address) {
 //   follows                            the traits that it computes anew from
 //   compute(state, data, words)        what then changes: an object, or an async generator of several
 //   act(content, buffers, state, data) what a button changes
-//   describe(state, data, words)       what changes at once with any trait, if there is something
-// While one computation runs, the newest state waits for it, and those between are never computed. Returns the
-// model, with `refresh` to compute anew.
+//   describe(state, data, words)       what changes at once with the other traits, if it has some
+// What they throw has a key of words as its message. While one computation runs, the newest state waits for it, and
+// those between are never computed. Returns the model, with `refresh` to compute anew; if anything fails that nobody
+// foresaw, its `onbreak` is called.
 export function run(widget, { state, data = {}, words: own = {} }, place) {
   const said = { ...words, ...own };
   const model = new Model(views(state));
+  const describe = () => model.show(views(widget.describe?.(model.state, data, said)));
   const waiting = new Set();
   let running = false;
 
@@ -88,7 +90,9 @@ export function run(widget, { state, data = {}, words: own = {} }, place) {
     try {
       await work();
     } catch (error) {
-      model.show({ error: said[error.message] ?? error.message });
+      console.error(error);
+      model.show({ error: said[error.message] ?? said.broken });
+      if (!said[error.message]) model.onbreak?.();
     }
   }
 
@@ -104,8 +108,9 @@ export function run(widget, { state, data = {}, words: own = {} }, place) {
   }
 
   async function follow(names) {
-    model.show(views(widget.describe?.(model.state, data, said)));
-    for (const name of names) if (widget.follows.includes(name)) waiting.add(name);
+    const followed = names.filter((name) => widget.follows.includes(name));
+    if (followed.length < names.length) model.show(widget.describe?.(model.state, data, said) ?? {});
+    for (const name of followed) waiting.add(name);
     if (running) return;
     running = true;
     while (waiting.size) await attempt(compute);
@@ -121,6 +126,7 @@ export function run(widget, { state, data = {}, words: own = {} }, place) {
     follow(Object.keys(changes ?? {}));
   };
   model.onsend = (content, buffers) => (last = last.then(() => attempt(() => act(content, buffers))));
+  describe();
   widgets.render({ model, el: place });
   return model;
 }
