@@ -24,7 +24,7 @@ export const Inpainter = {
   async compute(state, data, words) {
     brush.remember(state, data);
     if (!state.painted.includes(1)) return { ...shown(state, picture(state)), status: words.nothing };
-    if (!state.painted.includes(0)) throw new Error(words.whole);
+    if (!state.painted.includes(0)) throw new Error("whole");
     const predict = await data.predict;
     const start = performance.now();
     const filled = await fill(predict, state);
@@ -32,9 +32,11 @@ export const Inpainter = {
     return { ...shown(state, filled), status: described(state, filled, milliseconds, words) };
   },
 
+  describe: ({ panels }, data, words) => ({ panels: panels.map((panel, i) => (i ? { ...panel, title: words.filled_title } : panel)) }),
+
   async act(content, buffers, state, data, words) {
     if (content.message !== "picture") return brush.act(content, state, data);
-    return { ...(await open(content.name, new Blob(buffers), state, data, words)), status: "" };
+    return open(content.name, new Blob(buffers), state, data, words);
   },
 };
 
@@ -76,7 +78,7 @@ async function open(name, blob, { grid, painted }, data, words) {
   try {
     await image.decode(); // upright, and of an animation the first frame
   } catch {
-    throw new Error(say(words.unreadable, { name }));
+    return { error: say(words.unreadable, { name }) };
   } finally {
     URL.revokeObjectURL(address);
   }

@@ -237,16 +237,16 @@ function spreadErrors(drawn, seen, hole, isDrawn) {
   const known = new Uint8Array(AREA);
   const errors = drawn.map(() => new Float32Array(AREA));
   for (let i = 0; i < AREA; i++) {
-    const beside = hole[i] ? [] : around(i).filter(isDrawn);
-    if (!beside.length) continue;
+    const drawnNear = hole[i] ? [] : AROUND[i].filter(isDrawn);
+    if (!drawnNear.length) continue;
     known[i] = 1;
-    const sources = isDrawn(i) ? [i] : beside;
+    const sources = isDrawn(i) ? [i] : drawnNear;
     errors.forEach((error, c) => {
       error[i] = sources.reduce((sum, j) => sum + drawn[c][j], 0) / sources.length - seen[c][i];
     });
   }
   const spread = [];
-  for (let i = 0; i < AREA; i++) if (hole[i]) spread.push([i, nextTo(i).filter((j) => known[j] || hole[j])]);
+  for (let i = 0; i < AREA; i++) if (hole[i]) spread.push([i, BESIDE[i].filter((j) => known[j] || hole[j])]);
   return errors.map((error) => {
     for (let step = 0; step < STEPS; step++) {
       const before = error.slice();
@@ -260,13 +260,14 @@ function spreadErrors(drawn, seen, hole, isDrawn) {
   });
 }
 
-// The pixels of a window within one row and column of a pixel, itself included; and the four that share a side.
+// The pixels of a window within one row and column of each pixel, itself included; and the four that share a side.
+const inWindow = (n) => n >= 0 && n < SIDE;
 const near = (i, isNear) =>
   [-1, 0, 1].flatMap((dy) =>
     [-1, 0, 1]
       .filter((dx) => isNear(dy, dx) && inWindow(Math.floor(i / SIDE) + dy) && inWindow((i % SIDE) + dx))
       .map((dx) => i + dy * SIDE + dx),
   );
-const inWindow = (n) => n >= 0 && n < SIDE;
-const around = (i) => near(i, () => true);
-const nextTo = (i) => near(i, (dy, dx) => Math.abs(dy) + Math.abs(dx) === 1);
+const each = Array.from({ length: AREA }, (_, i) => i);
+const AROUND = each.map((i) => near(i, () => true));
+const BESIDE = each.map((i) => near(i, (dy, dx) => Math.abs(dy) + Math.abs(dx) === 1));

@@ -12,29 +12,33 @@ async function begin() {
   const stored = await read(new URL("try/state.json", import.meta.url));
   const live = document.createElement("div");
   const model = run(Inpainter, stored, live);
+  model.onbreak = () => giveUp("broken");
+  for (const button of pictures.querySelectorAll("button")) button.addEventListener("click", () => choose(model, button));
   still.replaceWith(live);
   line.remove();
   pictures.hidden = false;
-  const start = model.state; // as Python computed it
-  let asked = false;
 
+  function giveUp(key) {
+    pictures.hidden = true;
+    line.textContent = words[key];
+    live.replaceWith(still, line);
+  }
+
+  // The model, once: when somebody does something here, or when the page has nothing else to do.
+  let asked = false;
   async function load() {
     if (asked) return;
     asked = true;
     model.show({ status: words.model_loading });
     try {
-      await Inpainter.load(stored.data, start);
+      await Inpainter.load(stored.data, stored.state);
       model.refresh();
     } catch (error) {
-      live.replaceWith(still);
-      pictures.hidden = true;
-      line.textContent = words[error.message] ?? error.message;
-      still.after(line);
+      giveUp(error.message);
     }
   }
-  for (const event of ["pointerdown", "keydown", "change"]) place.addEventListener(event, load, { once: true });
+  for (const event of ["pointerdown", "keydown", "change"]) place.addEventListener(event, load, { capture: true });
   if (!navigator.connection?.saveData) (window.requestIdleCallback ?? setTimeout)(load); // Safari has none
-  for (const button of pictures.querySelectorAll("button")) button.addEventListener("click", () => choose(model, button));
 }
 
 async function choose(model, button) {

@@ -1,11 +1,9 @@
 """What pages need to fill holes without Python: onnxruntime-web, the shipped model, and pictures to begin with."""
 
-import base64
 import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +19,7 @@ from simmim_lab.generation import MaskGIT, Words
 from simmim_lab.masking import stroke_mask
 from simmim_lab.shapes import Images, Mask
 from simmim_lab.simmim import SimMIM
+from simmim_lab.teaching.site import widgets
 from simmim_lab.tokens import Codes
 from simmim_lab.widgets import Inpainter
 
@@ -113,18 +112,9 @@ def write_pictures(folder: Path, model: SimMIM) -> None:
     enlarged = plots.enlarge(painted[None], ENLARGED)
     save(rearrange(plots.stripe(enlarged, hidden, ENLARGED)[0], "h w c -> c h w"), folder / "hole.png")
     save(filled, folder / "filled.png")
-    (folder / "state.json").write_text(json.dumps(stored(widget)), encoding="utf-8")
+    (folder / "state.json").write_text(json.dumps(widgets.stored(widget, side=widget.side)), encoding="utf-8")
 
 
 def save(picture: Float[Tensor, "3 height width"], path: Path) -> None:
     pixels = (rearrange(picture, "c h w -> h w c") * 255).round().byte().numpy()
     Image.fromarray(pixels).save(path, optimize=True)
-
-
-def stored(widget: Inpainter) -> dict[str, Any]:
-    """What the page's script needs to go on from the state of a widget."""
-    names = [name for name in widget.traits(sync=True) if not name.startswith("_") and name != "layout"]
-    traits = {name: getattr(widget, name) for name in names}
-    state = {name: value for name, value in traits.items() if not isinstance(value, bytes)}
-    binary = {name: base64.b64encode(value).decode() for name, value in traits.items() if isinstance(value, bytes)}
-    return {"widget": type(widget).__name__, "state": state, "bytes": binary, "data": {"side": widget.side}}
