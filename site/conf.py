@@ -18,7 +18,8 @@ suppress_warnings = [
 
 nb_execution_mode = "off"  # a page shows what its notebook holds
 nb_merge_streams = True
-nb_code_prompt_show = nb_code_prompt_hide = "{type}"
+nb_code_prompt_show = nb_code_prompt_hide = "Setup"
+highlight_language = "none"  # a block of code that does not say its language
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 copybutton_exclude = ".linenos, .gp, .go"

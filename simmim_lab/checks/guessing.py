@@ -48,8 +48,13 @@ class Guess:
             if not isinstance(value, Real) or isinstance(value, bool):
                 raise ValueError(f"a guess here is a number, not {value!r}")
             right = isclose(value, self.answer, rel_tol=self.within, abs_tol=1e-9)
+        return f"Right: {self.why}" if right else f"Not quite. {self.told}"
+
+    @property
+    def told(self) -> str:
+        """The answer, and why."""
         shown = self.answer if self.choices else f"{self.answer:,}"
-        return f"Right: {self.why}" if right else f"Not quite. It is {shown}: {self.why}"
+        return f"It is {shown}: {self.why}"
 
 
 def _show_buttons(guess: Guess) -> None:

@@ -20,6 +20,7 @@ from nbformat.v4 import new_markdown_cell, new_output
 from simmim_lab import checks, widgets
 from simmim_lab.teaching import hosting
 from simmim_lab.teaching.course import read_notebook
+from simmim_lab.teaching.site.widgets import LIVE
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -35,7 +36,7 @@ GUESS = re.compile(r'check\.guess\("(\w+)"')
 
 
 def write(root: Path, folder: Path) -> None:
-    """Write the pages of the course in `root` and the files that they lead to into `folder`, which is made anew."""
+    """Write the pages of the course in `root` and all files that they lead to into `folder`, made anew."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(root / "site", folder, ignore=shutil.ignore_patterns("live", "node_modules", "package*.json"))
     waiting = [*hosting.lessons(root), *(root / name for name in DOCUMENTS)]
@@ -99,15 +100,16 @@ def convert(notebook: "NotebookNode", page: Path, url: str, static: Path) -> Non
     counts = Counter()
     cells = []
     for cell in notebook.cells:
-        cells.append(cell)
-        tags = set(cell.metadata.get("tags", []))
         if cell.cell_type == "markdown":
-            cell.source = BADGE.sub(lambda _: how_to_run(page, url), cell.source)
-            continue
-        if tags & FOLDED:
+            cell.source = BADGE.sub(how_to_run(page, url), cell.source)
+        elif FOLDED & set(cell.metadata.get("tags", [])):
             cell.metadata.tags = ["hide-input"]
-        cell.outputs = [_picture(output, page, static, counts) for output in cell.outputs]
-        cells += [new_markdown_cell(text) for text in folded(cell.source)]
+            if cells[-1].cell_type == "code":  # folded, too
+                cells[-1].source += f"\n\n{cell.source}"
+                continue
+        else:
+            cell.outputs = [_picture(output, page, static, counts) for output in cell.outputs]
+        cells += [cell, *(new_markdown_cell(text) for text in folded(cell.source))]
     notebook.cells = cells
 
 
@@ -120,20 +122,11 @@ def how_to_run(page: Path, url: str) -> str:
 
 def folded(source: str) -> list[str]:
     """What a page folds under a cell: the course's own solution of a "your turn", the answer to a guess."""
-    texts = [
-        _details("Solution", f"```python\n{inspect.getsource(checks.TASKS[name].solution).rstrip()}\n```")
-        for name in TURN.findall(source)
-    ]
-    for name in GUESS.findall(source):
-        guess = checks.GUESSES[name]
-        texts.append(
-            _details("Answer", f"**{guess.answer if guess.choices else f'{guess.answer:,}'}** – {guess.why}")
-        )
-    return texts
-
-
-def _details(title: str, text: str) -> str:
-    return f'<details class="sl-folded"><summary>{title}</summary>\n\n{text}\n\n</details>'
+    solutions = [inspect.getsource(checks.TASKS[name].solution) for name in TURN.findall(source)]
+    answers = [checks.GUESSES[name].told for name in GUESS.findall(source)]
+    texts = [("Solution", f"```python\n{solution.rstrip()}\n```") for solution in solutions]
+    texts += [("Answer", answer) for answer in answers]
+    return [f"<details><summary>{title}</summary>\n\n{text}\n\n</details>" for title, text in texts]
 
 
 def _picture(output: "NotebookNode", page: Path, static: Path, counts: Counter) -> "NotebookNode":
@@ -154,6 +147,7 @@ def _picture(output: "NotebookNode", page: Path, static: Path, counts: Counter) 
     if widget in widgets.__all__:
         counts[widget] += 1
         state = f"{widget}-{page.stem}-{counts[widget]}"
-        opening = f'<figure class="sl-live" data-widget="{widget}" data-state="live/{state}.json">'
+        if state in LIVE:
+            opening = f'<figure class="sl-live" data-widget="{widget}" data-state="live/{state}.json">'
         caption = f"<figcaption>{STILL.format(start=f'{up}README.html#start')}</figcaption>"
     return new_output("display_data", data={"text/html": f"{opening}{picture}{caption}</figure>"})
