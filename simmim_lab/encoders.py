@@ -23,6 +23,7 @@ from simmim_lab.masking import check_mask
 from simmim_lab.shapes import Features, Grid, Images, Mask, Tokens
 
 Windows = Float[Tensor, "batch *windows tokens dim"]  # a ViT has all tokens in one window, without an axis for it
+Heads = Float[Tensor, "batch *windows heads tokens dim"]  # the queries, keys or values of all heads
 Bias = Float[Tensor, "*windows heads tokens tokens"]  # what is added to the scores of (query, key)
 
 
@@ -225,8 +226,16 @@ class LayerScale(nn.Module):
         return self.factor * x
 
 
+def attend(query: Heads, key: Heads, value: Heads, bias: Bias | None = None) -> Heads:
+    """softmax(query · keyᵀ / sqrt(dim) + bias) · value, in each head: a weighted mean of the values."""
+    bias = bias.to(query.dtype)[None] if bias is not None else None
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+
+
 class Attention(nn.Module):
     """Multi-head self-attention: every token takes a weighted mean over all tokens, in Swin over its window."""
+
+    attend = staticmethod(attend)  # `autotune` may have found a faster kernel for this machine
 
     def __init__(self, dim: int, heads: int):
         super().__init__()
@@ -240,6 +249,5 @@ class Attention(nn.Module):
         query, key, value = (
             rearrange(part, "... n (h d) -> ... h n d", h=self.heads) for part in self.qkv(x).chunk(3, dim=-1)
         )
-        bias = bias.to(query.dtype)[None] if bias is not None else None
-        x = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        x = self.attend(query, key, value, bias)
         return self.project(rearrange(x, "... h n d -> ... n (h d)"))

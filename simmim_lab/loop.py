@@ -18,6 +18,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
-from simmim_lab import checkpoints, distributed
+from simmim_lab import autotune, checkpoints, distributed
 from simmim_lab.common import replace_file
 from simmim_lab.drop_path import DropPath
 from simmim_lab.files import save_model
@@ -41,6 +42,7 @@ Batch = tuple[Tensor, ...]  # what a model is called with; it returns (loss, out
 Callback = Callable[[int, nn.Module, History], None]
 
 READ_EVERY = 25  # steps between readings of the loss: each makes the host wait for the device
+TRIED = 4  # steps that a way to take them is tried for
 
 
 def fit(
@@ -90,7 +92,7 @@ def train_step(
     optimizer: torch.optim.Optimizer,
     batch: Batch,
     *,
-    lr: float,
+    lr: float | Tensor,
     clip: float,
     accumulation_steps: int = 1,
     weight: Tensor | None = None,
@@ -128,6 +130,11 @@ def train_step(
     scaler.step(optimizer)
     scaler.update()
     return torch.stack([loss, norm])
+
+
+def _take(model: nn.Module, optimizer: torch.optim.Optimizer, *inputs: Tensor | float, **options) -> Tensor:
+    *batch, weight, lr = inputs
+    return train_step(model, optimizer, tuple(batch), lr=lr, weight=weight, **options)
 
 
 class Run:
@@ -179,6 +186,7 @@ class Run:
         self.drop_path = DropPath(model.encoder, recipe.drop_path) if recipe.drop_path else None
         if self.drop_path:
             stack.callback(self.drop_path.remove)
+        stack.callback(autotune.plain_attention, model)
         if execution.activation_checkpointing:
             stack.enter_context(activation_checkpointing(model))
         self.trained = distributed.parallelize(model, shard=execution.shard)
@@ -186,6 +194,7 @@ class Run:
         self.optimizer = torch.optim.AdamW(self.groups(model, recipe.weight_decay), **options)
         self.scaler = GradScaler(self.device.type, enabled=precision(self.device) == torch.float16)
         self.history, self.readings = History(), []
+        self.take = self._plain()
 
     def _resume(self) -> None:
         """Go on from the checkpoint if there is one; make sure in any case that the folder takes checkpoints."""
@@ -206,19 +215,9 @@ class Run:
             generator = step_generator(self.recipe.seed, step, 3, self.device)
             batch = (*batch, self.drop_path.draw(self.recipe.batch_size, generator)[self.share])
         try:
-            if self.execution.compile and step == self.first:
-                self._compile(batch)
-            reading = train_step(
-                self.trained,
-                self.optimizer,
-                batch,
-                lr=lr,
-                clip=self.recipe.clip,
-                accumulation_steps=self.execution.accumulation_steps,
-                weight=weight,
-                scaler=self.scaler,
-                drop_path=self.drop_path,
-            )
+            if step == self.first:
+                self._tune(*batch, weight, lr)
+            reading = self.take(*batch, weight, lr)
         except torch.OutOfMemoryError:
             reading = None  # only behind this line is the memory of the failed step free again
         if reading is None:
@@ -230,13 +229,69 @@ class Run:
         self.history.lr.append(lr)
         self._clock()
 
-    def _compile(self, batch: Batch) -> None:
-        """Compile the model for the parts of batches like this one. That is no training: the clock starts anew."""
+    def _plain(self) -> autotune.Way:
+        """A function that takes a step on (*batch, weight, lr), and keeps nothing of the run alive."""
+        return partial(
+            _take,
+            self.trained,
+            self.optimizer,
+            clip=self.recipe.clip,
+            accumulation_steps=self.execution.accumulation_steps,
+            scaler=self.scaler,
+            drop_path=self.drop_path,
+        )
+
+    def _tune(self, *inputs: Tensor | float) -> None:
+        """Find the fastest way to take steps like this one. That is no training: the clock starts anew."""
+        *batch, _, _ = inputs
+        faster = autotune.applies(self.device)
+        if not (faster or self.execution.compile):
+            return
         part = [tensor.chunk(self.execution.accumulation_steps)[0] for tensor in batch]
         if self.drop_path:
             *part, self.drop_path.keep = part
-        self.trained = compiled(self.trained, tuple(part))
+        if faster:
+            autotune.fuse_attention(self.trained, tuple(part), compile=self.execution.compile)
+        if self.execution.compile:
+            self.trained = compiled(self.trained, tuple(part))
+        self.take = self._plain()
+        if faster:
+            self.take = self._graph(*inputs)
         self.started = time.monotonic()
+
+    def _graph(self, *inputs: Tensor | float) -> autotune.Way:
+        """The step as one CUDA graph if it proves itself (`autotune.fastest`), else the plain one."""
+        *batch, weight, _ = inputs
+        plain, scale = self.take, self.scaler.state_dict()
+        rewind = autotune.rewinding(self.model, self.optimizer, partial(plain, *inputs))
+
+        def weights() -> Tensor:
+            return torch.cat([parameter.detach().flatten() for parameter in self.model.parameters()])
+
+        def start_anew() -> None:
+            rewind()
+            self.scaler.load_state_dict(scale)
+
+        def other(n: int) -> tuple[Tensor | float, ...]:
+            """Inputs that all differ with n: a step that keeps to old ones is found out."""
+            rolled = [tensor.roll(n * place, 0) for place, tensor in enumerate(batch, 1)]
+            return (*rolled, weight * (1 + n), self.recipe.lr / (1 + n))
+
+        def try_out(take: autotune.Way) -> list[Tensor]:
+            """Losses, norms, and how far the weights come."""
+            start_anew()
+            before = weights()
+            readings = [take(*other(n)) for n in range(TRIED)]
+            return [*torch.stack(readings).T, weights() - before]
+
+        def record() -> autotune.Way:
+            for group in self.optimizer.param_groups:
+                group["capturable"] = True
+            return autotune.captured(plain, inputs)
+
+        found = autotune.fastest(plain, {"a CUDA graph": record}, try_out)
+        start_anew()
+        return found
 
     def _clock(self) -> None:
         self.history.seconds = self.began + time.monotonic() - self.started
@@ -415,9 +470,13 @@ def _average(model: nn.Module, recipe: Schedule, execution: Execution) -> Averag
         raise ValueError("ema needs the whole model in each process: leave out ema, or shard")
 
     def follow(averaged: list[Tensor], current: list[Tensor], step: Tensor) -> None:
-        get_ema_multi_avg_fn(min(recipe.ema, (1 + step.item()) / (10 + step.item())))(averaged, current, step)
+        get_ema_multi_avg_fn(min(recipe.ema, (1 + seen.item()) / (10 + seen.item())))(averaged, current, step)
 
-    return AveragedModel(model, multi_avg_fn=follow).requires_grad_(False)
+    average = AveragedModel(model, multi_avg_fn=follow).requires_grad_(False)
+    seen = (
+        average.n_averaged
+    )  # on the CPU; `step` is its copy on the device, for which the host would have to wait
+    return average
 
 
 def _progress_bar(run: Run, title: str, progress: bool) -> tqdm:

@@ -1,0 +1,240 @@
+"""Autotuning: faster ways to take a step, used where this machine shows that they are right and fast (lesson 06).
+
+A kernel that is fast on one GPU may be slow, wrong or missing on another. So none is believed: at the start of a
+training `fastest` tries each way on the first batch, compares its numbers with those of the plain way, and keeps
+it only if they agree and time is gained. Weights and moments are put back afterwards, so nothing of this is
+training. There are two such ways:
+
+    fused attention   relative positions go into one kernel, which never writes the scores into memory
+    CUDA graph        the whole step is recorded once, and from then on launched as one piece
+"""
+
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from simmim_lab.budget import synchronize
+from simmim_lab.distributed import world_size
+from simmim_lab.encoders import Attention, Bias, Heads, attend
+from simmim_lab.hardware import autocast
+
+Way = Callable[..., Tensor]
+
+WORTH = 1.03  # times as fast as the plain way: what gains less is left out
+TOLERANCE = 0.02  # of the size of the plain numbers; those of 16 bits are rounded by 0.4 %
+TURN = 0.1  # seconds that a way is timed for, three times
+
+log = logging.getLogger(__name__)
+
+
+def applies(device: torch.device) -> bool:
+    """Whether there is something to try: on a CUDA GPU that one process uses, nowhere else."""
+    return device.type == "cuda" and world_size() == 1
+
+
+def fastest(plain: Way, ways: dict[str, Callable[[], Way]], try_out: Callable[[Way], list[Tensor]]) -> Way:
+    """The fastest of `plain` and `ways` that computes what `plain` does.
+
+    Each of the `ways` is a function that makes it. `try_out(way)` uses a way and returns the numbers to compare;
+    it must find the same state at each call. A way is taken if it is at least WORTH times as fast as `plain`, and
+    if no tensor of its numbers is further from the plain one than TOLERANCE times its norm. A way that fails is
+    left out, whatever its error. If `plain` is left, a warning says why.
+    """
+    expected = try_out(plain)
+    at_first = seconds(partial(try_out, plain))
+    best, least, found = plain, at_first / WORTH, {}
+    for name, make in ways.items():
+        try:
+            way = make()
+            off = max(map(distance, try_out(way), expected))
+            if not off <= TOLERANCE:  # nor if it is no number
+                raise ArithmeticError(f"its numbers are {off:.1%} off")
+            taken = seconds(partial(try_out, way))
+            found[name] = f"{at_first / taken:.2f} times as fast as without"
+            if taken < least:
+                best, least = way, taken
+        except Exception as error:  # kernels, compilers and captures fail in many ways
+            found[name] = f"{type(error).__name__}: {error}".splitlines()[0]
+    for name, told in found.items():
+        log.info("%s: %s", name, told)
+    if best is plain:
+        told = "; ".join(f"{name} ({reason})" for name, reason in found.items())
+        warnings.warn(f"trains without {told}", stacklevel=2)
+    return best
+
+
+def distance(found: Tensor, expected: Tensor) -> float:
+    """The norm of their difference, as a share of the norm of what is expected; infinite numbers may be equal."""
+    off = torch.where(found == expected, 0, found - expected).float().norm()
+    return (off / expected.float().norm().clamp(min=1e-30)).item()
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """How long a call takes, at the best of three turns of TURN seconds or of one call."""
+
+    def turn(count: int) -> float:
+        synchronize()
+        start = time.perf_counter()
+        for _ in range(count):
+            call()
+        synchronize()
+        return (time.perf_counter() - start) / count
+
+    count = max(1, round(TURN / turn(1)))
+    return min(turn(count) for _ in range(3))
+
+
+def in_fused_kernel(query: Heads, key: Heads, value: Heads, bias: Bias) -> Heads:
+    """`encoders.attend` for PyTorch's memory-efficient kernel, which has a gradient for the bias.
+
+    It takes a bias only if its last axis is contiguous in memory, and no axis for windows: else PyTorch falls back
+    to products in float32 and writes all scores into memory, without a word.
+    Source: PyTorch's `sdp_utils_cpp.h`, `check_last_dim_stride_equals_1_dense` and `check_tensor_shapes`; its pull
+    request 104310 gave the kernel its bias.
+    """
+    bias = bias.to(query.dtype).contiguous().expand(*query.shape[:-1], -1)
+    query_, key, value, bias = (tensor.flatten(0, -4) for tensor in (query, key, value, bias))
+    return F.scaled_dot_product_attention(query_, key, value, attn_mask=bias).view(query.shape)
+
+
+def in_flex_attention(query: Heads, key: Heads, value: Heads, bias: Bias) -> Heads:
+    """`encoders.attend` as a kernel that `torch.compile` writes: it looks the bias up, and adds up its gradient.
+
+    The gradient is added up in float32, by as many threads as come: its last digits differ from run to run.
+    Uncompiled it would be slower than plain attention.
+    Source: Dong et al. 2024, "Flex Attention"; PyTorch's pull request 137452, in 2.6, for biases that learn.
+    """
+    from torch.nn.attention.flex_attention import flex_attention  # takes half a second to import
+
+    windows = bias.reshape(-1, *bias.shape[-3:])  # a ViT has one
+
+    def add_bias(score: Tensor, batch: Tensor, head: Tensor, row: Tensor, column: Tensor) -> Tensor:
+        return score + windows[batch % len(windows), head, row, column]
+
+    query_, key, value = (tensor.flatten(0, -4) for tensor in (query, key, value))
+    return flex_attention(query_, key, value, score_mod=add_bias).view(query.shape)
+
+
+ATTENTION = {"fused attention": in_fused_kernel, "flex attention": in_flex_attention}
+
+
+def fuse_attention(model: nn.Module, batch: tuple[Tensor, ...], *, compile: bool = False) -> None:
+    """Give each attention of `model` with a bias that learns the `fastest` of ATTENTION; see `plain_attention`.
+
+    They are tried on what attention gets in `model(*batch)`, forward and backward, once for each shape. Where no
+    gradient is asked for, attention stays plain. Flex attention is tried only with `compile`.
+    """
+    ways = {name: way for name, way in ATTENTION.items() if compile or way is not in_flex_attention}
+    for inputs, modules in _attention_inputs(model, batch):
+        leaves = [tensor.requires_grad_() for tensor in inputs]
+
+        def try_out(way: Way, leaves: list[Tensor] = leaves) -> list[Tensor]:
+            with autocast(leaves[0].device):
+                output = way(*leaves)
+            return [output.detach(), *torch.autograd.grad(output, leaves, leaves[0].detach())]
+
+        prepare = partial(torch.compile, dynamic=False) if compile else lambda way: way
+        plain = prepare(attend)
+        found = fastest(plain, {name: partial(prepare, way) for name, way in ways.items()}, try_out)
+        if found is not plain:
+            for module in modules:
+                module.attend = partial(_where_it_learns, found)
+
+
+def plain_attention(model: nn.Module) -> None:
+    """Undo `fuse_attention`."""
+    for module in model.modules():
+        if isinstance(module, Attention):
+            vars(module).pop("attend", None)
+
+
+def _where_it_learns(way: Way, query: Heads, key: Heads, value: Heads, bias: Bias | None = None) -> Heads:
+    return (way if bias is not None and bias.requires_grad else attend)(query, key, value, bias)
+
+
+def _attention_inputs(model: nn.Module, batch: tuple[Tensor, ...]) -> list[tuple[list[Tensor], list[Attention]]]:
+    """For each shape: queries, keys, values and a bias that learns, and the modules that get such."""
+    found: dict[tuple, tuple[list[Tensor], list[Attention]]] = {}
+
+    def note(module: Attention, query: Heads, key: Heads, value: Heads, bias: Bias | None = None) -> Heads:
+        if bias is not None and bias.requires_grad:
+            inputs = [tensor.detach() for tensor in (query, key, value, bias)]
+            found.setdefault(tuple(tensor.shape for tensor in inputs), (inputs, []))[1].append(module)
+        return attend(query, key, value, bias)
+
+    for module in model.modules():
+        if isinstance(module, Attention):
+            module.attend = partial(note, module)
+    try:
+        with autocast(batch[0].device):
+            model(*batch)
+    finally:
+        plain_attention(model)
+    return list(found.values())
+
+
+def captured(step: Way, inputs: tuple[Tensor | float, ...]) -> Way:
+    """`step(*inputs)` as one CUDA graph: a function that takes such inputs, and replays what was recorded.
+
+    It reads and writes where it did when it was recorded, so all that a step changes must stay in its place, and
+    what differs from step to step must be among the inputs: their values are copied to their places. Numbers, such
+    as a learning rate, become tensors there. Returns a copy of what `step` returned, a tensor.
+    Raises RuntimeError if in a step the host waits for the device: no graph can do that, and a recording that
+    fails would leave PyTorch's memory in disorder.
+    Source: PyTorch's notes on CUDA semantics, "whole-network capture"; warming up on the stream that records is
+    its pull request 187745.
+    """
+    device = inputs[0].device
+    places = [torch.as_tensor(value, device=device).clone() for value in inputs]
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(2):
+            step(*places)
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            step(*places)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):  # others may draw images
+        output = step(*places)
+
+    def replay(*inputs: Tensor | float) -> Tensor:
+        for place, value in zip(places, inputs, strict=True):
+            place.copy_(value) if isinstance(value, Tensor) else place.fill_(value)
+        graph.replay()
+        return output.clone()
+
+    return replay
+
+
+def rewinding(model: nn.Module, optimizer: Optimizer, step: Callable[[], object]) -> Callable[[], None]:
+    """A function that puts weights and moments back, in their places, to what they are now.
+
+    `step()` takes a step, which makes the moments of an optimizer that has none yet.
+    """
+
+    def moments() -> list[Tensor]:
+        return [tensor for state in optimizer.state.values() for tensor in state.values()]
+
+    weights = [*model.parameters(), *model.buffers()]
+    before = [tensor.detach().clone() for tensor in weights]
+    moments_before = [tensor.clone() for tensor in moments()]
+    step()
+    before += moments_before or [torch.zeros_like(tensor) for tensor in moments()]
+
+    @torch.no_grad()
+    def rewind() -> None:
+        for place, value in zip((*weights, *moments()), before, strict=True):
+            place.copy_(value)
+
+    return rewind
