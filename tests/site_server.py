@@ -1,0 +1,43 @@
+"""A plain server for the built site, as browsers' tests need one."""
+
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class Server(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder; `broken` has for some files what comes instead, `plain` gives all but pages no type."""
+
+    broken: dict[str, bytes]
+    plain = False
+
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        content = self.server.broken.get(self.path.lstrip("/"))
+        if content is None:
+            return super().do_GET()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def guess_type(self, path):
+        known = not self.server.plain or path.endswith((".html", ".js", ".css"))
+        return super().guess_type(path) if known else "text/plain"
+
+    def log_message(self, *args):
+        pass
+
+
+@contextmanager
+def serving(folder: Path, broken: dict[str, bytes] | None = None, plain: bool = False) -> Iterator[http.server.ThreadingHTTPServer]:
+    """Serve a folder; gives the server, which has the address and the list of what was asked for."""
+    handler = functools.partial(Server, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.broken, server.plain, server.asked = broken or {}, plain, []
+        server.address = f"http://127.0.0.1:{server.server_port}/"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
