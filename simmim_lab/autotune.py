@@ -142,6 +142,12 @@ def fuse_attention(model: nn.Module, batch: tuple[Tensor, ...], *, compile: bool
 
         prepare = partial(torch.compile, dynamic=False) if compile else lambda way: way
         plain = prepare(attend)
+        try:
+            try_out(plain)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception:  # there is no compiler, as the model will find too
+            return
         found = fastest(plain, {name: partial(prepare, way) for name, way in ways.items()}, try_out)
         if found is not plain:
             for module in modules:
