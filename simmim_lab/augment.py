@@ -108,7 +108,8 @@ def _warp(images: Images, amounts: Float[Tensor, "5 batch"]) -> Images:
     """Turn, shear and move each image around its centre by its `amounts` of `WARPS`, from -1 to 1."""
     height, width = images.shape[-2:]
     rotate, shear_x, shear_y, translate_x, translate_y = rearrange(amounts, "n b -> n b 1 1")
-    sin, cos = (math.radians(30) * rotate).sin(), (math.radians(30) * rotate).cos()
+    angle = math.radians(30) * rotate
+    sin, cos = angle.sin(), angle.cos()
     row, col = (torch.arange(n, device=images.device) - (n - 1) / 2 for n in (height, width))
     x = cos * col + (0.3 * shear_x - sin) * row[:, None] + 0.45 * width * translate_x
     y = cos * row[:, None] + (0.3 * shear_y + sin) * col + 0.45 * height * translate_y
@@ -118,21 +119,23 @@ def _warp(images: Images, amounts: Float[Tensor, "5 batch"]) -> Images:
 
 def _recolour(images: Images, amounts: Float[Tensor, "6 batch"]) -> Images:
     """Change each image by its `amounts` of `COLOURS`, from -1 to 1, of which at most one is not 0."""
-    brightness, contrast, saturation, sharpness, autocontrast, solarize = rearrange(amounts, "n b -> n b 1 1 1")
+    amounts = rearrange(amounts, "n b -> n b 1 1 1")
+    brightness, contrast, saturation, sharpness = 0.9 * amounts[:4]
+    autocontrast, solarize = amounts[4:].abs()
     red, green, blue = images.split(1, dim=1)
     grey = 0.299 * red + 0.587 * green + 0.114 * blue  # Rec. 601, as in Pillow
     padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
     around = padded.unfold(2, 3, 1).sum(-1).unfold(3, 3, 1).sum(-1)  # 3 x 3 pixels; avg_pool2d is slow on a CPU
     blurred = (4 * images + around) / 13  # as in Pillow: the middle counts five times
-    low = autocontrast.abs() * images.amin((2, 3), keepdim=True)
-    high = 1 - autocontrast.abs() * (1 - images.amax((2, 3), keepdim=True))
+    low = autocontrast * images.amin((2, 3), keepdim=True)
+    high = 1 - autocontrast * (1 - images.amax((2, 3), keepdim=True))
 
-    images = images * (1 - 0.9 * brightness)
-    images = torch.lerp(images, grey.mean((2, 3), keepdim=True), 0.9 * contrast)
-    images = torch.lerp(images, grey, 0.9 * saturation)
-    images = torch.lerp(images, blurred, 0.9 * sharpness)
+    images = images * (1 - brightness)
+    images = torch.lerp(images, grey.mean((2, 3), keepdim=True), contrast)
+    images = torch.lerp(images, grey, saturation)
+    images = torch.lerp(images, blurred, sharpness)
     images = ((images - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)
-    return torch.where(images > 1 - solarize.abs(), 1 - images, images)
+    return torch.where(images > 1 - solarize, 1 - images, images)
 
 
 def _mirror(side: int, moved: Int64[Tensor, " batch"]) -> Int64[Tensor, "batch side"]:

@@ -28,6 +28,7 @@ from simmim_lab.files import load_model, save_model
 from simmim_lab.hardware import Execution, autocast
 from simmim_lab.images import ImageSet, ImageStream
 from simmim_lab.loop import Batch, Callback, Run, faster_threads, fit, parameter_groups, step_generator
+from simmim_lab.prefetch import on_side_stream
 from simmim_lab.recipe import History, Schedule
 from simmim_lab.shapes import Grid, Images, Labels, Scalar, Tokens, check_images
 from simmim_lab.simmim import IMAGENET_MEAN, IMAGENET_STD, SimMIM
@@ -219,7 +220,8 @@ def finetune(
     facts = {"images": dataset.fingerprint(), "weights": weights}
     run = Run(model, recipe, execution, groups, facts, run_dir)
     validation = partial(labelled, val, device) if val is not None else None
-    return fit(run, batches, validation, callbacks=callbacks, title="fine-tuning", progress=progress)
+    draw = on_side_stream(batches, dataset, run)
+    return fit(run, draw, validation, callbacks=callbacks, title="fine-tuning", progress=progress)
 
 
 def some_labels(dataset: ImageSet | ImageStream, share: float, seed: int) -> ImageSet | ImageStream:

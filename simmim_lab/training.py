@@ -14,6 +14,7 @@ from simmim_lab.hardware import Execution
 from simmim_lab.images import ImageSet, ImageStream
 from simmim_lab.loop import Batch, Callback, Run, faster_threads, fit, parameter_groups, step_generator
 from simmim_lab.masking import STRATEGIES, pick_masks
+from simmim_lab.prefetch import on_side_stream
 from simmim_lab.recipe import History, Schedule
 from simmim_lab.shapes import Images, Mask
 from simmim_lab.simmim import SimMIM
@@ -115,7 +116,8 @@ def pretrain(
         validation = partial(iter, parts)
 
     run = Run(model, recipe, execution, parameter_groups, {"images": dataset.fingerprint()}, run_dir)
-    return fit(run, batches, validation, callbacks=callbacks, title="pre-training", progress=progress)
+    draw = on_side_stream(batches, dataset, run)
+    return fit(run, draw, validation, callbacks=callbacks, title="pre-training", progress=progress)
 
 
 def draw_mask(
