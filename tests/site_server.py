@@ -1,4 +1,4 @@
-"""A plain server for the built site, as browsers' tests need one."""
+"""A plain server for the built site, as tests in a browser need one."""
 
 import functools
 import http.server
@@ -9,11 +9,6 @@ from pathlib import Path
 
 
 class Server(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder; `broken` has for some files what comes instead, `plain` gives all but pages no type."""
-
-    broken: dict[str, bytes]
-    plain = False
-
     def do_GET(self):
         self.server.asked.append(self.path)
         content = self.server.broken.get(self.path.lstrip("/"))
@@ -32,8 +27,13 @@ class Server(http.server.SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path, broken: dict[str, bytes] | None = None, plain: bool = False) -> Iterator[http.server.ThreadingHTTPServer]:
-    """Serve a folder; gives the server, which has the address and the list of what was asked for."""
+def serving(
+    folder: Path, broken: dict[str, bytes] | None = None, plain: bool = False
+) -> Iterator[http.server.ThreadingHTTPServer]:
+    """Serve a folder; gives the server, which has the `address` and what was `asked` for.
+
+    `broken` has for some files what comes instead; `plain` gives only pages, scripts and styles a type.
+    """
     handler = functools.partial(Server, directory=folder)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.broken, server.plain, server.asked = broken or {}, plain, []

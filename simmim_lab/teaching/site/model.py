@@ -112,7 +112,7 @@ def write_pictures(folder: Path, model: SimMIM) -> None:
     enlarged = plots.enlarge(painted[None], ENLARGED)
     save(rearrange(plots.stripe(enlarged, hidden, ENLARGED)[0], "h w c -> c h w"), folder / "hole.png")
     save(filled, folder / "filled.png")
-    (folder / "state.json").write_text(json.dumps(widgets.stored(widget, side=widget.side)), encoding="utf-8")
+    (folder / "state.json").write_text(json.dumps(widgets.stored(widget)), encoding="utf-8")
 
 
 def save(picture: Float[Tensor, "3 height width"], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Widgets of lessons that run on the site's pages without Python, and what they start with.
+"""Widgets of lessons that run on the site's pages without Python: what they start with.
 
 A page's script gets the state of the widget that the lesson shows, and what Python alone knows of it. LIVE makes
 these widgets again, as the lessons do; a test compares what they say with what the notebooks have stored.
@@ -37,18 +37,18 @@ def write(folder: Path) -> None:
     """Write what each of LIVE starts with into `folder`, as NAME.json."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in LIVE.items():
-        (folder / f"{name}.json").write_text(json.dumps(make()) + "\n", encoding="utf-8")
+        (folder / f"{name}.json").write_text(json.dumps(stored(make())) + "\n", encoding="utf-8")
 
 
-def stored(widget: Panels, **data: Any) -> dict[str, Any]:
-    """What a page's script needs to show `widget` and go on from there; `data` is what Python keeps to itself."""
+def stored(widget: Panels) -> dict[str, Any]:
+    """What a page's script needs to show `widget`, and to go on from there; bytes and tensors are in base64."""
     names = [name for name in widget.traits(sync=True) if not name.startswith("_") and name != "layout"]
     state = {name: getattr(widget, name) for name in names}
+    data = KEPT.get(type(widget), lambda _: {})(widget)
     return _plain({"widget": type(widget).__name__, "state": state, "data": data, "words": dict(widget.texts)})
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON can have it: of bytes, and of the numbers of a tensor, base64."""
     if isinstance(value, dict):
         return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, Tensor):
@@ -56,33 +56,16 @@ def _plain(value: Any) -> Any:
     return {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
 
 
-def _brush() -> dict[str, Any]:
-    hole = torch.zeros(8, 8).bool()
-    hole[1:4, 4:7] = True
-    return stored(MaskBrush(_shipped(), photograph("flower", (32, 32)), mask=hole))
+# What Python keeps to itself.
 
 
-def _first_masks() -> dict[str, Any]:
-    return _masks(load("photos", "test").take(6))
+def _masks(widget: MaskExplorer) -> dict[str, Any]:
+    pixels = (widget.images * 255).round().byte().permute(0, 2, 3, 1)
+    return {"images": pixels, "patch": widget.patch, "notes": NOTES}
 
 
-def _crops() -> Images:
-    test = load("photos", "test", size=32)
-    return torch.stack([test.pixels[test.labels == label][10] for label in range(len(test.classes))]) / 255
-
-
-def _masks(images: Images) -> dict[str, Any]:
-    widget = MaskExplorer(images)
-    pixels = (images * 255).round().byte().permute(0, 2, 3, 1)
-    return stored(widget, images=pixels, patch=widget.patch, notes=NOTES)
-
-
-def _losses() -> dict[str, Any]:
-    return stored(LossPlayground(), examples=LossPlayground.examples, yours=YOURS)
-
-
-def _budget() -> dict[str, Any]:
-    widget, presets = BudgetExplorer(), {}
+def _budget(widget: BudgetExplorer) -> dict[str, Any]:
+    presets = {}
     for name in widget.presets:
         chosen = BudgetExplorer(preset=name)
         presets[name] = {
@@ -91,30 +74,48 @@ def _budget() -> dict[str, Any]:
             "size": chosen.encoder["image_size"],
         }
     gpus = {name: {"flops": gpu.flops, "memory": gpu.memory} for name, gpu in GPUS.items()}
-    return stored(widget, presets=presets, gpus=gpus, datasets=widget.datasets)
+    return {"presets": presets, "gpus": gpus, "datasets": widget.datasets}
 
 
-def _hole() -> dict[str, Any]:
+def _tokens(widget: SceneSampler | Completions) -> dict[str, Any]:
+    model = widget.model
+    unsaid = model.nothing_said(1)[0].tolist()
+    return {"codebook": model.tokenizer.codebook, "patch": model.patch, "unsaid": unsaid}
+
+
+KEPT: dict[type[Panels], Callable[[Any], dict[str, Any]]] = {
+    BudgetExplorer: _budget,
+    Completions: _tokens,
+    Inpainter: lambda widget: {"side": widget.side},
+    LossPlayground: lambda widget: {"examples": widget.examples, "yours": YOURS},
+    MaskExplorer: _masks,
+    SceneSampler: _tokens,
+}
+
+
+# The lessons' cells.
+
+
+def _flower() -> MaskBrush:
+    hole = torch.zeros(8, 8).bool()
+    hole[1:4, 4:7] = True
+    return MaskBrush(_shipped(), photograph("flower", (32, 32)), mask=hole)
+
+
+def _crops() -> Images:
+    test = load("photos", "test", size=32)
+    return torch.stack([test.pixels[test.labels == label][10] for label in range(len(test.classes))]) / 255
+
+
+def _petals() -> Inpainter:
     petals = torch.zeros(48, 72).bool()
     petals[16:28, 34:46] = True
-    widget = Inpainter(_shipped(), photograph("flower", (48, 72)), hidden=petals, methods={})
-    return stored(widget, side=widget.side)
+    return Inpainter(_shipped(), photograph("flower", (48, 72)), hidden=petals, methods={})
 
 
-def _sampler() -> dict[str, Any]:
-    widget = SceneSampler(_generator(), "a red boat on a lake at dusk")
-    return stored(widget, **_tokens(widget.model))
-
-
-def _completions() -> dict[str, Any]:
+def _completions() -> Completions:
     pictures, _ = next(captioned_scenes("test").in_order(3))
-    widget = Completions(_generator(), pictures[2])
-    return stored(widget, **_tokens(widget.model))
-
-
-def _tokens(model: MaskGIT) -> dict[str, Any]:
-    codebook, unsaid = model.tokenizer.codebook, model.nothing_said(1)[0].tolist()
-    return {"codebook": codebook, "patch": model.patch, "unsaid": unsaid}
+    return Completions(_generator(), pictures[2])
 
 
 def _shipped() -> SimMIM:
@@ -125,14 +126,14 @@ def _generator() -> MaskGIT:
     return MaskGIT.pretrained("scenes").eval()
 
 
-LIVE: dict[str, Callable[[], dict[str, Any]]] = {  # by class, lesson and count
-    "MaskBrush-00_start_here-1": _brush,
-    "MaskExplorer-00_start_here-1": _first_masks,
-    "MaskExplorer-01_masking-1": lambda: _masks(_crops()),
-    "MaskBrush-01_masking-1": lambda: stored(MaskBrush(_shipped(), _crops()[0])),
-    "LossPlayground-04_mse_loss-1": _losses,
-    "BudgetExplorer-06_gpu_training-1": _budget,
-    "Inpainter-08_inpainting_and_editing-1": _hole,
-    "SceneSampler-09_generation-1": _sampler,
+LIVE: dict[str, Callable[[], Panels]] = {  # by class, lesson, and count in the lesson
+    "MaskBrush-00_start_here-1": _flower,
+    "MaskExplorer-00_start_here-1": lambda: MaskExplorer(load("photos", "test").take(6)),
+    "MaskExplorer-01_masking-1": lambda: MaskExplorer(_crops()),
+    "MaskBrush-01_masking-1": lambda: MaskBrush(_shipped(), _crops()[0]),
+    "LossPlayground-04_mse_loss-1": LossPlayground,
+    "BudgetExplorer-06_gpu_training-1": BudgetExplorer,
+    "Inpainter-08_inpainting_and_editing-1": _petals,
+    "SceneSampler-09_generation-1": lambda: SceneSampler(_generator(), "a red boat on a lake at dusk"),
     "Completions-09_generation-1": _completions,
 }
