@@ -3,17 +3,18 @@
 import contextlib
 import itertools
 import warnings
+from functools import partial
 
 import pytest
 import torch
 from tiny_model import assert_same, noise, tiny, weights
 
-from simmim_lab import autotune, prefetch
+from simmim_lab import autotune, prefetch, training
 from simmim_lab.hardware import Execution
 from simmim_lab.loop import Run, parameter_groups, step_generator
 from simmim_lab.prefetch import on_side_stream
 from simmim_lab.simmim import SimMIM
-from simmim_lab.training import Recipe, draw_mask
+from simmim_lab.training import Recipe, draw_mask, pretrain
 
 WHOLE = slice(None)
 
@@ -132,6 +133,24 @@ def test_who_leaves_early_closes_the_drawing(current):
     next(batches)
     batches.close()
     assert closed == [True]
+
+
+@pytest.mark.parametrize("stop", [None, KeyboardInterrupt, ValueError])
+def test_a_training_is_the_same_on_two_streams_also_when_it_is_interrupted(current, monkeypatch, tmp_path, stop):
+    def interrupt(step, model, history):
+        if stop and step == 3 and first:
+            raise stop
+
+    recipe = Recipe(steps=5, batch_size=8, mask="mixture", mask_size=(4, 8), save_every=0.0)
+    plain, beside = tiny(), tiny()
+    pretrain(plain, noise(), recipe, progress=False)
+    monkeypatch.setattr(
+        training, "on_side_stream", lambda draw, dataset, run: partial(prefetch._beside, Stream(), draw)
+    )
+    for first in (True, False):
+        with pytest.raises(stop) if stop and first else contextlib.nullcontext():
+            pretrain(beside, noise(), recipe, run_dir=tmp_path, callbacks=[interrupt], progress=False)
+    assert_same(weights(plain), weights(beside))
 
 
 def run_of(model: SimMIM) -> Run:
