@@ -62,6 +62,31 @@ def browser():
 
 
 @pytest.fixture(scope="session")
+def site(tmp_path_factory, worker_id):
+    """The folder of the website, built once for all tests of a run, whichever process needs it first.
+
+    Where npm or the network is missing the test skips; on CI it fails.
+    """
+    pytest.importorskip("myst_nb")
+    from filelock import FileLock
+
+    from simmim_lab.teaching.site.building import build
+
+    folder = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        folder = folder.parent  # which all processes have
+    with FileLock(folder / "site.lock"):
+        if (folder / "site" / "index.html").exists():
+            return folder / "site"
+        try:
+            return build(Path(__file__).parents[1], folder)
+        except RuntimeError as error:
+            if "npm" not in str(error) or os.environ.get("CI"):
+                raise
+            pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
 def images():
     """Smooth pictures: each a colour gradient, so that hidden patches follow from visible ones."""
     import torch

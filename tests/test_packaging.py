@@ -151,7 +151,7 @@ def test_a_learner_installs_less_than_the_tests_need(install):
     [learner] = [call for call in install("lab")[1].splitlines() if "pip" in call]
     [author] = [call for call in install("all")[1].splitlines() if "pip" in call]
     extras = ",".join(LEARNER_EXTRAS)
-    assert learner.endswith(f".[{extras}]") and author.endswith(f".[{extras},teaching,dev]")
+    assert learner.endswith(f".[{extras}]") and author.endswith(f".[{extras},teaching,site,dev]")
     assert install("all") == install("lab") == ("", "")
 
 

@@ -293,7 +293,7 @@ def _site_arguments(parser: argparse.ArgumentParser) -> None:
 def site(args: argparse.Namespace) -> None:
     """Build the website.
 
-    Write all lessons, exercises and documents as pages into build/site, or build/site/LANGUAGE. Nothing is executed.
+    Write all lessons, exercises and documents as pages into build/site, or build/site/LANGUAGE. Nothing is run.
     """
     from simmim_lab.teaching.site.building import build
 

@@ -32,7 +32,7 @@ LINK = re.compile(r"(!?)\[([^\[\]]*)\]\((?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?\)")  
 STILL = 'A still picture of a widget. <a href="{start}">Run the lesson</a> to use it.'
 BADGE = re.compile(r"^.*<!-- badge -->", re.MULTILINE)
 TURN = re.compile(r"check\.yours_or_ours\((\w+)\)")
-GUESS = re.compile(r'check\.guess\("(\w+)"')
+GUESS = re.compile(r'check\.guess\("([^"]+)"')
 
 
 def write(root: Path, folder: Path) -> None:
@@ -104,7 +104,7 @@ def convert(notebook: "NotebookNode", page: Path, url: str, static: Path) -> Non
             cell.source = BADGE.sub(how_to_run(page, url), cell.source)
         elif FOLDED & set(cell.metadata.get("tags", [])):
             cell.metadata.tags = ["hide-input"]
-            if cells[-1].cell_type == "code":  # folded, too
+            if cells and cells[-1].metadata.get("tags") == cell.metadata.tags:
                 cells[-1].source += f"\n\n{cell.source}"
                 continue
         else:
@@ -114,10 +114,13 @@ def convert(notebook: "NotebookNode", page: Path, url: str, static: Path) -> Non
 
 
 def how_to_run(page: Path, url: str) -> str:
-    """A line that says where the notebook of a page can be run."""
-    start = f"[on your machine]({'../' * (len(page.parts) - 1)}README.md#start)"
-    colab = f"[on Colab]({hosting.colab(url, page.as_posix())}) or " if url else ""
-    return f"*This page is a Jupyter notebook. Run it {colab}{start}.*"
+    """A line that says where the notebook of a page can be run, with a button for Colab if the course is hosted."""
+    notebook, colab = "Jupyter notebook", ""
+    if url:
+        address = f"{url.replace('/tree/', '/blob/', 1)}/{page.as_posix()}"
+        notebook = f'<a href="{address}">{notebook}</a>'
+        colab = f'<a class="sl-button" href="{hosting.colab(url, page.as_posix())}">on Colab</a> or '
+    return f'<p>This page is a {notebook}. Run it {colab}<a href="{_start(page)}">on your machine</a>.</p>'
 
 
 def folded(source: str) -> list[str]:
@@ -125,8 +128,17 @@ def folded(source: str) -> list[str]:
     solutions = [inspect.getsource(checks.TASKS[name].solution) for name in TURN.findall(source)]
     answers = [checks.GUESSES[name].told for name in GUESS.findall(source)]
     texts = [("Solution", f"```python\n{solution.rstrip()}\n```") for solution in solutions]
-    texts += [("Answer", answer) for answer in answers]
+    texts += [("Answer", f"<p>{escape(answer)}</p>") for answer in answers]
     return [f"<details><summary>{title}</summary>\n\n{text}\n\n</details>" for title, text in texts]
+
+
+def _up(page: Path) -> str:
+    """From a page to the root of the site."""
+    return "../" * (len(page.parts) - 1)
+
+
+def _start(page: Path) -> str:
+    return f"{_up(page)}README.html#start"
 
 
 def _picture(output: "NotebookNode", page: Path, static: Path, counts: Counter) -> "NotebookNode":
@@ -136,12 +148,11 @@ def _picture(output: "NotebookNode", page: Path, static: Path, counts: Counter) 
         return output
     png = base64.b64decode(data["image/png"])
     name = f"pictures/{hashlib.sha256(png).hexdigest()[:16]}.png"
-    (static / name).parent.mkdir(exist_ok=True)
+    (static / name).parent.mkdir(parents=True, exist_ok=True)
     (static / name).write_bytes(png)
     facts = output.metadata.get("image/png", {})
     size = "".join(f' {key}="{facts[key]}"' for key in ("width", "height") if key in facts)
-    up = "../" * (len(page.parts) - 1)
-    picture = f'<img src="{up}_static/{name}" alt="{escape(facts.get("alt", ""))}"{size} loading="lazy">'
+    picture = f'<img src="{_up(page)}_static/{name}" alt="{escape(facts.get("alt", ""))}"{size} loading="lazy">'
     widget = data.get("text/plain", "")
     opening, caption = '<figure class="sl-picture">', ""
     if widget in widgets.__all__:
@@ -149,5 +160,5 @@ def _picture(output: "NotebookNode", page: Path, static: Path, counts: Counter) 
         state = f"{widget}-{page.stem}-{counts[widget]}"
         if state in LIVE:
             opening = f'<figure class="sl-live" data-widget="{widget}" data-state="live/{state}.json">'
-        caption = f"<figcaption>{STILL.format(start=f'{up}README.html#start')}</figcaption>"
+        caption = f"<figcaption>{STILL.format(start=_start(page))}</figcaption>"
     return new_output("display_data", data={"text/html": f"{opening}{picture}{caption}</figure>"})
