@@ -8,9 +8,11 @@
 For each seed a network is pre-trained on all training images, without labels. For each share of labels it is then
 fine-tuned (`simmim`), and a new network is trained with the same recipe for as long as both took (`scratch`).
 `linear` and `attention` train only a head on the pre-trained features, for as long as the fine-tuning. Compiling
-is left out of all times. The minutes are divided so that all this fits into them. The accuracy is that on the
-10,000 test images, which nothing else is done with: no setting was chosen by them.
-Each result is written as soon as it is there, and not run again: after an interruption the same command goes on.
+is left out of all times; networks are compiled where that leaves more than half of the minutes, which are divided
+so that all this fits into them. The accuracy is that on the 10,000 test images, which nothing else is done with:
+no setting was chosen by them.
+Each result is written as soon as it is there, and not run again: after an interruption the same command goes on,
+with `--runs` also in the middle of a training.
 """
 
 import argparse
@@ -38,7 +40,10 @@ from simmim_lab.training import Recipe, pretrain
 OUT = Path(__file__).parents[1] / "results" / "cifar10_race.json"
 WAYS = ("simmim", "scratch", "linear", "attention")
 FINETUNING = 0.35  # seconds of fine-tuning for each second of pre-training
-RESERVE = 0.8  # of the minutes: the rest is for loading, compiling and testing
+LOADING = 20  # seconds, for testing too
+TUNING = 5  # seconds on a GPU, at the start of each training
+COMPILING = 60, 15  # seconds on a GPU, for the first and for each further training of a kind
+SHEET = 10_000  # images
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 # Cells of one patch, three of four hidden: as far from what is visible as the paper's cells, in proportion to the
@@ -56,13 +61,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="(default: 0)")
     parser.add_argument("--labels", type=float, nargs="+", default=[100, 10, 1], help="%% (default: 100 10 1)")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS[:2], help="(default: simmim scratch)")
+    parser.add_argument("--runs", type=Path, help="folder to keep the state of each training in (default: none)")
     parser.add_argument("--quick", action="store_true", help="a few seconds of vit_nano on scenes")
     parser.add_argument("--out", type=Path, default=OUT, help=f"file to write (default: results/{OUT.name})")
     args = parser.parse_args(arguments)
     if args.quick:
         args.data, args.preset, args.minutes = "scenes", "vit_nano", 0.1
-    seconds = plan(60 * args.minutes * RESERVE, len(args.seeds), len(args.labels), args.ways)
-    race = Race(args.preset, *data(args.data), *seconds, best_device())
+    device = torch.device("cpu") if args.quick else best_device()
+    execution, *seconds = plan(60 * args.minutes, len(args.seeds), len(args.labels), args.ways, device)
+    race = Race(args.preset, *data(args.data), *seconds, device, execution, args.runs)
     print(
         "{preset} on {device}, {data}: {pretrain_s} s of pre-training, {finetune_s} of fine-tuning".format(
             **race.facts
@@ -82,20 +89,41 @@ def main(arguments: list[str] | None = None) -> None:
     print(table([row for row in results["rows"] if race.facts.items() <= row.items()]))
 
 
-def plan(seconds: float, seeds: int, shares: int, ways: tuple[str, ...]) -> tuple[float, float]:
-    """Seconds of pre-training and of fine-tuning, so that all runs together take `seconds`."""
-    pretrainings = any(way != "scratch" for way in ways) + shares * ("scratch" in ways)
-    first = seconds / seeds / (pretrainings + FINETUNING * shares * len(ways))
-    return first, FINETUNING * first
+def plan(
+    seconds: float, seeds: int, shares: int, ways: tuple[str, ...], device: torch.device
+) -> tuple[Execution, float, float]:
+    """Whether to compile, and the seconds of pre-training and of fine-tuning that fill `seconds` with all runs."""
+    pretrained = any(way != "scratch" for way in ways)
+    trainings = seeds * (pretrained + shares * len(ways))
+    kinds = pretrained + 1
+    first, further = COMPILING
+    compiling = kinds * first + (trainings - kinds) * further
+    on_gpu = device.type == "cuda"
+    seconds -= min(LOADING + on_gpu * trainings * TUNING, 0.2 * seconds)
+    compile = on_gpu and compiling < seconds / 2
+    seconds -= compile * compiling
+    pretrainings = pretrained + shares * ("scratch" in ways)
+    pretraining = seconds / seeds / (pretrainings + FINETUNING * shares * len(ways))
+    return Execution(compile=compile), pretraining, FINETUNING * pretraining
 
 
 class Race:
     """What all runs of one setting share, the network that was pre-trained last among it."""
 
-    def __init__(self, preset, train, test, first: float, second: float, device: torch.device):
-        self.preset, self.train, self.test, self.device = preset, train, test, device
+    def __init__(
+        self,
+        preset: str,
+        train: ImageSet,
+        test: ImageSet,
+        first: float,
+        second: float,
+        device: torch.device,
+        execution: Execution,
+        runs: Path | None,
+    ):
+        self.preset, self.train, self.test = preset, train, test
         self.first, self.second = first, second
-        self.execution = Execution(compile=device.type == "cuda")
+        self.device, self.execution, self.runs = device, execution, runs
         name = torch.cuda.get_device_name() if device.type == "cuda" else device.type
         self.facts = {"data": train.name, "preset": preset, "device": name}
         self.facts |= {"pretrain_s": round(first, 1), "finetune_s": round(second, 1)}
@@ -113,7 +141,8 @@ class Race:
         model = Classifier(encoder, images.classes, pool="attention" if way == "attention" else "mean")
         if way in ("linear", "attention"):
             freeze(model)
-        history = finetune(model.to(self.device), images, recipe, self.execution)
+        folder = self.folder(f"seed-{seed}-{labels:g}-{way}")
+        history = finetune(model.to(self.device), images, recipe, self.execution, run_dir=folder)
         return {"accuracy": accuracy(model, self.test), **speed(history)}
 
     def encoder(self, seed: int) -> nn.Module:
@@ -123,7 +152,8 @@ class Race:
             head = LinearDecoder(encoder.dim, encoder.stride)
             model = SimMIM(encoder, head, loss="l1", normalize_patch=encoder.patch).to(self.device)
             changes = {**PRETRAIN[self.preset], **MASKS, "seconds": self.first, "seed": seed}
-            history = pretrain(model, self.train, Recipe.preset(self.preset, **changes), self.execution)
+            recipe, folder = Recipe.preset(self.preset, **changes), self.folder(f"seed-{seed}")
+            history = pretrain(model, self.train, recipe, self.execution, run_dir=folder)
             print(f"seed {seed}: pre-trained,", *(f"{value:,} {name}" for name, value in speed(history).items()))
             self.pretrained = {seed: encoder}
         return self.pretrained[seed]
@@ -131,6 +161,10 @@ class Race:
     def new(self, seed: int) -> nn.Module:
         torch.manual_seed(seed)
         return SimMIM.preset(self.preset).encoder
+
+    def folder(self, name: str) -> Path | None:
+        """For the state of a training of this setting."""
+        return self.runs and self.runs / f"{self.preset}-{self.first:.0f}s-{name}"
 
 
 def speed(history: History) -> dict[str, float]:
@@ -151,13 +185,15 @@ def data(name: str) -> tuple[ImageSet, ImageSet]:
 
 
 def five_bit(folder: Path, split: str) -> ImageSet:
-    """CIFAR-10 with 5 bits per value: sheets of 100 x 100 images, and labels."""
-    sheets = [np.asarray(Image.open(path).convert("RGB")) for path in sorted(folder.glob(f"{split}_*.webp"))]
-    if not sheets:
+    """CIFAR-10 with 5 bits per value: sheets of 100 x 100 images, some or all of them, and their labels."""
+    paths = sorted(folder.glob(f"{split}_*.webp"))
+    if not paths:
         raise FileNotFoundError(f"{folder} holds no {split}_*.webp: give the folder of 5-bit CIFAR-10, or cifar10")
+    sheets = [np.asarray(Image.open(path).convert("RGB")) for path in paths]
     levels = torch.from_numpy(np.stack(sheets))
     levels = rearrange(levels, "sheet (row h) (col w) c -> (sheet row col) c h w", h=32, w=32)
     labels = torch.from_numpy(np.load(folder / f"{split}_labels.npy", allow_pickle=False)).long()
+    labels = torch.cat([labels.split(SHEET)[int(path.stem.rpartition("_")[2])] for path in paths])
     return ImageSet("cifar10 (5-bit)", split, (levels << 3) | (levels >> 2), labels, CLASSES)
 
 

@@ -84,7 +84,8 @@ def main(arguments: list[str] | None = None) -> None:
     kept = json.loads(args.out.read_text()) if args.out.exists() else {}
     results = kept if kept.get("weights") == facts["weights"] else {}
     results = {**origin(command(__file__, arguments)), **facts, **{k: v for k, v in results.items() if k in PARTS}}
-    bench = Bench(*((10, 10, 40, 2, 2) if args.quick else (MANY, SOME, REFERENCE, COMPLETED, ANSWERS)))
+    model = MaskGIT.pretrained("scenes").eval()
+    bench = Bench(model, *((10, 10, 40, 2, 2) if args.quick else (MANY, SOME, REFERENCE, COMPLETED, ANSWERS)))
     for name, part in PARTS.items():
         if name in results:
             continue
@@ -118,14 +119,15 @@ def trained(weights: Path) -> dict[str, int]:
 class Bench:
     """The model, the judge, and real scenes, with captions or to compare with."""
 
-    def __init__(self, many: int, some: int, reference: int, completed: int, answers: int):
+    def __init__(self, model: MaskGIT, many: int, some: int, reference: int, completed: int, answers: int):
         self.many, self.some, self.completed, self.answers = many, some, completed, answers
-        self.model, self.judge = MaskGIT.pretrained("scenes").eval(), Judge.pretrained()
-        test = captioned_scenes("test")
+        self.model, self.device = model, model.mean.device
+        self.judge = Judge.pretrained().to(self.device)
+        test = captioned_scenes("test").to(self.device)
         self.scenes = test.pixels.float() / 255
         self.words = self.model.words_of(test.classes)[test.labels]
         others = draw_scenes(reference, generator=torch.Generator().manual_seed(200)).pixels / 255
-        self.real = self.judge.features(others)
+        self.real = self.judge.features(others.to(self.device))
 
     def judged(self, pictures: Images, words: Words | None = None) -> dict[str, float]:
         """All scores of some pictures, and with their captions what of them the judge reads."""
@@ -138,7 +140,8 @@ class Bench:
 
     def drawn(self, n: int, words: Words | None = None, **options: float) -> Images:
         words = self.words[:n] if words is None else words
-        return generate(self.model, words, **(OURS | options), generator=torch.Generator().manual_seed(0))
+        generator = torch.Generator(self.device).manual_seed(0)
+        return generate(self.model, words, **(OURS | options), generator=generator)
 
 
 def speed(bench: Bench, quick: bool) -> float:
@@ -156,7 +159,7 @@ def ceiling(bench: Bench, quick: bool) -> dict[str, dict[str, float]]:
     tokenizer = bench.model.tokenizer
     scenes, words = bench.scenes[: bench.many], bench.words[: bench.many]
     decoded = tokenizer.decode(tokenizer.encode(scenes))
-    everything = torch.ones(len(scenes), *scenes.shape[-2:], dtype=torch.bool)
+    everything = torch.ones_like(scenes, dtype=torch.bool)
     score = {"psnr": round(psnr(scenes, decoded, everything), 2)}
     return {"real": bench.judged(scenes, words), "tokenizer": {**bench.judged(decoded, words), **score}}
 
@@ -176,7 +179,7 @@ def grid(bench: Bench, quick: bool) -> list[dict[str, float]]:
 def unconditional(bench: Bench, quick: bool) -> list[dict[str, object]]:
     """Without a caption: does everything come as often as in the scenes? In our steps, and in many."""
     nothing, captions = bench.model.nothing_said(bench.many), captioned_scenes("train")
-    real = shares(bench.model.words_of(captions.classes)[captions.labels])
+    real = shares(bench.model.words_of(captions.classes).cpu()[captions.labels])
     rows = []
     for steps in (OURS["steps"], PATIENT):
         pictures = bench.drawn(bench.many, nothing, steps=steps)

@@ -10,6 +10,7 @@ fitted to 20,000 training images.
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -18,11 +19,12 @@ from safetensors.torch import load_file
 
 from simmim_lab import evaluation
 from simmim_lab.masking import STRATEGIES, to_pixels
-from simmim_lab.shapes import Images, Mask
+from simmim_lab.shapes import Hidden, Images, Mask
 from simmim_lab.simmim import SimMIM
 from simmim_lab.teaching.results import command, origin, write
 
 OUT = Path(__file__).parents[1] / "results" / "pretrained.json"
+PATCH = 4  # pixels
 MASKS = {  # what is hidden: strategy, ratio, and patches of 4 pixels along a side of a cell
     "random cells of 8 pixels, 60 %": ("random", 0.6, 2),
     "the upper half": ("half", 0.5, 1),
@@ -45,29 +47,45 @@ def main(arguments: list[str] | None = None) -> None:
     images, seen = test.take(20 if args.quick else 300), train.take(2_000 if args.quick else 20_000)
     fills = {"lmmse": evaluation.LMMSE.fit(seen), "biharmonic": evaluation.biharmonic}
     model = SimMIM.pretrained("cifar10").eval()
-    masks = {
-        name: STRATEGIES[strategy](len(images), (8, 8), ratio, cell, generator=torch.Generator().manual_seed(0))
-        for name, (strategy, ratio, cell) in MASKS.items()
-    }
+    masks = holes(len(images))
 
     results = {"data": train.name, "images": len(images), **origin(command(__file__, arguments)), "masks": {}}
     for name, mask in masks.items():
-        hidden = to_pixels(mask, model.patch)
-        filled = {"simmim": model.reconstruct(images, mask)}
-        filled |= {method: fill(images, hidden) for method, fill in fills.items()}
-        results["masks"][name] = scores = {
-            method: {
-                "psnr": round(evaluation.psnr(images, fill, hidden), 2),
-                "ssim": round(evaluation.ssim(images, fill, hidden), 3),
-            }
-            for method, fill in filled.items()
-        }
-        row = (f"{method} {score['psnr']} dB, SSIM {score['ssim']}" for method, score in scores.items())
-        print(f"{name}:", *row, sep="\n    ")
+        results["masks"][name] = found = scores(images, mask, {"simmim": model}, fills)
+        report(name, found)
     if args.original:
         results["rounding"] = rounding(model, args.original, images, masks)
         print("Rounding to 8 bits:", results["rounding"])
     write(results, args.out)
+
+
+def holes(count: int) -> dict[str, Mask]:
+    """Each kind of MASKS for so many images, the same at each call."""
+    return {
+        name: STRATEGIES[strategy](count, (8, 8), ratio, cell, generator=torch.Generator().manual_seed(0))
+        for name, (strategy, ratio, cell) in MASKS.items()
+    }
+
+
+def scores(
+    images: Images, mask: Mask, models: dict[str, SimMIM], fills: dict[str, Callable[[Images, Hidden], Images]]
+) -> dict[str, dict[str, float]]:
+    """The scores of what each model and each fill puts into the hidden patches of 4 pixels."""
+    hidden = to_pixels(mask, PATCH)
+    filled = {name: model.reconstruct(images, mask) for name, model in models.items()}
+    filled |= {name: fill(images, hidden) for name, fill in fills.items()}
+    return {
+        name: {
+            "psnr": round(evaluation.psnr(images, fill, hidden), 2),
+            "ssim": round(evaluation.ssim(images, fill, hidden), 3),
+        }
+        for name, fill in filled.items()
+    }
+
+
+def report(name: str, found: dict[str, dict[str, float]]) -> None:
+    row = (f"{method} {score['psnr']} dB, SSIM {score['ssim']}" for method, score in found.items())
+    print(f"{name}:", *row, sep="\n    ")
 
 
 def rounding(model: SimMIM, original: Path, images: Images, masks: dict[str, Mask]) -> dict[str, float]:

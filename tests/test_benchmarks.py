@@ -435,7 +435,7 @@ def test_a_peer_with_the_weights_of_the_course_has_its_loss(peer):
     pytest.importorskip(peer)
     torch.manual_seed(0)
     sizes, _ = pretrain_step.MODELS["vit_nano"]
-    contestants = pretrain_step.contestants(*pretrain_step.example(sizes, 3, torch.device("cpu")))
+    contestants = pretrain_step.contestants(sizes, *pretrain_step.example(sizes, 3, "cpu"))
     (build, *theirs), (build_ours, *ours) = contestants[peer], contestants["equal"]
     model, course = build(sizes), build_ours(sizes)
     with torch.no_grad():
