@@ -110,6 +110,32 @@ def test_check_lists_what_disagrees(course, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
+    ("repository", "address"),
+    [
+        ("Jane/Mim-Course", "https://jane.github.io/Mim-Course/"),
+        ("jane/Jane.github.io", "https://jane.github.io/"),
+        ("", "build/site"),
+    ],
+)
+def test_the_readme_says_where_the_website_is(course, repository, address):
+    readme = course / "README.md"
+    readme.write_text("# Course\n\nFirst.\n\n<!-- website -->\n\nLast.\n", encoding="utf-8")
+    assert readme in hosting.host(course, repository)
+    first, line, last = readme.read_text(encoding="utf-8").split("\n\n")[1:]
+    assert (first, last) == ("First.", "Last.\n")
+    assert address in line and ("github.io" in line) == bool(repository)
+    assert hosting.differences(course) == [] and hosting.host(course, repository) == []
+
+
+def test_a_readme_without_a_place_for_the_website_is_named_and_nothing_changes(course):
+    (course / "README.md").write_text("# Course\n", encoding="utf-8")
+    before = files(course)
+    with pytest.raises(ValueError, match=r"README.md needs one paragraph `<!-- website -->`"):
+        hosting.host(course, "jane/mim-course")
+    assert files(course) == before
+
+
+@pytest.mark.parametrize(
     ("repository", "branch"),
     [
         ("jane", "main"),

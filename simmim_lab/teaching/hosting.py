@@ -1,9 +1,9 @@
-"""What the tools write into the notebooks: where the course is hosted, and what a lesson costs.
+"""What the tools write into notebooks and README.md: where the course is hosted, and what a lesson costs.
 
-Where the course is hosted is written in one place: `Repository` under [project.urls] in pyproject.toml. The badges
-and setup cells of lessons and exercises follow from it, and `simmim-course host OWNER/REPO` changes them together.
-Until it is set, no notebook has a badge. What a lesson costs is measured by benchmarks/lessons.py, into
-results/lessons.json.
+Where the course is hosted is written in one place: `Repository` under [project.urls] in pyproject.toml. Badges and
+setup cells of lessons and exercises follow from it, and README.md's line on the website;
+`simmim-course host OWNER/REPO` changes them together. Until it is set, no notebook has a badge. What a lesson costs
+is measured by benchmarks/lessons.py, into results/lessons.json.
 """
 
 import copy
@@ -32,6 +32,15 @@ import simmim_lab.notebook  # not found? Then pip failed: check the connection, 
 
 COPY = "Open the lessons with `simmim-lab lab`: it makes a copy of your own that keeps your answers and progress."
 
+ONLINE = (
+    "**[The website]({address})** has all lessons as pages. On its first page, and in lessons, the models run in "
+    "your browser."
+)
+OFFLINE = (
+    "**The website** has all lessons as pages. On its first page, and in lessons, the models run in the browser. "
+    "`make site` builds it into `build/site`; `python -m http.server --directory build/site` shows it."
+)
+
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 COLAB = "https://colab.research.google.com/github"
 GITHUB = "https://github.com/"
@@ -51,26 +60,29 @@ def host(root: Path, repository: str, branch: str = "main") -> list[Path]:
     if places != 1:
         raise ValueError(f"{project} has no table [project.urls]: add this line")
     _parse(project, new)  # a second Repository in the table is an error, and must not be written
-    changed = _changes(root, url)
-    if new != old:
-        replace_file(project, lambda path: path.write_text(new, encoding="utf-8"))
-    return [project] * (new != old) + _write(changed)
+    changed, texts = _changes(root, url), {project: (old, new), **_readme(root, url)}
+    return _write_texts(texts) + _write(changed)
 
 
 def update(root: Path) -> list[Path]:
     """Write home and costs into all notebooks of the course in folder `root`; return those that changed."""
-    return _write(_changes(root, home(root)))
+    url = home(root)
+    changed = _changes(root, url)
+    return _write_texts(_readme(root, url)) + _write(changed)
 
 
 def differences(root: Path) -> list[str]:
     """A line for everything that `update` would change."""
-    found = []
-    for path, (old, new) in _changes(root, home(root)).items():
+    url = home(root)
+    pairs = {path.name: texts for path, texts in _readme(root, url).items()}
+    for path, (old, new) in _changes(root, url).items():
         for number, (before, after) in enumerate(zip(old.cells, new.cells, strict=True), 1):
-            lines = zip_longest(before.source.splitlines(), after.source.splitlines())
-            first = next((pair for pair in lines if pair[0] != pair[1]), None)
-            if first:
-                found.append(f"{path.name}, cell {number}: {first[0]!r} should be {first[1]!r}")
+            pairs[f"{path.name}, cell {number}"] = before.source, after.source
+    found = []
+    for place, (old, new) in pairs.items():
+        lines = zip_longest(old.splitlines(), new.splitlines())
+        if first := next((pair for pair in lines if pair[0] != pair[1]), None):
+            found.append(f"{place}: {first[0]!r} should be {first[1]!r}")
     return found
 
 
@@ -107,12 +119,14 @@ def fill(notebook: "NotebookNode", path: Path, url: str) -> None:
     head = notebook.cells[0]
     texts = {"badge": _badge(path, url)} | ({"cost": _cost(path)} if _is_lesson(path) else {})
     for marker, text in texts.items():
-        pattern = rf"(?<=\n\n).*<!-- {marker} -->.*(?=\n\n|\Z)"
-        if len(re.findall(pattern, head.source)) != 1:
-            raise ValueError(f"{path.name} needs one paragraph `<!-- {marker} -->` in its first cell")
-        before, after = re.split(pattern, head.source)
-        # The marker comes last: Markdown shows the rest of a line that starts with a comment as it is.
-        head.source = f"{before}{text}<!-- {marker} -->{after}"
+        head.source = _replace(head.source, marker, text, f"the first cell of {path.name}")
+
+
+def website(url: str) -> str:
+    """Where GitHub publishes the website of the course that is hosted at `url`."""
+    owner, name = _split(url)[0].split("/")
+    site = f"https://{owner.lower()}.github.io/"
+    return site if name.lower() == f"{owner.lower()}.github.io" else f"{site}{name}/"
 
 
 def setup_cell(path: Path, url: str) -> str:
@@ -135,6 +149,15 @@ def _parse(path: Path, text: str) -> dict:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is no TOML ({error}): correct it") from error
+
+
+def _replace(text: str, marker: str, paragraph: str, place: str) -> str:
+    """The text with the paragraph at the marker replaced; ValueError unless `place` has one such paragraph."""
+    parts = re.split(rf"(?<=\n\n).*<!-- {marker} -->.*(?=\n\n|\Z)", text)
+    if len(parts) != 2:
+        raise ValueError(f"{place} needs one paragraph `<!-- {marker} -->`, but has {len(parts) - 1}")
+    # The marker comes last: Markdown shows the rest of a line that starts with a comment as it is.
+    return f"{parts[0]}{paragraph}<!-- {marker} -->{parts[1]}"
 
 
 def _is_lesson(path: Path) -> bool:
@@ -190,6 +213,24 @@ def _changes(root: Path, url: str) -> dict[Path, tuple["NotebookNode", "Notebook
         if new != old:
             changes[path] = old, new
     return changes
+
+
+def _readme(root: Path, url: str) -> dict[Path, tuple[str, str]]:
+    """README.md as it is, and as its line on the website should be; nothing if there is no README.md."""
+    path = root / "README.md"
+    if not path.exists():
+        return {}
+    old = path.read_text(encoding="utf-8")
+    line = ONLINE.format(address=website(url)) if url else OFFLINE
+    return {path: (old, _replace(old, "website", line, path.name))}
+
+
+def _write_texts(texts: dict[Path, tuple[str, str]]) -> list[Path]:
+    """Write texts that changed, given as they were and as they are to be; return their files."""
+    changed = {path: new for path, (old, new) in texts.items() if new != old}
+    for path, text in changed.items():
+        replace_file(path, partial(Path.write_text, data=text, encoding="utf-8"))
+    return list(changed)
 
 
 def _write(changes: dict[Path, tuple["NotebookNode", "NotebookNode"]]) -> list[Path]:
