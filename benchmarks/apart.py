@@ -5,6 +5,7 @@ import multiprocessing
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 
 
@@ -27,15 +28,22 @@ class Apart:
 
     def submit(self, name: str, function: Callable, *arguments: object) -> Future:
         """Call `function` in the process of this name. An error comes back as a RuntimeError of one line."""
-        if name not in self.pools:
-            last_words = partial(faulthandler.dump_traceback_later, self.left(), exit=True)
-            spawn = multiprocessing.get_context("spawn")
-            self.pools[name] = ProcessPoolExecutor(1, spawn, initializer=last_words)
-        return self.pools[name].submit(_call, function, *arguments)
+        try:
+            return self._pool(name).submit(_call, function, *arguments)
+        except BrokenProcessPool:  # it died in a call before
+            self.restart(name)
+            return self._pool(name).submit(_call, function, *arguments)
 
     def restart(self, name: str) -> None:
         """End the process of this name; the next call gets a new one. A GPU may be lost to one that has failed."""
         self.pools.pop(name).shutdown(wait=False, cancel_futures=True)
+
+    def _pool(self, name: str) -> ProcessPoolExecutor:
+        if name not in self.pools:
+            last_words = partial(faulthandler.dump_traceback_later, self.left(), exit=True)
+            spawn = multiprocessing.get_context("spawn")
+            self.pools[name] = ProcessPoolExecutor(1, spawn, initializer=last_words)
+        return self.pools[name]
 
 
 def _call(function: Callable, *arguments: object) -> object:

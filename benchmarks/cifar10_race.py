@@ -42,7 +42,7 @@ WAYS = ("simmim", "scratch", "linear", "attention")
 FINETUNING = 0.35  # seconds of fine-tuning for each second of pre-training
 LOADING = 20  # seconds, for testing too
 TUNING = 5  # seconds on a GPU, at the start of each training
-COMPILING = 60, 15  # seconds on a GPU, for the first and for each further training of a kind
+COMPILING = 80, 20  # seconds on a GPU, for the first and for each further training of a kind
 SHEET = 10_000  # images
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 

@@ -87,7 +87,7 @@ def all_parts(folder: Path, args: argparse.Namespace) -> int:
 
 def one_part(name: str, day: Day) -> int:
     """Run one part in this process, which ends when its minutes are over, and note how it went."""
-    faulthandler.dump_traceback_later(60 * day.minutes, exit=True)
+    faulthandler.dump_traceback_later(60 * day.minutes, file=sys.__stderr__, exit=True)
     facts: dict[str, object] = {"done": False, "minutes": round(day.minutes, 2), "command": day.command}
     try:
         facts["done"] = PARTS[name].run(day)
