@@ -76,7 +76,7 @@ def block_mask(
     inside_rows = (row >= top[..., None]) & (row < (top + height)[..., None])
     inside_cols = (col >= first[..., None]) & (col < (first + width)[..., None])
     inside = inside_rows[..., :, None] & inside_cols[..., None, :]  # (batch, rectangles, rows, cols)
-    number = _arange(RECTANGLES, generator)[:, None, None]
+    number = torch.arange(RECTANGLES, dtype=torch.uint8, device=_device(generator))[:, None, None]
     covered = torch.where(inside, number, RECTANGLES).amin(1)  # the first rectangle that covers a cell
     upwards, anywhere = _rand(batch, 1, 1, generator=generator), _rand(batch, rows, cols, generator=generator)
     place = _arange(rows * cols, generator).view(rows, cols) / (rows * cols)
@@ -135,11 +135,12 @@ def stroke_mask(
     corners = torch.stack([corners[..., 0] * rows, corners[..., 1] * cols], dim=-1)
     row, col = (_arange(n, generator) + 0.5 for n in (rows, cols))
     centers = torch.stack(torch.meshgrid(row, col, indexing="ij"), dim=-1)
-    corners = rearrange(corners, "batch stroke corner yx -> batch stroke corner 1 1 yx")
-    begin, piece = corners[:, :, :-1], corners.diff(dim=2)
+    begin, piece = (
+        rearrange(part, "n s p yx -> n (s p) 1 1 yx") for part in (corners[:, :, :-1], corners.diff(dim=2))
+    )
     along = ((centers - begin) * piece).sum(-1) / piece.square().sum(-1).clamp(min=1e-6)
     nearest = begin + along.clamp(0, 1)[..., None] * piece
-    distance = (centers - nearest).norm(dim=-1).amin((1, 2))
+    distance = (centers - nearest).norm(dim=-1).amin(1)
     return _hide_smallest(distance, ratio, cell)
 
 
