@@ -26,6 +26,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 html_theme = "furo"
 html_static_path = ["static"]
+html_favicon = "static/icon.svg"
 html_css_files = ["pages.css", "live/widgets.css", "live/live.css"]
 html_js_files = [("pages.js", {"defer": "defer"}), ("live/main.js", {"type": "module"})]
 html_math_renderer = "mathml"

@@ -2,13 +2,13 @@
 
 import re
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
 import pytest
 import tiny_lesson
 from nbformat.v4 import new_code_cell, new_output
+from site_server import Tags
 
 from simmim_lab import checks
 from simmim_lab.teaching import hosting
@@ -76,18 +76,6 @@ def test_setup_and_parameters_are_folded_together(tmp_path):
     assert (run.source, run.metadata.tags) == ("a.run()", [])
 
 
-class Tags(HTMLParser):
-    """The tags of some HTML and their attributes."""
-
-    def __init__(self, html: str):
-        super().__init__()
-        self.found = []
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
-
-
 def test_a_picture_becomes_a_file_with_its_text_and_size(tmp_path):
     text = 'A "cat" & <a cup>'
     notebook = page(code("show()", alt=text), folder=tmp_path)
@@ -127,6 +115,7 @@ def test_the_badge_becomes_a_line_that_asks_no_other_server(course, url):
     [
         ("[how](../results/a.json)", "[how](../results/a.json)", ["results/a.json"]),
         ("[a word](../GLOSSARY.md#patch)", "[a word](../GLOSSARY.md#patch)", ["GLOSSARY.md"]),
+        ("[07_tiny.ipynb](07_tiny.ipynb)", "[](07_tiny.ipynb)", ["notebooks/07_tiny.ipynb"]),
         ("![alt](../results/a.png)", "![alt](../results/a.png)", ["results/a.png"]),
         ("[sheet](../exercises)", "[sheet](../exercises/README.md)", ["exercises/README.md"]),
         ("[all](../results)", "all", []),

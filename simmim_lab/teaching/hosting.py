@@ -1,9 +1,9 @@
 """What the tools write into notebooks and README.md: where the course is hosted, and what a lesson costs.
 
-Where the course is hosted is written in one place: `Repository` under [project.urls] in pyproject.toml. Badges and
-setup cells of lessons and exercises follow from it, and README.md's line on the website;
-`simmim-course host OWNER/REPO` changes them together. Until it is set, no notebook has a badge. What a lesson costs
-is measured by benchmarks/lessons.py, into results/lessons.json.
+Where the course is hosted is written in one place: `Repository` under [project.urls] in pyproject.toml. The badges
+and setup cells of the notebooks follow from it, and README.md's line on the website, and
+`simmim-course host OWNER/REPO` changes them together. Until it is set, no notebook has a badge. What a lesson
+costs is measured by benchmarks/lessons.py, into results/lessons.json.
 """
 
 import copy

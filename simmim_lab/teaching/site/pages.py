@@ -70,9 +70,10 @@ def _write_file(path: Path, root: Path, folder: Path) -> list[Path]:
 
 
 def follow(text: str, path: Path, root: Path) -> tuple[str, list[Path]]:
-    """The Markdown of the file `path` with its links to folders changed, and the files that its links lead to.
+    """The Markdown of the file `path` with some links changed, and the files that its links lead to.
 
-    A folder has no page: a link to it leads to its README.md, else to where the course is hosted, else nowhere.
+    A notebook is called by its title, not by its file. A folder has no page: a link to it leads to its README.md,
+    else to where the course is hosted, else nowhere.
     """
     linked = []
 
@@ -87,6 +88,8 @@ def follow(text: str, path: Path, root: Path) -> tuple[str, list[Path]]:
                 return f"[{words}]({url}/{target.relative_to(root).as_posix()})" if url else words
             target, address = target / "README.md", f"{address.rstrip('/')}/README.md"
         linked.append(target)
+        if words == target.name and target.suffix == ".ipynb":
+            words = ""  # Sphinx writes the title of the page
         return f"{picture}[{words}]({address}{place})"
 
     return LINK.sub(change, text), linked
@@ -114,7 +117,7 @@ def convert(notebook: "NotebookNode", page: Path, url: str, static: Path) -> Non
 
 
 def how_to_run(page: Path, url: str) -> str:
-    """A line that says where the notebook of a page can be run, with a button for Colab if the course is hosted."""
+    """A line that says where the notebook of a page can be run: on Colab, too, if the course is hosted."""
     notebook, colab = "Jupyter notebook", ""
     if url:
         address = f"{url.replace('/tree/', '/blob/', 1)}/{page.as_posix()}"
