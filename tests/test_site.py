@@ -25,7 +25,7 @@ def course(tmp_path):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "index.md").write_text("# Home\n", encoding="utf-8")
     for name in pages.DOCUMENTS:
-        (tmp_path / name).write_text(f"# {name}\n", encoding="utf-8")
+        (tmp_path / name).write_text(f"# {name}\n\n<!-- website -->\n", encoding="utf-8")
     return tmp_path
 
 
