@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 import torch
+from fake_gpu import on_gpu
 from tiny_model import assert_same, tiny, weights
 
 from simmim_lab import hardware, loop
@@ -227,6 +228,14 @@ def test_a_dropped_branch_is_left_out_and_the_mean_stays(images):
     encoder.blocks = encoder.blocks[:1]
     torch.testing.assert_close(half, encoder(pictures))
     assert not torch.allclose(whole, half)
+
+
+def test_the_host_never_waits_for_a_dropped_branch():
+    drop_path = DropPath(ViTEncoder(16, 4, 32, depth=2, heads=2), 0.4)
+    with on_gpu() as generator:
+        drop_path.rates = torch.empty(4, device="cuda")  # where those of an encoder on a GPU are
+        assert drop_path.draw(8, generator).is_cuda
+    assert DropPath(ViTEncoder(16, 4, 32, depth=2, heads=2).to("meta"), 0.4).rates.is_meta
 
 
 @pytest.mark.parametrize(
