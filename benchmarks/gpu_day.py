@@ -24,6 +24,7 @@ once, in a folder for each machine, and what is done is not done again: the same
 import argparse
 import faulthandler
 import json
+import os
 import re
 import subprocess
 import sys
@@ -58,10 +59,11 @@ def main(arguments: list[str] | None = None) -> int:
     if device.type != "cuda" and not args.quick:
         parser.exit(1, f"There is no GPU for this, only {device.type}. To check that it runs, add --quick.\n")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    args.out = Path(os.path.relpath(args.out))  # results tell how they were made, but not where this course lies
     folder = args.out / re.sub(r"\W+", "-", name)
     if args.only is None:
         return all_parts(folder, args)
-    runs = args.out / "runs" if args.quick else ROOT / "runs" / "gpu_day"
+    runs = args.out / "runs" if args.quick else Path(os.path.relpath(ROOT / "runs" / "gpu_day"))
     minutes = args.minutes or PARTS[args.only].minutes
     day = Day(device, args.data, minutes, args.quick, folder, runs, command(__file__, arguments))
     return one_part(args.only, day)
