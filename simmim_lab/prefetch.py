@@ -19,7 +19,7 @@ from simmim_lab.loop import Batch, Run
 Batches = Iterator[tuple[Batch, Tensor]]
 Draw = Callable[[int, slice], Batches]  # see `loop.fit`
 
-TRIED = 8  # batches that both ways draw at the start
+TRIED = 4  # batches that both ways draw, several times, at the start
 
 
 def on_side_stream(draw: Draw, dataset: ImageSet | ImageStream, run: Run) -> Draw:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fake_gpu import on_gpu
 from safetensors.torch import load_file, save_file
 from tiny_model import assert_same, tiny, weights
 from torch.amp import GradScaler
@@ -379,11 +380,14 @@ def test_mask_sizes_are_checked_each(wrong):
 
 
 def test_each_image_draws_one_of_several_mask_sizes(images):
-    batch = images.take(4).repeat(50, 1, 1, 1)
-    mask = draw_mask(tiny(), batch, Recipe(steps=1, mask_size=(4, 8)), step_generator(0, 0, 1))
+    model, batch = tiny(), images.take(4).repeat(50, 1, 1, 1)
+    mask = draw_mask(model, batch, Recipe(steps=1, mask_size=(4, 8)), step_generator(0, 0, 1))
     large = (mask == to_pixels(mask[:, ::2, ::2], 2)).all((1, 2))  # cells of 8 pixels are 2 x 2 patches
     assert torch.equal(mask.sum((1, 2)), torch.where(large, 12, 10))  # 3 of 4 cells, 10 of 16
     assert 0.35 < large.float().mean() < 0.65
+    with on_gpu() as generator:  # the host never waits for a mask
+        shown = torch.empty(8, 3, 16, 16, device="cuda")
+        assert draw_mask(model, shown, Recipe(steps=1, mask="mixture", mask_size=(4, 8)), generator).is_cuda
 
 
 def test_one_mask_size_draws_as_it_always_did(images):
