@@ -92,6 +92,23 @@ def test_what_does_not_prove_itself_is_named_and_left_out(clock, way, reason):
     assert [str(warning.message) for warning in caught] == [f"trains without {way.__name__} ({reason})"]
 
 
+def test_the_plain_way_need_not_be_quite_the_same_each_time(clock, monkeypatch):
+    drawn = iter([torch.ones(3), torch.ones(3) * 1.05])
+    monkeypatch.setitem(clock, wrong, 0.5)  # 10 % off: as far as 2 % and twice 5 %
+
+    def try_out(way):
+        return [next(drawn)] if way is plain else way()
+
+    assert fastest(plain, {"another": lambda: wrong}, try_out) is wrong
+
+
+def test_the_plain_way_is_timed_twice(monkeypatch):
+    costs = {plain: iter([1.0, 0.5]), faster: iter([0.49])}  # slow only because it came first
+    monkeypatch.setattr(autotune, "seconds", lambda call: next(costs[call.args[0]]))
+    with pytest.warns(UserWarning, match=r"faster \(1\.02 times as fast as without\)"):
+        assert choose(faster) is plain
+
+
 def test_a_way_that_cannot_be_made_is_left_out(clock):
     def compiler():
         raise RuntimeError("Failed to find C compiler")
@@ -353,7 +370,7 @@ def test_a_graph_that_keeps_to_old_inputs_is_found_out(images, expected, graphs,
 
 
 def test_no_product_of_a_step_is_in_float32_under_autocast(images, monkeypatch):
-    """So TF32 has nothing left to do. Products in 16 bits stand for the fused kernel, which has none of its own."""
+    """So TF32 has nothing left to do. Products in 16 bits stand in for the fused kernel of attention."""
     products = []
 
     class Watch(TorchDispatchMode):
