@@ -306,7 +306,9 @@ def scenes(day: Day) -> bool:
     numbers = {caption: number for number, caption in enumerate(dict.fromkeys(drawn.captions))}
     labels = torch.tensor([numbers[caption] for caption in drawn.captions])
     train = ImageSet("captioned scenes", "train", drawn.pixels, labels, tuple(numbers))
-    model = sampler(day, "scenes", MaskGIT.small(Tokenizer.fit(train.take(min(2_000, len(train))))), train, 60)
+    tokenizer = Tokenizer.fit(train.take(min(2_000, len(train))))
+    torch.manual_seed(0)
+    model = sampler(day, "scenes", MaskGIT.small(tokenizer), train, besides=60)
 
     bench = generation.Bench(model, *((10, 10, 40, 2, 2) if day.quick else (400, 100, 1_000, 32, 16)))
     for name in ("ceiling", "ours", "unconditional"):
@@ -338,8 +340,8 @@ def classes(day: Day) -> bool:
 
     tokenizer = Tokenizer.fit(train.take(min(5_000, len(train))), codes=32 if day.quick else 1024)
     sizes = (32, 2, 32, 1, 2) if day.quick else (32, 2, 192, 7, 6)
-    new = MaskGIT(ViTEncoder(*sizes, positions="absolute"), tokenizer, {"class": train.classes})
     torch.manual_seed(0)
+    new = MaskGIT(ViTEncoder(*sizes, positions="absolute"), tokenizer, {"class": train.classes})
     model = sampler(day, "classes", new, train, besides=READING + 70)
 
     words = model.words_of(train.classes).repeat(1 if day.quick else 50, 1)
