@@ -153,7 +153,7 @@ def _parse(path: Path, text: str) -> dict:
 
 def _replace(text: str, marker: str, paragraph: str, place: str) -> str:
     """The text with the paragraph at the marker replaced; ValueError unless `place` has one such paragraph."""
-    parts = re.split(rf"(?<=\n\n).*<!-- {marker} -->.*(?=\n\n|\Z)", text)
+    parts = re.split(rf"(?<=\n\n).*<!-- {marker} -->.*(?=\n\n|\s*\Z)", text)
     if len(parts) != 2:
         raise ValueError(f"{place} needs one paragraph `<!-- {marker} -->`, but has {len(parts) - 1}")
     # The marker comes last: Markdown shows the rest of a line that starts with a comment as it is.
