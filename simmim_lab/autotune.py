@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import partial
+from itertools import zip_longest
 from operator import itemgetter
 
 import torch
@@ -50,9 +51,13 @@ def fastest(plain: Way, ways: dict[str, Callable[[], Way]], try_out: Callable[[W
     Adam makes much of the rest. A way that fails is left out, whatever its error. If `plain` is left, a warning
     says why.
     """
-    expected = try_out(plain)
-    allowed = [TOLERANCE + 2 * off for off in map(distance, try_out(plain), expected)]
-    needed = seconds(partial(try_out, plain))
+    try:
+        expected = try_out(plain)
+        allowed = [TOLERANCE + 2 * off for off in map(distance, try_out(plain), expected)]
+        needed = seconds(partial(try_out, plain))
+    except Exception as error:  # such as too little memory for a trial, or no compiler
+        warnings.warn(f"trains without {'; '.join(ways)}, with nothing to compare: {_told(error)}", stacklevel=2)
+        return plain
     right, told = {}, {}
     for name, make in ways.items():
         try:
@@ -64,7 +69,7 @@ def fastest(plain: Way, ways: dict[str, Callable[[], Way]], try_out: Callable[[W
                 raise ArithmeticError(f"its numbers are {max(distances):.1%} off")
             right[name] = seconds(partial(try_out, way)), way
         except Exception as error:  # kernels, compilers and captures fail in many ways
-            told[name] = f"{type(error).__name__}: {error}".splitlines()[0]
+            told[name] = _told(error)
     needed = min(needed, seconds(partial(try_out, plain)))  # a GPU was perhaps not warm at first
     told |= {name: f"{needed / taken:.2f} times as fast as without" for name, (taken, _) in right.items()}
     for name, words in told.items():
@@ -74,6 +79,10 @@ def fastest(plain: Way, ways: dict[str, Callable[[], Way]], try_out: Callable[[W
         return best
     warnings.warn("trains without " + "; ".join(f"{name} ({words})" for name, words in told.items()), stacklevel=2)
     return plain
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def distance(found: Tensor, expected: Tensor) -> float:
@@ -148,12 +157,6 @@ def fuse_attention(model: nn.Module, batch: tuple[Tensor, ...], *, compile: bool
 
         prepare = partial(torch.compile, dynamic=False) if compile else lambda way: way
         plain = prepare(attend)
-        try:
-            try_out(plain)
-        except torch.OutOfMemoryError:
-            raise
-        except Exception:  # there is no compiler, as the model will find too
-            return
         found = fastest(plain, {name: partial(prepare, way) for name, way in ways.items()}, try_out)
         if found is not plain:
             for module in modules:
@@ -239,14 +242,12 @@ def rewinding(model: nn.Module, optimizer: Optimizer, step: Callable[[], object]
         return [tensor for state in optimizer.state.values() for tensor in state.values()]
 
     weights = [*model.parameters(), *model.buffers()]
-    before = [tensor.detach().clone() for tensor in weights]
-    moments_before = [tensor.clone() for tensor in moments()]
+    before = [tensor.detach().clone() for tensor in (*weights, *moments())]
     step()
-    before += moments_before or [torch.zeros_like(tensor) for tensor in moments()]
 
     @torch.no_grad()
     def rewind() -> None:
-        for place, value in zip((*weights, *moments()), before, strict=True):
-            place.copy_(value)
+        for place, value in zip_longest((*weights, *moments()), before):
+            place.zero_() if value is None else place.copy_(value)
 
     return rewind

@@ -31,7 +31,8 @@ class Execution:
     """How to run a training on the machine at hand.
 
     `compile` lets PyTorch merge small operations into fewer and faster ones: after a minute or two at the start,
-    which `seconds` of a recipe do not count, a GPU takes faster steps. A batch that does not fit into memory is
+    which `seconds` of a recipe do not count, a GPU takes faster steps. (Other speed-ups of a GPU need no word:
+    `autotune` tries them, and takes those that gain.) A batch that does not fit into memory is
     worked off in `accumulation_steps` parts whose gradients add up (gradient accumulation), or with
     `activation_checkpointing`, which keeps less for the backward pass and computes it again. With `shard` the
     processes of a `torchrun` share the weights among them (FSDP), instead of holding all of them each.

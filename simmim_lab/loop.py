@@ -263,7 +263,10 @@ class Run:
         """The step as one CUDA graph if it proves itself (`autotune.fastest`), else the plain one."""
         *batch, weight, _ = inputs
         plain, scale = self.take, self.scaler.state_dict()
-        rewind = autotune.rewinding(self.model, self.optimizer, partial(plain, *inputs))
+        try:
+            rewind = autotune.rewinding(self.model, self.optimizer, partial(plain, *inputs))
+        except torch.OutOfMemoryError:  # nothing has changed yet, or the step itself will fail too
+            return plain
 
         def weights() -> Tensor:
             return torch.cat([parameter.detach().flatten() for parameter in self.model.parameters()])

@@ -117,6 +117,11 @@ def test_a_way_that_cannot_be_made_is_left_out(clock):
         assert fastest(plain, {"it": compiler}, lambda way: way()) is plain
 
 
+def test_where_the_plain_way_cannot_be_tried_it_is_kept(clock):
+    with pytest.warns(UserWarning, match="without faster, with nothing to compare: OutOfMemoryError: CUDA out of"):
+        assert fastest(broken, {"faster": lambda: faster}, lambda way: way()) is broken
+
+
 def test_numbers_are_compared_as_a_share_of_their_size():
     assert distance(torch.tensor([3.0, 4.5]), torch.tensor([3.0, 4.0])) == pytest.approx(0.1)
     assert (
@@ -321,10 +326,18 @@ def test_a_step_in_float16_is_recorded_with_its_scaler(images, expected, graphs,
     assert any(function is torch.ops.aten._amp_update_scale_.default for function, *_ in graphs[0].calls)
 
 
-def test_trials_leave_no_trace(images, expected, graphs, monkeypatch):
-    monkeypatch.setattr(autotune, "seconds", lambda call: 1.0)
+@pytest.mark.parametrize("trial", ["no gain", "no memory"])
+def test_trials_leave_no_trace(images, expected, graphs, trial, monkeypatch):
+    def seconds(call):
+        if trial == "no memory":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return 1.0
+
+    monkeypatch.setattr(autotune, "seconds", seconds)
     model = tiny()
-    with pytest.warns(UserWarning, match=r"trains without a CUDA graph \(1\.00 times as fast as without\)"):
+    with pytest.warns(
+        UserWarning, match=r"a CUDA graph( \(1\.00 times as fast as without\)|, .* CUDA out of memory)$"
+    ):
         history = pretrain(model, images, RECIPE, progress=False)
     assert history.loss == expected[1].loss
     for name, tensor in weights(model).items():
