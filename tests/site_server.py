@@ -1,11 +1,24 @@
-"""A plain server for the built site, as tests in a browser need one."""
+"""What tests of the built site share: the tags of a page, and a plain server for a browser."""
 
 import functools
 import http.server
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html.parser import HTMLParser
 from pathlib import Path
+
+
+class Tags(HTMLParser):
+    """The tags of some HTML and their attributes."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.found = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
 
 
 class Server(http.server.SimpleHTTPRequestHandler):

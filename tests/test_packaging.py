@@ -218,12 +218,22 @@ def test_the_licence_is_mit():
     assert PROJECT["license"] == "MIT"
 
 
-def test_no_file_of_the_project_names_a_machine_or_a_registry():
+@pytest.fixture(scope="module")
+def tree() -> list[Path]:
+    """The files of the repository."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip("this copy is no git repository")
+    return [path for path in map(ROOT.joinpath, listed.stdout.splitlines()) if path.is_file()]
+
+
+def test_the_tree_stays_small_enough_to_clone_in_a_class(tree):
+    assert sum(path.stat().st_size for path in tree) <= 24_000_000
+
+
+def test_no_file_of_the_project_names_a_machine_or_a_registry(tree):
     names = rb"/work/(main|shared)|/root/|(pypi|pythonhosted|npmjs|debian)\.org"
-    for path in map(ROOT.joinpath, listed.stdout.splitlines()):
-        if path.is_file() and path != Path(__file__):
+    for path in tree:
+        if path != Path(__file__):
             found = re.search(names, path.read_bytes())
             assert not found, f"{path.name}: {found[0]}"
