@@ -45,12 +45,16 @@ def main(arguments: list[str] | None = None) -> None:
 
     measured = origin(command(__file__, arguments), device)
     measured |= {"preset": args.preset, "batch": batch_size, "precision": str(precision(device))}
-    measured["images_per_second"] = climb(args.preset, load("photos"), batch_size, device, steps=steps, top=top)
-    measured["time_shares"] = time_shares(trace(stepper(args.preset, batch_size, device), device))
-    measured["memory"] = memory(args.preset, batch_size, device)
-    measured["roofline"] = roofline(device)
     results = json.loads(args.out.read_text()) if args.out.exists() else {}
-    write({**results, measured["gpu"] or measured["cpu"]: measured}, args.out)
+    pieces = {
+        "time_shares": lambda: time_shares(trace(stepper(args.preset, batch_size, device), device)),
+        "memory": lambda: memory(args.preset, batch_size, device),
+        "roofline": lambda: roofline(device),
+        "images_per_second": lambda: climb(args.preset, load("photos"), batch_size, device, steps=steps, top=top),
+    }
+    for name, measure in pieces.items():
+        measured[name] = measure()
+        write({**results, measured["gpu"] or measured["cpu"]: measured}, args.out)
     report(measured)
 
 
