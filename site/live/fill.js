@@ -88,7 +88,7 @@ async function open(name, blob, { grid, painted }, data, words) {
   data.strokes = [];
   if (String(size) !== String(grid)) painted = middle(size);
   const pixels = bytes.data.filter((_, i) => i % 4 < 3);
-  return { size, grid: size, place, painted, hidden: painted, pixels: new Uint8Array([...pixels, ...pixels]) };
+  return { name, size, grid: size, place, painted, hidden: painted, pixels: new Uint8Array([...pixels, ...pixels]) };
 }
 
 // The middle of a picture, shrunk to `side` pixels, on white where it is transparent.

@@ -18,14 +18,19 @@ export function load(name, trial) {
     const model = start(name, trial).catch((error) => {
       loaded.delete(name); // so that it can be tried again
       console.warn(error);
-      throw new Error(typeof WebAssembly === "undefined" || /SIMD/.test(error.message) ? "no_simd" : "no_model");
+      throw new Error(hasSimd() ? "no_model" : "no_simd");
     });
     loaded.set(name, model);
   }
   return loaded.get(name);
 }
 
+// The smallest program with an instruction of SIMD, from https://github.com/GoogleChromeLabs/wasm-feature-detect
+const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
+const hasSimd = () => typeof WebAssembly === "object" && WebAssembly.validate(new Uint8Array(SIMD));
+
 async function start(name, trial) {
+  if (!hasSimd()) throw new Error("WebAssembly has no SIMD here");
   const [file, gpu] = await Promise.all([fetchWhole(name), trial && hasGpu()]);
   try {
     const model = gpu && (await open("webgpu", file));

@@ -7,13 +7,15 @@ const place = document.querySelector(".sl-try");
 const still = place.querySelector(".sl-still");
 const line = place.querySelector(".sl-line");
 const pictures = place.querySelector(".sl-pictures");
+const buttons = pictures.querySelectorAll("button");
 
 async function begin() {
   const stored = await read(new URL("try/state.json", import.meta.url));
   const live = document.createElement("div");
   const model = run(Inpainter, stored, live);
   model.onbreak = () => giveUp("broken");
-  for (const button of pictures.querySelectorAll("button")) button.addEventListener("click", () => choose(model, button));
+  for (const button of buttons) button.addEventListener("click", () => choose(model, button.firstChild));
+  model.on("change:name", () => buttons.forEach((button) => mark(button, model.get("name"))));
   still.replaceWith(live);
   line.remove();
   pictures.hidden = false;
@@ -41,11 +43,11 @@ async function begin() {
   if (!navigator.connection?.saveData) (window.requestIdleCallback ?? setTimeout)(load); // Safari has none
 }
 
-async function choose(model, button) {
-  for (const other of pictures.querySelectorAll("button")) other.setAttribute("aria-pressed", other === button);
-  const image = button.querySelector("img");
-  const content = await (await fetch(image.src)).arrayBuffer();
-  model.send({ message: "picture", name: image.alt }, undefined, [content]);
+async function choose(model, { src, alt }) {
+  const content = await (await fetch(src)).arrayBuffer();
+  model.send({ message: "picture", name: alt }, undefined, [content]);
 }
+
+const mark = (button, name) => button.setAttribute("aria-pressed", button.firstChild.alt === name);
 
 begin();
