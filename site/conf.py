@@ -24,7 +24,8 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 copybutton_exclude = ".linenos, .gp, .go"
 
-html_theme = "furo"
+html_theme = "furo"  # light pages: others load more script for their icons than a lesson may weigh
+pygments_dark_style = "a11y-high-contrast-dark"  # the theme's own underlines names, like links
 html_static_path = ["static"]
 html_favicon = "static/icon.svg"
 html_css_files = ["pages.css", "live/widgets.css", "live/live.css"]
