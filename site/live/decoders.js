@@ -7,7 +7,8 @@ import { round, say } from "./say.js";
 export const MaskBrush = {
   follows: ["painted", "stroking"],
 
-  load(data) {
+  load(data, start) {
+    brush.remember(start, data);
     return (data.model ??= load("cifar10.onnx"));
   },
 

@@ -14,6 +14,7 @@ export const Inpainter = {
 
   // Load the model. `start` is the state that Python computed: it tells whether a GPU computes right.
   load(data, start) {
+    brush.remember(start, data);
     const trial = async (model) => {
       const { pixels } = shown(start, await fill(predictor(model), start));
       return pixels.every((value, i) => Math.abs(value - start.pixels[i]) <= TOLERANCE);

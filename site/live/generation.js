@@ -163,8 +163,12 @@ function shown(frames, { size }, data) {
 
 export const Completions = {
   follows: ["painted", "stroking", "seed"],
-  load: loadScenes,
   act: (content, buffers, state, data) => brush.act(content, state, data),
+
+  load(data, start) {
+    brush.remember(start, data);
+    return loadScenes(data);
+  },
 
   async compute(state, data, words) {
     brush.remember(state, data);

@@ -63,7 +63,7 @@ const view = (value) =>
 const views = (changes) =>
   Object.fromEntries(Object.entries(changes ?? {}).map(([name, value]) => [name, view(value)]));
 
-// What Python stored of a widget: {widget, state, data, words}. Bytes are stored as {base64: text}.
+// What Python stored of a widget: {state, data, words}. Bytes are stored as {base64: text}.
 export async function read(address) {
   const decode = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const text = await (await fetch(address)).text();
@@ -109,7 +109,7 @@ export function run(widget, { state, data = {}, words: own = {} }, place) {
 
   async function follow(names) {
     const followed = names.filter((name) => widget.follows.includes(name));
-    if (followed.length < names.length) model.show(widget.describe?.(model.state, data, said) ?? {});
+    if (followed.length < names.length) describe();
     for (const name of followed) waiting.add(name);
     if (running) return;
     running = true;

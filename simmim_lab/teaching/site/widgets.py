@@ -6,7 +6,8 @@ these widgets again, as the lessons do; a test compares what they say with what 
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
@@ -44,27 +45,36 @@ def stored(widget: Panels) -> dict[str, Any]:
     """What a page's script needs to show `widget`, and to go on from there; bytes and tensors are in base64."""
     names = [name for name in widget.traits(sync=True) if not name.startswith("_") and name != "layout"]
     state = {name: getattr(widget, name) for name in names}
-    data = KEPT.get(type(widget), lambda _: {})(widget)
-    return _plain({"widget": type(widget).__name__, "state": state, "data": data, "words": dict(widget.texts)})
+    return _plain({"state": state, "data": kept(widget), "words": widget.texts})
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, Tensor):
         value = value.contiguous().numpy().tobytes()
     return {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
 
 
-# What Python keeps to itself.
+@singledispatch
+def kept(widget: Panels) -> dict[str, Any]:
+    """What Python keeps to itself of a widget."""
+    return {}
 
 
-def _masks(widget: MaskExplorer) -> dict[str, Any]:
+@kept.register
+def _(widget: MaskExplorer) -> dict[str, Any]:
     pixels = (widget.images * 255).round().byte().permute(0, 2, 3, 1)
     return {"images": pixels, "patch": widget.patch, "notes": NOTES}
 
 
-def _budget(widget: BudgetExplorer) -> dict[str, Any]:
+@kept.register
+def _(widget: LossPlayground) -> dict[str, Any]:
+    return {"examples": widget.examples, "yours": YOURS}
+
+
+@kept.register
+def _(widget: BudgetExplorer) -> dict[str, Any]:
     presets = {}
     for name in widget.presets:
         chosen = BudgetExplorer(preset=name)
@@ -77,20 +87,16 @@ def _budget(widget: BudgetExplorer) -> dict[str, Any]:
     return {"presets": presets, "gpus": gpus, "datasets": widget.datasets}
 
 
-def _tokens(widget: SceneSampler | Completions) -> dict[str, Any]:
+@kept.register
+def _(widget: Inpainter) -> dict[str, Any]:
+    return {"side": widget.side}
+
+
+@kept.register
+def _(widget: SceneSampler | Completions) -> dict[str, Any]:
     model = widget.model
     unsaid = model.nothing_said(1)[0].tolist()
     return {"codebook": model.tokenizer.codebook, "patch": model.patch, "unsaid": unsaid}
-
-
-KEPT: dict[type[Panels], Callable[[Any], dict[str, Any]]] = {
-    BudgetExplorer: _budget,
-    Completions: _tokens,
-    Inpainter: lambda widget: {"side": widget.side},
-    LossPlayground: lambda widget: {"examples": widget.examples, "yours": YOURS},
-    MaskExplorer: _masks,
-    SceneSampler: _tokens,
-}
 
 
 # The lessons' cells.
