@@ -33,12 +33,9 @@ def on_side_stream(draw: Draw, dataset: ImageSet | ImageStream, run: Run) -> Dra
     def drawn(first: int, share: slice) -> Batches:
         ways = {"a second stream": lambda: partial(_beside, torch.cuda.Stream(), draw)}
         run.model.eval()  # a trial changes nothing
-        try:
-            return autotune.fastest(draw, ways, partial(_try_out, run, first, share))(first, share)
-        except torch.OutOfMemoryError:
-            return draw(first, share)  # the step will say what to do
-        finally:
-            run.model.train()
+        found = autotune.fastest(draw, ways, partial(_try_out, run, first, share))
+        run.model.train()
+        return found(first, share)
 
     return drawn
 

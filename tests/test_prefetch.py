@@ -194,7 +194,7 @@ def broken(first: int, share: slice):
     ids=["right and fast", "no faster", "other images", "broken"],
 )
 def test_a_second_stream_must_prove_itself(monkeypatch, beside, gain, warning):
-    times = iter([gain, 1.0])
+    times = iter([gain, 1.0, gain])  # plain, beside, plain
     monkeypatch.setattr(autotune, "applies", lambda device: True)
     monkeypatch.setattr(autotune, "seconds", lambda call: next(times))
     monkeypatch.setattr(prefetch, "_beside", lambda side, draw, *rest: beside(*rest))
@@ -217,5 +217,6 @@ def test_a_trial_that_needs_too_much_memory_is_left_to_the_step_which_gives_advi
     monkeypatch.setattr(autotune, "applies", lambda device: True)
     monkeypatch.setattr(prefetch, "_try_out", full)
     model = tiny()
-    (batch, _), _ = next(on_side_stream(masked, noise(), run_of(model))(0, WHOLE))
+    with pytest.warns(UserWarning, match="trains without a second stream"):
+        (batch, _), _ = next(on_side_stream(masked, noise(), run_of(model))(0, WHOLE))
     assert len(batch) == 8 and model.training
