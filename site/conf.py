@@ -11,6 +11,7 @@ html_title = project
 extensions = ["myst_nb", "sphinx_copybutton"]
 templates_path = ["templates"]
 exclude_patterns = ["static", "templates"]
+locale_dirs = ["locale"]
 suppress_warnings = [
     "myst.header",  # the glossary's headings lie a level deeper than they need to
     "toc.not_included",  # a page that only other pages lead to
@@ -22,7 +23,6 @@ nb_code_prompt_show = nb_code_prompt_hide = "Setup"
 highlight_language = "none"  # a block of code that does not say its language
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
-copybutton_exclude = ".linenos, .gp, .go"
 
 html_theme = "furo"  # light pages: others load more script for their icons than a lesson may weigh
 pygments_dark_style = "a11y-high-contrast-dark"  # the theme's own underlines names, like links

@@ -153,7 +153,7 @@ def test_what_is_written_follows_from_the_links_and_leaves_the_course_as_it_was(
 def in_chinese(course, tmp_path):
     """A page of a small course, built in another language."""
     sphinx = pytest.importorskip("sphinx.cmd.build")
-    for name in ("templates", "static"):
+    for name in ("locale", "static", "templates"):
         shutil.copytree(ROOT / "site" / name, course / "site" / name)
     for name in ("conf.py", "words.json"):
         shutil.copy(ROOT / "site" / name, course / "site")
@@ -165,7 +165,8 @@ def in_chinese(course, tmp_path):
 
 def test_the_builder_speaks_another_language(in_chinese):
     assert '<html class="no-js" lang="zh-CN"' in in_chinese
-    assert 'placeholder="搜索"' in in_chinese
+    for word in ("搜索", "本页内容", "显示或隐藏导航栏", "导航"):
+        assert word in in_chinese
     assert "A tiny lesson" in in_chinese
     assert '<script type="application/json" id="sl-words">{"run": "\\u003c/script>"}</script>' in in_chinese
 
