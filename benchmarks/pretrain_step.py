@@ -120,9 +120,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9, help="turns that each model takes (default: 9)")
     parser.add_argument("--compile", action="store_true", help="compiled models too; on a GPU they always are")
     parser.add_argument("--minutes", type=float, default=10, help="on a GPU, at most (default: 10)")
-    parser.add_argument("--quick", action="store_true", help="three turns of vit_nano in fp32 alone")
+    parser.add_argument("--quick", action="store_true", help="three turns of vit_nano in fp32 alone, on the CPU")
     parser.add_argument("--out", type=Path, default=OUT, help=f"file to write (default: results/{OUT.name})")
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if args.quick:
+        args.device = "cpu"
+    return args
 
 
 # On a CPU: all in one process
