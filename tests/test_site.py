@@ -184,3 +184,13 @@ def test_pages_read_nothing_from_other_servers(site):
         for tag, attrs in Tags(path.read_text(encoding="utf-8")).found:
             address = attrs.get("src") or (attrs.get("href") if tag == "link" else "") or ""
             assert "//" not in address, f"{path.name}: <{tag}> {address}"
+
+
+@pytest.mark.parametrize(("language", "nearest"), [("zhCN", "zh-CN"), ("../de", "de"), ("", "")])
+def test_a_language_without_words_is_refused(tmp_path, language, nearest):
+    pytest.importorskip("sphinx")
+    from simmim_lab.teaching.site.building import build
+
+    with pytest.raises(ValueError, match=f"unknown language {language!r}; did you mean '{nearest}"):
+        build(ROOT, tmp_path, language)
+    assert not [*tmp_path.iterdir()]
