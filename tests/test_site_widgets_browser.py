@@ -216,7 +216,8 @@ def test_completions_keep_what_is_visible_and_differ_where_it_is_not(compute):
     assert expected == {trait: first[trait] for trait in expected}
     expected = after(widget, {"stroking": True}, "hidden", "status", "panels", "pixels")
     assert expected == stroking
-    expected = after(widget, {"mask": torch.zeros_like(hole), "stroking": False}, "hidden", "status", "panels", "pixels")
+    cleared = {"mask": torch.zeros_like(hole), "stroking": False}
+    expected = after(widget, cleared, "hidden", "status", "panels", "pixels")
     assert expected == nothing
 
     original = pictures(expected["pixels"])[0]
