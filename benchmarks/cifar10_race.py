@@ -40,8 +40,8 @@ from simmim_lab.training import Recipe, pretrain
 OUT = Path(__file__).parents[1] / "results" / "cifar10_race.json"
 WAYS = ("simmim", "scratch", "linear", "attention")
 FINETUNING = 0.35  # seconds of fine-tuning for each second of pre-training
-LOADING = 20  # seconds, for testing too
-TUNING = 5  # seconds on a GPU, at the start of each training
+LOADING = 25  # seconds, for testing too
+TUNING = 8  # seconds on a GPU, at the start of each training
 COMPILING = 80, 20  # seconds on a GPU, for the first and for each further training of a kind
 SHEET = 10_000  # images
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -99,7 +99,7 @@ def plan(
     first, further = COMPILING
     compiling = kinds * first + (trainings - kinds) * further
     on_gpu = device.type == "cuda"
-    seconds -= min(LOADING + on_gpu * trainings * TUNING, 0.2 * seconds)
+    seconds -= min(LOADING + on_gpu * trainings * TUNING, seconds / 2)
     compile = on_gpu and compiling < seconds / 2
     seconds -= compile * compiling
     pretrainings = pretrained + shares * ("scratch" in ways)
