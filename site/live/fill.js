@@ -10,7 +10,7 @@ const TOLERANCE = 2; // of 255, since the bytes of both sides are rounded
 const LONGEST = 2; // times the shorter side: a longer picture loses its ends
 
 export const Inpainter = {
-  follows: ["painted", "stroking"],
+  follows: ["painted", "stroking", "name"],
 
   // Load the model. `start` is the state that Python computed: it tells whether a GPU computes right.
   load(data, start) {
@@ -72,7 +72,7 @@ function described(state, { planes }, milliseconds, words) {
 }
 
 // Go on with another picture, and with the same hole if that fits.
-async function open(name, blob, { grid, painted }, data, words) {
+async function open(name, blob, { grid }, data, words) {
   const address = URL.createObjectURL(blob);
   const image = new Image();
   image.src = address;
@@ -85,11 +85,12 @@ async function open(name, blob, { grid, painted }, data, words) {
   }
   const bytes = drawn(image, data.side);
   const size = [bytes.height, bytes.width];
-  const place = [size[0] >> 1, size[1] >> 1];
-  data.strokes = [];
-  if (String(size) !== String(grid)) painted = middle(size);
   const pixels = bytes.data.filter((_, i) => i % 4 < 3);
-  return { name, size, grid: size, place, painted, hidden: painted, pixels: new Uint8Array([...pixels, ...pixels]) };
+  const shown = { name, pixels: new Uint8Array([...pixels, ...pixels]) };
+  if (String(size) === String(grid)) return shown;
+  const painted = middle(size);
+  data.strokes = [];
+  return { ...shown, size, grid: size, place: [size[0] >> 1, size[1] >> 1], painted, hidden: painted };
 }
 
 // The middle of a picture, shrunk to `side` pixels, on white where it is transparent.

@@ -84,6 +84,7 @@ export function run(widget, { state, data = {}, words: own = {} }, place) {
   const describe = () => model.show(views(widget.describe?.(model.state, data, said)));
   const waiting = new Set();
   let running = false;
+  let acts = 0; // that change what is computed: what was begun before the last one is no longer right
 
   async function attempt(work) {
     model.show({ error: "" });
@@ -98,11 +99,12 @@ export function run(widget, { state, data = {}, words: own = {} }, place) {
 
   async function compute() {
     const changed = new Set(waiting);
+    const before = acts;
     waiting.clear();
     const changes = await widget.compute(model.state, data, said, changed);
-    if (!changes?.[Symbol.asyncIterator]) return model.show(views(changes));
+    if (!changes?.[Symbol.asyncIterator]) return acts === before && model.show(views(changes));
     for await (const some of changes) {
-      if (waiting.size) return;
+      if (waiting.size || acts > before) return;
       model.show(views(some));
     }
   }
@@ -122,8 +124,10 @@ export function run(widget, { state, data = {}, words: own = {} }, place) {
   let last = Promise.resolve();
   const act = async (content, buffers) => {
     const changes = await widget.act(content, buffers, model.state, data, said);
+    const names = Object.keys(changes ?? {});
+    if (names.some((name) => widget.follows.includes(name))) acts += 1;
     model.show(views(changes));
-    follow(Object.keys(changes ?? {}));
+    follow(names);
   };
   model.onsend = (content, buffers) => (last = last.then(() => attempt(() => act(content, buffers))));
   describe();
