@@ -30,6 +30,7 @@ MODULES = {
     "MaskBrush-00_start_here-1": "decoders",
     "SceneSampler-09_generation-1": "generation",
     "Completions-09_generation-1": "generation",
+    "FilmPlayer-11_the_mim_family-1": "the_mim_family",
 }
 # What a widget shows after each of several changes of its first state; bytes as base64.
 COMPUTE = """async ([live, module, name, changes]) => {
@@ -233,6 +234,13 @@ def test_completions_keep_what_is_visible_and_differ_where_it_is_not(compute):
 
 def pictures(pixels: bytes) -> np.ndarray:
     return np.frombuffer(pixels, np.uint8).reshape(5, 32, 32, 3)
+
+
+def test_every_clip_is_shown_as_in_python(compute):
+    widget = LIVE["FilmPlayer-11_the_mim_family-1"]()
+    states = [{"clip_index": clip, "index": clip % 6} for clip in range(8)]
+    for state, shown in zip(states, compute("FilmPlayer-11_the_mim_family-1", states), strict=True):
+        assert shown == after(widget, state, "pixels", "hidden", "status"), state
 
 
 def status(figure) -> str:

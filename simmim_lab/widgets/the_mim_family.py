@@ -262,6 +262,7 @@ class FilmPlayer(Panels):
     Raises TypeError or ValueError for clips, masks or fills that do not fit together.
     """
 
+    texts: Mapping[str, str] = {"frame": "frame {frame} of {frames}, {share:.0%} of it hidden"}
     index = traitlets.Int(0).tag(sync=True)
     clip_index = traitlets.Int(0).tag(sync=True)
 
@@ -305,7 +306,7 @@ class FilmPlayer(Panels):
         frames = self.masks.shape[1]
         frame = min(self.index, frames - 1)
         share = self.masks[self.clip_index, frame].float().mean().item()
-        self.status = f"frame {frame + 1} of {frames}, {share:.0%} of it hidden"
+        self.status = self.texts["frame"].format(frame=frame + 1, frames=frames, share=share)
 
     def poster(self) -> bytes:
         """The film strip of the clip."""

@@ -6,6 +6,7 @@ import { words as said } from "./widgets.js";
 const MODULES = {
   BudgetExplorer: "gpu_training",
   Completions: "generation",
+  FilmPlayer: "the_mim_family",
   Inpainter: "fill",
   LossPlayground: "mse_loss",
   MaskBrush: "decoders",
@@ -38,7 +39,7 @@ async function prepare(figure) {
   if (!widget.load) return start(figure, widget, line);
   const button = document.createElement("button");
   Object.assign(button, { type: "button", className: "sl-run", textContent: words.run });
-  line.before(button);
+  figure.querySelector("figcaption").before(button, line);
   button.addEventListener("click", async () => {
     button.disabled = true;
     line.textContent = words.model_loading;

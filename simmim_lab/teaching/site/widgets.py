@@ -12,17 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from jaxtyping import Float, UInt8
+from torch import Generator, Tensor
 
 from simmim_lab.budget import GPUS, training_flops
 from simmim_lab.data.photographs import photograph
+from simmim_lab.data.scenes import draw_clips
 from simmim_lab.generation import MaskGIT, captioned_scenes
 from simmim_lab.images import load
 from simmim_lab.shapes import Images
 from simmim_lab.simmim import SimMIM
+from simmim_lab.video import VideoMIM, follow, hidden_pixels, landscape, tube_mask
 from simmim_lab.widgets import (
     BudgetExplorer,
     Completions,
+    FilmPlayer,
     Inpainter,
     LossPlayground,
     MaskBrush,
@@ -48,7 +52,14 @@ def stored(widget: Panels) -> dict[str, Any]:
     return _plain({"state": state, "data": kept(widget), "words": widget.texts})
 
 
+def as_bytes(images: Float[Tensor, "*n 3 height width"]) -> UInt8[Tensor, "*n height width 3"]:
+    """Images in [0, 1] as a page has them."""
+    return (images.clamp(0, 1) * 255).round().byte().movedim(-3, -1)
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
     if isinstance(value, Mapping):
         return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, Tensor):
@@ -64,8 +75,7 @@ def kept(widget: Panels) -> dict[str, Any]:
 
 @kept.register
 def _(widget: MaskExplorer) -> dict[str, Any]:
-    pixels = (widget.images * 255).round().byte().permute(0, 2, 3, 1)
-    return {"images": pixels, "patch": widget.patch, "notes": NOTES}
+    return {"images": as_bytes(widget.images), "patch": widget.patch, "notes": NOTES}
 
 
 @kept.register
@@ -99,6 +109,12 @@ def _(widget: SceneSampler | Completions) -> dict[str, Any]:
     return {"codebook": model.tokenizer.codebook, "patch": model.patch, "unsaid": unsaid}
 
 
+@kept.register
+def _(widget: FilmPlayer) -> dict[str, Any]:
+    films = [as_bytes(clips) for clips in (widget.clips, *widget.fills.values())]
+    return {"films": films, "masks": widget.masks, "frames": widget.clips.shape[1]}
+
+
 # The lessons' cells.
 
 
@@ -124,6 +140,16 @@ def _completions() -> Completions:
     return Completions(_generator(), pictures[2])
 
 
+def _films() -> FilmPlayer:
+    ground = landscape(draw_clips(100, generator=Generator().manual_seed(0)))
+    films = draw_clips(60, generator=Generator().manual_seed(1)) / 255
+    tubes = tube_mask(len(films), 6, (4, 8), 0.75, Generator().manual_seed(0))
+    hidden = hidden_pixels(tubes, patch=4)
+    network = VideoMIM.pretrained().eval().reconstruct(films, tubes)
+    fills = {"network, 2,600 steps": network[:8], "motion followed": follow(films, hidden, ground)[:8]}
+    return FilmPlayer(films[:8], hidden[:8], fills)
+
+
 def _shipped() -> SimMIM:
     return SimMIM.pretrained("cifar10").eval()
 
@@ -142,4 +168,5 @@ LIVE: dict[str, Callable[[], Panels]] = {  # by class, lesson, and count in the 
     "Inpainter-08_inpainting_and_editing-1": _petals,
     "SceneSampler-09_generation-1": lambda: SceneSampler(_generator(), "a red boat on a lake at dusk"),
     "Completions-09_generation-1": _completions,
+    "FilmPlayer-11_the_mim_family-1": _films,
 }
