@@ -19,6 +19,7 @@ suppress_warnings = [
 
 nb_execution_mode = "off"  # a page shows what its notebook holds
 nb_merge_streams = True
+nb_mime_priority_overrides = [("linkcheck", "text/html", 0)]  # the check of links reads what pages show
 nb_code_prompt_show = nb_code_prompt_hide = "Setup"
 highlight_language = "none"  # a block of code that does not say its language
 myst_enable_extensions = ["dollarmath"]
