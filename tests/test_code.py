@@ -66,7 +66,10 @@ def test_no_circles():
         ("simmim_lab.widgets", {f"simmim_lab.{name}" for name in ("cli", "notebook", "checks", "teaching")}),
         (
             "simmim_lab.plots",
-            {f"simmim_lab.{name}" for name in ("cli", "demo", "diagrams", "widgets", "notebook", "checks")},
+            {
+                f"simmim_lab.{name}"
+                for name in ("cli", "demo", "diagrams", "widgets", "notebook", "checks", "teaching")
+            },
         ),
     ],
 )

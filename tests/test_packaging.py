@@ -81,7 +81,7 @@ def test_colab_has_all_that_the_base_install_needs_but_jaxtyping():
 def test_everything_the_package_imports_is_declared():
     """What learners run by the base install and its extras for them; what staff run by all extras."""
     names = _import_names(learners()) | {"IPython", "ipykernel", "nbformat"}  # they come with JupyterLab
-    staff = names | _import_names(extra("teaching") + extra("dev"))
+    staff = names | _import_names(extra("teaching") + extra("site") + extra("dev"))
     for path in (ROOT / "simmim_lab").rglob("*.py"):
         declared = staff if "teaching" in path.parts else names
         own = {"simmim_lab"} | ({"channel", "running"} if path.name == "worker.py" else set())  # lie beside it
