@@ -3,9 +3,9 @@
     python benchmarks/website.py
 
 The site is built anew, served on this machine, and opened in a headless Chromium. Fills are of strokes drawn at
-random, in pictures of 32 x 32 pixels, which the model was trained on, and of 64 x 64, as on the first page. Other
-work on this machine makes all of it slower: seconds of the processor stand beside those of the clock. The picture
-for the README, results/website/fill.png, is the first page's.
+random, in pictures of 32 x 32 pixels, as the model was trained on, and of 64 x 64, as on the first page; a stroke
+there is painted move by move, and the page remembers what it does not touch. Other work on this machine makes
+all of it slower: seconds of the processor stand beside those of the clock. results/website/fill.png is drawn, too.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import torch
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import sync_playwright
+from widget_latency import MEASURE, SPIRAL
 
 from simmim_lab.masking import stroke_mask
 from simmim_lab.teaching.jupyterlab import launch
@@ -72,6 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
             results["fills"] = {
                 f"{side} x {side}": fills(browser, server.address, side, args.fills) for side in (32, 64)
             }
+            results["stroke"] = stroke(browser, server.address, args.fills)
             picture(browser, server.address, args.out.parent / "website" / "fill.png")
             results["pages"] = pages(browser, server.address, args.site)
         results["models"] = {
@@ -129,6 +131,18 @@ def fills(browser, address: str, side: int, count: int) -> dict[str, float]:
     return {"fills": count, **found}
 
 
+def stroke(browser, address: str, moves: int) -> dict[str, float]:
+    """Milliseconds from a move of the brush on the first page to changed pixels in what the model fills."""
+    with browser.new_page() as page:
+        page.goto(address)
+        page.wait_for_function(FIRST, timeout=120_000)
+        page.get_by_role("button", name="clear").click()
+        times = sorted(page.evaluate(MEASURE, [0, "stroke", SPIRAL, moves]))
+    found = {"p50_ms": round(statistics.median(times)), "p95_ms": round(times[int(0.95 * moves) - 1])}
+    print("a stroke", found)
+    return {"moves": moves, **found}
+
+
 def picture(browser, address: str, path: Path) -> None:
     """The two panels of the first page, as the README shows them."""
     with browser.new_page(viewport={"width": 1280, "height": 900}) as page:
@@ -142,7 +156,7 @@ def picture(browser, address: str, path: Path) -> None:
 def pages(browser, address: str, site: Path) -> dict[str, dict[str, int]]:
     """Of each page: the bytes that it loads before anybody does anything, and what axe-core finds in it."""
     found = {}
-    for path in sorted(site.rglob("*.html")):
+    for path in sorted(set(site.rglob("*.html")) - set(site.rglob("_static/*"))):
         with browser.new_page() as page:
             page.add_init_script("window.requestIdleCallback = () => {}")  # models and what runs them come later
             page.goto(f"{address}{path.relative_to(site).as_posix()}", wait_until="load")
