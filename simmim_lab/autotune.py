@@ -3,7 +3,7 @@
 A kernel that is fast on one GPU may be slow, wrong or missing on another. So none is believed: at the start of a
 training `fastest` tries each way on the first batch, compares its numbers with those of the plain way, and keeps
 it only if they agree and time is gained. Weights and moments are put back afterwards, so nothing of this is
-training. There are two such ways:
+training. Two such ways are here, a third is in `prefetch`:
 
     fused attention   relative positions go into one kernel, which never writes the scores into memory
     CUDA graph        the whole step is recorded once, and from then on launched as one piece
@@ -160,7 +160,7 @@ def fuse_attention(model: nn.Module, batch: tuple[Tensor, ...], *, compile: bool
         found = fastest(plain, {name: partial(prepare, way) for name, way in ways.items()}, try_out)
         if found is not plain:
             for module in modules:
-                module.attend = partial(_where_it_learns, found)
+                module.attend = partial(where_it_learns, found)
 
 
 def plain_attention(model: nn.Module) -> None:
@@ -170,7 +170,8 @@ def plain_attention(model: nn.Module) -> None:
             vars(module).pop("attend", None)
 
 
-def _where_it_learns(way: Way, query: Heads, key: Heads, value: Heads, bias: Bias | None = None) -> Heads:
+def where_it_learns(way: Way, query: Heads, key: Heads, value: Heads, bias: Bias | None = None) -> Heads:
+    """Attention by `way` where a bias learns, else by the plain one: only with its gradient was `way` tried."""
     return (way if bias is not None and bias.requires_grad else attend)(query, key, value, bias)
 
 

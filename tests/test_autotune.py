@@ -193,19 +193,6 @@ def test_attention_is_fused_where_a_bias_learns_and_only_there(name, compile, mo
     assert len(used) == count
 
 
-def test_a_fused_attention_is_compiled_into_one_graph(images):
-    model = tiny()
-    batch = images.take(4), random_mask(4, model.encoder.grid, 0.6)
-    loss, _ = model(*batch)
-    way = torch.compile(ATTENTION["fused attention"], backend="aot_eager", dynamic=False)
-    for block in model.encoder.blocks:
-        block.attention.attend = partial(autotune._where_it_learns, way)
-    fast = torch.compile(model, backend="aot_eager", dynamic=False, fullgraph=True)
-    torch.testing.assert_close(fast(*batch)[0], loss)
-    with torch.no_grad():
-        torch.testing.assert_close(model(*batch)[0], loss)
-
-
 class Recorder(TorchDispatchMode):
     """What happens within it, in order, to be done again on the same memory."""
 

@@ -12,7 +12,7 @@ import torch
 from fake_gpu import on_gpu
 from tiny_model import assert_same, tiny, weights
 
-from simmim_lab import hardware, loop
+from simmim_lab import autotune, hardware, loop
 from simmim_lab.backbones import TimmEncoder
 from simmim_lab.budget import activation_bytes
 from simmim_lab.checkpoints import restore, training_state
@@ -71,6 +71,19 @@ def test_a_compiled_model_is_one_graph_and_takes_the_same_steps(images, plain, m
     torch.testing.assert_close(history.loss, plain[1].loss, rtol=1e-4, atol=1e-5)
     for name, tensor in weights(model).items():
         torch.testing.assert_close(tensor, weights(plain[0])[name], rtol=1e-2, atol=1e-3)
+
+
+def test_a_fused_attention_is_compiled_into_the_graph_of_its_model(images):
+    model, pictures = tiny(), images.take(4)
+    mask = draw_mask(model, pictures, Recipe(steps=1), torch.Generator().manual_seed(0))
+    loss, _ = model(pictures, mask)
+    way = torch.compile(autotune.in_fused_kernel, backend="aot_eager", dynamic=False)
+    for block in model.encoder.blocks:
+        block.attention.attend = partial(autotune.where_it_learns, way)
+    fast = torch.compile(model, backend="aot_eager", dynamic=False, fullgraph=True)
+    torch.testing.assert_close(fast(pictures, mask)[0], loss)
+    with torch.no_grad():
+        torch.testing.assert_close(model(pictures, mask)[0], loss)
 
 
 def test_a_compiler_that_fails_is_named_and_training_goes_on_without(images, plain, monkeypatch):
