@@ -4,7 +4,8 @@
 export function enlarge(painted, [rows, cols], [height, width]) {
   const row = (y) => Math.floor((y * rows) / height);
   const col = (x) => Math.floor((x * cols) / width);
-  return Uint8Array.from({ length: height * width }, (_, i) => painted[row(Math.floor(i / width)) * cols + col(i % width)]);
+  const area = { length: height * width };
+  return Uint8Array.from(area, (_, i) => painted[row(Math.floor(i / width)) * cols + col(i % width)]);
 }
 
 // Note a mask at the end of a stroke, so that it can come back.

@@ -33,7 +33,9 @@ export const Inpainter = {
     return { ...shown(state, filled), status: described(state, filled, milliseconds, words) };
   },
 
-  describe: ({ panels }, data, words) => ({ panels: panels.map((panel, i) => (i ? { ...panel, title: words.filled_title } : panel)) }),
+  describe({ panels: [paint, filled] }, data, words) {
+    return { panels: [paint, { ...filled, title: words.filled_title }] };
+  },
 
   async act(content, buffers, state, data, words) {
     if (content.message !== "picture") return brush.act(content, state, data);
@@ -56,8 +58,9 @@ const predictor = (model) =>
   });
 
 function shown({ size: [height, width], pixels }, { planes }) {
-  const second = Uint8Array.from({ length: 3 * height * width }, (_, i) => round(255 * planes[i % 3][Math.floor(i / 3)]));
-  return { pixels: new Uint8Array([...pixels.subarray(0, second.length), ...second]) };
+  const values = 3 * height * width;
+  const filled = Uint8Array.from({ length: values }, (_, i) => round(255 * planes[i % 3][Math.floor(i / 3)]));
+  return { pixels: new Uint8Array([...pixels.subarray(0, values), ...filled]) };
 }
 
 function described(state, { planes }, milliseconds, words) {
@@ -67,8 +70,9 @@ function described(state, { planes }, milliseconds, words) {
     hidden += value;
     if (value) for (let c = 0; c < 3; c++) error += (planes[c][i] - truth[c][i]) ** 2;
   });
+  const pixels = state.painted.length;
   const psnr = -10 * Math.log10(error / (3 * hidden));
-  return say(words.filled, { hidden, pixels: state.painted.length, share: hidden / state.painted.length, psnr, milliseconds });
+  return say(words.filled, { hidden, pixels, share: hidden / pixels, psnr, milliseconds });
 }
 
 // Go on with another picture, and with the same hole if that fits.
@@ -95,8 +99,8 @@ async function open(name, blob, { grid }, data, words) {
 
 // The middle of a picture, shrunk to `side` pixels, on white where it is transparent.
 function drawn(image, side) {
-  const shorter = Math.min(image.naturalWidth, image.naturalHeight);
-  const [width, height] = [image.naturalWidth, image.naturalHeight].map((length) => Math.min(length, LONGEST * shorter));
+  const whole = [image.naturalWidth, image.naturalHeight];
+  const [width, height] = whole.map((length) => Math.min(length, LONGEST * Math.min(...whole)));
   const scale = side / Math.max(width, height);
   const canvas = document.createElement("canvas");
   Object.assign(canvas, { width: Math.round(width * scale), height: Math.round(height * scale) });
@@ -104,7 +108,7 @@ function drawn(image, side) {
   pen.fillStyle = "white";
   pen.fillRect(0, 0, canvas.width, canvas.height);
   pen.imageSmoothingQuality = "high";
-  const [left, top] = [(image.naturalWidth - width) / 2, (image.naturalHeight - height) / 2];
+  const [left, top] = [(whole[0] - width) / 2, (whole[1] - height) / 2];
   pen.drawImage(image, left, top, width, height, 0, 0, canvas.width, canvas.height);
   return pen.getImageData(0, 0, canvas.width, canvas.height);
 }
@@ -112,5 +116,6 @@ function drawn(image, side) {
 // A square in the middle, a sixteenth of the picture.
 function middle([height, width]) {
   const inside = (n, length) => Math.abs(2 * n + 1 - length) < length / 4;
-  return Uint8Array.from({ length: height * width }, (_, i) => inside(Math.floor(i / width), height) && inside(i % width, width));
+  const area = { length: height * width };
+  return Uint8Array.from(area, (_, i) => inside(Math.floor(i / width), height) && inside(i % width, width));
 }

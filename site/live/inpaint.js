@@ -26,19 +26,20 @@ export async function inpaint(predict, picture, hidden) {
 export function remembering(predict) {
   const known = new Map();
   return async (seen, patches) => {
-    const windows = Array.from({ length: patches.length / AREA * PATCH * PATCH }, (_, n) => ({
+    const windows = Array.from({ length: patches.length / PATCHES ** 2 }, (_, n) => ({
       seen: seen.slice(3 * AREA * n, 3 * AREA * (n + 1)),
       patches: patches.slice(PATCHES * PATCHES * n, PATCHES * PATCHES * (n + 1)),
     }));
     const keys = windows.map(key);
     const unknown = keys.flatMap((name, n) => (known.has(name) ? [] : [n]));
     if (unknown.length) {
-      const drawn = await predict(joined(unknown.map((n) => windows[n].seen)), joined(unknown.map((n) => windows[n].patches)));
+      const all = (part) => joined(unknown.map((n) => windows[n][part]));
+      const drawn = await predict(all("seen"), all("patches"));
       unknown.forEach((n, i) => known.set(keys[n], drawn.slice(3 * AREA * i, 3 * AREA * (i + 1))));
     }
-    const all = joined(keys.map((name) => known.get(name)));
+    const found = joined(keys.map((name) => known.get(name)));
     for (const name of [...known.keys()].slice(0, -MEMORY)) known.delete(name);
-    return all;
+    return found;
   };
 }
 
@@ -146,7 +147,6 @@ async function fillWindows(predict, picture, hidden) {
   }));
   const drawn = await predictAll(predict, windows);
 
-  const middle = Float32Array.from({ length: SIDE }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * (i + 1)) / (SIDE + 2)));
   const totals = planes.map((plane) => new Float32Array(plane.length));
   const weights = new Float32Array(rows * cols);
   places.forEach((place, n) => {
@@ -180,6 +180,9 @@ function framed(plane, height, width) {
 const cut = (plane, place, cols) =>
   plane.constructor.from({ length: AREA }, (_, i) => plane[place + Math.floor(i / SIDE) * cols + (i % SIDE)]);
 
+// What a pixel of a window counts along a side: a Hann window, which is never 0.
+const middle = Float32Array.from({ length: SIDE }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * (i + 1)) / (SIDE + 2)));
+
 // Where the windows that touch a hole start, in flat indices: each where it hides the fewest patches.
 function corners(holes, rows, cols) {
   const touched = (y, x) => {
@@ -192,7 +195,8 @@ function corners(holes, rows, cols) {
   });
   const count = (y, x) => {
     let sum = 0;
-    for (let i = 0; i < PATCHES; i++) for (let j = 0; j < PATCHES; j++) sum += patches[(y + PATCH * i) * cols + x + PATCH * j];
+    for (let i = 0; i < PATCHES; i++)
+      for (let j = 0; j < PATCHES; j++) sum += patches[(y + PATCH * i) * cols + x + PATCH * j];
     return sum;
   };
   const found = new Set();

@@ -26,12 +26,15 @@ export function load(name, trial) {
 }
 
 // The smallest program with an instruction of SIMD, from https://github.com/GoogleChromeLabs/wasm-feature-detect
-const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
+const SIMD = [
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0],
+  ...[10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11],
+];
 const hasSimd = () => typeof WebAssembly === "object" && WebAssembly.validate(new Uint8Array(SIMD));
 
 async function start(name, trial) {
   if (!hasSimd()) throw new Error("WebAssembly has no SIMD here");
-  const [file, gpu] = await Promise.all([fetchWhole(name), trial && hasGpu()]);
+  const [file, gpu] = await Promise.all([fetchWhole(name), trial && hasGpu().catch(() => false)]);
   try {
     const model = gpu && (await open("webgpu", file));
     if (model && (await Promise.race([trial(model), after(PATIENCE)]))) return model;
@@ -70,4 +73,5 @@ async function open(provider, file) {
   return async (inputs) => each(await session.run(each(inputs, tensor)), (output) => output.data);
 }
 
-const each = (object, change) => Object.fromEntries(Object.entries(object).map(([name, value]) => [name, change(value)]));
+const each = (object, change) =>
+  Object.fromEntries(Object.entries(object).map(([name, value]) => [name, change(value)]));

@@ -22,7 +22,8 @@ async function begin() {
 
   function giveUp(key) {
     pictures.hidden = true;
-    line.textContent = words[key];
+    line.textContent = words[key] ?? words.broken;
+    line.setAttribute("role", "alert");
     live.replaceWith(still, line);
   }
 
