@@ -35,7 +35,7 @@ export const MaskBrush = {
 const place = (i, { length }) => (i % 3) * (length / 3) + Math.floor(i / 3);
 
 // The planes of an image, in [0, 1].
-export function planes(image) {
+function planes(image) {
   const all = new Float32Array(image.length);
   image.forEach((value, i) => (all[place(i, image)] = value / 255));
   return all;
@@ -45,7 +45,8 @@ function described(painted, hidden, image, prediction, words) {
   const count = painted.reduce((sum, value) => sum + value, 0);
   const said = say(words.hidden, { hidden: count, patches: painted.length, share: count / painted.length });
   if (!count) return said;
-  const errors = [...image.keys()].filter((i) => hidden[Math.floor(i / 3)]).map((i) => prediction[place(i, image)] - image[i] / 255);
+  const values = [...image.keys()].filter((i) => hidden[Math.floor(i / 3)]);
+  const errors = values.map((i) => prediction[place(i, image)] - image[i] / 255);
   const psnr = -10 * Math.log10(errors.reduce((sum, error) => sum + error ** 2, 0) / errors.length);
   return said + say(words.psnr, { psnr });
 }

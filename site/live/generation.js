@@ -12,7 +12,7 @@ const CHANCE = 20; // of the order in which tokens are filled, at the first step
 
 // Fill the hidden tokens of pictures in some steps; yield the pictures after each. `scores(pictures, words)` gives one
 // number for each code of each token; `words` are said of all pictures, and `unsaid` say nothing.
-export async function* sample(scores, pictures, words, unsaid, { steps, temperature = 1, guidance = 0, generator }) {
+async function* sample(scores, pictures, words, unsaid, { steps, temperature = 1, guidance = 0, generator }) {
   const hidden = pictures.map(({ mask }) => count(mask));
   for (let step = 1; step <= steps; step++) {
     const all = await guided(scores, pictures, words, unsaid, guidance);
@@ -42,7 +42,7 @@ async function guided(scores, pictures, words, unsaid, guidance) {
   return conditional.map((tokens, n) => tokens.map((codes, i) => codes.map(away(n, i))));
 }
 
-export function tokensLeft(hidden, step, steps) {
+function tokensLeft(hidden, step, steps) {
   return step === steps ? 0 : Math.floor(hidden * Math.cos(((Math.PI / 2) * step) / steps));
 }
 
@@ -90,7 +90,7 @@ function decode(codes, data, [height, width]) {
 }
 
 // For each patch of a picture the code that is nearest.
-export function encode(pixels, data, [height, width]) {
+function encode(pixels, data, [height, width]) {
   const { codebook, patch } = data;
   const [rows, cols] = [height / patch, width / patch];
   const errors = Array.from({ length: rows * cols }, () => new Float64Array(codebook.length / values(data)));
@@ -170,7 +170,7 @@ export const Completions = {
     return loadScenes(data);
   },
 
-  async compute(state, data, words) {
+  async *compute(state, data, words) {
     brush.remember(state, data);
     const { painted, grid, size, stroking, seed } = state;
     const image = state.pixels.subarray(0, 3 * size[0] * size[1]);
@@ -182,14 +182,21 @@ export const Completions = {
       const options = { steps: Math.min(STEPS, patches), generator: new Generator(seed) };
       let last;
       const scores = scorer(await data.model, grid);
-      for await (const pictures of sample(scores, Array(PICTURES).fill(question), data.unsaid, data.unsaid, options)) last = pictures;
+      const { unsaid } = data;
+      const steps = sample(scores, Array(PICTURES).fill(question), unsaid, unsaid, options);
+      for await (const pictures of steps) {
+        last = pictures;
+        yield {}; // here a newer stroke may take over
+      }
       answers = last.map(({ codes }) => {
         const drawn = decode(codes, data, size);
         return image.map((value, i) => (hidden[Math.floor(i / 3)] ? drawn[i] : value));
       });
     }
     const panels = state.panels.map((panel, i) => (i ? { ...panel, striped: stroking } : panel));
-    const status = say(words[patches ? "hidden" : "nothing"], { hidden: patches, patches: painted.length, share: patches / painted.length });
-    return { panels, hidden, pixels: Uint8Array.from([image, ...answers].flatMap((picture) => [...picture])), status };
+    const numbers = { hidden: patches, patches: painted.length, share: patches / painted.length };
+    const status = say(words[patches ? "hidden" : "nothing"], numbers);
+    const pixels = Uint8Array.from([image, ...answers].flatMap((picture) => [...picture]));
+    yield { panels, hidden, pixels, status };
   },
 };

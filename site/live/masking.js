@@ -8,9 +8,9 @@ import { round, say } from "./say.js";
 const RECTANGLES = 24; // that the blocks consist of
 const [DARK, LIGHT] = [38, 230]; // of 255: hidden and visible in a picture of a mask
 
-export const STRATEGIES = {
+const STRATEGIES = {
   random: (grid, ratio, generator) => hideSmallest(generator.rand(area(grid)), ratio),
-  bernoulli: (grid, ratio, generator) => mask(grid, (value) => value < ratio, generator.rand(area(grid))),
+  bernoulli: (grid, ratio, generator) => Uint8Array.from(generator.rand(area(grid)), (value) => value < ratio),
   block,
   grid: lattice,
   half: (grid, ratio) => cells(grid, (row) => row < Math.ceil(ratio * grid[0])),
@@ -88,7 +88,6 @@ const area = ([rows, cols]) => rows * cols;
 const clamp = (value, least, most) => Math.min(most, Math.max(least, value));
 const cells = (grid, hides) =>
   Uint8Array.from({ length: area(grid) }, (_, i) => (hides(Math.floor(i / grid[1]), i % grid[1]) ? 1 : 0));
-const mask = (grid, hides, values) => Uint8Array.from(values, (value) => (hides(value) ? 1 : 0));
 
 // Hide the ceil(ratio x cells) cells with the smallest scores.
 function hideSmallest(score, ratio) {
@@ -99,14 +98,14 @@ function hideSmallest(score, ratio) {
 }
 
 // The mask with each entry as a square of `side` x `side`.
-export function toPixels(mask, cols, side) {
+function toPixels(mask, cols, side) {
   const width = cols * side;
   const entry = (i) => Math.floor(i / width / side) * cols + Math.floor((i % width) / side);
   return Uint8Array.from({ length: mask.length * side * side }, (_, i) => mask[entry(i)]);
 }
 
 // The mean distance from a hidden pixel to the nearest visible one; infinite if nothing is visible.
-export function avgDist(hidden, width) {
+function avgDist(hidden, width) {
   const visible = [...hidden.keys()].filter((i) => !hidden[i]).map((i) => [Math.floor(i / width), i % width]);
   let sum = 0;
   let count = 0;

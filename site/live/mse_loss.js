@@ -5,7 +5,7 @@ import { say } from "./say.js";
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 // MSE and L1 of a prediction.
-export function losses(prediction, targets) {
+function losses(prediction, targets) {
   const errors = targets.map((target) => prediction - target);
   return [mean(errors.map((error) => error ** 2)), mean(errors.map(Math.abs))];
 }
