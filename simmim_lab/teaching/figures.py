@@ -278,6 +278,18 @@ def widget_latency(results: dict) -> str:
     )
 
 
+def website(results: dict) -> str:
+    pages = results["pages"].values()
+    heaviest, faults = max(page["bytes"] for page in pages), sum(page["axe_violations"] for page in pages)
+    fill, first = results["fills"]["32 x 32"], results["first_fill"]
+    return (
+        f"built in {results['build']['processor_seconds']:.0f} s of one core; {len(pages)} pages, which load at "
+        f"most {heaviest / 1e6:.1f} MB when they open, and {faults} faults that axe finds; the first fill after "
+        f"{first['seconds']:.1f} s, each other, 32 x 32 pixels, after {fill['p50_ms']} ms (of one core "
+        f"{first['processor_seconds']:.1f} s and {fill['processor_ms']} ms)"
+    )
+
+
 def exercises(results: dict) -> str:
     rows = results["tasks"].values()
     caught, wrong, accepted, right = (
@@ -432,6 +444,7 @@ ROWS: tuple[tuple[str, str, Callable[..., str]], ...] = (
         "widget_latency.json",
         widget_latency,
     ),
+    ("The website, and the shipped model in it, in headless Chromium", "website.json", website),
     (
         "Wrong answers to the exercises that are told their own mistake; right ones accepted",
         "exercises.json",
