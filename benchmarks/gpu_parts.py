@@ -252,9 +252,10 @@ def all_settings(day: Day, images: ImageSet) -> dict[str, object]:
         "all": Execution(compile=day.device.type == "cuda", activation_checkpointing=True),
     }.items():
         if day.device.type == "cuda":
+            torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         _, history = short(day, images, execution, ema=0.99)
-        gigabytes = round(torch.cuda.max_memory_allocated() / 1e9, 3)  # 0 without a GPU
+        gigabytes = round(torch.cuda.max_memory_reserved() / 1e9, 3)  # with its trials; 0 without a GPU
         rows[name] = {**speed_and_loss(history), "gigabytes": gigabytes}
     return rows
 

@@ -23,7 +23,7 @@ faster of its rows, eager or compiled, beside the fastest peer's, eager or compi
     ratio     to the images/s of the fastest peer, median over the turns
     of peak   FLOP per second of the blocks (`budget.vit_flops`, times three for a step), as a share of what a
               product of large matrices reaches on this machine (not for bf16 on a CPU, which may emulate it)
-    GB        peak memory of a step on a GPU: weights, gradients, AdamW's averages and activations
+    GB        memory that a step takes from a GPU: for weights, gradients, AdamW's averages and activations
 
 What stops a model, such as too little memory or a failed compilation, is noted in its row, and the rest goes on.
 On a GPU a row also has the shares of the time of a step, before (`preset`) and after (`trained`); rows without
@@ -216,7 +216,7 @@ def finished(out: Path, facts: dict[str, object]) -> list[dict]:
 def far_apart(
     apart: Apart, setting: tuple, rounds: int, errors: dict[str, str]
 ) -> tuple[dict[str, list[float]], dict[str, object]]:
-    """As `side_by_side`; and the peak memory of a step, what was tuned for it, and where the time of ours goes."""
+    """As `side_by_side`; and the memory of a step, what was tuned for it, and where the time of ours goes."""
     sizes, *_ = setting
     names = [*contestants(sizes, *example(sizes, 1, "cpu")), TRAINED]
     cores = max(1, os.cpu_count() // len(names))
@@ -256,7 +256,7 @@ prepared: tuple[Step, int, torch.device] | None = None  # in a process of its ow
 def prepare(
     name: str, sizes: Sizes | SwinSizes, batch: int, precision: str, compiled: bool, device: torch.device
 ) -> tuple[float, list[str]]:
-    """Make the step of a model and take it; the peak memory of one on a GPU, in GB, and what was tuned for it."""
+    """Make the step of a model and take it; the GB that one takes from a GPU, and what was tuned for it."""
     global prepared
     prepared = None
     torch.compiler.reset()
@@ -267,10 +267,11 @@ def prepare(
     with told("simmim_lab.autotune") as tuned:
         step()  # compiles, and makes AdamW's averages
     if device.type == "cuda":
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         step()
     prepared = step, 3, device
-    peak = torch.cuda.max_memory_allocated()  # 0 without a GPU
+    peak = torch.cuda.max_memory_reserved()  # 0 without a GPU; what a CUDA graph keeps does not count as allocated
     torch.cuda.empty_cache()  # the others need it
     return round(peak / 1e9, 3), tuned
 

@@ -13,6 +13,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from itertools import zip_longest
 from operator import itemgetter
@@ -70,7 +71,8 @@ def fastest(plain: Way, ways: dict[str, Callable[[], Way]], try_out: Callable[[W
             right[name] = seconds(partial(try_out, way)), way
         except Exception as error:  # kernels, compilers and captures fail in many ways
             told[name] = _told(error)
-    needed = min(needed, seconds(partial(try_out, plain)))  # a GPU was perhaps not warm at first
+    with suppress(torch.OutOfMemoryError):  # beside the ways, which are still there, it has perhaps no room
+        needed = min(needed, seconds(partial(try_out, plain)))  # a GPU was perhaps not warm at first
     told |= {name: f"{needed / taken:.2f} times as fast as without" for name, (taken, _) in right.items()}
     for name, words in told.items():
         log.info("%s: %s", name, words)
@@ -86,9 +88,14 @@ def _told(error: Exception) -> str:
 
 
 def distance(found: Tensor, expected: Tensor) -> float:
-    """The norm of their difference, as a share of the norm of what is expected; infinite numbers may be equal."""
-    off = torch.where(found == expected, 0, found - expected).float().norm()
-    return (off / expected.float().norm().clamp(min=1e-30)).item()
+    """The norm of their difference, as a share of the norm of what is expected.
+
+    Infinite numbers may be equal, and so may what is no number: float16 has both until its scaler has found a
+    scale.
+    """
+    same = (found == expected) | (found.isnan() & expected.isnan())
+    off = torch.where(same, 0, found - expected).float().norm()
+    return (off / expected.float().nan_to_num().norm().clamp(min=1e-30)).item()
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -110,12 +117,14 @@ def in_fused_kernel(query: Heads, key: Heads, value: Heads, bias: Bias) -> Heads
     """`encoders.attend` for PyTorch's memory-efficient kernel, which has a gradient for the bias.
 
     It takes a bias only if its last axis is contiguous in memory, and no axis for windows: else PyTorch falls back
-    to products in float32 and writes all scores into memory, without a word.
-    Source: PyTorch's `sdp_utils_cpp.h`, `check_last_dim_stride_equals_1_dense` and `check_tensor_shapes`; its pull
-    request 104310 gave the kernel its bias.
+    to products in float32 and writes all scores into memory, without a word. A bias that all images share must
+    come as one: rows that are no multiple of 8 numbers long, such as 196, are padded, else for each image anew.
+    Source: PyTorch's `sdp_utils_cpp.h`, `check_last_dim_stride_equals_1_dense` and `check_tensor_shapes`, and
+    `attention.cpp`, `preprocess_mask`; its pull request 104310 gave the kernel its bias.
     """
-    bias = bias.to(query.dtype).contiguous().expand(*query.shape[:-1], -1)
-    query_, key, value, bias = (tensor.flatten(0, -4) for tensor in (query, key, value, bias))
+    bias = bias.to(query.dtype).contiguous()
+    bias = bias.expand(*query.shape[:-1], -1).flatten(0, -4) if query.ndim > 4 else bias[None]
+    query_, key, value = (tensor.flatten(0, -4) for tensor in (query, key, value))
     return F.scaled_dot_product_attention(query_, key, value, attn_mask=bias).view(query.shape)
 
 
@@ -209,9 +218,13 @@ def captured(step: Way, inputs: tuple[Tensor | float, ...]) -> Way:
     """
     device = inputs[0].device
     places = [torch.as_tensor(value, device=device).clone() for value in inputs]
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
+    main, stream = torch.cuda.current_stream(), torch.cuda.Stream()
+    stream.wait_stream(main)
+    with torch.cuda.stream(stream), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype")
+        warnings.filterwarnings(
+            "ignore", "This instance was constructed with capturable=True"
+        )  # it will be captured
         for _ in range(2):
             step(*places)
         torch.cuda.set_sync_debug_mode("error")
@@ -219,9 +232,10 @@ def captured(step: Way, inputs: tuple[Tensor | float, ...]) -> Way:
             step(*places)
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    torch.cuda.current_stream().wait_stream(stream)
+    main.wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):  # others may draw images
+    recording = torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local")  # others may draw images
+    with torch.cuda.stream(main), recording:  # one that fails does not leave its stream by itself
         output = step(*places)
 
     def replay(*inputs: Tensor | float) -> Tensor:
@@ -236,19 +250,26 @@ def captured(step: Way, inputs: tuple[Tensor | float, ...]) -> Way:
 def rewinding(model: nn.Module, optimizer: Optimizer, step: Callable[[], object]) -> Callable[[], None]:
     """A function that puts weights and moments back, in their places, to what they are now.
 
-    `step()` takes a step, which makes the moments of an optimizer that has none yet.
+    `step()` takes a step, which makes the moments of an optimizer that has none yet. If there is too little memory
+    for it, all is as it was.
     """
 
     def moments() -> list[Tensor]:
         return [tensor for state in optimizer.state.values() for tensor in state.values()]
 
     weights = [*model.parameters(), *model.buffers()]
-    before = [tensor.detach().clone() for tensor in (*weights, *moments())]
-    step()
+    new, before = not optimizer.state, [tensor.detach().clone() for tensor in (*weights, *moments())]
 
     @torch.no_grad()
     def rewind() -> None:
         for place, value in zip_longest((*weights, *moments()), before):
             place.zero_() if value is None else place.copy_(value)
 
+    try:
+        step()
+    except torch.OutOfMemoryError:  # perhaps between the moments of two weights
+        rewind()
+        if new:
+            optimizer.state.clear()
+        raise
     return rewind

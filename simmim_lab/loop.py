@@ -35,7 +35,15 @@ from simmim_lab import autotune, checkpoints, distributed
 from simmim_lab.common import replace_file
 from simmim_lab.drop_path import DropPath
 from simmim_lab.files import save_model
-from simmim_lab.hardware import Execution, activation_checkpointing, autocast, compiled, memory_advice, precision
+from simmim_lab.hardware import (
+    USABLE,
+    Execution,
+    activation_checkpointing,
+    autocast,
+    compiled,
+    memory_advice,
+    precision,
+)
 from simmim_lab.recipe import History, Schedule
 
 Batch = tuple[Tensor, ...]  # what a model is called with; it returns (loss, output)
@@ -265,7 +273,7 @@ class Run:
         plain, scale = self.take, self.scaler.state_dict()
         try:
             rewind = autotune.rewinding(self.model, self.optimizer, partial(plain, *inputs))
-        except torch.OutOfMemoryError:  # nothing has changed yet, or the step itself will fail too
+        except torch.OutOfMemoryError:  # the step fits, or fails itself
             return plain
 
         def weights() -> Tensor:
@@ -274,6 +282,7 @@ class Run:
         def start_anew() -> None:
             rewind()
             self.scaler.load_state_dict(scale)
+            self.scaler.update(scale.get("scale"))  # a step that broke off has left its gradient unscaled
 
         def other(n: int) -> tuple[Tensor | float, ...]:
             """Inputs that all differ with n: a step that keeps to old ones is found out."""
@@ -290,7 +299,11 @@ class Run:
         def record() -> autotune.Way:
             for group in self.optimizer.param_groups:
                 group["capturable"] = True
-            return autotune.captured(plain, inputs)
+            recorded = autotune.captured(plain, inputs)
+            free, total = torch.cuda.mem_get_info(self.device)
+            if free < (1 - USABLE) * total:  # what a graph has, it keeps to itself
+                raise MemoryError(f"it leaves {free / total:.0%} of the memory, which is little for a validation")
+            return recorded
 
         found = autotune.fastest(plain, {"a CUDA graph": record}, try_out)
         start_anew()

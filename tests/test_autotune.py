@@ -109,6 +109,18 @@ def test_the_plain_way_is_timed_twice(monkeypatch):
         assert choose(faster) is plain
 
 
+def test_a_way_is_taken_even_if_the_plain_one_does_not_fit_beside_it(monkeypatch):
+    costs = {plain: iter([1.0]), faster: iter([0.5])}
+
+    def seconds(call):
+        for cost in costs[call.args[0]]:
+            return cost
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(autotune, "seconds", seconds)
+    assert choose(faster) is faster
+
+
 def test_a_way_that_cannot_be_made_is_left_out(clock):
     def compiler():
         raise RuntimeError("Failed to find C compiler")
@@ -128,6 +140,8 @@ def test_numbers_are_compared_as_a_share_of_their_size():
         distance(torch.tensor([torch.inf, 1.0]), torch.tensor([torch.inf, 1.0])) == 0
     )  # a scaler finds its scale
     assert not distance(torch.tensor([1.0, 1.0]), torch.tensor([torch.nan, 1.0])) <= 1
+    assert distance(torch.tensor([torch.nan, 1.0]), torch.tensor([torch.nan, 1.0])) == 0  # nor has it here
+    assert not distance(torch.tensor([torch.nan, 1.0]), torch.tensor([1.0, torch.nan])) <= 1
     assert distance(torch.zeros(3), torch.zeros(3)) == 0
 
 
@@ -158,6 +172,19 @@ def test_all_ways_to_attend_agree_forward_and_backward(name, windows, monkeypatc
         warnings.filterwarnings("ignore", "flex_attention called without torch.compile")
         found = outcome(ATTENTION[name])
     torch.testing.assert_close(found, outcome(attend), rtol=1e-4, atol=1e-5)
+
+
+def test_a_bias_that_all_images_share_comes_to_the_kernel_as_one(monkeypatch):
+    """With 14 x 14 tokens it would be padded, and so written into memory, for each image."""
+    kernel, seen = torch.nn.functional.scaled_dot_product_attention, []
+
+    def note(query, key, value, attn_mask):
+        seen.append(attn_mask)
+        return kernel(query, key, value, attn_mask)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", note)
+    autotune.in_fused_kernel(*torch.rand(3, 5, 2, 196, 8), torch.rand(196, 196, 2).permute(2, 0, 1))
+    assert seen[0].shape == (1, 2, 196, 196) and seen[0].is_contiguous()
 
 
 @pytest.mark.parametrize("name", ["vit_nano", "swin_nano"])
@@ -252,8 +279,13 @@ def graphs(monkeypatch):
     monkeypatch.setattr(torch.cuda, "current_stream", Stream)
     monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
     watch = Recorder()
-    switch = {"error": watch.__enter__, "default": lambda: watch.__exit__(None, None, None)}
-    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", lambda mode: switch[mode]())
+
+    def watched(mode):
+        warnings.warn("Synchronization debug mode is a prototype feature", stacklevel=2)  # as PyTorch does
+        watch.__enter__() if mode == "error" else watch.__exit__(None, None, None)
+
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", watched)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (50, 100))
     monkeypatch.setattr(simmim, "check_images", partial(check_images, values=False))  # as on a GPU
     monkeypatch.setattr(autotune, "applies", lambda device: True)
     monkeypatch.setattr(training, "on_side_stream", lambda draw, *_: draw, raising=False)
@@ -280,7 +312,8 @@ def assert_trained_alike(found, expected):
 @pytest.mark.parametrize("how", [Execution(), Execution(accumulation_steps=2)], ids=["whole", "parts"])
 def test_a_recorded_step_trains_as_the_plain_one_does(images, expected, graphs, how):
     model = tiny()
-    history = pretrain(model, images, RECIPE, how, progress=False)
+    with warnings.catch_warnings(action="error"):
+        history = pretrain(model, images, RECIPE, how, progress=False)
     assert_trained_alike((model, history), expected)
     [graph] = graphs
     assert graph.replays == loop.TRIED + RECIPE.steps  # all of them
@@ -340,6 +373,73 @@ def test_a_graph_that_fails_is_left_out(images, expected, graphs, error, monkeyp
     with pytest.warns(UserWarning, match=rf"without a CUDA graph \({type(error).__name__}: {error}\)"):
         history = pretrain(tiny(), images, RECIPE, progress=False)
     assert history.loss == expected[1].loss
+
+
+def test_a_graph_that_fails_half_way_leaves_the_scaler_as_it_was(images, expected, graphs, monkeypatch):
+    monkeypatch.setattr(loop, "precision", lambda device: torch.float16)
+    step, failed = torch.optim.AdamW.step, []
+
+    def fail_once(optimizer, *args):
+        if graphs and not failed:
+            failed.append(True)
+            raise RuntimeError("not permitted when stream is capturing")
+        return step(optimizer, *args)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", fail_once)
+    model = tiny()
+    with pytest.warns(UserWarning, match=r"without a CUDA graph \(RuntimeError: not permitted"):
+        history = pretrain(model, images, RECIPE, progress=False)
+    assert_trained_alike((model, history), expected)
+
+
+def test_a_recording_that_fails_leaves_its_stream(graphs, monkeypatch):
+    """PyTorch's own context stays on it, where nothing waits for what other streams draw."""
+    main = Stream()
+    current = [main]
+
+    @contextmanager
+    def on(stream):
+        before, current[0] = current[0], stream
+        try:
+            yield
+        finally:
+            current[0] = before
+
+    @contextmanager
+    def record(graph, stream, **options):
+        current[0] = stream
+        yield
+        raise RuntimeError("capture failed")
+
+    monkeypatch.setattr(torch.cuda, "stream", on)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: current[0])
+    monkeypatch.setattr(torch.cuda, "graph", record)
+    with pytest.raises(RuntimeError, match="capture failed"):
+        autotune.captured(torch.neg, (torch.ones(1),))
+    assert current == [main]
+
+
+def test_a_graph_that_leaves_no_memory_for_all_else_is_left_out(images, expected, graphs, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (5, 100))
+    with pytest.warns(UserWarning, match=r"without a CUDA graph \(MemoryError: it leaves 5% of the memory"):
+        history = pretrain(tiny(), images, RECIPE, progress=False)
+    assert history.loss == expected[1].loss
+
+
+def test_too_little_memory_for_the_moments_changes_nothing():
+    model = torch.nn.Linear(2, 2)
+    optimizer, before = torch.optim.AdamW(model.parameters()), copy.deepcopy(model.state_dict())
+
+    def step():
+        with torch.no_grad():
+            model.weight.add_(1)
+        optimizer.state[model.bias]["step"] = torch.zeros(())
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        autotune.rewinding(model, optimizer, step)
+    assert not optimizer.state
+    torch.testing.assert_close(model.state_dict(), before, rtol=0, atol=0)
 
 
 def test_a_step_that_waits_for_the_device_is_not_even_recorded(images, expected, graphs, monkeypatch):
