@@ -99,7 +99,7 @@ def distance(found: Tensor, expected: Tensor) -> float:
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """How long a call takes, at the best of three turns of TURN seconds or of one call."""
+    """How long a call takes, at the best of three turns of TURN seconds, or of two calls if one takes longer."""
 
     def turn(count: int) -> float:
         synchronize()
@@ -109,8 +109,9 @@ def seconds(call: Callable[[], object]) -> float:
         synchronize()
         return (time.perf_counter() - start) / count
 
-    count = max(1, round(TURN / turn(1)))
-    return min(turn(count) for _ in range(3))
+    first = turn(1)
+    count = round(TURN / first)
+    return min(turn(count) for _ in range(3)) if count else min(first, turn(1))
 
 
 def in_fused_kernel(query: Heads, key: Heads, value: Heads, bias: Bias) -> Heads:

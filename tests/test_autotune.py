@@ -150,6 +150,13 @@ def test_the_clock_sees_which_call_is_slower(monkeypatch):
     assert autotune.seconds(lambda: time.sleep(0.01)) > 5 * autotune.seconds(lambda: None)
 
 
+def test_what_takes_long_is_called_twice(monkeypatch):
+    calls = []
+    monkeypatch.setattr(autotune, "TURN", 0.001)
+    autotune.seconds(lambda: calls.append(time.sleep(0.01)))
+    assert len(calls) == 2
+
+
 @pytest.mark.parametrize("name", ATTENTION)
 @pytest.mark.parametrize("windows", [(), (5,)], ids=["vit", "swin"])
 def test_all_ways_to_attend_agree_forward_and_backward(name, windows, monkeypatch):
