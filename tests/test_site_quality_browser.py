@@ -152,7 +152,7 @@ def test_the_keyboard_reaches_what_the_mouse_does(browser, address):
         for _ in range(40):
             page.keyboard.press("Tab")
             stops.add(page.evaluate("document.activeElement.tagName"))
-            page.wait_for_function(SEEN, timeout=5_000)
+            page.wait_for_function(SEEN, timeout=60_000)
         assert {"A", "PRE", "SUMMARY", "BUTTON"} <= stops
         page.locator("article summary").first.focus()
         page.keyboard.press("Enter")

@@ -529,7 +529,8 @@ def temper(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         answer, frozen, "a number divided by 0 is infinite, and the softmax of it NaN: 0 needs an `if`"
     )
     yield "gives all to the largest at temperature 0", problem or explain(answer, right, frozen, FROZEN)
-    large = [(400 * logits, temperature), (logits + 1000, temperature), (logits, 0.005), (-300 * logits, 0.1)]
+    ranks, quarters = logits.argsort(-1).argsort(-1).float(), (4 * logits).round() / 4  # rounding decides nothing
+    large = [(400 * ranks, temperature), (quarters + 1000, 0.5), (ranks, 0.005), (-300 * ranks, 0.1)]
     problem = _not_a_number(answer, large, "`exp` of a large number is infinite: `softmax` takes care of that")
     yield "works for large scores and low temperatures", problem or explain(answer, right, large)
     impossible = logits.clone()

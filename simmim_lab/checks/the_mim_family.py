@@ -240,7 +240,7 @@ def hardest_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
 
 
 def _errors(rng: Generator, low: float, high: float, more: float) -> tuple[Tensor, float]:
-    """Errors, no two of a batch equal, and a ratio from `low` to `high`: so many patches and a part `more` of one."""
+    """Errors, all different, and a ratio between `low` and `high`: so many patches and a part `more` of one."""
     batch, rows, half_cols = distinct(rng, 3, 3, 7)
     shape = (batch, rows, 2 * half_cols)
     patches = shape[1] * shape[2]
@@ -1234,8 +1234,9 @@ def teacher_loss(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
     edges = [(student, teacher, center, every, *temperatures), (student, teacher, center, single, *temperatures)]
     edges += [(student[:1], teacher[:1], center, every[:1], 1.0, 1.0)]
     edges += [(student[..., :1], teacher[..., :1], center[:1], mask, *temperatures)]
-    large = [(300 * student, 300 * teacher, center, mask, *temperatures)]
-    large += [(student, teacher, center, mask, 0.01, 0.005)]
+    ranks = teacher.argsort(-1).argsort(-1).float()  # no two are near: rounding decides nothing
+    large = [(300 * student, 300 * ranks, center, mask, *temperatures)]
+    large += [(student, ranks, center, mask, 0.01, 0.005)]
     yield "works if one or all tokens are hidden, for one image and one code", explain(answer, right, edges)
     problem = _not_finite(answer, large) or explain(answer, right, large)
     yield "works for large scores and low temperatures", problem

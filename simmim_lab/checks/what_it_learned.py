@@ -304,7 +304,10 @@ def attentive_pool(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         return
     tokens, query = cases[0]
     yield "is the plain mean for a query of zeros", explain(answer, right, [(tokens, 0 * query)], WRONG_POOLS)
-    sharp = [(tokens, 1000 * query), (tokens, -1000 * query), (300 * tokens, query)]
+    along = query / query.norm()
+    ranks = torch.rand(tokens.shape[:2], generator=rng).argsort(1)
+    apart = tokens + (ranks - tokens @ along)[..., None] * along  # no two fits are near: rounding decides nothing
+    sharp = [(apart, 1000 * along), (apart, -1000 * along), (300 * apart, along)]
     yield (
         "takes the best token alone for large fits, without NaN",
         _finite(answer, sharp) or explain(answer, right, sharp, WRONG_POOLS),
