@@ -273,7 +273,8 @@ class Run:
         plain, scale = self.take, self.scaler.state_dict()
         try:
             rewind = autotune.rewinding(self.model, self.optimizer, partial(plain, *inputs))
-        except torch.OutOfMemoryError:  # the step fits, or fails itself
+        except torch.OutOfMemoryError:
+            warnings.warn("trains without a CUDA graph: there is too little memory to try one", stacklevel=2)
             return plain
 
         def weights() -> Tensor:

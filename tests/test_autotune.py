@@ -433,6 +433,16 @@ def test_a_graph_that_leaves_no_memory_for_all_else_is_left_out(images, expected
     assert history.loss == expected[1].loss
 
 
+def test_where_weights_do_not_fit_twice_no_graph_is_tried(images, expected, graphs, monkeypatch):
+    def full(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(autotune, "rewinding", full)
+    with pytest.warns(UserWarning, match="without a CUDA graph: there is too little memory to try one"):
+        history = pretrain(tiny(), images, RECIPE, progress=False)
+    assert not graphs and history.loss == expected[1].loss
+
+
 def test_too_little_memory_for_the_moments_changes_nothing():
     model = torch.nn.Linear(2, 2)
     optimizer, before = torch.optim.AdamW(model.parameters()), copy.deepcopy(model.state_dict())
