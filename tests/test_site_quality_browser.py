@@ -145,6 +145,10 @@ def test_the_keyboard_reaches_what_the_mouse_does(browser, address):
     """The first stop leads past the menu, each stop is seen, what scrolls is one of them, and answers open."""
     with browser.new_page(viewport={"width": 1280, "height": 800}) as page:
         page.goto(f"{address}notebooks/00_start_here.html")
+        for figure in page.locator(".sl-live").all():  # while these grow, what is below them moves
+            figure.scroll_into_view_if_needed()
+            figure.locator(".sl-widget, .sl-run").first.wait_for(timeout=60_000)
+        page.evaluate("scrollTo(0, 0)")
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.getAttribute('href')") == "#furo-main-content"
         page.keyboard.press("Enter")
@@ -157,6 +161,16 @@ def test_the_keyboard_reaches_what_the_mouse_does(browser, address):
         page.locator("article summary").first.focus()
         page.keyboard.press("Enter")
         assert page.evaluate("document.activeElement.parentElement.open")
+
+
+@pytest.mark.parametrize("name", ["MaskBrush", "MaskExplorer"], ids=["with a model", "without"])
+def test_who_is_in_a_figure_by_keyboard_stays_in_it_when_it_comes_to_life(browser, address, name):
+    with browser.new_page() as page:
+        page.goto(f"{address}notebooks/00_start_here.html")
+        page.locator(f"[data-widget={name}] a").focus()
+        page.wait_for_function(
+            f"document.activeElement.matches('[data-widget={name}] :is(input, select, button)')", timeout=60_000
+        )
 
 
 def test_the_search_finds_a_word_of_a_lesson_without_a_server(browser, site):

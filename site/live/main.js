@@ -39,14 +39,23 @@ async function prepare(figure) {
   if (!widget.load) return start(figure, widget, line);
   const button = document.createElement("button");
   Object.assign(button, { type: "button", className: "sl-run", textContent: words.run });
-  figure.querySelector("figcaption").before(button, line);
+  change(figure, () => figure.querySelector("figcaption").before(button, line));
   button.addEventListener("click", async () => {
     button.disabled = true;
     line.textContent = words.model_loading;
     await start(figure, widget, line);
     button.disabled = false;
-    (figure.querySelector(":scope > div :is(input, select, button)") ?? button).focus();
+    first(figure).focus();
   });
+}
+
+const first = (figure) => figure.querySelector("input, select, button");
+
+// Change what a figure shows; who is in it by keyboard stays in it.
+function change(figure, show) {
+  const held = figure.contains(document.activeElement);
+  show();
+  if (held) first(figure)?.focus();
 }
 
 // Put the widget in the place of all that the figure shows; where that fails, say so and leave the picture.
@@ -57,7 +66,7 @@ async function start(figure, widget, line) {
     const stored = await read(address);
     await widget.load?.(stored.data, stored.state);
     run(widget, stored, place);
-    figure.replaceChildren(place);
+    change(figure, () => figure.replaceChildren(place));
   } catch (error) {
     console.warn(error);
     line.textContent = words[error.message] ?? words.broken;
