@@ -26,6 +26,7 @@ from torchvision.models import resnet18
 from torchvision.utils import save_image
 
 from simmim_lab import evaluation, hardware, loop, training
+from simmim_lab.autotune import clock
 from simmim_lab.data.scenes import draw_scenes
 from simmim_lab.encoders import ViTEncoder
 from simmim_lab.finetuning import Classifier, FinetuneRecipe, accuracy, finetune
@@ -107,8 +108,8 @@ def drawing(day: Day) -> bool:
     images = load("photos").to(day.device)
     milliseconds = {}
     for name, draw in data_pipeline.drawings(images, batch).items():
-        pretrain_step.clock(draw, 3)
-        milliseconds[name] = round(1000 * pretrain_step.clock(draw, 3 if day.quick else 50), 3)
+        clock(draw, 3)
+        milliseconds[name] = round(1000 * clock(draw, 3 if day.quick else 50), 3)
     day.add("drawing", batch=batch, milliseconds=milliseconds)
     if step := day.found("step").get("best", {}).get(preset):  # of as many images
         of_step = 1000 * batch / step["trained"]

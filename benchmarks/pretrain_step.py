@@ -40,7 +40,6 @@ import logging
 import math
 import os
 import statistics
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -63,8 +62,9 @@ from torch import Tensor, nn
 from torchvision.transforms.functional import normalize
 
 from simmim_lab import hardware
+from simmim_lab.autotune import clock
 from simmim_lab.backbones import TimmEncoder
-from simmim_lab.budget import matmul_rate, synchronize, time_shares, trace, training_flops, vit_flops
+from simmim_lab.budget import matmul_rate, time_shares, trace, training_flops, vit_flops
 from simmim_lab.decoders import LinearDecoder
 from simmim_lab.encoders import ViTEncoder
 from simmim_lab.hardware import Execution
@@ -461,16 +461,6 @@ def take_turns(turns: dict[str, Turn], rounds: int) -> dict[str, list[float]]:
         for name, turn in turns.items():
             times[name].append(turn())
     return {name: seconds[1:] for name, seconds in times.items()}
-
-
-def clock(step: Step, count: int) -> float:
-    """How long one of `count` steps takes."""
-    synchronize()
-    start = time.perf_counter()
-    for _ in range(count):
-        step()
-    synchronize()
-    return (time.perf_counter() - start) / count
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ checkpoints   the state of a training, kept                    lessons 05 and 06
 distributed   several processes train together                 lesson 06
 budget        work, memory and time: by hand, and measured     lesson 06
 speedups      the same step, faster by one change at a time    lesson 06
+autotune      faster steps, where this machine proves them     lesson 06
 prefetch      batches drawn while a step still runs            lesson 06
 probing       what is in the features, and who finds it       lesson 07
 finetuning    a classifier on top of an encoder                lesson 07

@@ -64,9 +64,8 @@ def fastest(plain: Way, ways: dict[str, Callable[[], Way]], try_out: Callable[[W
         try:
             way = make()
             distances = list(map(distance, try_out(way), expected))
-            if not all(
-                off <= most for off, most in zip(distances, allowed, strict=True)
-            ):  # nor if it is no number
+            near = (off <= most for off, most in zip(distances, allowed, strict=True))
+            if not all(near):  # nor if it is no number
                 raise ArithmeticError(f"its numbers are {max(distances):.1%} off")
             right[name] = seconds(partial(try_out, way)), way
         except Exception as error:  # kernels, compilers and captures fail in many ways
@@ -100,18 +99,19 @@ def distance(found: Tensor, expected: Tensor) -> float:
 
 def seconds(call: Callable[[], object]) -> float:
     """How long a call takes, at the best of three turns of TURN seconds, or of two calls if one takes longer."""
-
-    def turn(count: int) -> float:
-        synchronize()
-        start = time.perf_counter()
-        for _ in range(count):
-            call()
-        synchronize()
-        return (time.perf_counter() - start) / count
-
-    first = turn(1)
+    first = clock(call, 1)
     count = round(TURN / first)
-    return min(turn(count) for _ in range(3)) if count else min(first, turn(1))
+    return min(clock(call, count) for _ in range(3)) if count else min(first, clock(call, 1))
+
+
+def clock(call: Callable[[], object], count: int) -> float:
+    """How many seconds one of `count` calls takes."""
+    synchronize()
+    start = time.perf_counter()
+    for _ in range(count):
+        call()
+    synchronize()
+    return (time.perf_counter() - start) / count
 
 
 def in_fused_kernel(query: Heads, key: Heads, value: Heads, bias: Bias) -> Heads:
@@ -222,10 +222,8 @@ def captured(step: Way, inputs: tuple[Tensor | float, ...]) -> Way:
     main, stream = torch.cuda.current_stream(), torch.cuda.Stream()
     stream.wait_stream(main)
     with torch.cuda.stream(stream), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype")
-        warnings.filterwarnings(
-            "ignore", "This instance was constructed with capturable=True"
-        )  # it will be captured
+        for known in ("Synchronization debug mode is a prototype", "This instance was constructed with cap"):
+            warnings.filterwarnings("ignore", known)
         for _ in range(2):
             step(*places)
         torch.cuda.set_sync_debug_mode("error")

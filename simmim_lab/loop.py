@@ -490,9 +490,7 @@ def _average(model: nn.Module, recipe: Schedule, execution: Execution) -> Averag
         get_ema_multi_avg_fn(min(recipe.ema, (1 + seen.item()) / (10 + seen.item())))(averaged, current, step)
 
     average = AveragedModel(model, multi_avg_fn=follow).requires_grad_(False)
-    seen = (
-        average.n_averaged
-    )  # on the CPU; `step` is its copy on the device, for which the host would have to wait
+    seen = average.n_averaged  # on the CPU; for `step`, its copy on the device, the host would have to wait
     return average
 
 

@@ -87,6 +87,15 @@ def site(tmp_path_factory, worker_id):
 
 
 @pytest.fixture(scope="session")
+def server(site):
+    """A server of the website."""
+    from site_server import serving
+
+    with serving(site) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def images():
     """Smooth pictures: each a colour gradient, so that hidden patches follow from visible ones."""
     import torch

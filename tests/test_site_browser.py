@@ -20,12 +20,6 @@ LIVE = "_static/live"
 
 
 @pytest.fixture(scope="module")
-def server(site):
-    with serving(site) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def page(browser, server):
     """The first page, in which the model has filled the first hole."""
     page = browser.new_page(viewport={"width": 1280, "height": 900}, has_touch=True)

@@ -53,12 +53,6 @@ COMPUTE = """async ([live, module, name, changes]) => {
 
 
 @pytest.fixture(scope="module")
-def server(site):
-    with serving(site) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def figure(browser, server):
     """Open a page and return the figure of a widget of `LIVE` on it, by default of a site without faults."""
     pages = []

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 import traitlets
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from simmim_lab import plots
@@ -57,8 +57,7 @@ class Panels(anywidget.AnyWidget):
 
     def show_panels(self, pictures: Sequence[Float[Tensor, "3 height width"]]) -> None:
         """Show one picture in each panel."""
-        stacked = rearrange(torch.stack(list(pictures)).detach().cpu(), "n c h w -> n h w c")
-        self.pixels = (stacked.clamp(0, 1) * 255).round().byte().numpy().tobytes()
+        self.pixels = as_bytes(torch.stack(list(pictures)).detach().cpu()).numpy().tobytes()
 
     def update(self) -> None:
         """Compute what is shown from the state."""
@@ -173,6 +172,11 @@ def _alone() -> Iterator[None]:
             yield
         finally:
             torch.set_num_threads(threads)
+
+
+def as_bytes(images: Float[Tensor, "*n 3 height width"]) -> UInt8[Tensor, "*n height width 3"]:
+    """Images in [0, 1] as a page has them."""
+    return (images.clamp(0, 1) * 255).round().byte().movedim(-3, -1)
 
 
 def as_batch(images: Tensor) -> Images:

@@ -5,6 +5,9 @@ import widgets from "./widgets.js";
 // All that the page's scripts say, in the language of the page.
 export const words = JSON.parse(document.getElementById("sl-words")?.textContent ?? "{}");
 
+// Call a function when the page has nothing else to do; Safari cannot tell.
+export const idle = window.requestIdleCallback?.bind(window) ?? setTimeout.bind(window);
+
 // A model as anywidget hands it to a widget. What the page sets goes to `onsave`, as it would go to Python.
 export class Model {
   #traits;

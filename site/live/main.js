@@ -1,6 +1,6 @@
 // Widgets on the pages of lessons: what can run without Python takes the place of its picture.
 
-import { read, run, words } from "./host.js";
+import { idle, read, run, words } from "./host.js";
 import { words as said } from "./widgets.js";
 
 const MODULES = {
@@ -16,7 +16,6 @@ const MODULES = {
 
 Object.assign(said, words);
 
-const idle = window.requestIdleCallback ?? setTimeout; // Safari has none
 const near = new IntersectionObserver(
   (entries) => {
     for (const { isIntersecting, target } of entries) {

@@ -2,6 +2,7 @@
 //
 // A mask is a Uint8Array of rows x cols, 1 = hidden. A strategy takes the grid in cells, a ratio and a Generator.
 
+import { enlarge } from "./brush.js";
 import { Generator } from "./random.js";
 import { round, say } from "./say.js";
 
@@ -97,13 +98,6 @@ function hideSmallest(score, ratio) {
   return hidden;
 }
 
-// The mask with each entry as a square of `side` x `side`.
-function toPixels(mask, cols, side) {
-  const width = cols * side;
-  const entry = (i) => Math.floor(i / width / side) * cols + Math.floor((i % width) / side);
-  return Uint8Array.from({ length: mask.length * side * side }, (_, i) => mask[entry(i)]);
-}
-
 // The mean distance from a hidden pixel to the nearest visible one; infinite if nothing is visible.
 function avgDist(hidden, width) {
   const visible = [...hidden.keys()].filter((i) => !hidden[i]).map((i) => [Math.floor(i / width), i % width]);
@@ -125,7 +119,7 @@ export const MaskExplorer = {
     const side = cell * patch;
     const grid = [height / side, width / side];
     const mask = STRATEGIES[strategy](grid, ratio, new Generator(seed));
-    const hidden = toPixels(mask, grid[1], side);
+    const hidden = enlarge(mask, grid, [height, width]);
     const image = images.subarray(image_index * height * width * 3).subarray(0, height * width * 3);
     const blackOrWhite = Uint8Array.from(image, (_, i) => (hidden[Math.floor(i / 3)] ? DARK : LIGHT));
     const distance = avgDist(hidden, width);

@@ -1,7 +1,7 @@
 // The first page: a hole is painted into a photograph, and the model fills it.
 
 import { Inpainter } from "./fill.js";
-import { read, run, words } from "./host.js";
+import { idle, read, run, words } from "./host.js";
 
 const place = document.querySelector(".sl-try");
 const still = place.querySelector(".sl-still");
@@ -41,7 +41,7 @@ async function begin() {
     }
   }
   for (const event of ["pointerdown", "keydown", "change"]) place.addEventListener(event, load, { capture: true });
-  if (!navigator.connection?.saveData) (window.requestIdleCallback ?? setTimeout)(load); // Safari has none
+  if (!navigator.connection?.saveData) idle(load);
 }
 
 async function choose(model, { src, alt }) {

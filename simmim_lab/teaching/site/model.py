@@ -22,6 +22,7 @@ from simmim_lab.simmim import SimMIM
 from simmim_lab.teaching.site import widgets
 from simmim_lab.tokens import Codes
 from simmim_lab.widgets import Inpainter
+from simmim_lab.widgets.panels import as_bytes
 
 # Under names that every server knows: to some .mjs is nothing that may run.
 RUNTIME = {
@@ -116,5 +117,4 @@ def write_pictures(folder: Path, model: SimMIM) -> None:
 
 
 def save(picture: Float[Tensor, "3 height width"], path: Path) -> None:
-    pixels = (rearrange(picture, "c h w -> h w c") * 255).round().byte().numpy()
-    Image.fromarray(pixels).save(path, optimize=True)
+    Image.fromarray(as_bytes(picture).numpy()).save(path, optimize=True)

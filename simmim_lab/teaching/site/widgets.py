@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, UInt8
 from torch import Generator, Tensor
 
 from simmim_lab.budget import GPUS, training_flops
@@ -35,7 +34,7 @@ from simmim_lab.widgets import (
 )
 from simmim_lab.widgets.masking import NOTES
 from simmim_lab.widgets.mse_loss import YOURS
-from simmim_lab.widgets.panels import Panels
+from simmim_lab.widgets.panels import Panels, as_bytes
 
 
 def write(folder: Path) -> None:
@@ -50,11 +49,6 @@ def stored(widget: Panels) -> dict[str, Any]:
     names = [name for name in widget.traits(sync=True) if not name.startswith("_") and name != "layout"]
     state = {name: getattr(widget, name) for name in names}
     return _plain({"state": state, "data": kept(widget), "words": widget.texts})
-
-
-def as_bytes(images: Float[Tensor, "*n 3 height width"]) -> UInt8[Tensor, "*n height width 3"]:
-    """Images in [0, 1] as a page has them."""
-    return (images.clamp(0, 1) * 255).round().byte().movedim(-3, -1)
 
 
 def _plain(value: Any) -> Any:
