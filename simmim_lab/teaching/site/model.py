@@ -31,7 +31,8 @@ RUNTIME = {
     "ort.jspi.bundle.min.mjs": "ort.webgpu.js",
     "ort-wasm-simd-threaded.jspi.wasm": "ort.webgpu.wasm",
 }
-NPM = ["npm", "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"]
+NPM = ["ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"]
+NPM += ["--fetch-retries=1"]  # who has no network is told soon
 
 SIDE = 64  # pixels of the first page's photographs
 PHOTOGRAPHS = ("chelsea", "coffee", "china", "flower", "astronaut", "rocket")
@@ -85,7 +86,7 @@ def write_runtime(project: Path, work: Path, folder: Path) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(project / name, work)
     try:
-        subprocess.run(NPM, cwd=work, check=True)
+        subprocess.run([shutil.which("npm") or "npm", *NPM], cwd=work, check=True)  # on Windows npm.cmd
     except (OSError, subprocess.CalledProcessError) as error:
         raise RuntimeError(
             f"npm could not fetch onnxruntime-web ({error}): install Node.js 20, and build once with a network"
