@@ -183,46 +183,93 @@ def linear_head(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
 )
 def head_of_deconvolution(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`head_of_deconvolution(weight, bias)` gives a linear head that draws what the deconvolution draws."""
-    kernel, colours = distinct(rng, 2, 2, 4)
-    square = colours * kernel**2
-    for dim in (square + 1, 1):
-        weight, bias = (torch.randn(s, generator=rng) for s in ((dim, colours, kernel, kernel), (colours,)))
-        right = solutions.head_of_deconvolution(weight, bias)
-        got = answer(weight, bias)
-        if not (isinstance(got, tuple | list) and len(got) == 2):
-            yield "returns a weight and a bias", f"expected two tensors, got {describe(got)}"
-            return
-        orders = {
-            "the outputs go pixel by pixel, in MAE's order: here they go colour by colour": "d c i j -> (i j c) d",
-            "rows and columns of the kernel are swapped": "d c i j -> (c j i) d",
-            "the weight has a row for each feature: it must have one for each output": "d c i j -> d (c i j)",
-            "the outputs are right, but still on three axes: join them": "d c i j -> c i j d",
-            "the shape is that of a convolution: leave out the two axes of length 1": "d c i j -> (c i j) d 1 1",
-        }
-        mistakes = {text: rearrange(weight, order) for text, order in orders.items()} | {
-            "a bare view or reshape moves no number: reorder the axes first": weight.reshape(square, dim),
-            "the kernel is flipped: output and pixel are in the same order": right[0].flip(0),
-            "the kernel is flipped: a transposed convolution writes it as it is": (
-                solutions.head_of_deconvolution(weight.flip(2, 3), bias)[0]
-            ),
-            "the colours are in the opposite order": solutions.head_of_deconvolution(weight.flip(1), bias)[0],
-            "it is divided by the number of pixels, but each pixel gets its own number": right[0] / kernel**2,
-        }
-        verdict = compare(got[0], right[0], mistakes)
-        yield "has the weights of the kernels, a row for each output", verdict
-        mistakes = {
-            "this is one bias for each colour: each output needs one": bias,
-            "the biases stand in turns, as in MAE's order: those of a colour must stand in a row": (
-                bias.repeat(kernel**2)
-            ),
-            "each bias must stand kernel * kernel times, not `kernel` times": bias.repeat_interleave(kernel),
-            "the bias is lost": torch.zeros(square),
-            "the bias is shared out, but each pixel of a colour gets all of it": right[1] / kernel**2,
-            "the bias is shared out, but each output gets all of it": right[1] / kernel,
-            "one colour's bias is used for all": bias[:1].expand(square),
-            "the biases are on two axes: join them": bias[:, None].expand(colours, kernel**2),
-        }
-        yield "has the bias of its colour for each output", compare(got[1], right[1], mistakes)
+    (colours, more), (kernel, other) = distinct(rng, 2, 2, 4), distinct(rng, 2, 2, 4)
+    sizes = [(colours * kernel**2 + 1, colours, kernel), (1, more, other), (2, 1, 1)]
+    cases = {
+        f"colours = {c} and kernel = {k}": [torch.randn(s, generator=rng) for s in ((dim, c, k, k), (c,))]
+        for dim, c, k in sizes
+    }
+    answers = {name: answer(*case) for name, case in cases.items()}
+    right = {name: solutions.head_of_deconvolution(*case) for name, case in cases.items()}
+    no_pairs = [got for got in answers.values() if not (isinstance(got, tuple | list) and len(got) == 2)]
+    problem = None
+    if no_pairs:
+        problem = f"expected two tensors, got {describe(no_pairs[0])}"
+    elif compare([got[::-1] for got in answers.values()], list(right.values())) is None:
+        problem = "the two are in the wrong order: first the weight, then the bias"
+    yield "returns a weight and a bias", problem
+    if problem:
+        return
+    (rows, biases), (wanted_rows, wanted_biases) = (
+        [{name: pair[part] for name, pair in pairs.items()} for part in (0, 1)] for pairs in (answers, right)
+    )
+
+    def of_weights(rule: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+        return {name: rule(weight) for name, (weight, _) in cases.items()}
+
+    def of_biases(rule: Callable[[Tensor, int], Tensor]) -> dict[str, Tensor]:  # of the bias and the kernel
+        return {name: rule(bias, weight.shape[-1]) for name, (weight, bias) in cases.items()}
+
+    orders = {
+        "the outputs go pixel by pixel, in MAE's order: here they go colour by colour": "(i j c) d",
+        "rows and columns of the kernel are swapped": "(c j i) d",
+        "the weight has a row for each feature: it must have one for each output": "d (c i j)",
+        "the outputs are right, but still on three axes: join them": "c i j d",
+        "the shape is that of a convolution: leave out the two axes of length 1": "(c i j) d 1 1",
+    }
+    mistakes = {
+        text: of_weights(lambda weight, order=order: rearrange(weight, f"d c i j -> {order}"))
+        for text, order in orders.items()
+    } | {
+        "a bare view or reshape moves no number: reorder the axes first": of_weights(
+            lambda weight: weight.reshape(-1, len(weight))
+        ),
+        "the axis of the features must come last, behind row and column": of_weights(
+            lambda weight: weight.transpose(0, 1).reshape(-1, len(weight))
+        ),
+        "the kernel is flipped: output and pixel are in the same order": of_weights(
+            lambda weight: weight.flatten(1).T.flip(0)
+        ),
+        "it is divided by the number of pixels, but each pixel gets its own number": of_weights(
+            lambda weight: weight.flatten(1).T / weight[0, 0].numel()
+        ),
+    }
+    flips = {
+        "the kernel is flipped: a transposed convolution writes it as it is": (2, 3),
+        "the rows of the kernel are in the opposite order": (2,),
+        "the columns of the kernel are in the opposite order": (3,),
+        "the colours are in the opposite order": (1,),
+    }
+    mistakes |= {
+        text: of_weights(lambda weight, axes=axes: weight.flip(axes).flatten(1).T) for text, axes in flips.items()
+    }
+    yield "has the weights of the kernels, a row for each output", compare(rows, wanted_rows, mistakes)
+    mistakes = {
+        "this is one bias for each colour: each output needs one": lambda bias, kernel: bias,
+        "the biases stand in turns, as in MAE's order: those of a colour must stand in a row": (
+            lambda bias, kernel: bias.repeat(kernel**2)
+        ),
+        "each bias must stand kernel * kernel times, not `kernel` times": (
+            lambda bias, kernel: bias.repeat_interleave(kernel)
+        ),
+        "each bias must stand kernel * kernel times, not always 4 times": (
+            lambda bias, kernel: bias.repeat_interleave(4)
+        ),
+        "the bias is lost": lambda bias, kernel: torch.zeros(len(bias) * kernel**2),
+        "the bias is shared out, but each pixel of a colour gets all of it": (
+            lambda bias, kernel: bias.repeat_interleave(kernel**2) / kernel**2
+        ),
+        "the bias is shared out, but each output gets all of it": (
+            lambda bias, kernel: bias.repeat_interleave(kernel**2) / kernel
+        ),
+        "one colour's bias is used for all": lambda bias, kernel: bias[:1].expand(len(bias) * kernel**2),
+        "the biases are on two axes: join them": lambda bias, kernel: bias[:, None].expand(-1, kernel**2),
+        "the biases are a column: join its two axes": (
+            lambda bias, kernel: bias.repeat_interleave(kernel**2)[:, None]
+        ),
+    }
+    verdict = compare(biases, wanted_biases, {text: of_biases(wrong) for text, wrong in mistakes.items()})
+    yield "has the bias of its colour for each output", verdict
 
 
 @check(
@@ -249,6 +296,12 @@ def space_to_depth(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "rows and columns of the map are swapped": order("b (i j c) cols rows"),
         "the channels are at the end: they take the place of the colours": order("b rows cols (i j c)"),
         "the squares are in one line: keep rows and cols apart": order("b (rows cols) (i j c)"),
+        "the squares are in one line, behind the channels: keep rows and cols apart": order(
+            "b (i j c) (rows cols)"
+        ),
+        "the pixels of a square become images of their own: they must become channels": order(
+            "(i j b) c rows cols"
+        ),
         "row, column and colour are three axes: join them": order("b i j c rows cols"),
         "squares are mixed: the row in a square is the remainder, `i::stride`": order(
             "b (i j c) rows cols", "(i rows) (j cols)"
@@ -263,14 +316,20 @@ def space_to_depth(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "the first image is used for all": lambda x, s: right(x[:1].expand_as(x), s),
         "the colours are in the opposite order": lambda x, s: right(x.flip(1), s),
         "height and width are swapped": lambda x, s: right(x.mT, s),
+        "the numbers are cut off at 0 and 1: they only move": lambda x, s: right(x.clamp(0, 1), s),
+        "`stride` is the side of a square, not how many squares there are": lambda x, s: rearrange(
+            x, "b c (rows i) (cols j) -> b (i j c) rows cols", rows=s, cols=s
+        ),
+        "the stride is given: it is not always 2": lambda x, _: right(x, 2),
     }
     batch, colours, rows, cols, stride = distinct(rng, 5, 2, 6)
-    sizes = [(batch, colours, rows, cols, stride), (2, 3, cols, rows, 2)]
+    sizes = [(2, 3, 2 * cols, 2 * rows, 3), (batch, colours, rows, cols, stride), (2, 3, cols, rows, 2)]
     cases = [(torch.randn(b, c, r * s, k * s, generator=rng), s) for b, c, r, k, s in sizes]
     yield "gathers each square, pixel by pixel", explain(answer, right, cases, mistakes)
     sizes = [(2, 1, 2, 3, 2), (2, 3, 2, 3, 1), (3, 2, 1, 1, 4), (2, 3, 3, 1, 2)]
     cases = [(10 * torch.randn(b, c, r * s, k * s, generator=rng), s) for b, c, r, k, s in sizes]
-    yield "works for any colours, map and stride, also of 1", explain(answer, right, cases)
+    squeezed = {"`squeeze` drops an axis of length 1": lambda x, s: right(x, s).squeeze()}
+    yield "works for any colours, map and stride, also of 1", explain(answer, right, cases, squeezed)
 
 
 @check(
@@ -307,7 +366,12 @@ def mae_head(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the bias is forgotten": alone,
         "the bias is subtracted": alone - bias,
         "the bias is added before the matrix, not after it": (tokens + bias) @ weight.T,
+        "the bias is added twice": outputs + bias,
         "the first bias is used for all outputs": alone + bias[0],
+        "one bias for each colour: each output has its own": alone + bias[:3].repeat(patch**2),
+        "the tokens are normalised first, but the head is only a linear map": (
+            F.layer_norm(tokens, (dim,)) @ weight.T + bias
+        ),
         "the weight is the wrong way round: it has a row for each output": tokens @ weight + bias,
         "the features are averaged: add up the weighted ones": alone / dim + bias,
         "a Sigmoid is added, but the head ends with the linear map": outputs.sigmoid(),
@@ -340,6 +404,8 @@ def mae_head(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
         "the colours are in the opposite order: BGR instead of RGB": image.flip(1),
         "the picture stands on its head": image.flip(2),
+        "rows of the grid and rows in the patch are in the wrong order: `rows` comes right before the row in the "
+        "patch": rearrange(outputs, "b (r k) (i j c) -> b c r k i j", r=rows, i=patch, c=3).reshape(image.shape),
     }
     yield (
         "applies weight and bias to each token, and lays out the patches",

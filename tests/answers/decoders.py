@@ -1163,6 +1163,27 @@ def bias_changed_in_place(weight, bias):
     return rows, biases
 
 
+@wrong("head_of_deconvolution", "not always 4 times")
+def bias_for_kernels_of_two(weight, bias):
+    return one_rearrange(weight, bias)[0], bias.repeat_interleave(4)
+
+
+@wrong("head_of_deconvolution", "it stopped in line")
+def three_colours_in_the_weight(weight, bias):
+    kernel = weight.shape[-1]
+    return weight.view(-1, 3 * kernel**2).T, one_rearrange(weight, bias)[1]
+
+
+@wrong("head_of_deconvolution", "the columns of the kernel are in the opposite order")
+def kernel_mirrored(weight, bias):
+    return one_rearrange(weight.flip(-1), bias)
+
+
+@wrong("head_of_deconvolution", "the two are in the wrong order")
+def bias_first(weight, bias):
+    return one_rearrange(weight, bias)[::-1]
+
+
 # space_to_depth
 
 
@@ -1280,6 +1301,26 @@ def gathered_and_squeezed(images, stride):
 @wrong("space_to_depth", "the result has no gradient")
 def gathered_by_numpy(images, stride):
     return torch.from_numpy(gather_with_einops(images.detach(), stride).numpy().copy())
+
+
+@wrong("space_to_depth", "the stride is given: it is not always 2")
+def stride_of_two(images, stride):
+    return gather_with_einops(images, 2)
+
+
+@wrong("space_to_depth", "`squeeze` drops an axis of length 1")
+def single_places_squeezed(images, stride):
+    return gather_with_einops(images, stride).squeeze()
+
+
+@wrong("space_to_depth", "not how many squares there are")
+def stride_counts_squares(images, stride):
+    return rearrange(images, "b c (rows i) (cols j) -> b (i j c) rows cols", rows=stride, cols=stride)
+
+
+@wrong("space_to_depth", "cut off at 0 and 1")
+def gathered_colours_only(images, stride):
+    return gather_with_einops(images, stride).clamp(0, 1)
 
 
 # mae_head
@@ -1413,3 +1454,20 @@ def mae_frozen_weight(tokens, weight, bias, grid, patch):
 @wrong("mae_head", "works on a batch of one")
 def mae_squeezed(tokens, weight, bias, grid, patch):
     return tokens_to_pixels(tokens, weight, bias, grid, patch).squeeze(0)
+
+
+@wrong("mae_head", "one bias for each colour: each output has its own")
+def mae_bias_of_colours(tokens, weight, bias, grid, patch):
+    return tokens_to_pixels(tokens, weight, 0 * bias, grid, patch) + bias[:3].view(3, 1, 1)
+
+
+@wrong("mae_head", "`rows` comes right before the row in the patch")
+def mae_columns_in_front(tokens, weight, bias, grid, patch):
+    rows, cols = grid
+    x = F.linear(tokens, weight, bias).reshape(-1, rows, cols, patch, patch, 3)
+    return torch.einsum("bhwijc->bchwij", x).reshape(-1, 3, rows * patch, cols * patch)
+
+
+@wrong("mae_head", "the bias is added twice")
+def mae_bias_twice(tokens, weight, bias, grid, patch):
+    return tokens_to_pixels(tokens, weight, 2 * bias, grid, patch)
