@@ -662,8 +662,8 @@ def asleep(x):
         (lambda x: print("seen") or x, "expected"),
         (lambda x: x.mul_(3), "work on a copy"),
         (lambda x: x.undefined, "it stopped in line"),
-        (endless, "it was stopped after 1 s: is there a loop that never ends?"),
-        (asleep, "it was stopped after 1 s"),
+        (endless, " s: is there a loop that never ends?"),
+        (asleep, "it was stopped after "),
         (7, "expected the function tripled, but got 7"),
     ],
 )
@@ -673,6 +673,12 @@ def test_your_turn_goes_on_with_the_lessons_own_otherwise(answer, said, capsys, 
     printed = capsys.readouterr().out
     assert said in printed and "Traceback" not in printed
     assert printed.endswith('Until it holds, the lesson goes on with its own: check.solution("tripled")\n')
+
+
+def test_an_answer_is_not_stopped_for_what_other_programs_take(monkeypatch):
+    monkeypatch.setattr("simmim_lab.checks.core.SECONDS", 0.3)
+    monkeypatch.setattr("simmim_lab.checks.running.PATIENCE", 100)
+    assert not any(tripled.run(lambda x: time.sleep(0.4) or 3 * x, 0).values())
 
 
 def test_an_endless_answer_is_stopped_where_the_signal_is_ignored(capsys, monkeypatch):

@@ -13,6 +13,7 @@ import signal
 import sys
 import sysconfig
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -24,6 +25,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+PATIENCE = 4  # times as long by the clock
 ROOM = 84  # characters of a line about a mistake; a failed property takes at most three of them
 FOLDERS = (Path(__file__).parents[1], Path(torch.__file__).parents[1])
 LIBRARIES = (*map(str, FOLDERS), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
@@ -53,31 +55,39 @@ def fixed_settings() -> Iterator[None]:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Stop what takes longer, as the button Interrupt would. Only the main thread, where cells run, can be."""
+    """Stop what takes longer, as the button Interrupt would. Only the main thread, where cells run, can be.
+
+    Seconds in which other programs had the processor do not count, up to PATIENCE times as many: a right answer is
+    not refused because the machine is busy.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    late = threading.Event()
+    over, late = threading.Event(), threading.Event()
+    begin, used = time.monotonic(), time.process_time()
 
-    def stop() -> None:
-        late.set()
-        if hasattr(signal, "pthread_kill"):  # not on Windows; it also ends a sleep
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-        else:
-            _thread.interrupt_main()
+    def watch() -> None:
+        left = seconds
+        while not over.wait(left):
+            left = seconds - (time.process_time() - used)
+            if left < 0.1 * seconds or time.monotonic() - begin >= PATIENCE * seconds:
+                late.set()
+                if hasattr(signal, "pthread_kill"):  # not on Windows; it also ends a sleep
+                    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+                else:
+                    _thread.interrupt_main()
+                return
 
-    timer = threading.Timer(seconds, stop)
-    timer.daemon = True
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # some programs ignore the signal
-    timer.start()
+    threading.Thread(target=watch, daemon=True).start()
     try:
         yield
     except KeyboardInterrupt:
         if not late.is_set():
             raise
-        raise Ended(too_late(seconds)) from None
+        raise Ended(too_late(time.monotonic() - begin)) from None
     finally:
-        timer.cancel()
+        over.set()
         signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
