@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
@@ -322,6 +323,11 @@ def tensor_with_gradient(printed, ratio):
     return torch.tensor(printed, requires_grad=True) / ratio
 
 
+@right("error_per_hidden_value")
+def number_of_numpy(printed, ratio):
+    return np.float64(printed) / ratio
+
+
 @wrong("error_per_hidden_value", "it became smaller, but the zeros")
 def multiplies_by_ratio(printed, ratio):
     return printed * ratio
@@ -604,6 +610,12 @@ def absolute_error_and_twenty(images, filled, hidden):
     return -20 * torch.log10((filled - images)[hidden].abs().mean())
 
 
+@wrong("hidden_psnr", "a hidden value without an error counts too")
+def counts_errors(images, filled, hidden):
+    squares = (images - filled)[hidden] ** 2
+    return -10 * torch.log10(squares.sum() / (squares > 0).sum())
+
+
 @wrong("hidden_psnr", "gives infinity for a perfect fill\n      expected inf, got 100")
 def at_most_a_hundred(images, filled, hidden):
     return indexes(images, filled, hidden).clamp(max=100)
@@ -651,6 +663,18 @@ class Remainder:
 
 
 right("error_on_visible")(Remainder())
+
+
+@right("error_on_visible")
+def in_numpy(overall, hidden, ratio):
+    overall, hidden, ratio = np.array([overall, hidden, ratio])
+    return (overall - hidden * ratio) / (1 - ratio)
+
+
+@right("error_on_visible")
+def in_single(overall, hidden, ratio):
+    overall, hidden, ratio = torch.tensor([overall, hidden, ratio])
+    return (overall - hidden * ratio) / (1 - ratio)
 
 
 @wrong("error_on_visible", "divide it by `1 - ratio`")
@@ -743,6 +767,26 @@ def six_digits_of_it(overall, hidden, ratio):
     return round((overall - ratio * hidden) / (1 - ratio), 6)
 
 
+@wrong("error_on_visible", "a mean of 0 is a number like any other")
+def zero_taken_for_nothing(overall, hidden, ratio):
+    return takes_away(overall, hidden, ratio) if hidden else overall
+
+
+@wrong("error_on_visible", "holds where nearly everything is hidden\n      expected 0.4, got 0.04")
+def share_of_at_least_a_hundredth(overall, hidden, ratio):
+    return (overall - ratio * hidden) / max(1 - ratio, 0.01)
+
+
+@wrong("error_on_visible", "it takes brackets")
+def no_brackets(overall, hidden, ratio):
+    return (overall - ratio * hidden) / 1 - ratio
+
+
+@wrong("error_on_visible", "divide the whole difference")
+def hidden_part_divided(overall, hidden, ratio):
+    return overall - ratio * hidden / (1 - ratio)
+
+
 @wrong("error_on_visible", "where nothing is hidden")
 def nothing_hidden_is_nothing(overall, hidden, ratio):
     return takes_away(overall, hidden, ratio) if ratio else 0
@@ -833,6 +877,34 @@ def one_number_for_each(images, filled, hidden):
 @wrong("levels_off", "one number for each channel")
 def levels_of_channels(images, filled, hidden):
     return 255 * ((filled - images).abs() * hidden).sum((2, 3)) / hidden.sum((2, 3))
+
+
+@wrong("levels_off", "the mean of each channel, then the mean of these")
+def mean_of_channels(images, filled, hidden):
+    return levels_of_channels(images, filled, hidden).mean(1)
+
+
+@wrong("levels_off", "a hidden value without an error counts too")
+def divided_by_the_errors(images, filled, hidden):
+    errors = (images - filled).abs().masked_fill(~hidden, 0).flatten(1)
+    return 255 * errors.sum(1) / (errors > 0).sum(1).clamp(min=1)
+
+
+@wrong("levels_off", "1 is added to the number")
+def one_hidden_value_more(images, filled, hidden):
+    errors = (images - filled).abs().masked_fill(~hidden, 0).flatten(1)
+    return 255 * errors.sum(1) / (1 + hidden.flatten(1).sum(1))
+
+
+@wrong("levels_off", "`squeeze` drops the axis")
+def squeezed_levels(images, filled, hidden):
+    return masks_and_sums(images, filled, hidden).squeeze()
+
+
+@wrong("levels_off", "NaN was replaced after the sum")
+def replaced_too_late(images, filled, hidden):
+    errors = ((images - filled).abs() * hidden).flatten(1)
+    return 255 * (errors.sum(1) / hidden.flatten(1).sum(1)).nan_to_num(0)
 
 
 @wrong("levels_off", "take the size of each error first")
