@@ -438,7 +438,7 @@ def levels_off(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "that is one number for each channel: each image has one": (
             lambda e, h: 255 * (e.abs() * h).sum((2, 3)) / h.sum((2, 3))
         ),
-        "the mean of each channel, then the mean of these: a channel with few hidden values counts too much": (
+        "the mean of the means of channels: one with few hidden values counts too much": (
             lambda e, h: 255 * ((e.abs() * h).sum((2, 3)) / h.sum((2, 3))).mean(1)
         ),
         "a hidden value without an error counts too: divide by the number of hidden values": (

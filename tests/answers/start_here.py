@@ -879,7 +879,7 @@ def levels_of_channels(images, filled, hidden):
     return 255 * ((filled - images).abs() * hidden).sum((2, 3)) / hidden.sum((2, 3))
 
 
-@wrong("levels_off", "the mean of each channel, then the mean of these")
+@wrong("levels_off", "the mean of the means of channels")
 def mean_of_channels(images, filled, hidden):
     return levels_of_channels(images, filled, hidden).mean(1)
 
