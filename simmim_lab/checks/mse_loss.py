@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor
-from torch.nn.functional import smooth_l1_loss
+from torch.nn.functional import avg_pool2d, interpolate, smooth_l1_loss
 
 from simmim_lab import masking
 from simmim_lab.checks import solutions
@@ -311,7 +311,8 @@ def _gradient(
     at_hidden = {text: _of_batch(lambda b, rule=rule: rule(b) * b.hidden) for text, rule in rules.items()}
     claim = "has the right size and sign at hidden values"
     yield claim, explain(answer, right, cases, at_hidden | _misread(right), tolerance=1e-6)
-    yield claim, explain(answer, right, edges, tolerance=1e-5)
+    squeezed = {"`squeeze` drops an axis of length 1": lambda *case: right(*case).squeeze()}
+    yield claim, explain(answer, right, edges, squeezed, tolerance=1e-5)
 
 
 def _pulls_at_visible(gradients: list[Tensor], cases: list[tuple]) -> str | None:
@@ -329,6 +330,12 @@ def _pulls_at_visible(gradients: list[Tensor], cases: list[tuple]) -> str | None
         f"{count} of {(~batches[0].hidden).sum()} visible values are not 0, but the loss does not depend on them"
     )
     named = [text for text, pattern in patterns.items() if all(map(torch.equal, pulled, pattern))]
+    small = [
+        got[~batch.hidden].abs().max() < got.abs().max() / 1000
+        for got, batch in zip(gradients, batches, strict=True)
+    ]
+    if all(small):
+        named = ["they are almost 0 where it is visible: does something small keep the mask above 0?"]
     return "\n".join([*named, seen])
 
 
@@ -437,6 +444,12 @@ WRONG_WEIGHTS: dict[str, Callable[[_Batch, Tensor], Tensor]] = {
     "the absolute value is taken of the sum, so errors cancel: take it of each error": (
         lambda b, w: (w[b.hidden] * b.picked).sum().abs() / w[b.hidden].sum()
     ),
+    "a patch gets its mean weight, but each pixel has its own": lambda b, w: (
+        (_of_patches(w, b) * b.sizes).sum() / w[b.hidden].sum()
+    ),
+    "the mean error is multiplied by the mean weight: multiply each error by its weight": lambda b, w: (
+        b.picked.abs().mean() * w[b.hidden].mean()
+    ),
     "the weights are squared": lambda b, w: (w**2 * b.sizes).sum() / w[b.hidden].sum(),
     "the errors are divided by the weights: multiply": (
         lambda b, w: (b.picked.abs() / w[b.hidden]).sum() / w[b.hidden].sum()
@@ -469,15 +482,32 @@ def weighted_l1(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
 
     right = of_weighted(lambda b, w: (w * b.sizes).sum() / w[b.hidden].sum())
     mistakes = {text: of_weighted(rule) for text, rule in WRONG_WEIGHTS.items()} | _misread(right)
+    raised = {
+        "the divisor is kept above 1, but the weights may be small": of_weighted(
+            lambda b, w: (w * b.sizes).sum() / w[b.hidden].sum().clamp(min=1)
+        )
+    } | {
+        f"{extra} is added to the divisor, which counts where the weights are small": of_weighted(
+            lambda b, w, extra=extra: (w * b.sizes).sum() / (w[b.hidden].sum() + extra)
+        )
+        for extra in (1, 0.1, 0.01, 1e-3, 1e-4)
+    }
     claim = "averages the hidden errors of the whole batch by their weights"
-    yield claim, explain(answer, right, cases, mistakes)
+    yield claim, explain(answer, right, cases, mistakes | raised)
     edges = [(*case, _weights(rng, case)) for case in _edges(rng)]
     *case, weight = edges[-1]
     only_second = weight * torch.tensor([0, 1])[:, None, None]
-    edges += [(*case, torch.ones_like(weight)), (*case, 50 * weight), (*case, only_second)]
-    yield claim, explain(answer, right, edges)
+    small = 0.4 * weight / (weight[:, None] * _Batch.of(*case).hidden).sum()
+    edges += [(*case, torch.ones_like(weight)), (*case, 50 * weight), (*case, only_second), (*case, small)]
+    yield claim, explain(answer, right, edges, raised)
     *case, weight = cases[0]
     yield from _only_hidden_count(answer, tuple(case), weight)
+
+
+def _of_patches(weights: Tensor, batch: _Batch) -> Tensor:
+    """The mean weight of its patch for each value."""
+    patch = int(batch.patch)
+    return interpolate(avg_pool2d(weights, patch), scale_factor=patch)
 
 
 def _weights(rng: Generator, case: tuple[Tensor, Tensor, Tensor]) -> Tensor:
@@ -511,6 +541,18 @@ def pooled_psnr(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         "batches with few hidden values count more: weigh by the count, not by 1 / count": (
             lambda e, c: _psnr((e / c).sum() / (1 / c).sum())
         ),
+        "the errors are means already: multiply each by its count before you add them up": (
+            lambda e, c: _psnr(e.sum() / c.sum())
+        ),
+        "the errors are squared once more: they are mean squares already": (
+            lambda e, c: _psnr((e**2 * c).sum() / c.sum())
+        ),
+        "the roots of the errors are averaged: average the errors themselves": (
+            lambda e, c: _psnr(((e.sqrt() * c).sum() / c.sum()) ** 2)
+        ),
+        "the sum of squares is divided by the largest count: divide by the sum of all": (
+            lambda e, c: _psnr((e * c).sum() / c.max())
+        ),
         "an error is divided by its count: multiply": lambda e, c: _psnr((e / c).sum() / c.sum()),
         "the errors are added up, not averaged": lambda e, c: _psnr(e.sum()),
         "it is the PSNR of the first batch": lambda e, c: _psnr(e[0]),
@@ -537,9 +579,25 @@ def pooled_psnr(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         ),
     }
     yield "is the PSNR of all hidden values together", explain(answer, right, cases, mistakes, tolerance=1e-5)
-    edges = [([0.25], [7]), ([4.0, 9.0], [3, 3]), ([1e-7, 2e-7, 4e-7], [10**9, 2, 10**8]), ([0.0, 0.5], [5, 1])]
+    edges = [([0.25], [7]), ([4.0, 9.0], [3, 3]), ([1e-7, 2e-7, 4e-7], [10**9, 2, 10**8])]
+    edges += [([0.0, 0.5], [5, 1]), ([2e-13, 4e-13], [5, 3])]
+    mistakes = {
+        "a batch without any error counts, too": lambda e, c: right(e[e > 0], c[e > 0]),
+        "it is cut off at 0: with large errors the PSNR is negative": lambda e, c: right(e, c).clamp(min=0),
+    }
+    for digits in (6, 8, 9, 10, 12):
+        floor = 10.0**-digits
+        mistakes |= {
+            f"{floor} is added to the error, which hides a smaller one": _of_pooled(
+                lambda error, floor=floor: _psnr(error + floor)
+            ),
+            f"it is cut off at {10 * digits}, as if no error were below {floor}": _of_pooled(
+                lambda error, floor=floor: _psnr(error.clamp(min=floor))
+            ),
+        }
     claim = "is right for one batch, for equal counts, and for very small and large errors"
-    yield claim, explain(answer, right, [tuple(map(torch.tensor, edge)) for edge in edges], tolerance=1e-5)
+    edge_cases = [tuple(map(torch.tensor, edge)) for edge in edges]
+    yield claim, explain(answer, right, edge_cases, mistakes, tolerance=1e-5)
     errors, counts = cases[0]
     got = answer(torch.tensor([math.nan, *errors, math.nan]), torch.tensor([0, *counts, 0]))
     problem = first((bool(got != got), "it is nan: leave such a batch out, since nan * 0 is nan"))
@@ -574,10 +632,20 @@ def _scores(rng: Generator, count: int) -> tuple[Tensor, Tensor]:
 )
 def best_quantile(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`best_quantile(values, over, under)`: the best answer if too much costs `over`, and too little `under`."""
+    low_first = torch.rand(1, generator=rng) < 0.5
     cases = []
-    for count, price, level, step in ((7, 3.0, 20, 5), (13, 4.0, -0.5, 0.01)):
-        over, under = (1.0, price) if torch.rand(1, generator=rng) < 0.5 else (price, 1.0)
+    for count, price, level, step, low in (
+        (7, 3.0, 20, 5, low_first),
+        (13, 4.0, -0.5, 0.01, not low_first),
+        (8, 2.0, 100, 3, low_first),
+    ):
+        over, under = (price, 1.0) if low else (1.0, price)
         cases.append((level + step * _shuffled(rng, count, over, under), over, under))
+
+    def at(place: Callable[[float, int], float]) -> Callable:
+        """What lies at a place, counted from 0, that is made of the share and the number of the sorted values."""
+        return lambda v, over, under: v.sort().values[int(place(under / (over + under), len(v)))]
+
     mistakes = {
         "it is the median, the best answer if both prices are equal": lambda v, over, under: v.median(),
         "it is the mean, the best answer for squared errors": lambda v, over, under: v.mean(),
@@ -592,6 +660,18 @@ def best_quantile(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         ),
         "it is one place too low": lambda v, over, under: v.sort().values[_rank(v, over, under) - 2],
         "it is one place too high": lambda v, over, under: v.sort().values[_rank(v, over, under)],
+        "it is one place too low for some shares: how is the place rounded?": at(
+            lambda share, n: math.floor(share * (n - 1))
+        ),
+        "it is one place too high for some shares: how is the place rounded?": at(
+            lambda share, n: math.ceil(share * (n - 1))
+        ),
+        "the place is rounded to the nearest, so it is too low or too high for some shares": at(
+            lambda share, n: round(share * (n - 1))
+        ),
+        "the share of all values up to the answer is under / (over + under), not under / over": (
+            lambda v, over, under: v.sort().values[min(math.ceil(len(v) * under / over), len(v)) - 1]
+        ),
         "it is the value at this place as they came: sort them first": (
             lambda v, over, under: v[_rank(v, over, under) - 1]
         ),
@@ -599,11 +679,17 @@ def best_quantile(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "this is the place of the answer, counted from 0, not the answer": lambda v, over, under: (
             _rank(v, over, under) - 1
         ),
+        "this is the place of the answer among the values as they came, not the answer": (
+            lambda v, over, under: v.tolist().index(_quantile(v, over, under))
+        ),
         "this is the share of the values below, not the answer": lambda v, over, under: under / (over + under),
         "it is the smallest cost: return the answer that has it": (
             lambda v, over, under: _lopsided(v, _quantile(v, over, under), over, under)
         ),
         "the errors are squared: they cost `over` or `under` for each unit": _expectile,
+        "the errors are squared, and the best of the values is taken": lambda v, over, under: min(
+            v, key=lambda guess: _lopsided(v, guess, over, under, power=2)
+        ),
         "it is an average of the smallest and the largest value": (
             lambda v, over, under: (over * v.min() + under * v.max()) / (over + under)
         ),
@@ -613,6 +699,7 @@ def best_quantile(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "it is the smallest value": lambda v, over, under: v.min(),
         "it is the largest value": lambda v, over, under: v.max(),
         "it has lost its sign": lambda v, over, under: abs(_quantile(v, over, under)),
+        "it is never below 0, but the values may be": lambda v, over, under: max(_quantile(v, over, under), 0.0),
         "it lies from 0 to 1, but the values do not: look for it where they are": (
             lambda v, over, under: _around(v.mean().clamp(0, 1), 0.12)
         ),
@@ -622,6 +709,11 @@ def best_quantile(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
             lambda v, over, under, step=step: round(_quantile(v, over, under) / step) * step
         )
         for step in (1, 0.1, 0.01)
+    }
+    mistakes |= {
+        "it is near the best answer, but not near enough: return the number itself": lambda v, over, under: (
+            _around(_quantile(v, over, under), 0.005 * float(v.max() - v.min()))
+        )
     }
     yield "has the smallest cost", explain(answer, _quantile, cases, mistakes, tolerance=1e-5)
     edges = [
@@ -633,8 +725,9 @@ def best_quantile(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         (_uneven(rng, 9), 99.0, 1.0),
         (_uneven(rng, 8), 1.0, 3.0),
     ]
+    once = {"equal values count once: each of them counts": lambda v, *prices: _quantile(v.unique(), *prices)}
     claim = "is right for one value, equal values, unequal prices, and where several answers are best"
-    yield claim, explain(answer, _quantile, edges, tolerance=1e-5)
+    yield claim, explain(answer, _quantile, edges, once, tolerance=1e-5)
 
 
 def _shuffled(rng: Generator, count: int, over: float, under: float) -> Tensor:
@@ -662,9 +755,9 @@ def _quantile(values: Tensor, over: float, under: float) -> float | Between:
     return Between(best - slack, ordered[rank].item() + slack)
 
 
-def _lopsided(values: Tensor, guess: float, over: float, under: float) -> Tensor:
+def _lopsided(values: Tensor, guess: float, over: float, under: float, power: int = 1) -> Tensor:
     """The mean cost of a guess."""
-    return (over * (guess - values).clamp(min=0) + under * (values - guess).clamp(min=0)).mean()
+    return (over * (guess - values).clamp(min=0) ** power + under * (values - guess).clamp(min=0) ** power).mean()
 
 
 def _expectile(values: Tensor, over: float, under: float) -> Between:

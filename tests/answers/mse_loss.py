@@ -1472,10 +1472,32 @@ def weights_up_to_one(prediction, target, mask, weight):
     return weighted_by_the_sum(prediction, target, mask, weight.clamp(max=1))
 
 
-@wrong("weighted_l1", "by their weights\n      expected")
+@wrong("weighted_l1", "1 is added to the divisor")
 def weighted_large_epsilon(prediction, target, mask, weight):
     weights = enlarged_weight(target, mask, weight)
     return (weights * hidden_sizes(prediction, target, mask)).sum() / (weights.sum() + 1)
+
+
+@wrong("weighted_l1", "the divisor is kept above 1")
+def weights_of_at_least_one(prediction, target, mask, weight):
+    weights = enlarged_weight(target, mask, weight)
+    return (weights * hidden_sizes(prediction, target, mask)).sum() / weights.sum().clamp(min=1)
+
+
+@wrong("weighted_l1", "a patch gets its mean weight")
+def weights_of_patches(prediction, target, mask, weight):
+    patch = target.shape[2] // mask.shape[1]
+    means = reduce(weight, "b (r p) (s q) -> b r s", "mean", p=patch, q=patch)
+    errors = hidden_sizes(prediction, target, mask)
+    sums = reduce(errors, "b c (r p) (s q) -> b r s", "sum", p=patch, q=patch)
+    return (means * sums).sum() / (enlarged_weight(target, mask, weight).sum() + 1e-9)
+
+
+@wrong("weighted_l1", "the mean error is multiplied by the mean weight")
+def mean_weight_of_mean_error(prediction, target, mask, weight):
+    hidden = enlarged(target, mask)
+    weights = weight[:, None].expand(target.shape)[hidden]
+    return losses.masked_l1(prediction, target, mask) * (weights.mean() if len(weights) else 0)
 
 
 def decibels(error):
@@ -1621,7 +1643,7 @@ def rounded(errors, counts):
     return round(pooled(errors, counts).item(), 2)
 
 
-@wrong("pooled_psnr", "for very small and large errors\n      expected")
+@wrong("pooled_psnr", "it is cut off at 60, as if no error were below")
 def at_most_60(errors, counts):
     return pooled(errors, counts).clamp(max=60)
 
@@ -1634,6 +1656,41 @@ def pooled_with_an_axis(errors, counts):
 @wrong("pooled_psnr", "changes its input in place")
 def cleans_in_place(errors, counts):
     return pooled(errors.nan_to_num_(), counts)
+
+
+@wrong("pooled_psnr", "it is cut off at 100")
+def error_kept_above_the_smallest(errors, counts):
+    return decibels(of_all(errors, counts).clamp(min=1e-10))
+
+
+@wrong("pooled_psnr", "1e-08 is added to the error")
+def with_an_epsilon(errors, counts):
+    return decibels(of_all(errors, counts) + 1e-8)
+
+
+@wrong("pooled_psnr", "it is cut off at 0")
+def never_negative(errors, counts):
+    return pooled(errors, counts).clamp(min=0)
+
+
+@wrong("pooled_psnr", "the errors are squared once more")
+def squared_twice(errors, counts):
+    return decibels(of_all(errors**2, counts))
+
+
+@wrong("pooled_psnr", "the roots of the errors are averaged")
+def mean_of_roots(errors, counts):
+    return 2 * decibels(of_all(errors.sqrt(), counts))
+
+
+@wrong("pooled_psnr", "multiply each by its count")
+def taken_for_sums(errors, counts):
+    return decibels(errors.nansum() / counts.sum())
+
+
+@wrong("pooled_psnr", "a batch without any error counts, too")
+def only_batches_with_errors(errors, counts):
+    return pooled(errors[errors > 0], counts[errors > 0])
 
 
 def image_counts(target, mask):
@@ -1773,6 +1830,17 @@ def vote_with_a_large_epsilon(prediction, target, mask):
     return gradient.masked_fill(~enlarged(target, mask), 0)
 
 
+@wrong("image_vote_gradient", "`squeeze` drops an axis of length 1")
+def vote_squeezed(prediction, target, mask):
+    return vote_by_formula(prediction, target, mask).squeeze()
+
+
+@wrong("image_vote_gradient", "they are almost 0 where it is visible")
+def vote_with_a_soft_mask(prediction, target, mask):
+    hidden = enlarged(target, mask) + 1e-6
+    return 2 * (prediction - target) * hidden / hidden.sum((1, 2, 3), keepdim=True) / len(mask)
+
+
 def lopsided(values, guess, over, under):
     errors = guess - values
     return torch.where(errors > 0, over * errors, -under * errors).mean()
@@ -1805,6 +1873,11 @@ class ByRank:
 
 
 right("best_quantile")(ByRank())
+
+
+@right("best_quantile")
+def counted_from_zero(values, over, under):
+    return values.sort().values[int(len(values) * under / (over + under))].item()
 
 
 @wrong("best_quantile", "it is the median")
@@ -1912,3 +1985,53 @@ def never_the_ends(values, over, under):
 @wrong("best_quantile", "does the function end with `return`?")
 def quantile_without_return(values, over, under):
     by_counting(values, over, under)
+
+
+@wrong("best_quantile", "it is one place too low for some shares")
+def quantile_below(values, over, under):
+    return values.quantile(under / (over + under), interpolation="lower").item()
+
+
+@wrong("best_quantile", "it is one place too high for some shares")
+def quantile_above(values, over, under):
+    return values.quantile(under / (over + under), interpolation="higher").item()
+
+
+@wrong("best_quantile", "the place is rounded to the nearest")
+def nearest_quantile(values, over, under):
+    return values.quantile(under / (over + under), interpolation="nearest").item()
+
+
+@wrong("best_quantile", "not under / over")
+def ratio_of_the_prices(values, over, under):
+    return values.sort().values[min(math.ceil(len(values) * under / over), len(values)) - 1].item()
+
+
+@wrong("best_quantile", "the errors are squared, and the best of the values is taken")
+def best_value_for_squares(values, over, under):
+    def cost(guess):
+        errors = guess - values
+        return (torch.where(errors > 0, over, under) * errors**2).mean()
+
+    return min(values.tolist(), key=cost)
+
+
+@wrong("best_quantile", "but not near enough")
+def best_of_a_thousand(values, over, under):
+    guesses = torch.linspace(values.min(), values.max(), 1000)
+    return min(guesses, key=lambda guess: lopsided(values, guess, over, under))
+
+
+@wrong("best_quantile", "equal values count once")
+def quantile_of_different_values(values, over, under):
+    return by_counting(values.unique(), over, under)
+
+
+@wrong("best_quantile", "it is never below 0")
+def searched_from_zero(values, over, under):
+    return max(by_counting(values, over, under), 0.0)
+
+
+@wrong("best_quantile", "among the values as they came")
+def place_as_they_came(values, over, under):
+    return values.tolist().index(by_counting(values, over, under))
