@@ -8,7 +8,7 @@ from math import inf
 import torch
 from einops import rearrange
 from torch import Generator, Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d
+from torch.nn.functional import avg_pool2d, max_pool2d, pad
 
 from simmim_lab import masking
 from simmim_lab.checks import solutions
@@ -443,6 +443,10 @@ def patches_to_hide(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
             lambda m: m.float().mean((3, 4)) > 0.5
         ),
         "patches with one damaged pixel stay visible: two are not needed": each(lambda m: m.sum((3, 4)) > 1),
+        "patches with two damaged pixels or more stay visible": each(lambda m: m.sum((3, 4)) == 1),
+        "the last row and column of each patch are not looked at": each(
+            lambda m: m[..., :-1, :-1].any(-1).any(-1)
+        ),
         "only the first pixel of each patch is looked at": each(lambda m: m[..., 0, 0]),
         "only the pixel in the middle of each patch is looked at": each(
             lambda m: m[..., m.shape[3] // 2, m.shape[3] // 2]
@@ -466,6 +470,7 @@ def patches_to_hide(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
         "there is one answer for a whole row of patches": lambda m, p: right(m, p).any(2),
         "there is one answer for a whole column of patches": lambda m, p: right(m, p).any(1),
         "there is one answer for each image; give one for each patch": lambda m, p: right(m, p).flatten(1).any(1),
+        "the damage of the first image is used for all": (lambda m, p: right(m[:1], p).expand(len(m), -1, -1)),
         "the damage of all images is put together; each has its own": (
             lambda m, p: right(m, p).any(0, keepdim=True).expand(len(m), -1, -1)
         ),
@@ -497,15 +502,26 @@ def patches_to_hide(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
         yield "knows what nothing and everything is", compare(answer(whole, patch), right(whole, patch))
     for thin in (damage[:, :patch], damage[:, :, :patch]):
         yield "works on a single row or column", compare(answer(thin, patch), right(thin, patch))
+    whole = masking.random_mask(3, (2, 3), 0.5, generator=rng)
+    got = answer(damaged(torch.where(whole, 256, 1), 16, rng), 16)
+    large = {
+        "a patch with one damaged pixel of 256 stays visible: no share is too small": whole,
+        "a whole patch stays visible: its 256 damaged pixels are 0 in 8 bits": ~whole,
+    }
+    yield "works for large patches", compare(got, torch.ones_like(whole), large)
 
 
 def scratched(batch: int, rows: int, cols: int, patch: int, rng: Generator) -> Tensor:
     """Damage in pixels: of the patches a third are whole, a third have one damaged pixel, a third have more."""
-    order = torch.rand(batch, rows, cols, patch * patch, generator=rng).argsort(-1)
-    count = torch.randint(3, (batch, rows, cols, 1), generator=rng)
+    count = torch.randint(3, (batch, rows, cols), generator=rng)
     many = torch.randint(2, patch * patch + 1, count.shape, generator=rng)
-    damaged = order < torch.where(count == 2, many, count)
-    return rearrange(damaged, "b rows cols (p q) -> b (rows p) (cols q)", p=patch)
+    return damaged(torch.where(count == 2, many, count), patch, rng)
+
+
+def damaged(count: Tensor, patch: int, rng: Generator) -> Tensor:
+    """Damage in pixels, so many in each patch."""
+    order = torch.rand(*count.shape, patch * patch, generator=rng).argsort(-1)
+    return rearrange(order < count[..., None], "b rows cols (p q) -> b (rows p) (cols q)", p=patch)
 
 
 @check(
@@ -542,6 +558,9 @@ def patch_shares(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
         "one coin too many is counted": by_count(lambda p: p * p + 1),
         "this is one coin for a patch; the line has one for each pixel": by_count(lambda p: 1),
         "`ratio` is not used: the coin is not fair": lambda p, r: right(p, 0.5),
+        "`ratio` is a share from 0 to 1, not in percent": lambda p, r: right(p, r / 100),
+        "one hidden pixel does not hide the patch: all must be hidden": changed(lambda h, m, v: (1 - v, 0.0, v)),
+        "a pixel is visible with the chance `1 - ratio`": changed(lambda h, m, v: (h, 1 - 2 * h, h)),
         "hidden and visible are swapped": changed(lambda h, m, v: (v, m, h)),
         "the order is hidden, mixed, visible": changed(lambda h, m, v: (h, v, m)),
         "the order is hidden, mixed, visible: mixed is the second": changed(lambda h, m, v: (m, h, v)),
@@ -560,6 +579,12 @@ def patch_shares(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
         "return three shares: one is missing": changed(lambda h, m, v: (h, m)),
         "return three shares: `mixed` is missing": changed(lambda h, m, v: (h, v)),
     }
+    for pixels in (4, 16, 64, 256):
+        mistakes[f"`patch` is not used: each patch has {pixels} pixels"] = by_count(lambda p, n=pixels: n)
+    for factor in (1, 2):
+        mistakes[f"`mixed` is what is left of 1, not a product of two chances, times {factor}"] = (
+            lambda p, r, factor=factor: (right(p, r)[0], factor * r * (1 - r), right(p, r)[2])
+        )
     for digits in (1, 2, 3, 4):
         mistakes[f"the shares are rounded to {digits} digits: leave them as they are"] = changed(
             lambda *shares, digits=digits: tuple(round(share, digits) for share in shares)
@@ -573,8 +598,10 @@ def patch_shares(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
         hidden, _, visible = answer(side, 0.5)
         for got in (hidden, visible):
             want = 0.5 ** (side * side)
-            text = f"expected {want:.6g}, got {describe(got)} in the call patch_shares({side}, 0.5)"
-            yield "keeps small shares", first((not math.isclose(got, want, rel_tol=1e-6), text))
+            yield (
+                "keeps small shares",
+                compare(got, want, {"it is rounded": round(want, 6)}, tolerance=1e-6 * want),
+            )
     for edge in (0.0, 1.0):
         yield "is right where nothing or everything is hidden", compare(answer(3, edge), (edge, 0.0, 1 - edge))
 
@@ -618,6 +645,7 @@ def mae_to_images(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
             "(rows cols) (p q c)", "b c (cols q) (rows p)"
         ),
         "`grid` is (rows, cols), not (cols, rows)": lambda x, p, grid: right(x, p, grid[::-1]),
+        "both are read downwards: the patches, and the pixels of each": joined("(cols rows) (q p c)"),
         "the patches are spread over the image: join `(rows p)`, not `(p rows)`": joined(
             "(rows cols) (p q c)", "b c (p rows) (q cols)"
         ),
@@ -633,9 +661,16 @@ def mae_to_images(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "the values are cut off at 0 and 1: leave them as they are": (
             lambda x, p, grid: right(x, p, grid).clamp(0, 1)
         ),
+        "a Sigmoid was added: leave the values as they are": lambda x, p, grid: right(x, p, grid).sigmoid(),
         "there is one image; give one for each of the batch": lambda x, p, grid: right(x, p, grid)[0],
-        "the colours are averaged: each has its own values": lambda x, p, grid: right(x, p, grid).mean(
-            1, keepdim=True
+        "the patches of the first image are used for all": (
+            lambda x, p, grid: right(x[:1], p, grid).expand(len(x), -1, -1, -1)
+        ),
+        "the colours are averaged to one: each has its own values": (
+            lambda x, p, grid: right(x, p, grid).mean(1, keepdim=True)
+        ),
+        "the colours are averaged: each has its own values": (
+            lambda x, p, grid: right(x, p, grid).mean(1, keepdim=True).expand(-1, 3, -1, -1)
         ),
     }
     problem = explain(answer, right, cases, mistakes, tolerance=1e-6)
@@ -726,6 +761,10 @@ def wrong_own_counts(
         "one too many is hidden where the count is whole": lambda r, c, n: n.floor() + 1,
         "one too many is hidden: the ranks begin at 0, so use `<`": lambda r, c, n: n.ceil() + 1,
         "one too few is hidden": lambda r, c, n: n.ceil() - 1,
+        "one is hidden where the ratio is 0, which hides nothing": lambda r, c, n: n.ceil().clamp(min=1),
+        "one stays visible, but a count may be that of all patches": lambda r, c, n: n.ceil().clamp(max=r * c - 1),
+        "the grid has rows * cols patches, not rows * rows": lambda r, c, n: (n / c * r).ceil(),
+        "the grid has rows * cols patches, not cols * cols": lambda r, c, n: (n / r * c).ceil(),
         "all images have the first ratio; each has its own": lambda r, c, n: n[:1].ceil().expand(len(n)),
         "all images have the last ratio; each has its own": lambda r, c, n: n[-1:].ceil().expand(len(n)),
         "all images have the mean of the ratios; each has its own": (
@@ -769,6 +808,18 @@ def blind_share(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         seen = avg_pool2d(mask.float(), 2 * reach + 1, stride=1, padding=reach) < 1 - 1e-4
         return (mask & ~seen).sum((1, 2)) / mask.sum((1, 2))
 
+    def around(mask, left, right, mode="constant"):
+        """Which pixels see one in a window that goes so far up and left, and so far down and right."""
+        padded = pad((~mask).float(), (left, right, left, right), mode=mode)
+        return max_pool2d(padded, left + right + 1, stride=1) > 0
+
+    def in_line(mask, reach):
+        lines = ((2 * reach + 1, 1), (reach, 0)), ((1, 2 * reach + 1), (0, reach))
+        return sum(max_pool2d((~mask).float(), size, 1, padding) for size, padding in lines) > 0
+
+    def by_sight(sees: Callable[[Tensor, int], Tensor]) -> Callable:
+        return lambda mask, reach: (~sees(mask, reach)).sum((1, 2)) / mask.sum((1, 2))
+
     right = each(lambda d, reach: blind(d, reach).mean())
     mistakes = {
         "a window is square: the straight line leaves out its corners": each(lambda d, r: blind(d, r).mean(), 2),
@@ -800,7 +851,24 @@ def blind_share(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         "this is the share of all pairs of pixels; only the nearest visible one counts": each(
             lambda d, r: (d > r).float().mean()
         ),
+        "1 is added to the number of hidden pixels: divide by it, but at least by 1": each(
+            lambda d, r: blind(d, r).sum() / (1 + len(d))
+        ),
+        "the share is rounded: keep its digits": each(lambda d, r: blind(d, r).mean().round(decimals=2)),
         "what lies outside of the image counts as visible": visible_outside,
+        "the window goes round the edge, to the other end of the image": by_sight(
+            lambda mask, r: around(mask, r, r, "circular")
+        ),
+        "the window goes down and right alone: it goes up and left, too": by_sight(
+            lambda mask, r: around(mask, 0, r)
+        ),
+        "the window goes up and left alone: it goes down and right, too": by_sight(
+            lambda mask, r: around(mask, r, 0)
+        ),
+        "the window has 2 * reach + 1 pixels on a side, not 2 * reach": by_sight(
+            lambda mask, r: around(mask, r, r - 1)
+        ),
+        "a window is square, not only the row and the column of the pixel": by_sight(in_line),
         "this is one number for the whole batch; each image has its own": lambda mask, r: right(mask, r).mean(),
         "all images have the mean of the batch; each has its own": (
             lambda mask, r: right(mask, r).mean().expand(len(mask))
@@ -808,6 +876,9 @@ def blind_share(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         "this is the share of all hidden pixels of the batch; each image has its own": (
             lambda mask, r: (right(mask, r) * mask.sum((1, 2))).sum() / mask.sum()
         ),
+        "all images have the share of the whole batch; each has its own": lambda mask, r: (
+            (right(mask, r) * mask.sum((1, 2))).sum() / mask.sum()
+        ).expand(len(mask)),
         "this is True where a pixel is blind: give its share for each image": (
             lambda mask, r: mask & (max_pool2d((~mask).float(), 2 * r + 1, stride=1, padding=r) == 0)
         ),
@@ -828,6 +899,10 @@ def blind_share(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     divided = bool(got[0].isnan()), "NaN: 0 is divided by 0"
     yield "is 0 where nothing is hidden", first(divided) or compare(got[0], 0.0)
     yield "is 1 where nothing is visible", compare(got[-1], 1.0)
+    yield (
+        "is 1 where nothing is visible",
+        compare(answer(everything.expand(2, -1, -1), max(sizes)), torch.ones(2)),
+    )
     for some in (mask, ~few_visible(2, 3, 4, rng)):  # of the last, one has a single hidden pixel
         yield "is 1 where a pixel sees only itself", compare(answer(some, 0), torch.ones(len(some)))
     yield "is 0 where a window holds the image", compare(answer(mask, max(sizes)), torch.zeros(len(mask)))

@@ -753,6 +753,22 @@ def two_pixels(damage, patch):
     return hides_if(lambda m: m.sum(-1) > 1, damage, patch)
 
 
+@wrong("patches_to_hide", "no share is too small")
+def a_share_of_damage(damage, patch):
+    return F.avg_pool2d(damage.float(), patch) > 0.01
+
+
+@wrong("patches_to_hide", "256 damaged pixels are 0 in 8 bits")
+def counts_in_bytes(damage, patch):
+    counts = reduce(damage.int(), "b (r p) (c q) -> b r c", "sum", p=patch, q=patch)
+    return counts.to(torch.uint8) > 0
+
+
+@wrong("patches_to_hide", "two damaged pixels or more stay visible")
+def exactly_one(damage, patch):
+    return reduce(damage.int(), "b (r p) (c q) -> b r c", "sum", p=patch, q=patch) == 1
+
+
 @wrong("patches_to_hide", "only the first pixel of each patch")
 def every_first_pixel(damage, patch):
     return damage[:, ::patch, ::patch]
@@ -981,12 +997,18 @@ def shares_with_three_digits(patch, ratio):
     return tuple(round(share, 3) for share in powers(patch, ratio))
 
 
+@wrong("patch_shares", "one hidden pixel does not hide the patch")
+def hidden_by_one(patch, ratio):
+    visible = (1 - ratio) ** (patch * patch)
+    return 1 - visible, 0.0, visible
+
+
 @wrong("patch_shares", "keeps small shares")
 def shares_with_seven_digits(patch, ratio):
     return tuple(round(share, 7) for share in powers(patch, ratio))
 
 
-@wrong("patch_shares", "expected 3 values")
+@wrong("patch_shares", "expected a tuple of 3 values")
 def a_tensor_of_shares(patch, ratio):
     return torch.tensor(powers(patch, ratio))
 
@@ -1347,6 +1369,19 @@ def blind_pixels(mask, reach):
 def without_clamp(mask, reach):
     seen = F.max_pool2d((~mask).float(), 2 * reach + 1, stride=1, padding=reach) > 0
     return (mask & ~seen).sum((1, 2)) / mask.sum((1, 2))
+
+
+@wrong("blind_share", "is 1 where nothing is visible")
+def all_see_in_a_large_window(mask, reach):
+    found = by_pooling(mask, reach)
+    return 0 * found if reach >= max(mask.shape[1:]) else found
+
+
+@wrong("blind_share", "to the other end of the image")
+def round_the_edge(mask, reach):
+    visible = F.pad((~mask).float(), (reach,) * 4, mode="circular")
+    blind = F.max_pool2d(visible, 2 * reach + 1, stride=1) == 0
+    return blind.sum((1, 2)) / mask.sum((1, 2)).clamp(min=1)
 
 
 @wrong("blind_share", "is 1 where nothing is visible")
