@@ -33,8 +33,10 @@ def nearest_codes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     if problem:
         return
     patches, codebook = cases[0]
-    known = [(codebook.flip(0), codebook), (codebook[:1], codebook), (codebook[-1:], codebook)]
-    yield "finds a patch that is in the codebook", explain(answer, right, known)
+    many = torch.rand(300, 12, generator=rng)
+    known = [(codebook.flip(0), codebook), (codebook[:1], codebook), (codebook[-1:], codebook), (many[-3:], many)]
+    texts = {"a code may be larger than 255: 8 bits are too few for it": lambda p, c: right(p, c) % 256}
+    yield "finds a patch that is in the codebook", explain(answer, right, known, texts)
     edges = [
         (patches[:1], codebook),
         (patches, codebook[:1]),
@@ -42,17 +44,27 @@ def nearest_codes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         (torch.tensor([[0.0, 1.0], [1.0, 0.0]]), torch.eye(2)),
         (1e-3 * patches, 1e-3 * codebook),
         (codebook.repeat(40, 1), codebook),
+        (torch.ones(2, 12), torch.linspace(0, 0.5, 9)[:, None].expand(-1, 12).clone()),
     ]
-    yield "works for one patch, one code, one value, small values and many patches", explain(answer, right, edges)
+    texts = {
+        "a search for the smallest distance begins at infinity, not at 1": (
+            lambda p, c: right(p, c).masked_fill(torch.cdist(p, c).amin(1) >= 1, 0)
+        )
+    }
+    yield (
+        "works for one patch, one code, one value, small values, many patches and codes that are far",
+        explain(answer, right, edges, texts),
+    )
 
 
 def _patches(rng: Generator) -> tuple[Tensor, Tensor]:
-    """Patches and a codebook in which no two codes are nearly at one distance from a patch."""
+    """Patches and a codebook with a near code for each patch, and no second one as near."""
     count, values, codes = distinct(rng, 3, 5, 14)
     while True:
         light = torch.rand(count + codes, 1, generator=rng)
         patches, codebook = (light * torch.rand(count + codes, values, generator=rng)).split([count, codes])
-        if (torch.cdist(patches, codebook).square().sort(dim=1).values.diff(dim=1)[:, 0] > 1e-3).all():
+        nearest, second = torch.cdist(patches, codebook).square().sort(dim=1).values[:, :2].T
+        if (second - nearest > 1e-3).all() and (nearest < 1).all():
             return patches, codebook
 
 
@@ -72,6 +84,9 @@ WRONG_CODES: dict[str, Callable] = {
     "the product is compared, so a light code wins: take the distance": lambda p, c: (p @ c.T).argmax(1),
     "the direction is compared (cosine), not the distance": (
         lambda p, c: torch.cosine_similarity(p[:, None], c, dim=2).argmax(1)
+    ),
+    "the product counts twice in a squared distance, |p|² - 2 p · c + |c|²": (
+        lambda p, c: (c.square().sum(1) - p @ c.T).argmin(1)
     ),
     "the lengths are compared, not the patches": (
         lambda p, c: (p.norm(dim=1)[:, None] - c.norm(dim=1)).abs().argmin(1)
@@ -122,10 +137,16 @@ def tokens_left(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
             lambda h, k, n: math.floor(h * math.cos(math.pi / 2 * k / n))
         ),
         "the cosine is a rounding below 0, and rounding down gives -1": lambda h, k, n: right(h, k, n) - 1,
+        "3.14 is not exact enough: take `math.pi`": lambda h, k, n: math.floor(h * math.cos(3.14 / 2 * k / n)),
     }
     yield "is 0 after the last step", explain(answer, right, ends, texts)
     edges = [(0, 1, 3), (1, 1, 2), (100_003, 1, 11), (100_003, 12, 13), (7, 1, 100), (7, 3, 7), (3, 3, 7)]
-    yield "works for none, one and many tokens", explain(answer, right, edges)
+    texts = {
+        "before the last step none may be left, too, if there are few": (
+            lambda h, k, n: max(int(k < n), right(h, k, n))
+        )
+    }
+    yield "works for none, one and many tokens", explain(answer, right, edges, texts)
 
 
 def _step(rng: Generator) -> tuple[int, int, int]:
@@ -161,6 +182,9 @@ WRONG_LEFT: dict[str, Callable] = {
     "half a turn is too much: in the middle everything would be filled": _share_left(
         lambda t: math.cos(math.pi * t)
     ),
+    "half a turn is too much: from the middle on the cosine is negative": _share_left(
+        lambda t: math.cos(math.pi * t), int
+    ),
     "the cosine is squared, which is half a turn between 1 and 0": _share_left(lambda t: _quarter(t) ** 2),
     "`math.cos` takes radians, not degrees": _share_left(lambda t: math.cos(math.radians(math.pi / 2 * t))),
     "`math.cos` takes radians: a quarter turn is pi / 2, not 90": _share_left(lambda t: math.cos(90 * t)),
@@ -180,6 +204,9 @@ WRONG_LEFT: dict[str, Callable] = {
         lambda h, k, n: _share_left(_quarter)(h, k, n + 1)
     ),
     "the share is rounded before it is multiplied": lambda h, k, n: math.floor(h * round(_quarter(k / n), 1)),
+    "the share is rounded to two digits before it is multiplied": (
+        lambda h, k, n: math.floor(h * round(_quarter(k / n), 2))
+    ),
     "each step takes its share of what was left before, not of all that was hidden": (
         lambda h, k, n: _step_by_step(h, k, n)
     ),
@@ -264,7 +291,8 @@ def _mattering(result: Any, hidden: Tensor, see: Callable[[Tensor], Tensor] = la
 
 def _half_decoded(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
     """Pictures with known and hidden tokens, both of every confidence, and how many stay hidden."""
-    batch, left, more = distinct(rng, 3, 2, 5)
+    left, batch = sorted(distinct(rng, 2, 2, 5))
+    more = distinct(rng, 1, 2, 5)[0]
     tokens = left + more + 6
     hidden = left + 2 + torch.randperm(batch, generator=rng) % more
     mask = torch.rand(batch, tokens, generator=rng).argsort(1).argsort(1) < hidden[:, None]
@@ -322,6 +350,12 @@ STEPS: dict[str, dict[str, Callable]] = {
     "the ranks go along the wrong axis: rank the tokens of each picture": {
         "stay": lambda m, c, n: _known_last(m, c).argsort(0).argsort(0) < n
     },
+    "the ranks go along the wrong axis: not over the pictures, but over the tokens of each": {
+        "stay": lambda m, c, n: (_known_last(m, c).argsort(0).argsort(0) < n) & m
+    },
+    "the ranks of the first picture are used for all: rank the tokens of each picture": {
+        "stay": lambda m, c, n: (_known_last(m, c)[:1].argsort(1).argsort(1) < n).expand_as(m)
+    },
     "the first hidden tokens stay hidden, not the least confident": {
         "stay": lambda m, c, n: m & (m.cumsum(1) <= n)
     },
@@ -330,6 +364,12 @@ STEPS: dict[str, dict[str, Callable]] = {
     },
     "nothing stays hidden": {"stay": lambda m, c, n: m & ~m},
     "known tokens take what is drawn: they must keep their codes": {"of": lambda c, d, m, h: (d, h)},
+    "known tokens take what is drawn, and hidden ones keep their codes: the other way round": {
+        "of": lambda c, d, m, h: (torch.where(m, c, d), h)
+    },
+    "the drawn codes are added to the old ones: put them in their place": {
+        "of": lambda c, d, m, h: (c + d * m, h)
+    },
     "what is filled must take the drawn codes": {"of": lambda c, d, m, h: (c, h)},
     "the mask is as it was before: return what is hidden after the step": {
         "of": lambda c, d, m, h: (torch.where(m, d, c), m)
@@ -448,6 +488,24 @@ HINGES: dict[str, Callable] = {
         lambda r, f: torch.cat([1 - r, 1 + f]).relu().mean()
     ),
     "these are sums: take the means": _hinges(lambda r, f: (1 - r).relu().sum() + (1 + f).relu().sum()),
+    "these are sums, both of them: take the means": _hinges(
+        lambda r, f: (1 - r).relu().sum() + (1 + f).relu().sum(), lambda r, f: -f.sum()
+    ),
+    "the mean is taken over the scores that miss something: over all": _hinges(
+        lambda r, f: (1 - r)[r < 1].mean() + (1 + f)[f > -1].mean()
+    ),
+    "the sums of both are divided by the number of real scores": _hinges(
+        lambda r, f: ((1 - r).relu().sum() + (1 + f).relu().sum()) / len(r)
+    ),
+    "all sums are divided by the number of real scores": _hinges(
+        lambda r, f: ((1 - r).relu().sum() + (1 + f).relu().sum()) / len(r), lambda r, f: -f.sum() / len(r)
+    ),
+    "fake scores should be at most -1, not at most 1": _hinges(
+        lambda r, f: (1 - r).relu().mean() + (f - 1).relu().mean()
+    ),
+    "real scores should be at least 1, not at least -1": _hinges(
+        lambda r, f: (-1 - r).relu().mean() + (1 + f).relu().mean()
+    ),
     "the hinge acts on the mean score: it belongs to each score": _hinges(
         lambda r, f: (1 - r.mean()).relu() + (1 + f.mean()).relu()
     ),
@@ -461,6 +519,9 @@ HINGES: dict[str, Callable] = {
     "that is the cross-entropy: take hinges": _hinges(_missed(lambda s: softplus(-s))),
     "the scores go through a sigmoid first: use them as they are": _hinges(
         lambda r, f: _hinge_losses(r.sigmoid(), f.sigmoid())[0]
+    ),
+    "all scores go through a sigmoid first: use them as they are": (
+        lambda r, f: _hinge_losses(r.sigmoid(), f.sigmoid())
     ),
     "the difference of the mean scores is the loss of a Wasserstein GAN: take hinges": _hinges(
         lambda r, f: f.mean() - r.mean()
@@ -491,6 +552,9 @@ HINGES: dict[str, Callable] = {
     "the generator has no say in the scores of real pictures": _hinges(generator=lambda r, f: -r.mean()),
     "the generator has no say in the scores of real pictures: leave them out": _hinges(
         generator=lambda r, f: r.mean() - f.mean()
+    ),
+    "the generator has no say in the scores of real pictures: take the mean of the fake ones": _hinges(
+        generator=lambda r, f: -torch.cat([r, f]).mean()
     ),
     "the generator's loss is a sum: take the mean": _hinges(generator=lambda r, f: -f.sum()),
     "first the discriminator, then the generator: the other way round": lambda r, f: _hinge_losses(r, f)[::-1],
@@ -524,19 +588,31 @@ def temper(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     (logits, temperature), *_ = cases
     ties = (3 * logits).round().clamp(max=2)  # the largest may be there several times
     ties[0, 0], ties[0, 1, :2] = 1.0, 2.0
-    frozen = [(logits, 0.0), (ties, 0.0), (-ties, 0.0), (1000 * logits, 0.0), (logits[:, :1, :1], 0.0)]
-    problem = _not_a_number(
-        answer, frozen, "a number divided by 0 is infinite, and the softmax of it NaN: 0 needs an `if`"
-    )
-    yield "gives all to the largest at temperature 0", problem or explain(answer, right, frozen, FROZEN)
     ranks, quarters = logits.argsort(-1).argsort(-1).float(), (4 * logits).round() / 4  # rounding decides nothing
+    frozen = [(logits, 0.0), (ties, 0.0), (-ties, 0.0), (1e34 * ranks, 0.0), (logits[:, :1, :1], 0.0)]
+    problem = _not_a_number(
+        answer, frozen, "a number divided by 0, or nearly 0, is infinite, and the softmax NaN: 0 needs an `if`"
+    )
+    problem = problem or explain(answer, right, frozen, FROZEN)
+    yield "gives all to the largest at temperature 0", problem
+    if not problem:
+        near = [(2e-7 * ranks, 0.0)]
+        texts = {"nearly equal scores share: is 0 replaced by a small number, or are scores rounded?": answer.raw}
+        yield "gives all to the largest, however near the others are", explain(answer, right, near, texts)
     large = [(400 * ranks, temperature), (quarters + 1000, 0.5), (ranks, 0.005), (-300 * ranks, 0.1)]
-    problem = _not_a_number(answer, large, "`exp` of a large number is infinite: `softmax` takes care of that")
+    large += [(ranks - 500 * torch.arange(ranks.shape[1])[:, None], 0.5), (0.004 * quarters, 0.004)]
+    problem = _not_a_number(
+        answer,
+        large,
+        "`exp` of a large number is infinite, of a very negative one 0: `softmax` takes care of that",
+    )
     yield "works for large scores and low temperatures", problem or explain(answer, right, large)
     impossible = logits.clone()
     impossible[..., 0] = -math.inf
-    edges = [(logits, 1.0), (logits, 1e6), (impossible, temperature), (impossible, 0.0), (logits[:, :, :1], 2.0)]
+    edges = [(logits, 1.0), (impossible, temperature), (impossible, 0.0), (impossible, 1e6), (quarters, 1000.0)]
+    edges += [(logits[:, :, :1], 2.0)]
     problem = _not_a_number(answer, edges, "a code whose score is -infinity has the probability 0, not NaN")
+    problem = problem or _impossible(answer, edges[1:4])
     yield (
         "works at 1, when it is hot, for one code, and for a score of -infinity",
         problem or explain(answer, right, edges),
@@ -559,9 +635,19 @@ def _not_a_number(answer: Answer, cases: list[tuple], text: str) -> Verdict:
     return None
 
 
+def _impossible(answer: Answer, cases: list[tuple]) -> Verdict:
+    """What is wrong if a code whose score is -infinity has a chance in one of the cases."""
+    for scores, temperature in cases:
+        got = answer(scores, temperature)
+        if isinstance(got, Tensor) and got.shape == scores.shape and (got[scores == -math.inf] > 1e-4).any():
+            text = "a code whose score is -infinity is impossible at every temperature: is its score replaced?"
+            return f"{text}\n{answer.shown(scores, temperature)}"
+    return None
+
+
 TEMPERS: dict[str, Callable] = {
     "the scores are multiplied by the temperature: divide them": lambda x, t: (x * t).softmax(-1),
-    "the temperature is not used": lambda x, t: x.softmax(-1),
+    "the temperature is not used, or cancels: divide the scores by it": lambda x, t: x.softmax(-1),
     "the temperature divides the scores, not the probabilities, whose sum must be 1": (
         lambda x, t: x.softmax(-1) / t
     ),
@@ -583,6 +669,10 @@ TEMPERS: dict[str, Callable] = {
     ),
     "the scores are divided by the square of the temperature": lambda x, t: (x / t**2).softmax(-1),
     "the scores are divided by the root of the temperature": lambda x, t: (x / t**0.5).softmax(-1),
+    "the scores are divided by twice the temperature": lambda x, t: (x / (2 * t)).softmax(-1),
+    "the sigmoids are divided by their sum: take the softmax": (
+        lambda x, t: (x / t).sigmoid() / (x / t).sigmoid().sum(-1, keepdim=True)
+    ),
     "the scores are divided by 1 plus the temperature": lambda x, t: (x / (1 + t)).softmax(-1),
     "the sign is wrong: a high score is a high probability": lambda x, t: (-x / t).softmax(-1),
     "the sign of the scores is lost": lambda x, t: (x.abs() / t).softmax(-1),
@@ -607,6 +697,10 @@ FROZEN: dict[str, Callable] = {
     "the largest of the whole picture has all: the largest of each token should": (
         lambda x, t: (x == x.amax((1, 2), keepdim=True)).float()
     ),
+    "the largest of all scores has all: the largest of each token should": (
+        lambda x, t: (x == x.amax()).float() / (x == x.amax()).sum()
+    ),
+    "no code has a chance at 0: all goes to the largest": lambda x, t: torch.zeros_like(x),
     "these are the scores, as if there were nothing to do at 0": lambda x, t: x,
 }
 
@@ -621,14 +715,28 @@ def diversity(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`diversity(pictures)` is the mean RMSE between two completions of one input."""
     right = _diversity
     cases = telling(lambda: [(_completions(rng),) for _ in range(2)], right, DIVERSITIES)
-    problem = explain(answer, right, cases, DIVERSITIES)
+    rounding = "rounding made a square negative, and its root NaN"
+    problem = _not_a_number(answer, cases, rounding) or explain(answer, right, cases, DIVERSITIES)
     yield "is the mean RMSE of the pairs of completions", problem
     if problem:
         return
-    pictures = cases[0][0]
+    pictures = torch.randint(9, cases[0][0].shape, generator=rng) / 8  # sums of products of such numbers are exact
     copies = [(pictures[:, :1].expand(-1, 5, -1, -1, -1).clone(),), (torch.ones(2, 3, 3, 4, 5),)]
-    problem = _not_a_number(answer, copies, "rounding made a square negative, and its root NaN")
-    yield "is 0 for copies", problem or explain(answer, right, copies, tolerance=2e-3)
+    problem = _not_a_number(answer, copies, rounding)
+    yield "is 0 for copies", problem or explain(answer, right, copies, tolerance=5e-4)
+    texts = {
+        "pairs of equal pictures are left out: they count, with 0": _over_pairs(
+            lambda d: _rmse(d)[_rmse(d) > 0].mean()
+        ),
+        "copies are left out: each completion counts": (
+            lambda x: sum(_diversity(one.unique(dim=0)[None]) for one in x) / len(x)
+        ),
+    }
+    some = [(torch.cat([pictures, pictures[:, :1]], 1),)]
+    yield "counts some copies among the completions", explain(answer, right, some, texts)
+    texts = {"the values are cut off at 0 and 1: use them as they are": lambda x: _diversity(x.clamp(0, 1))}
+    wide = [(4 * pictures - 2,), (3 - pictures,)]
+    yield "takes all values as they are", explain(answer, right, wide, texts)
     edges = [
         (pictures[:, :2],),
         (pictures[:1],),
@@ -685,6 +793,15 @@ DIVERSITIES: dict[str, Callable] = {
     "the squares are added up, but not divided by the number of values": _over_pairs(
         lambda d: d.square().sum((2, 3, 4)).sqrt().mean()
     ),
+    "the number of values divides the squares, before the root, not the root": _over_pairs(
+        lambda d: d.square().sum((2, 3, 4)).sqrt().mean() / d[0, 0].numel()
+    ),
+    "one root for each pair of all inputs: take it for each input, too, then the mean": _over_pairs(
+        lambda d: d.square().mean((0, 2, 3, 4)).sqrt().mean()
+    ),
+    "the root is taken for each pixel, of the sum over the colours: once for all values of a pair": _over_pairs(
+        lambda d: d.square().sum(2).sqrt().mean()
+    ),
     "the squares are divided by the number of pixels: a pixel has three values": _over_pairs(
         lambda d: d.square().sum(2).mean((2, 3)).sqrt().mean()
     ),
@@ -692,7 +809,9 @@ DIVERSITIES: dict[str, Callable] = {
         lambda d: d.mean((2, 3, 4)).abs().mean()
     ),
     "a picture is paired with itself, too, which counts as 0": _scaled(lambda n: (n - 1) / n),
+    "a picture is paired with itself once, which counts as 0": _scaled(lambda n: (n - 1) / (n + 1)),
     "every pair is counted twice, but divided by their number once": _scaled(lambda n: 2),
+    "every pair is counted once, but divided by n (n - 1), twice their number": _scaled(lambda n: 1 / 2),
     "divide by the number of pairs, n (n - 1) / 2, not by n²": _scaled(lambda n: (n - 1) / 2 / n),
     "divide by the number of pairs, not by that of the completions": _scaled(lambda n: (n - 1) / 2),
     "these are sums over the pairs: take their mean": _over_pairs(lambda d: _rmse(d).sum(1).mean()),
@@ -715,10 +834,15 @@ DIVERSITIES: dict[str, Callable] = {
     "all pictures are compared: only completions of one input": lambda x: _diversity(x.flatten(0, 1)[None]),
     "that is the largest RMSE of the pairs: take their mean": _over_pairs(lambda d: _rmse(d).amax(1).mean()),
     "that is the smallest RMSE of the pairs: take their mean": _over_pairs(lambda d: _rmse(d).amin(1).mean()),
+    "the first two completions alone are compared: every pair counts": lambda x: _diversity(x[:, :2]),
+    "each is compared with the next one, and the last with the first: every pair counts": (
+        lambda x: _rmse(x - x.roll(1, 1)).mean()
+    ),
     "the first input alone counts": lambda x: _diversity(x[:1]),
+    "the last input alone counts": lambda x: _diversity(x[-1:]),
     "the first colour alone counts": lambda x: _diversity(x[:, :, :1]),
     "the colours are averaged first: compare each": lambda x: _diversity(x.mean(2, keepdim=True)),
-    "the values lie from 0 to 1: leave them so": lambda x: 255 * _diversity(x),
+    "the values are multiplied by 255: leave them as they are": lambda x: 255 * _diversity(x),
     "that is 1 minus the diversity": lambda x: 1 - _diversity(x),
 }
 
@@ -748,17 +872,16 @@ def unmask_counts(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "after the last step the cosine is a rounding below 0: one token too many is filled": (
             lambda h, n: _last_more(_unmask_counts(h, n), 1)
         ),
+        "3.14 is not exact enough: take `math.pi`": _by_rule(
+            lambda h, k, n: math.floor(h * math.cos(3.14 / 2 * k / n))
+        ),
     }
     problem = explain(answer, right, edges, texts)
     yield "works for one step, for as many steps as tokens, and for many tokens", problem
 
 
 def _unmask_counts(hidden: int, steps: int) -> list[int]:
-    counts, left = [], hidden
-    for step in range(1, steps + 1):
-        counts.append(max(1, left - generation.tokens_left(hidden, step, steps)))
-        left -= counts[-1]
-    return counts
+    return _by_rule(generation.tokens_left)(hidden, steps)
 
 
 def _goals(
@@ -800,6 +923,19 @@ def _by_goals(**options: Callable) -> Callable:
     return lambda hidden, steps: _falls(_goals(hidden, steps, **options))
 
 
+def _by_rule(goal: Callable[[int, int, int], int]) -> Callable:
+    """The counts that follow if goal(hidden, step, steps) should be left after a step."""
+
+    def counts(hidden: int, steps: int) -> list[int]:
+        filled, left = [], hidden
+        for step in range(1, steps + 1):
+            filled.append(max(1, left - goal(hidden, step, steps)))
+            left -= filled[-1]
+        return filled
+
+    return counts
+
+
 def _made_of(change: Callable[[list[int], int, int], Any]) -> Callable:
     """What is made of the right counts."""
     return lambda hidden, steps: change(_unmask_counts(hidden, steps), hidden, steps)
@@ -819,6 +955,34 @@ COUNTS: dict[str, Callable] = {
     ),
     "every step fills as many, and the first the rest: the cosine is missing": (
         lambda h, n: [h - h // n * (n - 1)] + [h // n] * (n - 1)
+    ),
+    "every step fills as many, and the first ones one more: the cosine is missing": (
+        lambda h, n: [h // n + (k < h % n) for k in range(n)]
+    ),
+    "half a turn is too much: in the middle everything would be filled": _by_rule(
+        _share_left(lambda t: math.cos(math.pi * t))
+    ),
+    "`math.cos` takes radians: a quarter turn is pi / 2, not 90": _by_rule(
+        _share_left(lambda t: math.cos(90 * t))
+    ),
+    "`math.cos` takes radians, not degrees": _by_rule(
+        _share_left(lambda t: math.cos(math.radians(math.pi / 2 * t)))
+    ),
+    "the factor pi / 2 is missing": _by_rule(_share_left(math.cos)),
+    "what is left is rounded up, and one is left at the end: round down": _by_rule(
+        _share_left(_quarter, math.ceil)
+    ),
+    "what should be left is that before the step: the first step is number 1, not 0": _by_rule(
+        lambda h, k, n: generation.tokens_left(h, k - 1, n)
+    ),
+    "what should be left is that after the next step: the first step is number 1, not 2": _by_rule(
+        lambda h, k, n: generation.tokens_left(h, min(k + 1, n), n)
+    ),
+    "the step is divided by one number too small: by `steps`": _by_rule(
+        lambda h, k, n: math.floor(h * _quarter(k / (n - 1)))
+    ),
+    "the first step is number 1, not 0, and the last number `steps`, not one less": _by_rule(
+        lambda h, k, n: math.floor(h * _quarter((k - 1) / (n - 1)))
     ),
     "the share falls like 1 - t²: take the cosine": _by_goals(share=lambda t: 1 - t * t),
     "the cosine is squared, which is half a turn between 1 and 0": _by_goals(share=lambda t: _quarter(t) ** 2),
@@ -995,6 +1159,16 @@ GUIDES: dict[str, Callable] = {
     "the words are averaged and share a strength: each has its own": _guided(
         lambda n, a, w: n + w.sum(0) * (a.mean(0) - n)
     ),
+    "the strengths are added up, and all words have their sum: each has its own": _guided(
+        lambda n, a, w: _added(n, a, w.sum(0).expand_as(w))
+    ),
+    "all words have the last strength: each has its own": _guided(
+        lambda n, a, w: _added(n, a, w[-1:].expand_as(w))
+    ),
+    "the strengths lose their fractions: they need not be whole": _guided(lambda n, a, w: _added(n, a, w.trunc())),
+    "the strengths are cut off at 1: a larger one exaggerates": _guided(
+        lambda n, a, w: _added(n, a, w.clamp(max=1))
+    ),
     "all words have the first strength: each has its own": _guided(
         lambda n, a, w: _added(n, a, w[:1].expand_as(w))
     ),
@@ -1007,7 +1181,18 @@ GUIDES: dict[str, Callable] = {
         lambda n, a, w: n + (w * (a - n)).amax(0)
     ),
     "each word starts from what the ones before made: start from `none` each time": _guided(_in_turn),
-    "`none` is subtracted once: once for each word": _guided(lambda n, a, w: (w * a).sum(0) - (w.sum(0) - 2) * n),
+    "`none` is added twice: start with it once": _guided(lambda n, a, w: n + _added(n, a, w)),
+    "`none` is there once for each word: start with it once": _guided(lambda n, a, w: (n + w * (a - n)).sum(0)),
+    "`none` is subtracted once, and not added: it belongs to each change": _guided(
+        lambda n, a, w: (w * a).sum(0) - n
+    ),
+    "the scores of the words are there beside their changes: start with `none`": _guided(
+        lambda n, a, w: a.sum(0) + (w * (a - n)).sum(0)
+    ),
+    "the scores are divided by the number of words": _guided(lambda n, a, w: _added(n, a, w) / len(a)),
+    "the probabilities of each word alone are averaged: add up the changes": _guided(
+        lambda n, a, w: n + w * (a - n), lambda x: x.softmax(-1).mean(0)
+    ),
     "the signs of the changes are lost": _guided(lambda n, a, w: n + (w * (a - n)).abs().sum(0)),
     "these are scores: the softmax is missing": _guided(_added, lambda x: x),
     "these are logarithms of probabilities: return the probabilities": _guided(
@@ -1060,10 +1245,17 @@ def unbiased_kid(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
     ]
     edges += [
         (torch.tensor([[2.0], [-2.0]]), fake[:, :1]),
+        (torch.tensor([[1.0], [-1.0], [1.0]]), fake[:, :1]),
         (real[:3], fake[:3]),
-        (torch.cat([real] * 40), torch.cat([fake] * 40)),
+        (torch.cat([real] * 10), torch.cat([fake] * 10)),
     ]
-    yield "works for two pictures, one number, sets of one size, and many pictures", explain(answer, right, edges)
+    texts = {
+        "pairs whose kernel is 0 are left out: only a picture with itself is": _kid(
+            within=lambda k: (k - k.diag().diag())[k != k.diag().diag()].mean()
+        )
+    }
+    problem = explain(answer, right, edges, texts)
+    yield "works for two pictures, one number, sets of one size, and many pictures", problem
 
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:
@@ -1111,9 +1303,25 @@ KIDS: dict[str, Callable] = {
     "the diagonals are there, and the sum is divided by n (n - 1): leave them out": _kid(
         within=lambda k: k.sum() / (len(k) * (len(k) - 1))
     ),
+    "the diagonal of the fake set is left out, but that of the real set is there": (
+        lambda r, f: _kernel(r, r).mean() + _others(_kernel(f, f)) - 2 * _kernel(r, f).mean()
+    ),
+    "the diagonal of the real set is left out, but that of the fake set is there": (
+        lambda r, f: _others(_kernel(r, r)) + _kernel(f, f).mean() - 2 * _kernel(r, f).mean()
+    ),
+    "each picture meets itself once: leave the diagonals out, else KID is biased": _kid(
+        within=lambda k: k[torch.ones_like(k).triu().bool()].mean()
+    ),
+    "divide by n (n - 1), not by (n - 1)²": _kid(within=lambda k: _others(k) * len(k) / (len(k) - 1)),
     "each pair counts once in the sum, but twice in n (n - 1)": _kid(within=lambda k: _others(k) / 2),
     "each pair counts twice in the sum, but once in n (n - 1) / 2": _kid(within=lambda k: _others(k) * 2),
     "the tables are added up: take their means": _kid(within=lambda k: k.sum() - k.trace()),
+    "all tables are added up: take their means": _kid(
+        within=lambda k: k.sum() - k.trace(), of=lambda r, f, c: r + f - 2 * c.sum()
+    ),
+    "the larger set is cut to the size of the other: all pictures count": (
+        lambda r, f: _unbiased_kid(r[: len(f)], f[: len(r)])
+    ),
     "these are the diagonals: take the other pairs": _kid(within=lambda k: k.trace() / len(k)),
     "between the sets no picture meets itself: leave out no pair there": _kid(
         of=lambda r, f, c: r + f - 2 * _paired(c)
@@ -1142,12 +1350,19 @@ KIDS: dict[str, Callable] = {
     "the 1 is missing, or added after the third power, where it cancels": _kid(
         lambda x, y: (x @ y.T / x.shape[1]) ** 3
     ),
+    "the 1 is added after the division by d, not before": _kid(lambda x, y: ((x @ y.T + 1) / x.shape[1]) ** 3),
+    "the third power comes last, after the division by d and the 1": _kid(
+        lambda x, y: (x @ y.T) ** 3 / x.shape[1] + 1
+    ),
     "the kernel is squared: it has the third power": _kid(lambda x, y: (x @ y.T / x.shape[1] + 1) ** 2),
     "the third power is missing": _kid(lambda x, y: x @ y.T / x.shape[1] + 1),
     "`* 3` is three times as much, not the third power": _kid(lambda x, y: (x @ y.T / x.shape[1] + 1) * 3),
     "the kernel is cut off at 0: it may be negative": _kid(lambda x, y: _kernel(x, y).relu()),
     "the features are cut to length 1 first: use them as they are": _kid(
         lambda x, y: _kernel(normalize(x, dim=1), normalize(y, dim=1))
+    ),
+    "the cosine takes the place of x · y / d: use the features as they are": _kid(
+        lambda x, y: (normalize(x, dim=1) @ normalize(y, dim=1).T + 1) ** 3
     ),
     "the kernel is taken of distances: it has the product of two features": _kid(
         lambda x, y: (torch.cdist(x, y) / x.shape[1] + 1) ** 3
@@ -1173,7 +1388,7 @@ KIDS: dict[str, Callable] = {
 def decode_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`decode_step(chances, codes, mask, left, generator)` draws codes and keeps the most confident ones."""
     right, judged = _judged_draw(_decode_step), _Judged(answer, _judged_draw)
-    cases = telling(lambda: [_chances(rng) for _ in range(2)], right, DECODINGS)
+    cases = telling(lambda: [_chances(rng) for _ in range(3)], right, DECODINGS)
     problem = _odd_draws(answer, cases) or explain(judged, right, cases, DECODINGS)
     yield "fills the most confident hidden tokens, and no known one", problem
     if problem:
@@ -1188,9 +1403,18 @@ def decode_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     lefts = [0 * left, mask.sum(1), torch.minimum(mask.sum(1), torch.arange(len(mask)))]
     edges = [(chances, codes, mask, count, generator) for count in lefts]
     edges += [(chances, codes, none, 0 * left, generator), (chances, codes, every, left, generator)]
+    certain = one_hot(chances.argmax(-1), chances.shape[2]).float()
+    edges += [(certain, codes, mask, mask.sum(1), generator)]
     edges += [(chances[:1], codes[:1], mask[:1], left[:1], generator)]
     edges += [(chances[:, :1], codes[:, :1], every[:, :1], 0 * left, generator)]
-    yield "works where none, one or all stay hidden, for one picture and one token", explain(judged, right, edges)
+    texts = {
+        "known tokens get the confidence 1, which a hidden one may have, too: take infinity": _decoded(
+            lambda m, c, n: _least(c.masked_fill(~m, 1), n)
+        )
+    }
+    problem = explain(judged, right, edges, texts)
+    yield "works where none, one or all stay hidden, for one picture and one token", problem
+    yield "keeps the right number hidden where all are equally confident", _equally_sure(answer, *cases[0])
 
 
 def _decode_step(chances: Tensor, codes: Tensor, mask: Tensor, left: Tensor, generator: Generator) -> tuple:
@@ -1203,13 +1427,17 @@ def _draw(chances: Tensor, generator: Generator) -> Tensor:
     return torch.multinomial(chances.flatten(0, 1), 1, generator=generator).view(chances.shape[:2])
 
 
+def _chance_of(codes: Tensor, chances: Tensor) -> Tensor:
+    """The chance of each code, of shape (batch, tokens); of what is no code that of the nearest one."""
+    return chances.gather(2, codes.clamp(0, chances.shape[2] - 1)[..., None])[..., 0]
+
+
 def _judged_draw(step: Callable) -> Callable:
     """A step that draws, without what does not matter; a code that has a chance is -1."""
 
     def judged(chances: Tensor, codes: Tensor, *rest: Any) -> Any:
         def see(new: Tensor) -> Tensor:
-            possible = chances.gather(2, new.clamp(0, chances.shape[2] - 1)[..., None])[..., 0] > 0
-            return new.where(~possible | (new == codes), -1)
+            return new.where((_chance_of(new, chances) == 0) | (new == codes), -1)
 
         case = (chances, codes, *rest)
         return _mattering(step(*case), _decode_step(*case)[1], see)
@@ -1232,9 +1460,9 @@ def _chances(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, Generator]
     )
     likely = 1 + torch.rand(batch, tokens, generator=rng).argsort(1)[..., None]
     chances = (ranks < likely) / likely
-    hidden = 3 + torch.randint(tokens - 5, (batch,), generator=rng)
+    hidden = 4 + torch.randint(tokens - 5, (batch,), generator=rng)
     mask = torch.rand(batch, tokens, generator=rng).argsort(1).argsort(1) < hidden[:, None]
-    left = 1 + torch.randint(100, (batch,), generator=rng) % (hidden - 1)
+    left = 1 + torch.randint(int(hidden.min()) - 1, (batch,), generator=rng)
     return chances, codes, mask, left, Generator().manual_seed(int(torch.randint(2**31, (), generator=rng)))
 
 
@@ -1243,16 +1471,37 @@ def _odd_draws(answer: Answer, cases: list[tuple]) -> Verdict:
     for chances, codes, mask, left, generator in cases:
         match answer(chances, codes, torch.ones_like(mask), 0 * left, generator):
             case [Tensor(dtype=torch.int64) as new, _] if new.shape == codes.shape:
-                known = chances.gather(2, new.clamp(0, chances.shape[2] - 1)[..., None])[..., 0]
-                if ((known == 0) & (new != codes)).any():
-                    return "a token took a code whose chance is 0: draw from `chances` as they are"
-        match [answer(chances, codes, mask, left, generator) for _ in range(2)]:
-            case [[_, Tensor(dtype=torch.bool) as one], [_, other]] if not torch.equal(one, other):
-                return (
-                    "which tokens stay hidden depends on chance here, though all codes that a token may take are "
-                    "equally likely: rank by the chance of the code that was drawn"
-                )
+                if ((_chance_of(new, chances) == 0) & (new != codes)).any():
+                    added = (_chance_of(new - codes, chances) > 0).all()
+                    return (
+                        "the drawn codes are added to the old ones: put them in their place"
+                        if added
+                        else "a token took a code whose chance is 0: draw from `chances` as they are"
+                    )
+        masks = []
+        for _ in range(8):
+            match answer(chances, codes, mask, left, generator):
+                case [_, Tensor(dtype=torch.bool) as hidden]:
+                    masks.append(hidden)
+        if not all(torch.equal(*pair) for pair in pairwise(masks)):
+            return (
+                "which tokens stay hidden depends on chance here, though all codes that a token may take are "
+                "equally likely: rank by the chance of the code that was drawn"
+            )
     return None
+
+
+def _equally_sure(
+    answer: Answer, chances: Tensor, codes: Tensor, mask: Tensor, left: Tensor, generator: Generator
+) -> Verdict:
+    """What is wrong with how many tokens stay hidden if all codes are equally likely."""
+    _, hidden = answer(torch.full_like(chances, 1 / chances.shape[2]), codes, mask, left, generator)
+    if hidden.sum(1).tolist() == left.tolist():
+        return None
+    return (
+        f"all tokens are equally confident here, and {hidden.sum(1).tolist()} of them stay hidden instead of "
+        f"{left.tolist()}: rank them, for a limit of confidence does not tell equal ones apart"
+    )
 
 
 def _likeliest(answer: Answer, rng: Generator) -> Verdict:
@@ -1265,8 +1514,9 @@ def _likeliest(answer: Answer, rng: Generator) -> Verdict:
     chances = torch.tensor([[0.0, 0.5, 0.5], [0.0, 0.5, 0.5]])
     chances[sure] = torch.tensor([0.2, 0.0, 0.8])
     generator = Generator().manual_seed(int(torch.randint(2**31, (), generator=rng)))
-    _, mask = answer(*_all_hidden(chances.expand(n, -1, -1), left=1), generator)
+    drawn, mask = answer(*_all_hidden(chances.expand(n, -1, -1), left=1), generator)
     hidden = int(mask[:, sure].sum())
+    unlikely = int((drawn[:, sure] == 0)[~mask[:, sure]].sum())
     where = (
         f"beside a token with the chances 0.5 and 0.5, one with 0.2 and 0.8 stayed hidden {hidden} times of {n}"
     )
@@ -1275,6 +1525,11 @@ def _likeliest(answer: Answer, rng: Generator) -> Verdict:
         (
             not fair(torch.tensor(hidden), n, 0.2),
             f"{where}, expected about {n // 5}: where its unlikely code was drawn",
+        ),
+        (
+            unlikely > 0,
+            f"{unlikely} times a token took a code of the chance 0.2, though one with 0.5 stayed hidden: its "
+            "confidence is the chance of the code that it takes, so draw once",
         ),
     )
 
@@ -1351,6 +1606,9 @@ def _decoded(stay: Callable = _staying, of: Callable = _filled) -> Callable:
 DECODINGS: dict[str, Callable] = {
     "the number of the first picture is used for all: each has its own": _decoded(
         lambda m, c, n: _staying(m, c, n[:1])
+    ),
+    "the mean number is used for all: each picture has its own": _decoded(
+        lambda m, c, n: _staying(m, c, n.float().mean())
     ),
     "the largest number is used for all: each picture has its own": _decoded(
         lambda m, c, n: _staying(m, c, n.amax())

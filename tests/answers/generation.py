@@ -77,9 +77,22 @@ wrong(TASK, "one axis too many")(lambda p, c: torch.cdist(p, c).argmin(1, keepdi
 wrong(TASK, "the second nearest patch")(lambda p, c: torch.cdist(p, c).topk(2, largest=False).indices[:, 1])
 wrong(TASK, "marked by a 1 among zeros")(lambda p, c: F.one_hot(torch.cdist(p, c).argmin(1), c.shape[0]))
 wrong(TASK, "expected the shape (1,), got ()")(lambda p, c: torch.cdist(p, c).argmin(1).squeeze())
+wrong(TASK, "the product counts twice")(lambda p, c: (c.square().sum(1) - p @ c.T).argmin(1))
+wrong(TASK, "8 bits are too few")(lambda p, c: torch.cdist(p, c).argmin(1).byte())
 wrong(TASK, "names the code of the nearest patch expected")(
     lambda p, c: torch.cdist(p.round(decimals=1), c.round(decimals=1), p=3).argmin(1)
 )
+
+
+@wrong(TASK, "begins at infinity, not at 1")
+def search_from_one(patches, codebook):
+    codes = torch.zeros(len(patches), dtype=torch.int64)
+    for k, patch in enumerate(patches):
+        best = 1.0
+        for code, other in enumerate(codebook):
+            if (patch - other).norm() < best:
+                best, codes[k] = (patch - other).norm(), code
+    return codes
 
 
 @wrong(TASK, "leaves its inputs as they are")
@@ -139,6 +152,7 @@ wrong(TASK, "the sine fills many tokens first")(share_of(lambda t: 1 - math.sin(
 wrong(TASK, "1 minus the cosine")(share_of(lambda t: 1 - cosine(t)))
 wrong(TASK, "it falls like a line here")(lambda h, k, n: h * (n - k) // n)
 wrong(TASK, "half a turn is too much")(share_of(lambda t: math.cos(math.pi * t)))
+wrong(TASK, "from the middle on the cosine is negative")(share_of(lambda t: math.cos(math.pi * t), int))
 wrong(TASK, "the cosine is squared")(share_of(lambda t: 0.5 + 0.5 * math.cos(math.pi * t)))
 wrong(TASK, "radians, not degrees")(share_of(lambda t: math.cos(math.radians(math.pi / 2 * t))))
 wrong(TASK, "not 90")(share_of(lambda t: math.cos(90 * t)))
@@ -166,6 +180,8 @@ def shares_of_shares(hidden, step, steps):
 
 
 wrong(TASK, "the share is rounded before")(lambda h, k, n: math.floor(h * round(cosine(k / n), 1)))
+wrong(TASK, "rounded to two digits")(lambda h, k, n: math.floor(h * round(cosine(k / n), 2)))
+wrong(TASK, "before the last step none may be left, too")(lambda h, k, n: max(int(k < n), floored(h, k, n)))
 wrong(TASK, "is the share cos(pi / 2 * step / steps), rounded down expected")(share_of(lambda t: 1 - t**3))
 
 # unmask
@@ -243,9 +259,17 @@ STEPS = {
     "one token too few stays hidden": dict(stay=lambda m, c, n: last(m, c).argsort(1).argsort(1) < n - 1),
     "`argsort` gives places in the order, not ranks": dict(stay=lambda m, c, n: last(m, c).argsort(1) < n),
     "the ranks go along the wrong axis": dict(stay=lambda m, c, n: last(m, c).argsort(0).argsort(0) < n),
+    "not over the pictures, but over the tokens": dict(
+        stay=lambda m, c, n: m & (last(m, c).argsort(0).argsort(0) < n)
+    ),
+    "the ranks of the first picture are used for all": dict(
+        stay=lambda m, c, n: (last(m, c)[0].argsort().argsort() < n) | torch.zeros_like(m)
+    ),
     "the first hidden tokens stay hidden": dict(stay=lambda m, c, n: m & (m.cumsum(1) <= n)),
     "nothing stays hidden": dict(of=lambda c, d, m, h: (torch.where(m, d, c), torch.zeros_like(m))),
     "known tokens take what is drawn": dict(of=lambda c, d, m, h: (torch.where(h, c, d), h)),
+    "and hidden ones keep their codes": dict(of=lambda c, d, m, h: (torch.where(~m, d, c), h)),
+    "added to the old ones": dict(of=lambda c, d, m, h: (c + m * d, h)),
     "what is filled must take the drawn codes": dict(of=lambda c, d, m, h: (c.clone(), h)),
     "the mask is as it was before": dict(of=lambda c, d, m, h: (torch.where(m, d, c), m.clone())),
     "not where it is known": dict(of=lambda c, d, m, h: (torch.where(m, d, c), ~h)),
@@ -351,6 +375,17 @@ wrong(TASK, "the mean is taken over real and fake scores together")(
     losses(lambda r, f: F.relu(torch.cat([1 - r, 1 + f])).mean())
 )
 wrong(TASK, "these are sums: take the means")(losses(lambda r, f: F.relu(1 - r).sum() + F.relu(1 + f).sum()))
+wrong(TASK, "these are sums, both of them")(
+    lambda r, f: (F.relu(1 - r).sum() + F.relu(1 + f).sum(), -torch.sum(f))
+)
+wrong(TASK, "over the scores that miss something")(
+    losses(lambda r, f: F.relu(1 - r).sum() / (r < 1).sum() + F.relu(1 + f).sum() / (f > -1).sum())
+)
+wrong(TASK, "all sums are divided by the number of real scores")(
+    lambda r, f: tuple(loss / len(r) for loss in (F.relu(1 - r).sum() + F.relu(1 + f).sum(), -f.sum()))
+)
+wrong(TASK, "not at most 1")(losses(lambda r, f: F.relu(1 - r).mean() + F.relu(f - 1).mean()))
+wrong(TASK, "all scores go through a sigmoid first")(lambda r, f: clamped(r.sigmoid(), f.sigmoid()))
 wrong(TASK, "the hinge acts on the mean score")(
     losses(lambda r, f: F.relu((1 - r).mean()) + F.relu((1 + f).mean()))
 )
@@ -467,7 +502,7 @@ wrong(TASK, "all is given to the likeliest code")(lambda x, t: softmax_or_share(
 wrong(TASK, "these are the likeliest codes")(lambda x, t: x.argmax(2))
 wrong(TASK, "these are the largest probabilities")(tempered(lambda x, t: (x / t).softmax(2).max(2).values))
 wrong(TASK, "tokens and codes are swapped")(tempered(lambda x, t: (x / t).softmax(2).transpose(1, 2)))
-wrong(TASK, "a number divided by 0 is infinite")(lambda x, t: (x / torch.tensor(t)).softmax(2))
+wrong(TASK, "a number divided by 0, or nearly 0, is infinite")(lambda x, t: (x / torch.tensor(t)).softmax(2))
 wrong(TASK, "0 is not 1")(lambda x, t: (x / (t or 1)).softmax(2))
 wrong(TASK, "the first has all: they share")(
     lambda x, t: (x / t).softmax(2) if t else F.one_hot(x.argmax(2), x.shape[2]).float()
@@ -488,6 +523,26 @@ wrong(TASK, "a code whose score is -infinity")(
             (x - x.amin(2, keepdim=True) - (x.amax(2, keepdim=True) - x.amin(2, keepdim=True))) / t
         ).softmax(2)
     )
+)
+
+
+wrong(TASK, "nearly equal scores share")(lambda x, t: F.softmax((x - x.amax(2, keepdim=True)) / (t + 1e-7), 2))
+wrong(TASK, "nearly equal scores share")(
+    lambda x, t: (
+        (x / t).softmax(2) if t else F.normalize(torch.isclose(x, x.amax(2, True), atol=1e-3).float(), p=1, dim=2)
+    )
+)
+wrong(TASK, "or nearly 0, is infinite")(lambda x, t: F.softmax(x / max(t, 1e-9), 2))
+wrong(TASK, "works for large scores and low temperatures expected")(
+    lambda x, t: softmax_or_share(x, t if t >= 0.01 else 0)
+)
+wrong(TASK, "of a very negative one 0")(
+    tempered(lambda x, t: ((x - x.max()) / t).exp() / ((x - x.max()) / t).exp().sum(2, keepdim=True))
+)
+wrong(TASK, "is impossible at every temperature")(tempered(lambda x, t: (x.clamp(min=-1e5) / t).softmax(2)))
+wrong(TASK, "divided by twice the temperature")(tempered(lambda x, t: (x / t / 2).softmax(2)))
+wrong(TASK, "the sigmoids are divided by their sum")(
+    tempered(lambda x, t: F.normalize((x / t).sigmoid(), p=1, dim=2))
 )
 
 
@@ -580,10 +635,23 @@ wrong(TASK, "all pictures are compared")(lambda x: with_combinations(x.reshape(1
 wrong(TASK, "that is the largest RMSE")(lambda x: rmse(apart(x)).max(1).values.mean())
 wrong(TASK, "the first input alone counts")(lambda x: rmse(apart(x))[0].mean())
 wrong(TASK, "the colours are averaged first")(lambda x: with_combinations(x.mean(2, keepdim=True)))
-wrong(TASK, "the values lie from 0 to 1")(lambda x: with_combinations(x) * 255)
+wrong(TASK, "multiplied by 255")(lambda x: with_combinations(x) * 255)
 wrong(TASK, "and its root NaN")(
     lambda x: torch.tensor(math.nan) if with_combinations(x) == 0 else with_combinations(x)
 )
+wrong(TASK, "is 0 for copies expected")(lambda x: (apart(x).square().mean((2, 3, 4)) + 1e-6).sqrt().mean())
+wrong(TASK, "pairs of equal pictures are left out")(
+    lambda x: rmse(apart(x))[rmse(apart(x)) > 0].mean().nan_to_num()
+)
+wrong(TASK, "the values are cut off at 0 and 1")(lambda x: with_combinations(x.clamp(0, 1)))
+wrong(TASK, "paired with itself once")(lambda x: rmse(torch.cat([apart(x), torch.zeros_like(x)], 1)).mean())
+wrong(TASK, "counted once, but divided by n (n - 1)")(
+    lambda x: (rmse(apart(x)).sum(1) / (x.shape[1] * (x.shape[1] - 1))).mean()
+)
+wrong(TASK, "divides the squares, before the root")(
+    lambda x: apart(x).flatten(2).norm(dim=2).mean() / x[0, 0].numel()
+)
+wrong(TASK, "the last input alone counts")(lambda x: with_combinations(x[-1:]))
 wrong(TASK, "is the mean RMSE of the pairs of completions expected")(
     lambda x: rmse(apart(x)).median(1).values.mean()
 )
@@ -638,6 +706,19 @@ def falls(left):
     return [before - after for before, after in pairwise(left)]
 
 
+def ruled(goal):
+    """The counts if goal(hidden, step, steps) should be left after a step."""
+
+    def answer(hidden, steps):
+        counts, left = [], hidden
+        for k in range(1, steps + 1):
+            counts.append(max(1, left - goal(hidden, k, steps)))
+            left -= counts[-1]
+        return counts
+
+    return answer
+
+
 TASK = "unmask_counts"
 wrong(TASK, "these are the numbers that are left: return")(
     lambda h, n: [h - sum(step_by_step(h, n)[: k + 1]) for k in range(n)]
@@ -675,6 +756,15 @@ wrong(TASK, "add up to more than `hidden`: later")(lambda h, n: [max(1, count) f
 wrong(TASK, "are left out: there must be `steps` numbers")(lambda h, n: [c for c in falls(goals(h, n)) if c > 0])
 wrong(TASK, "sorted, the steps may fill more or less")(lambda h, n: sorted(step_by_step(h, n)))
 wrong(TASK, "one token for each step first")(lambda h, n: [1 + count for count in falls(goals(h - n, n))])
+
+
+wrong(TASK, "and one is left at the end")(ruled(lambda h, k, n: math.ceil(h * cosine(k / n))))
+wrong(TASK, "that before the step")(ruled(lambda h, k, n: math.floor(h * cosine((k - 1) / n))))
+wrong(TASK, "that after the next step")(ruled(lambda h, k, n: math.floor(h * cosine(min(k + 1, n) / n))))
+wrong(TASK, "divided by one number too small")(ruled(lambda h, k, n: math.floor(h * cosine(k / max(n - 1, 1)))))
+wrong(TASK, "not 90")(ruled(lambda h, k, n: math.floor(h * math.cos(90 * k / n))))
+wrong(TASK, "half a turn is too much")(ruled(lambda h, k, n: math.floor(h * math.cos(math.pi * (k / n)))))
+wrong(TASK, "and the first ones one more")(lambda h, n: [h // n + 1] * (h % n) + [h // n] * (n - h % n))
 
 
 @wrong(TASK, "a rounding below 0 for some `steps`")
@@ -760,6 +850,15 @@ wrong(TASK, "the strengths are squared")(guided(lambda n, a, w: changed(n, a, w 
 wrong(TASK, "the first word alone counts")(guided(lambda n, a, w: changed(n, a[:1], w[:1])))
 wrong(TASK, "the last word alone counts")(guided(lambda n, a, w: changed(n, a[-1:], w[-1:])))
 wrong(TASK, "the word that changes most wins")(guided(lambda n, a, w: n + (w * (a - n)).max(0).values))
+wrong(TASK, "all words have their sum")(guided(lambda n, a, w: n + w.sum() * (a - n).sum(0)))
+wrong(TASK, "all words have the last strength")(guided(lambda n, a, w: changed(n, a, w[-1])))
+wrong(TASK, "the strengths lose their fractions")(guided(lambda n, a, w: changed(n, a, w.int())))
+wrong(TASK, "the strengths are cut off at 1")(guided(lambda n, a, w: changed(n, a, w.clamp(-1, 1))))
+wrong(TASK, "there once for each word")(guided(lambda n, a, w: len(a) * n + (w * (a - n)).sum(0)))
+wrong(TASK, "the scores of the words are there beside")(guided(lambda n, a, w: a.sum(0) + (w * (a - n)).sum(0)))
+wrong(TASK, "of each word alone are averaged")(
+    guided(lambda n, a, w: n + w * (a - n), lambda x: x.softmax(3).mean(0))
+)
 wrong(TASK, "these are scores: the softmax is missing")(guided(changed, lambda x: x))
 wrong(TASK, "these are logarithms of probabilities")(guided(changed, lambda x: x.log_softmax(2)))
 wrong(TASK, "the softmax goes over the tokens")(guided(changed, lambda x: x.softmax(1)))
@@ -893,6 +992,23 @@ wrong(TASK, "the mean features alone are compared")(lambda r, f: ((r.mean(0) - f
 wrong(TASK, "the features are standardised first")(
     lambda r, f: distance()(*((x - r.mean(0)) / r.std(0) for x in (r, f)))
 )
+wrong(TASK, "but that of the real set is there")(
+    lambda r, f: (kernel(r, r).mean() + off_diagonal(kernel(f, f)) - 2 * kernel(r, f).mean()).item()
+)
+wrong(TASK, "each picture meets itself once")(
+    distance(lambda k: k[tuple(torch.triu_indices(len(k), len(k)))].mean())
+)
+wrong(TASK, "not by (n - 1)²")(distance(lambda k: (k.sum() - k.trace()) / (len(k) - 1) ** 2))
+wrong(TASK, "added after the division by d, not before")(
+    distance(like=lambda x, y: ((x @ y.T + 1) / x.shape[1]) ** 3)
+)
+wrong(TASK, "the cosine takes the place")(
+    distance(like=lambda x, y: (torch.cosine_similarity(x[:, None], y, dim=2) + 1) ** 3)
+)
+wrong(TASK, "the larger set is cut")(lambda r, f: with_masks(r[: min(len(r), len(f))], f[: min(len(r), len(f))]))
+wrong(TASK, "pairs whose kernel is 0 are left out")(
+    distance(lambda k: (lambda others: others[others != 0].mean())(k.clone().fill_diagonal_(0)))
+)
 wrong(TASK, "do not cut it off")(lambda r, f: max(0.0, with_masks(r, f)))
 wrong(TASK, "do not take its absolute value")(lambda r, f: abs(with_masks(r, f)))
 wrong(TASK, "is the mean kernel within both sets, less twice that between them expected")(
@@ -930,8 +1046,9 @@ def first_above(chances, codes, mask, left, generator):
     random = torch.rand(codes.shape, generator=generator, dtype=torch.float64) * heights[..., -1]
     drawn = (heights <= random[..., None]).sum(2)
     sure = torch.take_along_dim(chances, drawn[..., None], 2)[..., 0]
-    less = (sure[:, None] < sure[:, :, None]) & mask[:, None]
-    return torch.where(mask, drawn, codes), mask & (less.sum(2) < left[:, None])
+    before = torch.ones(codes.shape[1:] * 2).tril(-1).bool()
+    less = (sure[:, None] < sure[:, :, None]) | ((sure[:, None] == sure[:, :, None]) & before)
+    return torch.where(mask, drawn, codes), mask & ((less & mask[:, None]).sum(2) < left[:, None])
 
 
 @right("decode_step")
@@ -1026,3 +1143,29 @@ def from_heights(random, chances, codes, mask, left):
 @wrong(TASK, "a token took a code whose chance is 0")
 def softmax_of_chances(chances, codes, mask, left, generator):
     return drawn_from_rows(chances.softmax(2), codes, mask, left, generator)
+
+
+@wrong(TASK, "its confidence is the chance of the code that it takes, so draw once")
+def drawn_twice(chances, codes, mask, left, generator):
+    drawn = torch.multinomial(chances.flatten(0, 1), 1, generator=generator).view(codes.shape)
+    return torch.where(mask, drawn, codes), drawn_from_rows(chances, codes, mask, left, generator)[1]
+
+
+@wrong(TASK, "all tokens are equally confident here")
+def below_a_limit(chances, codes, mask, left, generator):
+    drawn = torch.multinomial(chances.flatten(0, 1), 1, generator=generator).view(codes.shape)
+    sure = last(mask, chances.gather(2, drawn[..., None])[..., 0])
+    order = F.pad(sure.sort(1).values, (1, 0), value=-1.0)
+    return torch.where(mask, drawn, codes), mask & (sure <= order.gather(1, left[:, None]))
+
+
+wrong(TASK, "which tokens stay hidden depends on chance here")(
+    decoded(
+        sure=lambda p, d: (
+            p.gather(2, d[..., None])[..., 0].log() + torch.from_numpy(np.random.gumbel(size=d.shape))
+        )
+    )
+)
+wrong(TASK, "the confidence 1, which a hidden one may have")(
+    decoded(lambda m, c, n: least(torch.where(m, c, 1.0), n))
+)
