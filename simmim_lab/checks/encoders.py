@@ -55,6 +55,12 @@ def dilated_field(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "the dilation is added to the kernel, but it multiplies its steps": lambda k, s, d: grow(
             [kernel + dilation - 1 for kernel, dilation in zip(k, d, strict=True)], jumps(s)
         ),
+        "a kernel with its gaps covers n inputs, but has n - 1 steps between them": lambda k, s, d: grow(
+            [width + 1 for width in wide(k, d)], jumps(s)
+        ),
+        "from the last layer down it is `(field - 1) * stride`, not `field * stride`": lambda k, s, d: (
+            right(k, s, d) - 1 + math.prod(s)
+        ),
         "the dilation is taken as the inputs left out in a step: it is the step's length": (
             lambda k, s, d: right(k, s, [dilation + 1 for dilation in d])
         ),
@@ -97,6 +103,7 @@ def dilated_field(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
             torch.randint(1, high, (layers,), generator=rng).tolist() for high in (6, 4, 5)
         )
         stacks.append(list(zip(kernels, strides, dilations, strict=True)))
+    stacks.append([(5, 3, 2)] * 7)  # 8745 pixels
     cases = [(stack,) for stack in stacks]
     wrong = {text: of_layers(values) for text, values in mistakes.items()}
     yield (
@@ -397,6 +404,10 @@ def to_windows(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "a window is still a square: its tokens have one axis": cut("batch (rows cols) down right dim"),
         "the windows are still a grid: they have one axis": cut("batch rows cols (down right) dim"),
         "the channels come before the tokens": cut("batch (rows cols) dim (down right)"),
+        "`unfold` puts the channels before the tokens of a window: move them behind": lambda tokens, window: cut(
+            "batch (rows cols) dim (down right)"
+        )(tokens, window).reshape(len(tokens), -1, window**2, tokens.shape[-1]),
+        "`squeeze` drops axes of length 1": lambda tokens, window: swin.to_windows(tokens, window).squeeze(),
         "tokens and channels have one axis: keep them apart": cut("batch (rows cols) (down right dim)"),
         "the windows overlap: the next one begins where the last one ends": overlapping,
         "these are `window` x `window` windows: so many tokens should each of them have": in_as_many,
@@ -440,11 +451,14 @@ def tokens_with_class(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         classes = class_token.expand(len(mask), 1, -1)
         return torch.cat([patches, classes] if last else [classes, patches], 1) + positions
 
-    def class_hidden(e: Tensor, m: Tensor, t: Tensor, c: Tensor, p: Tensor) -> Tensor:
-        hidden = F.pad(m.flatten(1), (0, 1))[
-            ..., None
-        ]  # the mask of the patches, laid on all tokens from the first
-        return torch.where(hidden, t, right(e, torch.zeros_like(m), t, c, 0)) + p
+    def by_mask_of_all(left: int, right_: int, first: bool = False) -> Callable[..., Tensor]:
+        """The mask of the patches, made longer to the left or right, is laid on all tokens."""
+
+        def tokens(e: Tensor, m: Tensor, t: Tensor, c: Tensor, p: Tensor) -> Tensor:
+            hidden = F.pad(m.flatten(1), (left, right_), value=first)[..., None]
+            return torch.where(hidden, t, right(e, torch.zeros_like(m), t, c, 0)) + p
+
+        return tokens
 
     def no_position(e: Tensor, m: Tensor, t: Tensor, c: Tensor, p: Tensor) -> Tensor:
         return right(e, m, t, c, F.pad(p[1:], (0, 0, 1, 0)))
@@ -466,7 +480,14 @@ def tokens_with_class(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         ),
         "no positions are added": lambda e, m, t, c, p: right(e, m, t, c, 0 * p),
         "hidden tokens have no position: first the token, then positions": token_last,
-        "the mask is laid on the sequence from the class token on, so it is one token off": class_hidden,
+        "the mask is laid on the sequence from the class token on, so it is one token off": by_mask_of_all(0, 1),
+        "the class token is hidden, too: it never is": by_mask_of_all(1, 0, True),
+        "the class token is added to all tokens: it is one of its own": lambda e, m, t, c, p: (
+            right(e, m, t, 0 * c, p) + c
+        ),
+        "the class token has the last position: it has the first one": lambda e, m, t, c, p: right(
+            e, m, t, c, p.roll(1, 0)
+        ),
         "the class token and the mask token are swapped": lambda e, m, t, c, p: right(e, m, c, t, p),
         "the mask is inverted: True means hidden": lambda e, m, t, c, p: right(e, ~m, t, c, p),
         "nothing is hidden": lambda e, m, t, c, p: right(e, torch.zeros_like(m), t, c, p),
@@ -550,6 +571,10 @@ def attend_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
             scores(q, k).masked_fill(h[:, None], -torch.inf).softmax(1).nan_to_num(0) @ v
         ),
         "it takes the plain mean of the visible values": lambda q, k, v, h: right(0 * q, k, v, h),
+        "the scores are multiplied by the root of dim": lambda q, k, v, h: right(q * q.shape[-1], k, v, h),
+        "the weights do not sum to 1: they are not divided by their sum": lambda q, k, v, h: (
+            scores(q, k).exp().masked_fill(h[:, None], 0) @ v
+        ),
         "keys and values are swapped": lambda q, k, v, h: right(q, v, k, h),
         "queries and keys are swapped": lambda q, k, v, h: right(k, q, v, h),
     }
@@ -580,16 +605,38 @@ def attend_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "gives 0 where an image has no visible token",
         problem or compare(got, right(q, k, v, blind), {"it looks at hidden tokens then": right(q, k, v, none)}),
     )
-    q, k, v, hidden = inputs(batch, tokens, dim)
-    q[:, 0] = 10.0
-    large = 10 * q, -10 * k.abs(), v, hidden  # to the first query all scores are low
+    spoiled = "the gradient is NaN: fill scores by `masked_fill`, and put 0 for NaN before it meets the values"
+    yield "keeps NaN out of the gradient there", spoiled if nan_gradient(answer, q, k, v, blind) else None
+
+    # To even queries all scores are far below what one fills in for infinity, to odd ones as far above 0; the last
+    # key has the largest size. A power of 2 is computed exactly. Each image hides another token.
+    q, k, hidden = *torch.zeros(2, tokens, tokens, dim), torch.eye(tokens).bool()
+    q[..., 0] = 2.0**20 * (2 * (torch.arange(tokens) % 2) - 1)
+    k[..., 0] = 2.0**20 * (1 + torch.arange(tokens))
+    large = q, k, torch.randn(tokens, tokens, dim, generator=rng), hidden
     too_weak = {
         "hidden tokens still have a weight where other scores are low: take -torch.inf": filled(-100.0),
+        "what is added to hidden scores is small beside large ones: take -torch.inf": mistakes[
+            "hidden tokens are looked at too"
+        ],
+        "exp of such a score is 0 or infinite: `softmax` subtracts the largest first": lambda q, k, v, h: 0 * v,
+        "the weights of visible tokens became 0: hide in the scores, before `softmax`": weighed(
+            lambda w, h: w.masked_fill(h[:, None], 0)
+        ),
     }
-    problem = form(answer(*large), v.shape, torch.float32) and "it gave NaN or infinity: use `softmax`"
-    # Large scores are rounded by as much as a thousandth, each answer in its own way.
-    problem = problem or explain(answer, right, [large], too_weak, tolerance=1e-2)
-    yield "hides however large the scores are", problem
+    problem = form(answer(*large), q.shape, torch.float32) and (
+        "it gave NaN or infinity: give hidden scores -torch.inf, and leave the rest to `softmax`"
+    )
+    yield "hides however large the scores are", problem or explain(answer, right, [large], too_weak)
+
+
+def nan_gradient(answer: Answer, *case: Tensor) -> bool:
+    """Whether a gradient of an argument is NaN."""
+    args = [arg.clone().requires_grad_(arg.is_floating_point()) for arg in case]
+    result = answer.raw(*args)
+    if result.requires_grad:  # else this is told later
+        result.sum().backward()
+    return any(arg.grad is not None and bool(arg.grad.isnan().any()) for arg in args)
 
 
 @check(
@@ -603,14 +650,16 @@ def may_look(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`may_look(rows, cols, window, shift)` says who looks at whom in the windows of a rolled grid."""
 
     def same(
-        part: Callable[[Tensor, Tensor], Tensor], into: str = "(rows cols) (down right)"
+        part: Callable[[Tensor, Tensor], Tensor],
+        into: str = "(rows cols) (down right)",
+        grid: str = "(rows down) (cols right)",
     ) -> Callable[..., Tensor]:
         """Which pairs have equal parts, given which rows and columns came round."""
 
         def pairs(rows: int, cols: int, window: int, shift: int) -> Tensor:
             below, right = (torch.arange(side) >= side - shift for side in (rows, cols))
             parts = part(below[:, None].expand(rows, cols), right.expand(rows, cols))
-            parts = rearrange(parts, f"(rows down) (cols right) -> {into}", down=window, right=window)
+            parts = rearrange(parts, f"{grid} -> {into}", down=window, right=window)
             return parts[:, :, None] == parts[:, None]
 
         return pairs
@@ -645,6 +694,14 @@ def may_look(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the shift is taken as half of the window, whatever it is": shifted(lambda window, shift: window // 2),
         "the windows are numbered column by column": same(four, "(cols rows) (down right)"),
         "the tokens of a window come column by column": same(four, "(rows cols) (right down)"),
+        "a window holds tokens from all over the grid, not those side by side": same(
+            four, grid="(down rows) (right cols)"
+        ),
+        "either direction will do here, but both must agree": lambda *a: (
+            same(lambda b, r: b)(*a) | same(lambda b, r: r)(*a)
+        ),
+        "a token may look at itself, too": lambda *a: right(*a) & ~torch.eye(a[2] ** 2, dtype=torch.bool),
+        "rows and columns are swapped": lambda rows, cols, *a: right(cols, rows, *a),
         "these are -100 and 0, to be added to scores: True and False are asked for": lambda *a: (
             (~right(*a)) * -100.0
         ),
@@ -653,7 +710,7 @@ def may_look(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     cases = [(4, 6, 2, 1), (6, 9, 3, 2)]
     for window in distinct(rng, 2, 3, 5):
         down, across = distinct(rng, 2, 2, 4)
-        cases += [(down * window, across * window, window, shift) for shift in distinct(rng, 2, 0, window - 1)]
+        cases += [(down * window, across * window, window, shift) for shift in distinct(rng, 2, 1, window - 1)]
     cases += [(4, 4, 2, 0), (2, 3, 1, 0)]
     yield "keeps apart what only the roll has brought together", explain(answer, right, cases, mistakes)
 
@@ -735,6 +792,13 @@ def video_index(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         "a frame has (2 rows - 1) * (2 cols - 1) numbers, not 2 rows - 1": lambda o, n: (
             o[0] * n[1] + o[1] * n[2] + o[2]
         ),
+        "the factors are those of columns and rows: the first is 2 rows - 1": lambda o, n: lines(*o, n[2], n[1]),
+        "the factors are those of frames and rows: they are those of rows and columns": (
+            lambda o, n: lines(*o, n[0], n[1])
+        ),
+        "the smallest offset became 1, not 0: add size - 1, not size": lambda o, n: lines(
+            *(offset + 1 for offset in o), n[1], n[2]
+        ),
         "rows and columns have changed places: a row has 2 cols - 1 numbers": lambda o, n: lines(
             o[0], o[2], o[1], n[2], n[1]
         ),
@@ -747,7 +811,14 @@ def video_index(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     wrong = {text: numbered(number) for text, number in mistakes.items()}
     wrong["the tokens are numbered column by column, but they lie row by row"] = numbered(in_order, "(f c r)")
     wrong["the tokens are numbered with the frame last, but frames come first"] = numbered(in_order, "(r c f)")
-    cases = [sizes, (1, 1, 1), (1, 2, 3), (2, 4, 3), (2, 1, 1)]
+    cases = [
+        sizes,
+        (1, 1, 1),
+        (1, 2, 3),
+        (2, 4, 3),
+        (2, 1, 1),
+        (3, 5, 6),
+    ]  # of the last, numbers do not fit in 8 bits
     yield "numbers the offsets frame by frame, and in each row by row", explain(answer, right, cases, wrong)
 
 

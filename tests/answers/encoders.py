@@ -141,6 +141,14 @@ def whole_kernel(layers):
     return forwards([(kernel + 1, stride, dilation) for kernel, stride, dilation in layers])
 
 
+@wrong("dilated_field", "not `field * stride`")
+def field_times_stride(layers):
+    field = 1
+    for kernel, stride, dilation in reversed(layers):
+        field = field * stride + (kernel - 1) * dilation
+    return field
+
+
 @wrong("dilated_field", "wrong order")
 def reversed_layers(layers):
     return forwards(layers[::-1])
@@ -848,6 +856,17 @@ def first_image(tokens, window):
     return torch.stack([cut_with_einops(tokens[:1], window)[0]] * len(tokens))
 
 
+@wrong("to_windows", "`unfold` puts the channels before the tokens")
+def unfolded_and_joined(tokens, window):
+    windows = tokens.unfold(1, window, window).unfold(2, window, window)
+    return windows.reshape(len(tokens), -1, window**2, tokens.shape[-1])
+
+
+@wrong("to_windows", "`squeeze` drops axes")
+def squeezed_windows(tokens, window):
+    return rearrange(tokens, "b (r p) (c q) d -> b (r c) (p q) d", p=window, q=window).squeeze()
+
+
 @wrong("to_windows", "works on a batch of one")
 def windows_squeezed(tokens, window):
     return cut_with_einops(tokens, window).squeeze(0)
@@ -956,6 +975,13 @@ def class_and_transposed(embedded, mask, mask_token, class_token, positions):
 @wrong("tokens_with_class", "the mask of the first image is used for all")
 def class_and_first_mask(embedded, mask, mask_token, class_token, positions):
     return class_by_cat(embedded, mask[[0] * len(mask)], mask_token, class_token, positions)
+
+
+@wrong("tokens_with_class", "the class token is hidden, too")
+def class_token_hidden(embedded, mask, mask_token, class_token, positions):
+    tokens = torch.cat([class_token.expand(len(mask), 1, -1), embedded], 1)
+    hidden = F.pad(mask.flatten(1), (1, 0), value=True)
+    return torch.where(hidden[..., None], mask_token, tokens) + positions
 
 
 @wrong("tokens_with_class", "so they stay")
@@ -1108,6 +1134,36 @@ def minus_hundred(queries, keys, values, hidden):
     return found.masked_fill(hidden.all(1)[:, None, None], 0) @ values
 
 
+@wrong("attend_visible", "where other scores are low: take -torch.inf")
+def minus_a_billion(queries, keys, values, hidden):
+    weights = scores(queries, keys).masked_fill(hidden[:, None], -1e9).softmax(-1)
+    return weights.masked_fill(hidden.all(1)[:, None, None], 0) @ values
+
+
+@wrong("attend_visible", "small beside large ones: take -torch.inf")
+def a_billion_less(queries, keys, values, hidden):
+    weights = (scores(queries, keys) - 1e9 * hidden[:, None]).softmax(-1)
+    return weights.masked_fill(hidden.all(1)[:, None, None], 0) @ values
+
+
+@wrong("attend_visible", "hide in the scores, before `softmax`")
+def divided_afterwards(queries, keys, values, hidden):
+    weights = scores(queries, keys).softmax(-1) * ~hidden[:, None]
+    return weights / weights.sum(-1, keepdim=True).clamp(min=1e-12) @ values
+
+
+@wrong("attend_visible", "the gradient is NaN")
+def infinity_added(queries, keys, values, hidden):
+    bias = torch.zeros(hidden.shape).masked_fill(hidden, -torch.inf)
+    return (scores(queries, keys) + bias[:, None]).softmax(-1).nan_to_num(0) @ values
+
+
+@wrong("attend_visible", "the gradient is NaN")
+def replaced_at_the_end(queries, keys, values, hidden):
+    weights = scores(queries, keys).masked_fill(hidden[:, None], -torch.inf).softmax(-1)
+    return (weights @ values).nan_to_num(0)
+
+
 @wrong("attend_visible", "keys and values are swapped")
 def values_for_keys(queries, keys, values, hidden):
     return with_infinity(queries, values, keys, hidden)
@@ -1219,6 +1275,14 @@ def at_the_other_end(rows, cols, window, shift):
 @wrong("may_look", "`window - shift` rows")
 def the_rest_of_the_window(rows, cols, window, shift):
     return with_parts(rows, cols, window, window - shift if shift else 0)
+
+
+@wrong("may_look", "both must agree")
+def in_one_direction(rows, cols, window, shift):
+    below, right_ = (torch.arange(side) >= side - shift for side in (rows, cols))
+    parts = torch.stack([below[:, None].expand(rows, cols), right_.expand(rows, cols)])
+    parts = rearrange(parts, "way (r p) (c q) -> way (r c) (p q)", p=window, q=window)
+    return (parts[..., None] == parts[:, :, None]).any(0)
 
 
 @wrong("may_look", "one row and one column too many")
@@ -1377,6 +1441,11 @@ def no_factor(frames, rows, cols):
 @wrong("video_index", "the frames are not counted")
 def pictures_only(frames, rows, cols):
     return with_offsets(1, rows, cols).repeat(frames, frames)
+
+
+@wrong("video_index", "and in each row by row\n      expected")
+def in_bytes(frames, rows, cols):
+    return with_offsets(frames, rows, cols).to(torch.uint8)
 
 
 @wrong("video_index", "the numbers start at 1")
