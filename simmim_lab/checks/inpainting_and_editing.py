@@ -1,10 +1,12 @@
 """Checks of lesson 08 and its exercises: holes of any shape in pictures of any size."""
 
 import math
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, pairwise, product, takewhile
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Generator, Tensor
 
@@ -28,6 +30,7 @@ def window_starts(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         size = strides * stride + more
         even.append((size + steps * stride, size, stride))
         odd.append((size + steps * stride + 1 + rest % (stride - 1), size, stride))
+    odd.append((12, 4, 3))  # without a rest, but the last window of those does not end at the end
     right = solutions.window_starts
 
     def regular(length: int, size: int, stride: int) -> list[int]:
@@ -47,7 +50,8 @@ def window_starts(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         ),
         "a window starts at every pixel; take every `stride`-th": lambda n, s, d: regular(n, s, 1),
         "the first window starts at 0": lambda n, s, d: regular(n, s, d)[1:],
-        "the order must be ascending": lambda n, s, d: regular(n, s, d)[::-1],
+        "the order must be ascending": _unordered(answer, right),
+        "a set has no order: return a list": lambda *args: set(right(*args)),
         "these are the ends of the windows, not their starts": lambda n, s, d: [k + s for k in regular(n, s, d)],
         "these are the middles of the windows, not their starts": (
             lambda n, s, d: [k + s // 2 for k in regular(n, s, d)]
@@ -58,6 +62,9 @@ def window_starts(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         ),
         "`size` and `stride` are swapped": lambda n, s, d: right(n, d, s),
         "the last start is there twice": lambda n, s, d: [*regular(n, s, d), n - s],
+        "where `stride` does not divide `length`, the last start is there twice: ask where the last window ends": (
+            lambda n, s, d: [*regular(n, s, d), *[n - s] * (n % d > 0)]
+        ),
         "the last start is there more than once": lambda n, s, d: [min(k, n - s) for k in range(0, n, d)],
         "places are counted from 0, not from 1": lambda n, s, d: [k + 1 for k in regular(n, s, d)],
         "the starts are pairs (start, end)": lambda n, s, d: [(k, k + s) for k in regular(n, s, d)],
@@ -67,8 +74,18 @@ def window_starts(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     if problem:
         return
 
+    text = "a picture is cut at whole numbers: 0, not 0.0"
+    yield "lists whole numbers", first((not all(map(_is_whole, answer(*even[0]))), text))
     mistakes = {
         "the last pixels are in no window: add one that ends at the end": regular,
+        "the end is left over where `size` divides `length`: ask where the last window ends": (
+            lambda n, s, d: regular(n, s, d) + [n - s] * (n % s > 0)
+        ),
+        "the end is left over where `stride` divides `length`: ask where the last window ends": (
+            lambda n, s, d: regular(n, s, d) + [n - s] * (n % d > 0)
+        ),
+        "the last window starts where the side ends: it should end there": lambda n, s, d: [*regular(n, s, d), n],
+        "the windows are laid from the end; lay them from 0": lambda n, s, d: sorted({0, *range(n - s, 0, -d)}),
         "the last window reaches beyond the end; move it back": lambda n, s, d: list(range(0, n - s + d, d)),
         "the last window ends one pixel too early": lambda n, s, d: [*regular(n, s, d), n - s - 1],
         "the last window starts one pixel too late": lambda n, s, d: [*regular(n, s, d), n - s + 1],
@@ -96,6 +113,40 @@ def window_starts(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     yield "has one window, at 0, on a side that is no longer", explain(answer, right, short, mistakes)
     edges = [(5, 1, 1), (1, 1, 1), (9, 3, 3), (10, 3, 3), (size + 1, size, size), (10_003, size, size)]
     yield "works for windows of one pixel, without overlap, and for a long side", explain(answer, right, edges)
+
+
+def _unordered(answer: Answer, right: Callable) -> Callable:
+    """The list that the answer gives, if only its order is wrong."""
+
+    def made(*case) -> list | None:
+        got = answer(*case)
+        return got if isinstance(got, list | tuple) and sorted(got) == sorted(right(*case)) else None
+
+    return made
+
+
+def _is_whole(number: object) -> bool:
+    """Whether a slice may begin there."""
+    try:
+        operator.index(number)
+    except TypeError:
+        return False
+    return True
+
+
+def _with_added(answer: Callable, parts: Callable, cases: Sequence[tuple]) -> Callable:
+    """A quotient with a number added to its divisor: that which explains the answer in the first case.
+
+    `parts` gives the dividend and the divisor of a case.
+    """
+
+    def made(*case) -> Tensor:
+        dividend, divisor = parts(*cases[0])
+        added = torch.as_tensor(dividend / answer(*cases[0]) - divisor).nanmedian()
+        dividend, divisor = parts(*case)
+        return dividend / (divisor + added)
+
+    return made
 
 
 @check(
@@ -153,6 +204,17 @@ def blend(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
             ((x * w).sum(0) / w.sum(0)).mean(0, keepdim=True).expand(3, -1, -1)
         ),
         "this is the sum of the weights; what do the windows say?": lambda x, w: w.sum(0).expand(3, -1, -1),
+        "the sum of the weights may be below 1: do not raise it": (
+            lambda x, w: (x * w).sum(0) / w.sum(0).clamp(min=1)
+        ),
+        "the roots of the weights are used: take them as they are": (
+            lambda x, w: (x * w.sqrt()).sum(0) / w.sqrt().sum(0)
+        ),
+        "the exponentials of the weights are used: take them as they are": (
+            lambda x, w: (x * w.exp()).sum(0) / (w.exp() * (w > 0)).sum(0)
+        ),
+        "the colours come first: (3, height, width)": (lambda x, w: ((x * w).sum(0) / w.sum(0)).permute(1, 2, 0)),
+        "the picture has an axis too many": lambda x, w: ((x * w).sum(0) / w.sum(0))[None],
     }
     mistakes = {text: rule(of) for text, of in rules.items()}
     mistakes |= {
@@ -161,10 +223,18 @@ def blend(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "rows and columns inside the windows are swapped": lambda x, *rest: right(x.mT, *rest),
         "the weight is upside down": lambda x, c, w, *size: right(x, c, w.flip(0), *size),
         "left and right of the weight are swapped": lambda x, c, w, *size: right(x, c, w.flip(1), *size),
+        "the weight is turned by half": lambda x, c, w, *size: right(x, c, w.flip(0, 1), *size),
+        "the weight of a row holds for all rows: it has two axes": (
+            lambda x, c, w, *size: right(x, c, w[:1].expand_as(w), *size)
+        ),
+        "the weight of a column holds for all columns: it has two axes": (
+            lambda x, c, w, *size: right(x, c, w[:, :1].expand_as(w), *size)
+        ),
         "the last window is missing": lambda x, c, *rest: right(x[:-1], c[:-1], *rest).nan_to_num(),
         "the first window is missing": lambda x, c, *rest: right(x[1:], c[1:], *rest).nan_to_num(),
         "all windows lie in the upper left corner": lambda x, c, *rest: right(x, [(0, 0)] * len(c), *rest),
         "the order of the colours is reversed": lambda x, *rest: right(x.flip(1), *rest),
+        "a number is added to the sum of the weights": _with_added(answer, _sums, cases),
     }
     problem = explain(answer, right, cases, mistakes, tolerance=1e-4)
     yield "is the weighted mean of the windows that cover a pixel", problem
@@ -179,9 +249,7 @@ def blend(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     twice = [(windows[[0, 1, 0]], [(0, 0)] * 3, weight, size, size)]
     yield "averages windows at the same place", explain(answer, right, twice)
     scaled = [(x, corners, factor * weight, *of) for x, corners, weight, *of in cases for factor in (1e-4, 1e4)]
-    texts = {
-        "a small number is added to the weights, which may be small": lambda x, c, w, *of: _damped(x, c, w, *of)
-    }
+    texts = {"a small number is added to the weights, which may be small": _with_added(answer, _sums, scaled)}
     yield "depends on the weights' ratios alone", explain(answer, right, scaled, texts)
 
 
@@ -228,9 +296,10 @@ def _halved(values: Tensor, weights: Tensor) -> Tensor:
     return picture
 
 
-def _damped(*args) -> Tensor:
+def _sums(*args) -> tuple[Tensor, Tensor]:
+    """Of the values times their weights, and of the weights."""
     values, weights = _laid(*args)
-    return (values * weights).sum(0) / (weights.sum(0) + 1e-6)
+    return (values * weights).sum(0), weights.sum(0)
 
 
 @check(
@@ -245,7 +314,7 @@ def halve(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     cases = []
     for _ in range(2):
         rows, cols = distinct(rng, 2, 4, 6)
-        image = 0.2 + 0.8 * torch.rand(3, 2 * rows, 2 * cols, generator=rng)
+        image = 2 * torch.rand(3, 2 * rows, 2 * cols, generator=rng) - 0.5
         cases.append((image, _patchy(rows, cols, rng)))
 
     def squares(tensor: Tensor) -> Tensor:
@@ -254,9 +323,6 @@ def halve(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     def rule(of: Callable[[Tensor, Tensor, Tensor, Tensor], tuple]) -> Callable:
         """A mistake, from the squares of the picture and of the mask, and what is right."""
         return lambda image, hidden: of(squares(image), squares(hidden), *right(image, hidden))
-
-    def scaled(factor: Callable[[Tensor], Tensor]) -> Callable:
-        return rule(lambda x, h, mean, mask: (torch.where(mask, mean, mean * factor(h)), mask))
 
     right = solutions.halve
     rules = {
@@ -295,6 +361,11 @@ def halve(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the picture is that of the upper left pixels alone": (
             lambda x, h, mean, mask: (torch.where(mask, 0.5, x[..., 0]), mask)
         ),
+        "the upper left pixels alone are taken: average each square": lambda x, h, mean, mask: (
+            x[..., 0],
+            h[..., 0],
+        ),
+        "values are cut off at 0 and 1: leave them as they are": lambda x, h, mean, mask: (mean.clamp(0, 1), mask),
         "True and False of the mask are swapped": lambda x, h, mean, mask: (mean, ~mask),
         "the mask has one entry for a pixel, not for each colour": (
             lambda x, h, mean, mask: (mean, mask.expand_as(mean))
@@ -310,6 +381,9 @@ def halve(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "where all four are hidden the new pixel is grey, 0.5, not NaN": (
             lambda x, h, mean, mask: (torch.where(mask, torch.inf, mean), mask)
         ),
+        "grey is 0.5: values lie from 0 to 1, not to 255": (
+            lambda x, h, mean, mask: (torch.where(mask, 127.5, mean), mask)
+        ),
         "this is the median of the visible pixels, not their mean": (
             lambda x, h, mean, mask: (x.masked_fill(h, torch.nan).nanmedian(-1).values.nan_to_num(0.5), mask)
         ),
@@ -320,10 +394,10 @@ def halve(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "rows and columns are swapped": lambda x, h, mean, mask: (mean.mT, mask.T),
         "first the mask, then the picture: the other way round": lambda x, h, mean, mask: (mask, mean),
         "the mask is missing: return the picture and the mask": lambda x, h, mean, mask: mean,
-        "the mean of rows, then of these: a pixel that is alone in its row counts too much": (
+        "the mean of rows, then of these: a pixel alone in its row counts too much": (
             lambda x, h, mean, mask: (_mean_of_means(x, h, (0, 1), (2, 3)), mask)
         ),
-        "the mean of columns, then of these: a pixel that is alone in its column counts too much": (
+        "the mean of columns, then of these: a pixel alone in its column counts too much": (
             lambda x, h, mean, mask: (_mean_of_means(x, h, (0, 2), (1, 3)), mask)
         ),
         "the four pixels are neighbours: here they come from four quarters of the picture": (
@@ -331,8 +405,14 @@ def halve(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
     }
     mistakes = {text: rule(of) for text, of in rules.items()}
-    mistakes["a small number in the divisor changes the mean"] = scaled(
-        lambda h: (~h).sum(-1) / ((~h).sum(-1) + 1e-2)
+
+    def parts(image: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        return squares(image.masked_fill(hidden, 0)).sum(-1), squares(~hidden).sum(-1)
+
+    quotient = _with_added(lambda *case: answer(*case)[0], parts, cases)
+    mistakes["a number is added to the number of visible pixels"] = lambda *case: (
+        torch.where(right(*case)[1], 0.5, quotient(*case)),
+        right(*case)[1],
     )
     problem = explain(answer, right, cases, mistakes)
     yield "averages the visible pixels of each square", problem
@@ -351,6 +431,15 @@ def halve(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "works where nothing or everything is hidden, and for one square",
         explain(answer, right, edges),
     )
+    flat = {"black": 0.0, "grey": 0.5}
+    texts = {
+        f"a {name} square is visible, too: only the mask says what is hidden": (
+            lambda image, hidden, value=value: right(image, hidden | (image == value).all(0))
+        )
+        for name, value in flat.items()
+    }
+    plain = [(torch.full_like(image, value), hidden) for value in flat.values()]
+    yield "does not take black or grey for hidden", explain(answer, right, plain, texts)
 
 
 def _patchy(rows: int, cols: int, rng: Generator) -> Tensor:
@@ -402,6 +491,11 @@ def psnr_of_hole(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
     def error(decibel: float) -> float:
         return 10 ** (-decibel / 10)
 
+    def with_added(whole: float, share: float) -> float:
+        """The answer's number that is added to the error, in the first case, stands in all."""
+        added = error(answer(*cases[0])) - error(cases[0][0]) / cases[0][1]
+        return -10 * math.log10(error(whole) / share + added)
+
     mistakes = {
         "the hole is worse than the picture, not better: the sign is wrong": lambda p, s: p - 10 * math.log10(s),
         "the factor is 10 for squared errors; 20 belongs to their root": lambda p, s: p + 20 * math.log10(s),
@@ -423,7 +517,13 @@ def psnr_of_hole(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
         "the root of the share is taken: PSNR is about squared errors already": lambda p, s: p + 5 * math.log10(s),
         "always the same number of dB is subtracted; it follows from `share`": lambda p, s: p - 10,
         "the result is rounded: keep its digits": lambda p, s: round(p + 10 * math.log10(s)),
+        "the result is rounded down: keep its digits": lambda p, s: math.floor(p + 10 * math.log10(s)),
+        "the result is rounded to one digit: keep them all": lambda p, s: round(p + 10 * math.log10(s), 1),
         "the result is rounded to two digits: keep them all": lambda p, s: round(p + 10 * math.log10(s), 2),
+        "the minus before the logarithm is missing": lambda p, s: -p - 10 * math.log10(s),
+        "10 ** (-PSNR / 10) is the error; with 20 it is the root": lambda p, s: p / 2 + 10 * math.log10(s),
+        "values lie from 0 to 1: the peak is 1, not 255": lambda p, s: p + 10 * math.log10(255**2 * s),
+        "a small number is added to the error": with_added,
     }
     problem = explain(answer, _psnr_of_hole, cases, mistakes, tolerance=1e-6)
     yield "takes away what the visible pixels add", problem
@@ -438,7 +538,10 @@ def psnr_of_hole(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
     }
     bad = [(7.5, 0.1), (10.0, 0.01), (-3.0, 0.5)]
     yield "may be negative", explain(answer, _psnr_of_hole, bad, mistakes, tolerance=1e-6)
-    yield "is infinite for a perfect fill", compare(answer(math.inf, 0.2), math.inf)
+    got = answer(math.inf, 0.2)
+    text = "without an error it is infinity: cut nothing off, and add no small number to the error"
+    texts = {text: got} if isinstance(got, float) and got < math.inf else None
+    yield "is infinite for a perfect fill", compare(got, math.inf, texts)
     yield (
         "is right for one pixel of 12 million",
         compare(answer(83.0, 1 / 12e6), 83 - 10 * math.log10(12e6), tolerance=1e-6),
@@ -458,6 +561,7 @@ def _psnr_of_hole(whole: float, share: float) -> float:
 def mask_from_picture(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`mask_from_picture(rgba, threshold)` is True where a picture is white and opaque."""
     cases = [_painted(rng, threshold) for threshold in distinct(rng, 2, 150, 250)]
+    cases.append((cases[0][0], 1))
 
     def rule(of: Callable[[Tensor, Tensor, int], Tensor]) -> Callable:
         return lambda rgba, threshold: of(rgba[:3].int(), rgba[3].int(), threshold)
@@ -499,6 +603,16 @@ def mask_from_picture(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
             lambda c, a, t: c.sum(0) + a >= 4 * t
         ),
         "8 bits cannot hold the sum of three colours": (lambda c, a, t: (c.sum(0) % 256 >= t) & (a >= 128)),
+        "8 bits cannot hold three times the threshold, nor the sum of three colours": (
+            lambda c, a, t: (c.sum(0) % 256 >= 3 * t % 256) & (a >= 128)
+        ),
+        "8 bits cannot hold the sum of three colours; and each must reach the threshold": (
+            lambda c, a, t: (c.sum(0) % 256 >= 3 * t) & (a >= 128)
+        ),
+        "blue has no say here: `rgba[:3]` has all three colours": lambda c, a, t: white(c[:2], t) & (a >= 128),
+        "colours are mixed with black by their opacity here: ask about each apart": (
+            lambda c, a, t: white(c * (a / 255), t)
+        ),
         "the threshold itself is white, too: `>=`, not `>`": lambda c, a, t: (c > t).all(0) & (a >= 128),
         "128 is opaque, too: `>=`, not `>`": lambda c, a, t: white(c, t) & (a > 128),
         "the threshold and 128 belong to it: `>=`, not `>`": lambda c, a, t: (c > t).all(0) & (a > 128),
@@ -506,14 +620,20 @@ def mask_from_picture(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         "opaque begins at 128: not all that is seen a little": lambda c, a, t: white(c, t) & (a > 0),
         "opaque begins at 128, not at 255 alone": lambda c, a, t: white(c, t) & (a == 255),
         "opaque begins at 128; `threshold` is for the colours": lambda c, a, t: white(c, t) & (a >= t),
-        "`threshold` is not used: white begins there, not at 255 alone": lambda c, a, t: (
-            white(c, 255) & (a >= 128)
-        ),
-        "`threshold` is not used: white begins there, not at 128": lambda c, a, t: white(c, 128) & (a >= 128),
+        **{
+            f"`threshold` is not used: white begins there, not at {text}": (
+                lambda c, a, t, fixed=fixed: white(c, fixed) & (a >= 128)
+            )
+            for fixed, text in ((255, "255 alone"), (240, "240"), (128, "128"))
+        },
         "the values reach from 0 to 255: do not divide the threshold": lambda c, a, t: (
             (c > t / 255).all(0) & (a >= 128)
         ),
-        "nothing is hidden: the values reach from 0 to 255, and so does the threshold": lambda c, a, t: a < 0,
+        "the values are divided by 255, but not the threshold": (lambda c, a, t: white(c, 255 * t) & (a >= 128)),
+        "all four numbers are divided by 255, but not the threshold": lambda c, a, t: (
+            white(c, 255 * t) & (a >= 255 * t)
+        ),
+        "nothing is hidden": lambda c, a, t: a < 0,
         "all is hidden": lambda c, a, t: a >= 0,
         "a mask has one entry for each pixel, not for each colour": lambda c, a, t: (c >= t) & (a >= 128),
         "the mask has an axis too many": lambda c, a, t: (white(c, t) & (a >= 128))[None],
@@ -529,8 +649,8 @@ def mask_from_picture(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     if problem:
         return
 
-    edges = [(rgba, threshold) for rgba, _ in cases for threshold in (1, 255)]
-    yield "works for a threshold of 1, and of 255", explain(answer, _white_and_opaque, edges)
+    edges = [(rgba, 255) for rgba, _ in cases]
+    yield "works for a threshold of 255", explain(answer, _white_and_opaque, edges)
     rgba, threshold = cases[0]
     plain = [(torch.full((4, 2, 3), value, dtype=torch.uint8), threshold) for value in (0, 255)]
     yield "works where nothing is hidden, and everything", explain(answer, _white_and_opaque, plain)
@@ -545,9 +665,9 @@ def _white_and_opaque(rgba: Tensor, threshold: int) -> Tensor:
 def _painted(rng: Generator, threshold: int) -> tuple[Tensor, int]:
     """A picture in which all that may matter meets: values at the edges, each colour alone, each opacity."""
     height, width = distinct(rng, 2, 16, 24)
-    light = torch.tensor([threshold, threshold + 1, 255])
+    light = torch.tensor([threshold, threshold + 1, max(threshold, 247), 255])
     dark = torch.tensor([0, 100, threshold - 1])
-    opacities = torch.tensor([0, 1, 127, 128, 129, 200, 254, 255])
+    opacities = torch.tensor([0, 1, 127, 128, 129, 140, threshold - 1, threshold, 254, 255])
     white = (torch.rand(1, height, width, generator=rng) < 0.5).expand(3, -1, -1)
     white = white ^ (torch.rand(3, height, width, generator=rng) < 0.2)  # a colour or two may be otherwise
 
@@ -631,7 +751,26 @@ def loss_on_known(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "a loss may be above 1: do not cut it off": rule(lambda e, m, d: e[m & ~d].abs().mean().clamp(0, 1)),
         "errors may be above 1: do not cut them off": rule(lambda e, m, d: e[m & ~d].abs().clamp(0, 1).mean()),
         "the masks are swapped: `drawn` comes first, then `damaged`": over(lambda m, d: d & ~m),
+        "what is drawn or not damaged counts here: both must hold": over(lambda m, d: m | ~d),
+        "this is a smooth loss (Huber's): the mean of absolute errors is asked for": rule(
+            lambda e, m, d: F.huber_loss(e[m & ~d], 0 * e[m & ~d])
+        ),
+        "a tensor without axes is asked for; this one has an axis": rule(
+            lambda e, m, d: e[m & ~d].abs().mean()[None]
+        ),
+        "the first image alone counts": lambda *case: right(*(part[:1] for part in case)),
+        "the prediction is cut off at 0 and 1: leave it as it is": lambda p, *rest: right(p.clamp(0, 1), *rest),
+        "the prediction goes through a sigmoid: leave it as it is": lambda p, *rest: right(p.sigmoid(), *rest),
+        "the number of drawn pixels less that of damaged ones is not that of those that count": rule(
+            lambda e, m, d: e[m & ~d].abs().sum() / (m.sum() - d.sum()).clamp(min=1)
+        ),
     }
+
+    def parts(prediction: Tensor, images: Tensor, drawn: Tensor, damaged: Tensor) -> tuple[Tensor, Tensor]:
+        count = 3 * (drawn & ~damaged).sum()
+        return count * right(prediction, images, drawn, damaged), count
+
+    mistakes["a number is added to the divisor"] = _with_added(answer, parts, cases)
     problem = explain(answer, right, cases, mistakes)
     yield "averages the errors where the model is asked and the answer is known", problem
     if problem:
@@ -643,17 +782,13 @@ def loss_on_known(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         for odd in (torch.nan, torch.inf)
     ]
     problem = _not_finite(answer, poisoned, TIMES_0) or explain(answer, right, poisoned)
+    problem = problem or _no_finite_gradient(answer, poisoned[0])
     yield "does not look at damaged pixels, even if they are NaN or infinite", problem
     prediction, images, drawn, damaged = cases[0]
     nothing = torch.zeros_like(drawn)
-    empty = [(prediction, images, nothing, damaged), (prediction, images, damaged, damaged)]
+    empty = [(prediction, poisoned[0][1], drawn & damaged, damaged), (prediction, images, nothing, damaged)]
     problem = _not_finite(answer, empty, "the mean of no value is NaN: there the loss is 0")
     yield "is 0 where no value counts", problem or explain(answer, right, empty)
-    mistakes = {
-        "a small number in the divisor changes the loss of a single pixel": rule(
-            lambda e, m, d: e[m & ~d].abs().sum() / ((m & ~d).sum() + 1e-2)
-        )
-    }
     single = nothing.clone()
     single[0, 1, 2] = True
     plain = [
@@ -662,10 +797,25 @@ def loss_on_known(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         (prediction, images, single, nothing),
         tuple(part[:1] for part in cases[1]),
     ]
+    texts = {
+        "a small number in the divisor changes the loss of a single pixel": _with_added(answer, parts, plain[2:])
+    }
     yield (
         "is right without damage, for one hidden pixel, and for one image",
-        explain(answer, right, plain, mistakes),
+        explain(answer, right, plain, texts, tolerance=1e-5),
     )
+
+
+def _no_finite_gradient(answer: Answer, case: tuple) -> Verdict:
+    """What is wrong if the gradient of a loss by its first argument holds NaN or infinity."""
+    prediction = case[0].clone().requires_grad_()
+    loss = answer.raw(prediction, *case[1:])
+    if getattr(loss, "requires_grad", False):  # else `gradient` says what is wrong
+        loss.backward()
+        if not prediction.grad.isfinite().all():
+            text = "the loss is right, but its gradient is NaN: pick the values first, then compute"
+            return f"{text}\n{answer.shown(*case)}"
+    return None
 
 
 def _loss_on_known(prediction: Tensor, images: Tensor, drawn: Tensor, damaged: Tensor) -> Tensor:
@@ -695,7 +845,7 @@ def _damaged(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 )
 def windows_needed(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`windows_needed(hidden, tops, lefts, size)` lists the windows that have to go through the model."""
-    cases = [_with_hole(rng) for _ in range(4)]
+    cases = [_with_hole(rng), _tiles(rng), *(_with_hole(rng) for _ in range(2))]
     right = _windows_needed
 
     def rule(keep: Callable[[Tensor], bool | Tensor]) -> Callable:
@@ -715,12 +865,20 @@ def windows_needed(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         ],
         "one hidden pixel is enough: it need not be half the window": lambda part: 0.5 < part.float().mean() < 1,
         "one visible pixel is enough: it need not be half the window": lambda part: 0 < part.float().mean() < 0.5,
+        "one visible pixel is enough: half the window need not be visible": lambda part: (
+            0 < part.double().mean() <= 0.5
+        ),
         "one visible pixel is enough: it need not be at a corner": lambda part: (
-            part.any() and not part[:: len(part) - 1, :: len(part) - 1].all()
+            part.any() and not _corners(part).all()
         ),
-        "the corners of a window alone do not tell whether something is hidden": (
-            lambda part: part[:: len(part) - 1, :: len(part) - 1].any()
+        "the corners of a window alone do not tell whether something is hidden": lambda part: _corners(part).any(),
+        "the corners of a window alone do not tell whether it is needed": lambda part: _mixed(_corners(part)),
+        "one visible pixel is enough: it need not be at the border": lambda part: (
+            part.any() and not (part[[0, -1]].all() and part[:, [0, -1]].all())
         ),
+        "a single hidden pixel is enough, and here it is not": lambda part: 1 < part.sum() < part.numel(),
+        "a single visible pixel is enough, and here it is not": lambda part: 0 < part.sum() < part.numel() - 1,
+        "a window has size * size pixels, not size": lambda part: 0 < part.sum() < len(part),
     }
     mistakes = {text: rule(keep) for text, keep in rules.items()}
 
@@ -739,6 +897,26 @@ def windows_needed(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         ),
         "this is how many windows there are: list them": changed(len),
         "the order is reversed": changed(lambda found: found[::-1]),
+        "the order is not that of reading": _unordered(answer, right),
+        "the pairs are taken apart: list (top, left) together": changed(lambda found: list(chain(*found))),
+        "there is a list for each row of windows: put all into one": lambda h, tops, *rest: [
+            right(h, [top], *rest) for top in tops
+        ],
+        "only the first row of windows is looked at: does the loop return too early?": lambda h, tops, *rest: (
+            right(h, tops[:1], *rest)
+        ),
+        "a window that shows nothing ends its row: go on with the next one": lambda *args: _broken_off(
+            torch.all, *args
+        ),
+        "a window that is not needed ends its row: go on with the next one": lambda *args: _broken_off(
+            lambda part: not _mixed(part), *args
+        ),
+        "these are the middles of the windows, not their corners": lambda *args: [
+            (top + args[3] // 2, left + args[3] // 2) for top, left in right(*args)
+        ],
+        "a window ends at top + size, not at size": lambda h, t, c, s: [
+            (top, left) for top in t for left in c if _mixed(h[top:s, left:s])
+        ],
         "the windows are marked with True and False: list those that are needed": lambda *args: [
             bool(part.any() and not part.all()) for _, part in _parts(*args)
         ],
@@ -779,6 +957,15 @@ def windows_needed(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         one[row, col] = True
         lonely += [(one, tops, lefts, size), (~one, tops, lefts, size)]
     yield "sees a single hidden or visible pixel, in a corner and in the middle", explain(answer, right, lonely)
+    one = torch.zeros(32, 64, dtype=torch.bool)
+    one[7, 40] = True
+    texts = {
+        "one pixel of 1024 is enough: do not round the share of hidden ones": lambda *args: [
+            corner for corner, part in _parts(*args) if 0.01 < part.float().mean() < 0.99
+        ],
+    }
+    large = [(mask, [0], [0, 32], 32) for mask in (one, ~one)]
+    yield "counts a single pixel of a large window", explain(answer, right, large, texts)
     side = min(hidden.shape)
     edges = [(hidden[:side, :side], [0], [0], side), (hidden, tops, lefts, 1), (hidden[:1, :2], [0], [0, 1], 1)]
     yield "works for one window, and for windows of one pixel", explain(answer, right, edges)
@@ -790,6 +977,16 @@ def _windows_needed(*args) -> list[tuple[int, int]]:
 
 def _mixed(part: Tensor) -> bool:
     return bool(part.any() and not part.all())
+
+
+def _corners(part: Tensor) -> Tensor:
+    return part[:: len(part) - 1, :: len(part) - 1]
+
+
+def _broken_off(stop: Callable[[Tensor], bool], hidden: Tensor, tops: list, *rest) -> list[tuple[int, int]]:
+    """The windows of each row before the first whose part of the mask says stop."""
+    rows = (takewhile(lambda window: not stop(window[1]), _parts(hidden, [top], *rest)) for top in tops)
+    return [corner for row in rows for corner, part in row if _mixed(part)]
 
 
 def _parts(hidden: Tensor, tops: list, lefts: list, size: int) -> Iterator[tuple[tuple[int, int], Tensor]]:
@@ -809,6 +1006,18 @@ def _with_hole(rng: Generator) -> tuple[Tensor, list[int], list[int], int]:
     hidden ^= torch.rand(height, width, generator=rng) < 0.008
     tops, lefts = (solutions.window_starts(side, size, stride) for side in (height, width))
     return hidden, tops, lefts, size
+
+
+def _tiles(rng: Generator) -> tuple[Tensor, list[int], list[int], int]:
+    """A mask of windows side by side, in which any one pixel, or all but one, may be hidden."""
+    size = 4 + int(torch.randint(3, (), generator=rng))
+    tiles = (torch.rand(15, size, size, generator=rng) < 0.5) | (torch.arange(15) > 0).view(-1, 1, 1)
+    tiles[1:8] = False
+    places = ((0, 0), (-1, -1), (0, 1), (1, 1), (size // 2, size // 2))  # corners, border, inside, middle
+    for tile, (row, col) in enumerate(places):
+        tiles[2 + tile, row, col], tiles[8 + tile, row, col] = True, False
+    hidden = rearrange(tiles[torch.randperm(15, generator=rng)], "(rows cols) i j -> (rows i) (cols j)", rows=3)
+    return hidden, [0, size, 2 * size], [size * col for col in range(5)], size
 
 
 @check(
@@ -854,8 +1063,14 @@ def nearest_patch(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
             lambda v, e, h: v.flatten(1).sum(1, keepdim=True).abs()
         ),
         "the signs of the errors decide: square them": best(lambda v, e, h: v),
-        "the largest error decides, not the sum of all squares": best(
+        "the largest errors decide, not the sum of all squares": best(
             lambda v, e, h: v.abs().flatten(1).amax(1, keepdim=True)
+        ),
+        "only what lies beside the hole is compared: all visible pixels count": best(
+            lambda v, e, h: v.square() * _beside(h)
+        ),
+        "the mean error is taken off: a lighter or darker patch fits less well": best(
+            lambda v, e, h: (e - e[..., ~h].mean((1, 2)).view(-1, 1, 1, 1)).square() * ~h
         ),
         "the first colour alone is compared": best(lambda v, e, h: v[:, :1].square()),
         "the mean of the colours is compared, not each": best(lambda v, e, h: v.mean(1).square()),
@@ -867,8 +1082,13 @@ def nearest_patch(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
                 ]
             )
         ),
-        "each pixel comes from another patch": filled(
+        "each value comes from another patch": filled(
             lambda w, h, bank, d: bank.gather(0, (bank - w).square().argmin(0, keepdim=True))[0]
+        ),
+        "each pixel comes from another patch": filled(
+            lambda w, h, bank, d: bank.gather(
+                0, (bank - w).square().sum(1, keepdim=True).argmin(0, keepdim=True).expand(1, *w.shape)
+            )[0]
         ),
         "the direction is compared (cosine), not the distance": filled(
             lambda w, h, bank, d: bank[
@@ -898,6 +1118,8 @@ def nearest_patch(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         ),
         "the patch has its colours in the opposite order": filled(lambda w, h, bank, d: bank[d.argmin()].flip(0)),
         "the patch is cut off at 0 and 1": filled(lambda w, h, bank, d: bank[d.argmin()].clamp(0, 1)),
+        "the window has an axis too many": lambda *case: right(*case)[None],
+        OF_NO_PATCH: _of_no_patch(answer, right),
     }
     problem = explain(answer, right, cases, mistakes, tolerance=1e-6)
     yield "fills the hole from the patch that fits best", problem
@@ -907,14 +1129,19 @@ def nearest_patch(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     changed = [case for case in cases if (answer(*case) != case[0])[(~case[1]).expand_as(case[0])].any()]
     text = "visible values are close, but rounded: take them, do not compute them"
     yield "keeps visible pixels to the bit", first((bool(changed), text))
+    alike = [(w, h, w + 0.1 * (bank - w)) for w, h, bank in cases]
+    texts = {OF_NO_PATCH: _of_no_patch(answer, right)}
+    yield "tells patches apart that are alike", explain(answer, right, alike, texts, tolerance=1e-6)
     poisoned = [(w.masked_fill(h, odd), h, bank) for w, h, bank in cases for odd in (torch.nan, torch.inf)]
     texts = {
         TIMES_0: lambda w, h, bank: w.where(~h, bank[((bank - w) * ~h).square().sum((1, 2, 3)).argmin()]),
     }
-    problem = explain(answer, right, poisoned, texts, tolerance=1e-6)
+    problem = _not_finite(answer, poisoned, TIMES_0) or explain(answer, right, poisoned, texts, tolerance=1e-6)
     yield "does not look at what is hidden, even if it is NaN or infinite", problem
     window, hidden, bank = cases[0]
-    row = window[:, :1], hidden[:1] & (torch.arange(hidden.shape[1]) > 0), bank[:, :, :1]
+    order = torch.randperm(20, generator=rng)
+    in_row = hidden[1:2] & (torch.arange(hidden.shape[1]) > 0)
+    row = window[:, :1], in_row, window[:, :1] + torch.linspace(0.1, 2, 20)[order].view(-1, 1, 1, 1)
     edges = [
         (window, hidden, bank[:1]),
         (window, hidden, bank[[2, 2, 2]]),
@@ -929,6 +1156,25 @@ def nearest_patch(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
 def _nearest_patch(window: Tensor, hidden: Tensor, bank: Tensor) -> Tensor:
     errors = (bank - window).masked_fill(hidden, 0).square().sum((1, 2, 3))
     return torch.where(hidden, bank[errors.argmin()], window)
+
+
+def _beside(hidden: Tensor) -> Tensor:
+    """The visible pixels that touch a hidden one."""
+    return F.max_pool2d(hidden[None].float(), 3, 1, 1)[0].bool() & ~hidden
+
+
+OF_NO_PATCH = "what fills the hole is in no patch: copy the best one as it is, alone"
+
+
+def _of_no_patch(answer: Answer, right: Callable) -> Callable:
+    """What the answer gives if its hole is filled as no patch of the bank would."""
+
+    def made(window: Tensor, hidden: Tensor, bank: Tensor) -> Tensor:
+        got = answer(window, hidden, bank)
+        copied = ((bank - got)[:, :, hidden].abs().amax((1, 2)) < 1e-6).any()
+        return right(window, hidden, bank) if copied else got
+
+    return made
 
 
 def _bank(rng: Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -950,10 +1196,11 @@ def _bank(rng: Generator) -> tuple[Tensor, Tensor, Tensor]:
     balanced = 0.2 * torch.randn(shape, generator=rng)
     seen = [
         torch.where(few, 0.25, 0.08) * signs(),  # the smallest squares
+        torch.where(few, 0.26, 0.083) * signs(),  # the second smallest squares
         torch.where(few, 0.65, 0.01) * signs(),  # the smallest absolute values
         0.125 * signs(),  # the smallest maximum
         balanced - balanced[:, ~hidden].mean(),  # the sum nearest to 0
-        torch.full(shape, -0.5),  # the smallest sum
+        0.1 * signs() - 0.5,  # the smallest sum
         torch.full(shape, 0.16),  # the smallest deviation
         colours(0.0, 0.3, -0.2),  # the best first colour
         colours(0.2, 0.1, -0.27),  # the best mean of colours
@@ -964,11 +1211,13 @@ def _bank(rng: Generator) -> tuple[Tensor, Tensor, Tensor]:
     ]
     rows, cols = torch.arange(height)[:, None].expand(height, width), torch.arange(width).expand(height, width)
     border = (rows == 0) | (rows == height - 1) | (cols == 0) | (cols == width - 1)
-    parts = (border, ~border, rows < height // 2, rows >= height // 2, cols < width // 2, cols >= width // 2)
+    parts = [border, ~border, rows < height // 2, rows >= height // 2, cols < width // 2, cols >= width // 2]
+    parts.append(_beside(hidden))
+    unlike = (0.004 + 0.026 * (rows % 2)) * colours(1, 1, 1.3)
     seen += [torch.where(part, 0.0, 0.3) * signs() for part in parts]  # perfect in a part
     bank = [torch.where(hidden, 0.4 * signs() + 0.1 * torch.randn(shape, generator=rng), error) for error in seen]
     bank += [
-        torch.where(hidden, 0.02 * signs(), 0.17 * signs()),  # the best where hidden pixels count, too
+        torch.where(hidden, unlike * signs(), 0.17 * signs()),  # the best where hidden pixels count, too
         torch.where(hidden, 0.005 * signs(), 0.4 * signs()),  # the best hidden pixels
         torch.where(hidden, -window, 0.17 * signs()),  # the best where hidden pixels are black
     ]
@@ -1014,6 +1263,14 @@ def seam_ratio(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     def both(starts: list, size: int) -> list:
         return [*starts, *(start + size for start in starts)]
 
+    def one_sided(start: int, end: int) -> Callable:
+        """Seams with one pixel at the start of a window, and one at its end."""
+
+        def along(starts: list, size: int, length: int) -> Tensor:
+            return _near(starts, length, (start,)) | _near([k + size for k in starts], length, (end,))
+
+        return lambda shape, tops, lefts, size: along(tops, size, shape[0])[:, None] | along(lefts, size, shape[1])
+
     mistakes = {
         "the starts of the windows are seams, but so are their ends": rule(seam=by_edges(lambda s, n: s)),
         "the ends of the windows are seams, but so are their starts": rule(
@@ -1026,9 +1283,12 @@ def seam_ratio(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "a seam has two sides: the pixel after it is missing": rule(seam=by_edges(both, sides=(-1,))),
         "a seam has one pixel on each side: three are taken": rule(seam=by_edges(both, sides=(-1, 0, 1))),
         "a seam has one pixel on each side: four are taken": rule(seam=by_edges(both, sides=(-2, -1, 0, 1))),
-        "only the outermost pixels inside each window are taken; a seam has two sides": rule(
-            seam=lambda shape, tops, lefts, size: _outermost(shape, tops, lefts, size)
+        "a seam lies between rows edge - 1 and edge, not between edge and edge + 1": rule(
+            seam=by_edges(both, sides=(0, 1))
         ),
+        "only the outermost pixels inside each window are taken; a seam has two sides": rule(seam=_outermost),
+        "only the pixels of the inner side are taken; a seam has two sides": rule(seam=one_sided(0, -1)),
+        "only the pixels of the outer side are taken; a seam has two sides": rule(seam=one_sided(-1, 0)),
         "the frame of the picture is no seam": rule(seam=_seam_and_frame),
         "the seams between rows are there, but not those between columns": rule(
             seam=lambda shape, tops, lefts, size: _seam(shape, tops, [], size)
@@ -1044,6 +1304,13 @@ def seam_ratio(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
         "a pixel is at a seam of rows *or* of columns, not of both": rule(
             seam=by_edges(both, join=torch.logical_and)
+        ),
+        "a pixel at a seam of rows and at one of columns is at a seam, too": rule(
+            seam=by_edges(both, join=torch.logical_xor)
+        ),
+        "a pixel at a seam of rows and at one of columns counts once, not twice": _counted_twice,
+        "the ratios of rows and of columns are averaged: all seams are one group": lambda e, h, t, c, n: (
+            (_seam_ratio(e, h, t, [], n) + _seam_ratio(e, h, [], c, n)) / 2
         ),
         "`tops` are for the rows, `lefts` for the columns": rule(
             seam=lambda shape, tops, lefts, size: _seam(shape, lefts, tops, size)
@@ -1082,6 +1349,16 @@ def seam_ratio(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "visible pixels count as 0 in the means: leave them out": lambda error, hidden, *rest: rule()(
             error * hidden, torch.ones_like(hidden), *rest
         ),
+        "elsewhere, too, the hidden pixels alone count": lambda error, hidden, *rest: float(
+            error[hidden & _seam(error.shape, *rest)].mean() / error[~(hidden & _seam(error.shape, *rest))].mean()
+        ),
+        **{
+            f"the result is rounded to {digits} digits: keep them all": (
+                lambda *case, digits=digits: round(_seam_ratio(*case), digits)
+            )
+            for digits in (2, 3, 4)
+        },
+        "a number is added to the divisor": _with_added(answer, _means, cases),
     }
     problem = explain(answer, _seam_ratio, cases, mistakes, tolerance=1e-5)
     yield "divides the mean error at the seams by that elsewhere", problem
@@ -1089,9 +1366,10 @@ def seam_ratio(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         return
 
     scaled = [(1e-3 * error, *rest) for error, *rest in cases] + [(1e3 * error, *rest) for error, *rest in cases]
+    texts = {"a small number is added to the divisor": _with_added(answer, _means, scaled)}
     yield (
         "is the same for small and for large errors",
-        explain(answer, _seam_ratio, scaled, tolerance=1e-5),
+        explain(answer, _seam_ratio, scaled, texts, tolerance=1e-5),
     )
     (error, hidden, tops, lefts, size), *_ = cases
     even = [(torch.ones_like(error), hidden, tops, lefts, size)]
@@ -1110,11 +1388,31 @@ def seam_ratio(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     ]
     problem = explain(answer, _seam_ratio, close, tolerance=1e-5)
     yield "works where windows start closer, even one pixel after each other", problem
+    texts = {
+        "the first window need not begin at the frame, nor the last one end there": rule(
+            seam=by_edges(lambda s, n: [*s[1:], *(start + n for start in s[:-1])])
+        ),
+        "a row is at a seam in its whole length, not just along the window": rule(seam=_along_windows),
+    }
+    inside = [(error, hidden, [1, 3], [2, 4], size), (error, hidden, [3, 4], [1, 4], size)]
+    problem = explain(answer, _seam_ratio, inside, texts, tolerance=1e-5)
+    yield "works where no window lies at the frame", problem
 
 
-def _seam_ratio(error: Tensor, hidden: Tensor, *windows) -> float:
+def _seam_ratio(*case) -> float:
+    at, elsewhere = _means(*case)
+    return float(at / elsewhere)
+
+
+def _means(error: Tensor, hidden: Tensor, *windows) -> tuple[Tensor, Tensor]:
+    """Of the errors at seams, and of the others."""
     seam = _seam(error.shape, *windows)
-    return float(error[hidden & seam].mean() / error[hidden & ~seam].mean())
+    return error[hidden & seam].mean(), error[hidden & ~seam].mean()
+
+
+def _counted_twice(error: Tensor, hidden: Tensor, tops: list, lefts: list, size: int) -> float:
+    parts = (error[hidden & _seam(error.shape, *starts, size)] for starts in ((tops, []), ([], lefts)))
+    return float(torch.cat(list(parts)).mean() / _means(error, hidden, tops, lefts, size)[1])
 
 
 def _near(edges: list[int], length: int, sides: tuple[int, ...]) -> Tensor:
@@ -1132,6 +1430,16 @@ def _seam(shape: tuple[int, int], tops: list[int], lefts: list[int], size: int) 
         for starts, length in zip((tops, lefts), shape, strict=True)
     )
     return rows[:, None] | cols
+
+
+def _along_windows(shape: tuple[int, int], tops: list[int], lefts: list[int], size: int) -> Tensor:
+    """Seams that end where their windows do."""
+    seam = torch.zeros(shape, dtype=torch.bool)
+    for top, left in product(tops, lefts):
+        rows, cols = slice(top, top + size), slice(left, left + size)
+        seam[:, cols] |= _seam(shape, [top], [], size)[:, cols]
+        seam[rows] |= _seam(shape, [], [left], size)[rows]
+    return seam
 
 
 def _seam_and_frame(shape: tuple[int, int], *windows) -> Tensor:
@@ -1171,7 +1479,16 @@ def stroke(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     def ends(points: list) -> list:
         return [(point, point) for point in points]
 
-    right = _stroke
+    def cut_off(points: list, radius: float, height: int, width: int) -> Tensor:
+        """Without the two half discs at the ends of a piece."""
+        parts = []
+        for piece in _pieces(points):
+            line = _distances(*piece, height, width, low=-math.inf, high=math.inf)
+            beside = _distances(*piece, height, width) <= line + 1e-9
+            parts.append(beside & (line <= radius))
+        return torch.stack(parts).any(0)
+
+    right, nowhere = _stroke, [((-99.0, -99.0), (-99.0, -99.0))]
     mistakes = {
         "the pieces are endless: cut the share along a piece off at 0 and 1": rule(
             inside, low=-math.inf, high=math.inf
@@ -1181,8 +1498,23 @@ def stroke(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the points are there as dots, but not the line between them": rule(inside, pieces=ends),
         "the first piece alone is painted": rule(inside, pieces=lambda points: _pieces(points)[:1]),
         "the last piece alone is painted": rule(inside, pieces=lambda points: _pieces(points)[-1:]),
-        "the last piece is missing": rule(
-            inside, pieces=lambda points: _pieces(points)[: max(1, len(points) - 2)]
+        "the last piece is missing": rule(inside, pieces=lambda points: _pieces(points)[:-1] or nowhere),
+        "the first piece is missing": rule(inside, pieces=lambda points: _pieces(points)[1:] or nowhere),
+        "every second piece is missing: each one begins where the last one ended": rule(
+            inside, pieces=lambda points: _pieces(points)[::2]
+        ),
+        "all pieces begin at the first point: each one begins where the last one ended": rule(
+            inside, pieces=lambda points: [(points[0], point) for point in points[1:]]
+        ),
+        "the points are sorted: the line goes through them as they come": lambda points, *rest: right(
+            sorted(points), *rest
+        ),
+        "a piece has round ends: here it is cut off straight": cut_off,
+        "the radius is cut down to a whole number": rule(lambda d, r: inside(d, int(r))),
+        "the radius is rounded up": rule(lambda d, r: inside(d, math.ceil(r))),
+        "half a pixel is added to the radius: the centre of a pixel counts": rule(lambda d, r: inside(d, r + 0.5)),
+        "half a pixel is taken off the radius: the centre of a pixel counts": rule(
+            lambda d, r: inside(d, r - 0.5)
         ),
         "the line is closed: no piece leads from the last point to the first": rule(
             inside, pieces=lambda points: [*_pieces(points), (points[-1], points[0])]
@@ -1230,24 +1562,55 @@ def stroke(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     if problem:
         return
 
-    across = [([(3.0, 2.0), (3.0, 6.0)], 1.0, 8, 9), ([(2.0, 3.0), (6.0, 3.0)], 2.0, 9, 8)]
-    texts = {"exactly `radius` away is hidden, too: `<=`, not `<`": rule(lambda d, r: (d < r).any(0))}
+    end = 6 + 0.7 * float(torch.rand((), generator=rng))
+    across = [([(3.0, 2.0), (3.0, end)], 1.0, 8, 9), ([(2.0, 3.0), (end, 3.0)], 2.0, 9, 8)]
+    texts = {
+        "exactly `radius` away is hidden, too: `<=`, not `<`": rule(lambda d, r: (d < r).any(0)),
+        "dots on the line, however many, leave gaps: take the nearest point of each piece": lambda p, r, h, w: (
+            rule(lambda d, r: (d < r).any(0))(p, r, h, w) | rule(inside, pieces=ends)(p, r, h, w)
+        ),
+    }
     yield "hides what is exactly `radius` away", explain(answer, right, across, texts)
     points, radius, height, width = cases[-1]
-    dots = [(points[:1], radius, height, width), ([points[0], points[0], *points], radius, height, width)]
+    dots = [
+        (points[:1], radius, height, width),
+        (points[:1] * 2, radius, height, width),
+        ([points[0], points[0], *points], radius, height, width),
+        ([(4.0, 5.0)], 0.0, 8, 9),
+    ]
+
+    def without(none: Callable[[int, int], bool]) -> Callable:
+        """Nothing is painted if that holds for how many points there are, and how many different ones."""
+        return lambda points, *rest: right(nowhere[0] if none(len(points), len(set(points))) else points, *rest)
+
     texts = {
-        "a single point is a dot; a piece without length divides 0 by 0": lambda points, r, h, w: (
-            right(points, r, h, w) & torch.tensor(len(points) > 1)
-        )
+        "a single point is a dot": without(lambda points, unlike: points == 1),
+        "a single point is a dot; a piece without length divides 0 by 0": without(
+            lambda points, unlike: unlike == 1
+        ),
+        "a point that comes twice is a dot; a piece without length divides 0 by 0": without(
+            lambda points, unlike: unlike == 1 < points
+        ),
     }
     problem = explain(answer, right, dots, texts)
     yield "paints a dot for a single point, and where a point comes twice", problem
-    beyond = [
-        ([(-3.1, -2.2), (height + 2.3, width + 1.4)], radius, height, width),
-        ([(-9.0, -9.0), (-8.0, -20.0)], 2.5, height, width),
-        (points, 100.0, height, width),
-    ]
-    yield "may begin and end outside, paint nothing or everything", explain(answer, right, beyond)
+    texts = {
+        "a point that comes again is left out": lambda points, *rest: right(list(dict.fromkeys(points)), *rest)
+    }
+    closed = [([*points, points[0]], radius, height, width) for points, radius, height, width in cases[1:]]
+    yield "may come back to a point", explain(answer, right, closed, texts)
+    through, far = [(-3.1, -2.2), (height + 2.3, width + 1.4)], [(-907.3, -1108.9), (1009.1, 1211.7)]
+    beyond = [(line, _clear(line, radius, height, width), height, width) for line in (through, far)]
+    beyond += [([(-9.0, -9.0), (-8.0, -20.0)], 2.5, height, width), (points, 100.0, height, width)]
+    texts = {
+        "points outside are moved to the frame: leave them where they are": lambda points, r, h, w: right(
+            [(min(max(row, 0), h - 1), min(max(col, 0), w - 1)) for row, col in points], r, h, w
+        ),
+        "points outside are left out, but a line leads to them": lambda points, r, h, w: right(
+            [point for point in points if 0 <= point[0] < h and 0 <= point[1] < w] or nowhere[0], r, h, w
+        ),
+    }
+    yield "may begin and end outside, paint nothing or everything", explain(answer, right, beyond, texts)
     small = [([(4.0, 4.6), (4.0, 5.4)], 1.005, 8, 9), ([(0.0, 2.0), (0.0, 4.3)], 1.2, 1, 9)]
     small.append(([(2.0, 0.0), (4.3, 0.0)], 1.2, 9, 1))
     yield "works for a very short line, and on a single row or column", explain(answer, right, small)
@@ -1284,7 +1647,10 @@ def _stroke(points: list[tuple[float, float]], radius: float, height: int, width
 
 
 def _line(rng: Generator, pieces: int, thin: float) -> tuple[list[tuple[float, float]], float, int, int]:
-    """A line inside a picture, whose pieces are long, and a radius at which no pixel lies nearly."""
+    """A line inside a picture, whose pieces are long, and a radius at which no pixel lies nearly.
+
+    Nor if the line goes back to its first point.
+    """
     height, width = distinct(rng, 2, 18, 26)
     while True:
         places = 3 + torch.rand(pieces + 1, 2, generator=rng, dtype=torch.float64) * torch.tensor(
@@ -1292,9 +1658,21 @@ def _line(rng: Generator, pieces: int, thin: float) -> tuple[list[tuple[float, f
         ).sub(7)
         points = [tuple(place) for place in places.tolist()]
         radius = thin + 0.6 * float(torch.rand((), generator=rng))
-        distances = torch.stack([_distances(*piece, height, width) for piece in _pieces(points)])
-        if places.diff(dim=0).norm(dim=1).min() > 6 and (distances - radius).abs().min() > 1e-3:
+        if places.diff(dim=0).norm(dim=1).min() > 6 and _gap([*points, points[0]], radius, height, width) > 1e-3:
             return points, radius, height, width
+
+
+def _gap(points: list[tuple[float, float]], radius: float, height: int, width: int) -> float:
+    """How far from `radius` the distances of all pixels to all pieces are, at least."""
+    distances = torch.stack([_distances(*piece, height, width) for piece in _pieces(points)])
+    return float((distances - radius).abs().min())
+
+
+def _clear(points: list[tuple[float, float]], radius: float, height: int, width: int) -> float:
+    """The first radius, from this one on, at which no pixel lies nearly: rounding decides nothing."""
+    while _gap(points, radius, height, width) < 3e-3:
+        radius += 0.002
+    return radius
 
 
 GUESSES: dict[str, Guess] = {

@@ -179,6 +179,22 @@ def one_too_early(length, size, stride):
     return starts if starts[-1] + size >= length else [*starts, length - size - 1]
 
 
+@wrong("window_starts", "the end is left over where `size` divides `length`")
+def no_rest_no_window(length, size, stride):
+    starts = whole(length, size, stride) or [0]
+    return starts if length % size == 0 or starts[-1] + size >= length else [*starts, length - size]
+
+
+@wrong("window_starts", "a picture is cut at whole numbers")
+def fractions(length, size, stride):
+    return [float(start) for start in step_by_step(length, size, stride)]
+
+
+@wrong("window_starts", "the windows are laid from the end")
+def laid_from_the_end(length, size, stride):
+    return sorted({0, *range(max(length - size, 0), -1, -stride)})
+
+
 # blend
 
 
@@ -259,6 +275,10 @@ wrong("blend", "rows and columns of the weight are swapped")(lambda x, c, w, *of
 wrong("blend", "a corner is (top, left)")(lambda x, c, *of: two_sums(x, [(left, top) for top, left in c], *of))
 wrong("blend", "left and right of the weight are swapped")(lambda x, c, w, *of: two_sums(x, c, w.flip(1), *of))
 wrong("blend", "the order of the colours is reversed")(lambda x, *of: two_sums(x.flip(1), *of))
+wrong("blend", "a number is added to the sum of the weights")(
+    from_pasted(lambda x, w: (x * w).sum(0) / (w.sum(0) + 1e-3))
+)
+wrong("blend", "do not raise it")(from_pasted(lambda x, w: (x * w).sum(0) / w.sum(0).clamp(min=1)))
 
 
 @wrong("blend", "a later window overwrites an earlier one")
@@ -399,6 +419,26 @@ wrong("halve", "the mean of rows, then of these")(
         )
     )
 )
+wrong("halve", "the mean of columns, then of these")(
+    halved(
+        lambda x, h, mean, mask: (
+            rearrange(x.masked_fill(h, torch.nan), "... (i j) -> ... i j", i=2)
+            .nanmean(-2)
+            .nanmean(-1)
+            .masked_fill(mask, 0.5),
+            mask,
+        )
+    )
+)
+wrong("halve", "values are cut off at 0 and 1")(halved(lambda x, h, mean, mask: (mean.clamp(0, 1), mask)))
+wrong("halve", "a number is added to the number of visible pixels")(
+    halved(
+        lambda x, h, mean, mask: ((x.masked_fill(h, 0).sum(-1) / ((~h).sum(-1) + 1)).masked_fill(mask, 0.5), mask)
+    )
+)
+wrong("halve", "a black square is visible, too")(
+    halved(lambda x, h, mean, mask: (mean.masked_fill((mean == 0).all(0), 0.5), mask | (mean == 0).all(0)))
+)
 wrong("halve", "here they come from four quarters")(
     lambda image, hidden: by_counts(
         *(rearrange(x, "... (i rows) (j cols) -> ... (rows i) (cols j)", i=2, j=2) for x in (image, hidden))
@@ -478,9 +518,13 @@ wrong(TASK, "do not cut it off")(lambda p, s: max(0, p + 10 * math.log10(s)))
 wrong(TASK, "do not take its absolute value")(lambda p, s: abs(p + 10 * math.log10(s)))
 wrong(TASK, "always the same number of dB")(lambda p, s: p - 10)
 wrong(TASK, "how much the picture is flattered")(lambda p, s: -10 * math.log10(s))
+wrong(TASK, "cut nothing off, and add no small number")(lambda p, s: -10 * math.log10(10 ** (-p / 10) / s + 1e-12))
+wrong(TASK, "a small number is added to the error")(lambda p, s: -10 * math.log10(10 ** (-p / 10) / s + 1e-8))
+wrong(TASK, "the minus before the logarithm is missing")(lambda p, s: -p - 10 * math.log10(s))
+wrong(TASK, "with 20 it is the root")(lambda p, s: p / 2 + 10 * math.log10(s))
 
 
-@wrong(TASK, "is infinite for a perfect fill expected inf, got 100")
+@wrong(TASK, "cut nothing off, and add no small number")
 def at_most_100(whole, share):
     return min(100.0, whole) + (10 * math.log10(share) if whole < 100 else 0)
 
@@ -546,6 +590,14 @@ wrong(TASK, "one colour that reaches the threshold is enough")(
 wrong(TASK, "red alone decides")(painted(lambda c, a, t: (c[0] >= t) & (a >= 128)))
 wrong(TASK, "the mean of the colours is compared")(painted(lambda c, a, t: (c.double().mean(0) >= t) & (a >= 128)))
 wrong(TASK, "8 bits cannot hold the sum")(lambda rgba, t: (rgba[0] + rgba[1] + rgba[2] >= t) & (rgba[3] >= 128))
+wrong(TASK, "8 bits cannot hold the sum of three colours; and each")(
+    lambda rgba, t: ((rgba[0] + rgba[1] + rgba[2]) / 3 >= t) & (rgba[3] >= 128)
+)
+wrong(TASK, "white begins there, not at 240")(lambda rgba, t: (rgba[:3] >= 240).all(0) & (rgba[3] >= 128))
+wrong(TASK, "blue has no say here")(lambda rgba, t: (rgba[:2] >= t).all(0) & (rgba[3] >= 128))
+wrong(TASK, "hides what is white and opaque expected")(
+    lambda rgba, t: (rgba[:3] >= t).all(0) & (rgba[3] / 255 > 0.51)
+)
 wrong(TASK, "the threshold itself is white")(painted(lambda c, a, t: (c.amin(0) > t) & (a >= 128)))
 wrong(TASK, "128 is opaque, too")(painted(lambda c, a, t: is_white(c, t) & (a > 128)))
 wrong(TASK, "the threshold and 128 belong to it")(painted(lambda c, a, t: (c.amin(0) > t) & (a > 128)))
@@ -557,7 +609,7 @@ wrong(TASK, "not for each colour")(painted(lambda c, a, t: (c >= t) & (a >= 128)
 wrong(TASK, "not numbers")(painted(lambda c, a, t: (is_white(c, t) & (a >= 128)) * 1.0))
 wrong(TASK, "not whole numbers")(painted(lambda c, a, t: (is_white(c, t) & (a >= 128)) * 1))
 wrong(TASK, "do not divide the threshold")(painted(lambda c, a, t: is_white(c, t / 255) & (a >= 128)))
-wrong(TASK, "nothing is hidden")(lambda rgba, t: (rgba / 255 >= t).all(0) & (rgba[3] >= 128))
+wrong(TASK, "divided by 255, but not the threshold")(lambda rgba, t: (rgba / 255 >= t).all(0) & (rgba[3] >= 128))
 wrong(TASK, "the mask has an axis too many")(
     lambda rgba, t: ((rgba[:3] >= t).all(0, keepdim=True)) & (rgba[3:] >= 128)
 )
@@ -696,7 +748,7 @@ def every_second(hidden, tops, lefts, size):
     return two_loops(hidden, tops, lefts, size)[::2]
 
 
-@wrong(TASK, "expected")
+@wrong(TASK, "it need not be at the border")
 def border_alone(hidden, tops, lefts, size):
     """Takes a window for hidden altogether if its border is."""
 
@@ -705,6 +757,38 @@ def border_alone(hidden, tops, lefts, size):
 
     parts = {(t, c): hidden[t : t + size, c : c + size] for t, c in product(tops, lefts)}
     return [corner for corner, part in parts.items() if part.any() and not shows_nothing(part)]
+
+
+wrong(TASK, "one pixel of 1024 is enough")(listed(lambda part: 0.01 < part.float().mean() < 0.99))
+wrong(TASK, "half the window need not be visible")(listed(lambda part: 0 < part.double().mean() <= 0.5))
+wrong(TASK, "a single hidden pixel is enough, and here")(listed(lambda part: 1 < part.sum() < part.numel()))
+wrong(TASK, "a single visible pixel is enough, and here")(listed(lambda part: 0 < part.sum() < part.numel() - 1))
+wrong(TASK, "a window has size * size pixels, not size")(listed(lambda part: 0 < part.sum() < len(part)))
+wrong(TASK, "the order is not that of reading")(listed(mixed, lambda found: found[1:] + found[:1]))
+
+
+@wrong(TASK, "a window that shows nothing ends its row")
+def breaks_where_all_is_hidden(hidden, tops, lefts, size):
+    needed = []
+    for top in tops:
+        for left in lefts:
+            window = hidden[top : top + size, left : left + size]
+            if window.all():
+                break
+            if window.any():
+                needed.append((top, left))
+    return needed
+
+
+@wrong(TASK, "does the loop return too early?")
+def returns_after_a_row(hidden, tops, lefts, size):
+    needed = []
+    for top in tops:
+        for left in lefts:
+            if mixed(hidden[top : top + size, left : left + size]):
+                needed.append((top, left))
+        return needed
+    return needed
 
 
 @wrong(TASK, "works for one window, and for windows of one pixel")
@@ -752,6 +836,12 @@ def image_by_image(prediction, images, drawn, damaged):
         total = total + (ours[:, known] - theirs[:, known]).abs().sum()
         count += 3 * known.sum().item()
     return total / count if count else total
+
+
+@right("loss_on_known")
+def without_nan(prediction, images, drawn, damaged):
+    counts = known(drawn, damaged)[:, None].expand_as(images)
+    return ((prediction - images.nan_to_num()).abs() * counts).sum() / counts.sum().clamp(min=1)
 
 
 def errors_where(pick, of=lambda errors: errors.abs().mean()):
@@ -835,7 +925,31 @@ def with_a_small_number(prediction, images, drawn, damaged):
     return (prediction - images)[counts].abs().sum() / (counts.sum() + 1e-2)
 
 
-@wrong(TASK, "averages the errors where the model is asked and the answer is known expected")
+@wrong(TASK, "a small number in the divisor")
+def with_a_smaller_number(prediction, images, drawn, damaged):
+    counts = known(drawn, damaged)[:, None].expand_as(images)
+    return (prediction - images)[counts].abs().sum() / (counts.sum() + 1e-3)
+
+
+@wrong(TASK, "its gradient is NaN")
+def root_of_the_square(prediction, images, drawn, damaged):
+    counts = known(drawn, damaged)[:, None].expand_as(images)
+    errors = torch.where(counts, (prediction - images) ** 2, 0.0).sqrt()
+    return errors.sum() / counts.sum().clamp(min=1)
+
+
+@wrong(TASK, "the mean of no value is NaN")
+def nothing_times_all(prediction, images, drawn, damaged):
+    counts = known(drawn, damaged)[:, None].expand_as(images)
+    errors = (prediction - images)[counts].abs()
+    return errors.mean() if len(errors) else 0 * (prediction - images).sum()
+
+
+wrong(TASK, "both must hold")(errors_where(lambda m, d: m | ~d))
+wrong(TASK, "the prediction goes through a sigmoid")(lambda prediction, *rest: picked(prediction.sigmoid(), *rest))
+
+
+@wrong(TASK, "this is a smooth loss")
 def smooth(prediction, images, drawn, damaged):
     counts = known(drawn, damaged)[:, None].expand_as(images)
     return F.smooth_l1_loss(prediction[counts], images[counts])
@@ -887,6 +1001,13 @@ def sorted_patches(window, hidden, bank):
     return min(bank, key=error).where(hidden, window)
 
 
+@right("nearest_patch")
+def last_of_the_best(window, hidden, bank):
+    """If several patches fit equally well, the last one."""
+    errors = (bank - window).masked_fill(hidden, 0).square().sum((1, 2, 3))
+    return torch.where(hidden, bank[errors <= errors.min()][-1], window)
+
+
 def chosen(score):
     """The fill from the patch with the smallest score(errors at visible values, all errors, hidden)."""
 
@@ -915,7 +1036,7 @@ wrong(TASK, "the patch that fits worst")(chosen(lambda v, e, h: -v.square().sum(
 wrong(TASK, "the errors are not squared")(chosen(lambda v, e, h: v.abs().sum()))
 wrong(TASK, "errors of opposite signs cancel")(chosen(lambda v, e, h: v.sum() ** 2))
 wrong(TASK, "the signs of the errors decide")(chosen(lambda v, e, h: v.sum()))
-wrong(TASK, "the largest error decides")(chosen(lambda v, e, h: v.abs().max()))
+wrong(TASK, "the largest errors decide")(chosen(lambda v, e, h: v.abs().max()))
 wrong(TASK, "the first colour alone is compared")(chosen(lambda v, e, h: v[0].square().sum()))
 wrong(TASK, "the mean of the colours is compared")(chosen(lambda v, e, h: v.mean(0).square().sum()))
 wrong(TASK, "the mean of all patches fills")(laid_in(lambda w, h, bank, best: bank.mean(0)))
@@ -928,6 +1049,31 @@ wrong(TASK, "this is the whole patch")(
     )
 )
 wrong(TASK, "the window is returned as it was")(lambda window, hidden, bank: window.clone())
+wrong(TASK, "each pixel comes from another patch")(
+    lambda window, hidden, bank: laid_in(
+        lambda w, h, b, best: b.gather(0, (b - w).square().sum(1)[:, None].argmin(0, True).repeat(1, 3, 1, 1))[0]
+    )(window, hidden, bank)
+)
+
+
+@wrong(TASK, "the second best patch")
+def second_best(window, hidden, bank):
+    errors = (bank - window).masked_fill(hidden, 0).square().sum((1, 2, 3))
+    return torch.where(hidden, bank[errors.argsort()[min(1, len(bank) - 1)]], window)
+
+
+@wrong(TASK, "what fills the hole is in no patch")
+def soft_choice(window, hidden, bank):
+    errors = (bank - window).masked_fill(hidden, 0).square().sum((1, 2, 3))
+    shares = (-100 * errors).softmax(0).view(-1, 1, 1, 1)
+    return torch.where(hidden, (shares * bank).sum(0), window)
+
+
+@wrong(TASK, "only what lies beside the hole is compared")
+def rim_alone(window, hidden, bank):
+    near = F.max_pool2d(hidden[None].float(), 3, stride=1, padding=1)[0].bool() & ~hidden
+    errors = (bank - window)[:, :, near].square().sum((1, 2))
+    return torch.where(hidden, bank[errors.argmin()], window)
 
 
 @wrong(TASK, "swapped")
@@ -978,7 +1124,7 @@ def filled_in_place(window, hidden, bank):
     return window
 
 
-wrong(TASK, "fills the hole from the patch that fits best expected")(chosen(lambda v, e, h: v.std()))
+wrong(TASK, "the mean error is taken off")(chosen(lambda v, e, h: v.std()))
 
 
 @wrong(TASK, "fills the hole from the patch that fits best expected")
@@ -1106,6 +1252,44 @@ def outermost(error, hidden, tops, lefts, size):
     return ratio(inner)(error, hidden, tops, lefts, size)
 
 
+wrong(TASK, "not between edge and edge + 1")(ratio(seams(sides=(0, 1))))
+wrong(TASK, "at one of columns is at a seam, too")(ratio(join=torch.logical_xor))
+wrong(TASK, "the result is rounded to 2 digits")(lambda *case: round(ratio()(*case), 2))
+wrong(TASK, "a number is added to the divisor")(ratio(of=lambda at, off: at.mean() / (off.mean() + 1e-3)))
+wrong(TASK, "need not begin at the frame")(ratio(seams(edges=lambda s, n: [*s[1:], *(k + n for k in s[:-1])])))
+
+
+@wrong(TASK, "only the pixels of the inner side are taken")
+def inner_side(error, hidden, tops, lefts, size):
+    rows, cols = (
+        first | last
+        for first, last in zip(
+            seams(edges=lambda s, n: s, sides=(0,))(error.shape, tops, lefts, size),
+            seams(edges=lambda s, n: [k + n for k in s], sides=(-1,))(error.shape, tops, lefts, size),
+            strict=True,
+        )
+    )
+    return ratio(lambda *_: (rows, cols))(error, hidden, tops, lefts, size)
+
+
+@wrong(TASK, "not just along the window")
+def along_the_windows(error, hidden, tops, lefts, size):
+    seam = torch.zeros_like(hidden)
+    for top, left in product(tops, lefts):
+        for row in {top, top + size} - {0, error.shape[0]}:
+            seam[row - 1 : row + 1, left : left + size] = True
+        for col in {left, left + size} - {0, error.shape[1]}:
+            seam[top : top + size, col - 1 : col + 1] = True
+    return (error[hidden & seam].mean() / error[hidden & ~seam].mean()).item()
+
+
+@wrong(TASK, "counts once, not twice")
+def counted_twice(error, hidden, tops, lefts, size):
+    rows, cols = seams()(error.shape, tops, lefts, size)
+    at = torch.cat([error[rows][hidden[rows]], error[:, cols][hidden[:, cols]]])
+    return (at.mean() / error[hidden & ~rows[:, None] & ~cols].mean()).item()
+
+
 @wrong(TASK, "divides the mean error at the seams by that elsewhere expected")
 def largest_errors(error, hidden, tops, lefts, size):
     return ratio(of=lambda at, off: at.max() / off.max())(error, hidden, tops, lefts, size)
@@ -1225,6 +1409,53 @@ wrong(TASK, "a mask holds True and False")(lambda *args: brush()(*args) * 1.0)
 wrong(TASK, "a single point is a dot")(
     lambda points, r, h, w: brush()(points, r, h, w) & torch.tensor(len(points) > 1)
 )
+wrong(TASK, "a point that comes again is left out")(
+    lambda points, *rest: brush()(list(dict.fromkeys(points)), *rest)
+)
+wrong(TASK, "every second piece is missing")(brush(pieces=lambda p: list(pairwise(p))[::2] or [(p[0], p[0])]))
+wrong(TASK, "all pieces begin at the first point")(
+    brush(pieces=lambda p: [(p[0], point) for point in p[1:]] or [(p[0], p[0])])
+)
+wrong(TASK, "the radius is cut down to a whole number")(brush(hide=lambda d, r: d <= int(r)))
+wrong(TASK, "moved to the frame")(
+    lambda points, r, h, w: brush()(
+        [(max(0, min(row, h - 1)), max(0, min(col, w - 1))) for row, col in points], r, h, w
+    )
+)
+
+
+@wrong(TASK, "a point that comes twice is a dot")
+def equal_points_skipped(points, radius, height, width):
+    different = [(a, b) for a, b in pairwise(points) if a != b]
+    if len(points) == 1:
+        different = [(points[0], points[0])]
+    nothing = torch.zeros(height, width, dtype=torch.bool)
+    return brush(pieces=lambda p: different)(points, radius, height, width) if different else nothing
+
+
+@wrong(TASK, "dots on the line, however many, leave gaps")
+def a_thousand_dots(points, radius, height, width):
+    pixels = torch.cartesian_prod(torch.arange(height), torch.arange(width)).double()
+    hidden = torch.zeros(len(pixels), dtype=torch.bool)
+    for start, end in list(pairwise(points)) or [(points[0], points[0])]:
+        start, end = torch.tensor([start, end], dtype=torch.float64)
+        dots = start + torch.linspace(0, 1, 1000, dtype=torch.float64)[:, None] * (end - start)
+        hidden |= (pixels[:, None] - dots).norm(dim=-1).amin(1) <= radius
+    return hidden.view(height, width)
+
+
+@wrong(TASK, "here it is cut off straight")
+def without_caps(points, radius, height, width):
+    if len(points) == 1:
+        return brush()(points, radius, height, width)
+    rows, cols = torch.arange(height).double()[:, None], torch.arange(width).double()
+    hidden = torch.zeros(height, width, dtype=torch.bool)
+    for (top, left), (bottom, right_) in pairwise(points):
+        down, across = bottom - top, right_ - left
+        share = ((rows - top) * down + (cols - left) * across) / (down**2 + across**2 or 1.0)
+        distance = torch.hypot(rows - top - share * down, cols - left - share * across)
+        hidden |= (share >= 0) & (share <= 1) & (distance <= radius)
+    return hidden
 
 
 @wrong(TASK, "a piece without length divides 0 by 0")
