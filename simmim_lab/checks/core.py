@@ -12,7 +12,7 @@ What holds for every task stands here, not in the rules:
   the same result for the same call, also in another process (`Answer.habits`).
 - Where the first axis counts images (`check(..., batched=(0,))`), a batch of one must work (`_other_for_one`).
 - Where a training needs the gradient of an argument (`check(..., gradient=(0,))`), it must arrive
-  (`_lost_gradient`).
+  (`_lost_gradient`), and all of it (`other_gradient`).
 - Sizes are drawn with `distinct`, so that no two of them are equal by chance.
 - A mistake is named where it explains the results of several inputs (`explain`), not one number,
   and the inputs are drawn so that every mistake has results of its own (`telling`).
@@ -383,6 +383,32 @@ def explain(
     return None
 
 
+def other_gradient(answer: Answer, right: Callable, case: tuple, places: tuple[int, ...]) -> Verdict:
+    """What is wrong if the gradient of an argument at one of `places` is another than `right` gives.
+
+    What has no gradient at all, or stops when it is asked for, is told by `check(..., gradient=...)`.
+    """
+
+    def gradients(function: Callable) -> list[Tensor | None]:
+        args = [arg.clone().requires_grad_() if place in places else arg for place, arg in enumerate(case)]
+        result = function(*args)
+        if result.requires_grad:
+            (result * torch.linspace(1, 2, result.numel()).view(result.shape)).sum().backward()
+        return [args[place].grad for place in places]
+
+    try:
+        got = gradients(answer.raw)
+    except Exception:
+        return None
+    for place, seen, wanted in zip(places, got, gradients(right), strict=True):
+        if seen is not None and not _close(seen, wanted, 1e-3):
+            return (
+                f"the gradient of argument {place + 1} is not that of these values: is a part of them computed "
+                "without one, as by `.detach()` or `no_grad`?"
+            )
+    return None
+
+
 def telling(draw: Callable[[], list[tuple]], right: Callable, mistakes: Mapping[str, Callable]) -> list[tuple]:
     """The first cases drawn in which no mistake gives what is right, nor what another one gives. See `explain`."""
     rules = [right, *mistakes.values()]
@@ -569,7 +595,8 @@ def _difference(got: Any, want: Any, tolerance: float) -> str:
         return f"expected {expected}{where}, got {seen}{share}"
     if isinstance(want, list | tuple):
         if not isinstance(got, list | tuple):
-            return f"expected {len(want)} values, got {describe(got)}"
+            kind = "list" if isinstance(want, list) else "tuple"
+            return f"expected a {kind} of {len(want)} values, got {describe(got)}"
         if len(got) != len(want):
             return f"expected {len(want)} values, got {len(got)}"
         wrong = next(i for i, pair in enumerate(zip(got, want, strict=True)) if not _close(*pair, tolerance))

@@ -24,6 +24,8 @@ from simmim_lab.checks.core import (
     explain,
     fair,
     first,
+    other_gradient,
+    telling,
 )
 from simmim_lab.checks.guessing import Guess
 
@@ -39,9 +41,8 @@ DRAWS, CLASSES = 400, 80  # of labelled images
 )
 def similarity_map(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`similarity_map(features, place)` compares the token at a place with all tokens."""
-    cases = []
-    for _ in range(2):
-        dim, rows, cols = distinct(rng, 3, 3, 7)
+    cases, sizes = [], distinct(rng, 6, 3, 8)
+    for dim, rows, cols in (sizes[:3], sizes[3:]):
         row, col = sorted(distinct(rng, 2, 1, min(rows, cols) - 1), reverse=rows > cols)
         lengths = 0.5 + 2 * torch.rand(rows, cols, generator=rng)
         cases.append((lengths * (torch.randn(dim, rows, cols, generator=rng) + 0.4), (row, col)))
@@ -56,10 +57,10 @@ def similarity_map(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
     yield "works for all four corners", explain(answer, right, corners, WRONG_SIMILARITIES)
     edges = [
         (1000 * features, (1, 0)),
-        (features / 1000, (0, 1)),
+        (0.02 * normalize(features, dim=0), (0, 1)),
         (-features, (1, 1)),
         (features[:, :1, :1], (0, 0)),
-        (features[:1], (1, 0)),
+        (features[:1] + features[:1].sign(), (1, 0)),
         (features[:, :1], (0, 2)),
         (features[:, :1, :1].repeat(1, 2, 3), (1, 2)),
     ]
@@ -78,6 +79,11 @@ def _similar(rule: Callable[[Tensor, Tensor], Tensor], *, unit: bool = True) -> 
         return rule(tokens, tokens[:, row, col, None, None])
 
     return answer
+
+
+def _of_units(units: Callable[[Tensor], Tensor]) -> Callable:
+    """The dot products of what a rule makes of the features."""
+    return lambda features, place: (units(features) * units(features)[:, place[0], place[1], None, None]).sum(0)
 
 
 def _at(move: Callable[[int, int, Tensor], tuple[int, int]]) -> Callable:
@@ -101,6 +107,33 @@ WRONG_SIMILARITIES: dict[str, Callable] = {
     "the lengths are sums of absolute values: take the root of the sum of squares": _similar(
         lambda x, one: (x * one).sum(0) / x.abs().sum(0) / one.abs().sum(0), unit=False
     ),
+    **{
+        f"{small:g} is added to the product of the lengths: lengths do not count": _similar(
+            lambda x, one, small=small: (x * one).sum(0) / (x.norm(dim=0) * one.norm(dim=0) + small), unit=False
+        )
+        for small in (1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
+    },
+    "the lengths are those of the map's columns, along axis 1: take them over axis 0": _of_units(
+        lambda x: normalize(x, dim=1)
+    ),
+    "the lengths are those of the map's rows, along axis 2: take them over axis 0": _of_units(
+        lambda x: normalize(x, dim=2)
+    ),
+    "`reshape` mixes the numbers of different tokens: move the axis of the numbers first": _of_units(
+        lambda x: normalize(x.reshape(-1, len(x)), dim=1).T.reshape(x.shape)
+    ),
+    "divided by the square of the chosen token's length: divide by both lengths": _similar(
+        lambda x, one: (x * one).sum(0) / one.square().sum(0), unit=False
+    ),
+    "`cosine_similarity` compares along axis 1: tell it `dim=0`": _similar(
+        lambda x, one: cosine_similarity(x, one.expand_as(x)), unit=False
+    ),
+    **{
+        f"the similarities are rounded to {text}: keep the others": _similar(
+            lambda x, one, digits=digits: (x * one).sum(0).round(decimals=digits)
+        )
+        for digits, text in enumerate(("whole numbers", "one digit", "two digits"))
+    },
     "the mean of each token is subtracted first: that is a correlation": _similar(
         lambda x, one: cosine_similarity(x - x.mean(0), one - one.mean(0), dim=0), unit=False
     ),
@@ -112,6 +145,9 @@ WRONG_SIMILARITIES: dict[str, Callable] = {
     ),
     "these are distances of tokens of length 1: take their dot product": _similar(
         lambda x, one: (x - one).norm(dim=0)
+    ),
+    "these are distances, turned: the similarity is the dot product of tokens of length 1": _similar(
+        lambda x, one: -(x - one).norm(dim=0), unit=False
     ),
     "1 minus the similarity is a distance: return the similarity": _similar(lambda x, one: 1 - (x * one).sum(0)),
     "the sign is lost: opposite tokens have -1": _similar(lambda x, one: (x * one).sum(0).abs()),
@@ -142,6 +178,9 @@ WRONG_SIMILARITIES: dict[str, Callable] = {
     "all are compared with the mean token: `place` says which one is meant": lambda features, place: (
         cosine_similarity(features, features.mean((1, 2), keepdim=True), dim=0)
     ),
+    "in a list of all tokens, the place is `row * cols + col`": _at(
+        lambda row, col, x: divmod(row * x.shape[1] + col, x.shape[2])
+    ),
     "rows and columns of the map are swapped": lambda features, place: probing.similarity_map(features, place).T,
     "the map is a list: it should have rows and columns": lambda features, place: probing.similarity_map(
         features, place
@@ -171,9 +210,8 @@ WRONG_SIMILARITIES: dict[str, Callable] = {
 )
 def nearest(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`nearest(queries, vectors, count)` are the places of the nearest vectors, the nearest first."""
-    cases = []
-    for _ in range(2):
-        asked, dim, count = distinct(rng, 3, 3, 7)
+    cases, sizes = [], distinct(rng, 6, 3, 8)
+    for asked, dim, count in (sizes[:3], sizes[3:]):
         cases.append(_far_apart(rng, asked, 2 * count + 9, dim, count))
     right = solutions.nearest
     problem = explain(answer, right, cases, WRONG_NEAREST)
@@ -251,6 +289,11 @@ WRONG_NEAREST: dict[str, Callable] = {
     "the signs of the differences count, of the vectors minus the queries: square them": _ranked(
         lambda q, v: (v - q[:, None]).sum(2)
     ),
+    "the product counts twice: |q - v|² = |q|² - 2 q·v + |v|²": _ranked(lambda q, v: v.square().sum(1) - q @ v.T),
+    "the numbers are cut to whole ones": _ranked(lambda q, v: torch.cdist(q.trunc(), v.trunc())),
+    "the numbers are divided by their deviations first: compare them as they are": _ranked(
+        lambda q, v: torch.cdist(q / v.std(0, correction=0), v / v.std(0, correction=0))
+    ),
     "the lengths are compared, not the vectors": _ranked(
         lambda q, v: (q.norm(dim=1)[:, None] - v.norm(dim=1)).abs()
     ),
@@ -266,6 +309,12 @@ WRONG_NEAREST: dict[str, Callable] = {
     ),
     "the order goes along the wrong axis: sort the vectors for each query": (
         lambda q, v, count: torch.cdist(q, v).argsort(0)[:, :count]
+    ),
+    "the order goes along the wrong axis, and `[:count]` cuts rows": (
+        lambda q, v, count: torch.cdist(q, v).argsort(0)[:count]
+    ),
+    "the places of all queries are in one list: a row for each query": _found(
+        lambda places, q, v: places.flatten()
     ),
     "rows and columns are swapped: a row for each query": _found(lambda places, q, v: places.T),
     "the nearest comes last: it should come first": _found(lambda places, q, v: places.flip(1)),
@@ -293,9 +342,8 @@ WRONG_NEAREST: dict[str, Callable] = {
 )
 def attentive_pool(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`attentive_pool(tokens, query)` is the mean of the tokens of each image, weighted by their fits."""
-    cases = []
-    for _ in range(2):
-        batch, count, dim = distinct(rng, 3, 2, 9)
+    cases, sizes = [], distinct(rng, 6, 2, 9)
+    for batch, count, dim in (sizes[:3], sizes[3:]):
         cases.append((torch.randn(batch, count, dim, generator=rng), 2 * torch.randn(dim, generator=rng)))
     right = solutions.attentive_pool
     problem = explain(answer, right, cases, WRONG_POOLS)
@@ -314,6 +362,7 @@ def attentive_pool(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
     )
     edges = [(tokens[:, :1], query), (tokens[:, :, :1], query[:1]), (tokens[:1, :1].repeat(3, 4, 1), query)]
     yield "works for one token, one number and equal tokens", explain(answer, right, edges, WRONG_POOLS)
+    yield "lets the whole gradient through", other_gradient(answer, right, cases[0], (0, 1))
 
 
 def _finite(answer: Answer, cases: list[tuple]) -> Verdict:
@@ -353,6 +402,24 @@ WRONG_POOLS: dict[str, Callable] = {
     "the fits are distances to the query here: they are dot products": _pool(
         lambda x, q: (x - q).norm(dim=2) / len(q) ** 0.5
     ),
+    "the fits are cosines, and not divided by the root of `dim`": _pool(
+        lambda x, q: normalize(x, dim=2) @ normalize(q, dim=0)
+    ),
+    "the fits are distances to the query, turned: they are dot products": _pool(
+        lambda x, q: -(x - q).norm(dim=2) / len(q) ** 0.5
+    ),
+    "the tokens themselves are divided by the root of `dim`: divide the fits alone": _pool(
+        mean=lambda w, x: (w[:, :, None] * x).sum(1) / x.shape[2] ** 0.5
+    ),
+    "all tokens are added: does softmax go along an axis of one number?": _pool(weights=torch.ones_like),
+    "softmax is taken over all images together: the weights of one image add up to 1": _pool(
+        weights=lambda s: s.flatten().softmax(0).view_as(s)
+    ),
+    "the weights do not add up to 1: divide `exp` by its sum, as `softmax` does": _pool(weights=torch.exp),
+    "the weights of a token's numbers add up to 1: softmax goes over the tokens": (
+        lambda x, q: ((x * q / len(q) ** 0.5).softmax(2) * x).sum(1)
+    ),
+    "this is the largest of each number: take the weighted mean": lambda x, q: x.amax(1),
     "softmax is taken over the images: the weights of one image add up to 1": _pool(
         weights=lambda s: s.softmax(0)
     ),
@@ -396,10 +463,9 @@ WRONG_POOLS: dict[str, Callable] = {
 )
 def standardise(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`standardise(train, test)` gives each column the mean 0 and the deviation 1, as the training part has it."""
-    cases = []
-    for _ in range(2):
-        n, m, dim = distinct(rng, 3, 4, 9)
-        spread, mean = torch.logspace(-1.3, 0.7, dim), 3 * torch.randn(dim, generator=rng)
+    cases, sizes = [], distinct(rng, 6, 4, 9)
+    for n, m, dim in (sizes[:3], sizes[3:]):
+        spread, mean = torch.logspace(-0.5, 0.7, dim), 3 * torch.randn(dim, generator=rng)
         train, test = (torch.randn(count, dim, generator=rng) for count in (n, m))
         cases.append((mean + spread * train, mean + spread * (2 * test + 1)))  # another mean, another deviation
 
@@ -434,12 +500,22 @@ def standardise(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     mistakes["a column without spread is left out: it should stay, with its mean subtracted"] = (
         lambda train, test: tuple(part[:, train.std(0, correction=0) > 0] for part in _standardised(train, test))
     )
+    mistakes["one column without spread leaves all of them undivided: only it should be"] = _scaled_by(
+        lambda train, test: (train.mean(0), 1)
+    )
     problem = _divided_by_nothing(answer, flat) or explain(answer, _standardised, flat, mistakes)
     yield "only subtracts the mean where the training part has no spread", problem
     if problem:
         return
     train, test = cases[0]
-    edges = [(train[:1].round(), test), (train, test[:1]), (300 * train, 300 * test), (-train[:, :1], test[:, :1])]
+    yield "divides by a small deviation, too", _not_divided(answer, train / 1e4, test / 1e4)
+    edges = [
+        (train[:1].round(), test),
+        (train, test[:1]),
+        (300 * train, 300 * test),
+        (-train[:, :1], test[:, :1]),
+        (torch.cat([train, train[:1]]), test),  # ends as it begins
+    ]
     yield "works for one image, one column and large numbers", explain(answer, _standardised, edges)
 
 
@@ -474,6 +550,17 @@ def _divided_by_nothing(answer: Answer, cases: list[tuple]) -> Verdict:
         if text:
             return f"{text}\n{answer.shown(*case)}"
     return None
+
+
+def _not_divided(answer: Answer, train: Tensor, test: Tensor) -> Verdict:
+    """What is wrong if columns of small deviations do not come out with the deviation 1."""
+    case, deviations = (train, test), train.std(0, correction=0)
+    got = _mean_and_deviation(answer(*case)[0])[1].flatten()
+    for deviation, after in zip(deviations.tolist(), got.tolist(), strict=True):
+        if abs(after - 1) > 1e-2:
+            text = f"a column of deviation {deviation:.2g} comes out with {after:.2g}: only one of 0 is replaced"
+            return f"{text}\n{answer.shown(*case)}"
+    return explain(answer, _standardised, [case], tolerance=1e-3)  # a tiny number may be added
 
 
 WRONG_SCALES: dict[str, Callable] = {
@@ -515,8 +602,23 @@ WRONG_SCALES: dict[str, Callable] = {
     "deviations below 1 are raised to 1: only one of 0 is replaced": _scaled_by(
         lambda train, test: (train.mean(0), _mean_and_deviation(train)[1].clamp(min=1))
     ),
-    "1 is added to every deviation: only one of 0 is replaced": _scaled_by(
-        lambda train, test: (train.mean(0), 1 + _mean_and_deviation(train)[1])
+    **{
+        f"{small:g} is added to every deviation: only one of 0 is replaced": _scaled_by(
+            lambda train, test, small=small: (train.mean(0), small + _mean_and_deviation(train)[1])
+        )
+        for small in (1, 1e-2, 1e-3, 1e-4, 1e-5)
+    },
+    **{
+        f"{small:g} is added to every variance: only a deviation of 0 is replaced": _scaled_by(
+            lambda train, test, small=small: (train.mean(0), (train.var(0, correction=0) + small).sqrt())
+        )
+        for small in (1, 1e-2, 1e-3, 1e-4, 1e-5)
+    },
+    "the deviation is measured from 0: measure it from the mean": _scaled_by(
+        lambda train, test: (train.mean(0), train.square().mean(0).sqrt())
+    ),
+    "divided by the range, not by the deviation": _scaled_by(
+        lambda train, test: (train.mean(0), train.amax(0) - train.amin(0))
     ),
     "it is multiplied by the deviation: divide by it": _scaled_by(
         lambda train, test: (train.mean(0), 1 / _mean_and_deviation(train)[1])
@@ -544,9 +646,12 @@ WRONG_SCALES: dict[str, Callable] = {
     ),
     "only the test part is returned; both are asked for": lambda train, test: _standardised(train, test)[1],
     "only the training part is returned; both are asked for": lambda train, test: _standardised(train, test)[0],
-    "values are cut off: leave them as they are": (
-        lambda train, test: tuple(part.clamp(-1, 1) for part in _standardised(train, test))
-    ),
+    **{
+        f"values beyond {limit} are cut off: leave them as they are": (
+            lambda train, test, limit=limit: tuple(x.clamp(-limit, limit) for x in _standardised(train, test))
+        )
+        for limit in (1, 2, 3)
+    },
 }
 
 
@@ -598,7 +703,7 @@ def few_labels(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     if problem:
         return
     yield "gives all choices the same chance", _unequal_chances(small, single) or _unequal_pairs(wide, double)
-    edges = [([one, two], 1), (small, 3), ([two] * 4, 4), ([-1, 0, 0, -1], 2)]
+    edges = [([one, two], 1), (small, 3), ([two] * 4, 4), ([-1, 0, 9, 9, 0, -1], 2)]
     uneven = (_uneven(drawn(labels, each, generator), labels, each) for labels, each in edges)
     yield "can take all images of a class, and of a single class", next(filter(None, uneven), None)
 
@@ -611,8 +716,10 @@ def _shuffled(sizes: dict[int, int], rng: Generator) -> list[int]:
 
 def _not_places(got: object, labels: list[int]) -> str | None:
     """What is wrong if this is not a list of places."""
-    if not isinstance(got, list) or not got:
+    if not isinstance(got, list):
         return f"expected a list of places, got {describe(got)}"
+    if not got:
+        return "the list is empty: labels are names, so take the classes from `labels`"
     odd = [place for place in got if isinstance(place, bool) or not isinstance(place, Integral)]
     if odd:
         return f"expected places, whole numbers such as 0, 3 and 4, got {describe(odd[0])}"
@@ -632,12 +739,22 @@ def _uneven(places: list[int], labels: list[int], each: int) -> str | None:
     counts, before = (Counter(labels[place - shift] for place in places) for shift in (0, 1))
     share, found = len(places) / each, f"expected {each} of each class, got {dict(counts)}"
     same = counts[labels[places[0]]] if len(set(counts.values())) == 1 else None
+    twice = len(set(places)) < len(places)
     return first(
         (
             0 not in places and counts != before == dict.fromkeys(classes, each),
             "places begin with 0, not with 1",
         ),
-        (len(set(places)) < len(places), "an image comes twice: draw without putting it back"),
+        (
+            twice and all(place == labels.index(labels[place]) for place in places),
+            "only the first image of each class, more than once: `labels.index` finds no other",
+        ),
+        (
+            twice and max(places) < max(Counter(labels).values()),
+            "these are places among the images of a class: return those in `labels`",
+        ),
+        (twice, "an image comes twice: draw without putting it back"),
+        (same == 1 < each and len(counts) == len(classes), f"one of each class: take {each}"),
         (len(classes) > 1 and share == 1, f"these are {each} images in all: take {each} of every class"),
         (
             share == len(classes) and same is None,
@@ -705,6 +822,10 @@ def knn_predict(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     yield "gives the class with the largest weight among the `k` nearest", problem
     if problem:
         return
+    problem = explain(answer, _vote(), [_neighbourhood(rng, 300, 12, 0.5, n=13)], WRONG_FOR_UNLIKE)
+    yield "gives unlike images a small weight", problem
+    if problem:
+        return
     others = [_neighbourhood(rng, 20, k, t) for k, t in ((1, 0.1), (2, 1.0), (12, 0.5))]
     yield (
         "is right for one neighbour, two, many, and other temperatures",
@@ -726,10 +847,10 @@ def knn_predict(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
 
 
 def _neighbourhood(
-    rng: Generator, count: int, k: int, temperature: float
+    rng: Generator, count: int, k: int, temperature: float, n: int | None = None
 ) -> tuple[Tensor, Tensor, Tensor, int, float]:
     """Training images of four classes, whose labels have gaps, and test images: no vote is a close call."""
-    n, dim = 3 * k + 20 + distinct(rng, 1, 0, 5)[0], distinct(rng, 1, 5, 8)[0]
+    n, dim = n or 3 * k + 20 + distinct(rng, 1, 0, 5)[0], distinct(rng, 1, 5, 8)[0]
     labels = torch.tensor([0, 2, 3, 5])[torch.randint(4, (n,), generator=rng)]
     vectors = normalize(torch.randn(n + 2 * count, dim, generator=rng) + 0.3, dim=1)
     train, many = (0.3 + 0.7 * torch.rand(len(vectors), 1, generator=rng)).mul(vectors).split([n, 2 * count])
@@ -770,6 +891,17 @@ def _by_labels(rule: Callable[[Tensor, Tensor], Tensor]) -> Callable:
     return answer
 
 
+def _chosen_by(similarity: Callable[[Tensor, Tensor], Tensor]) -> Callable:
+    """The vote, with the right weights, of the images that another similarity chooses."""
+
+    def answer(train: Tensor, labels: Tensor, test: Tensor, k: int, temperature: float) -> Tensor:
+        near = similarity(train, test).topk(k).indices
+        weights = (_cosines(train, test).gather(1, near) / temperature).exp()
+        return (weights[:, :, None] * one_hot(labels)[near]).sum(1).argmax(1)
+
+    return answer
+
+
 def _by_class(rule: Callable[[Tensor, Tensor], Tensor]) -> Callable:
     """The class whose training images are most similar to a test image, by a rule."""
 
@@ -795,6 +927,16 @@ WRONG_VOTES: dict[str, Callable] = {
         lambda x, y: y @ normalize(x, dim=1).T
     ),
     "only the test images are divided by their lengths": _vote(lambda x, y: normalize(y, dim=1) @ x.T),
+    "the nearest are chosen by the distance of the vectors: choose by the cosine": _chosen_by(
+        lambda x, y: -torch.cdist(y, x)
+    ),
+    "the nearest are chosen by the dot product: choose by the cosine": _chosen_by(lambda x, y: y @ x.T),
+    "the lengths are sums of absolute values: take the root of the sum of squares": _vote(
+        lambda x, y: normalize(y, p=1, dim=1) @ normalize(x, p=1, dim=1).T
+    ),
+    "the mean of the training images is subtracted first: compare the vectors as they are": _vote(
+        lambda x, y: _cosines(x - x.mean(0), y - x.mean(0))
+    ),
     "opposite vectors count as similar: the sign of the cosine is lost": _vote(lambda x, y: _cosines(x, y).abs()),
     "these are the least similar images: take the most similar": _vote(voters=lambda k, n: slice(n - k, n)),
     "the most similar image is left out: no test image is among the training images": _vote(
@@ -810,6 +952,16 @@ WRONG_VOTES: dict[str, Callable] = {
     "the temperature is missing, or multiplies: exp(similarity / temperature)": _vote(weight=lambda s, t: s.exp()),
     "the similarity is multiplied by the temperature: divide by it": _vote(weight=lambda s, t: (s * t).exp()),
     "the sign is wrong: the more similar, the larger the weight": _vote(weight=lambda s, t: (-s / t).exp()),
+    "the weight is a power of 2: `exp` is one of e": _vote(weight=lambda s, t: 2 ** (s / t)),
+    **{
+        f"the temperature is always {fixed}: take the one that is given": _vote(
+            weight=lambda s, t, fixed=fixed: (s / fixed).exp()
+        )
+        for fixed in (0.07, 0.1, 0.5)
+    },
+    "the weights of an image in all votes add up to 1: softmax goes along the wrong axis": _vote(
+        weight=lambda s, t: (s / t).softmax(0)
+    ),
     "the weight is the inverse of the rank: exp(similarity / temperature)": _vote(
         weight=lambda s, t: 1 / torch.arange(1, s.shape[1] + 1).expand_as(s)
     ),
@@ -819,6 +971,7 @@ WRONG_VOTES: dict[str, Callable] = {
     "this is the class with the smallest weight": _vote(of=lambda votes: votes.argmin(1)),
     "this is the largest weight: return the class that has it": _vote(of=lambda votes: votes.amax(1)),
     "these are the weights of all classes: return the class with the largest": _vote(of=lambda votes: votes),
+    "labels are counted from 0, not from 1": _vote(of=lambda votes: 1 + votes.argmax(1)),
     "these are real numbers: return labels": _vote(of=lambda votes: votes.argmax(1).float()),
     "one class for all test images: each has its own": _vote(
         of=lambda votes: votes.sum(0).argmax().expand(len(votes))
@@ -837,6 +990,11 @@ WRONG_VOTES: dict[str, Callable] = {
             [torch.nan_to_num((weights * (labels == c)).sum(1) / (labels == c).sum(1)) for c in range(6)]
         ).argmax(0)
     ),
+    "a weight of a class replaces the one before: add them up": _by_labels(
+        lambda labels, weights: torch.stack(
+            [torch.where(labels == c, weights, torch.inf).amin(1).nan_to_num(posinf=0) for c in range(6)]
+        ).argmax(0)
+    ),
     "these are the labels of the nearest images: let them vote": _by_labels(lambda labels, weights: labels),
     "this is the largest label among the nearest: let them vote": _by_labels(
         lambda labels, weights: labels.amax(1)
@@ -848,6 +1006,14 @@ WRONG_VOTES: dict[str, Callable] = {
         lambda x, y: _cosines(x, y).mean(1)
     ),
     "these are places in `train`: return the labels there": lambda x, labels, y, k, t: _cosines(x, y).argmax(1),
+}
+WRONG_FOR_UNLIKE: dict[str, Callable] = {
+    "negative similarities are raised to 0: they have small weights": _vote(
+        weight=lambda s, t: (s.clamp(min=0) / t).exp()
+    ),
+    "images with a negative similarity are left out: they have small weights": _vote(
+        weight=lambda s, t: (s / t).exp() * (s > 0)
+    ),
 }
 
 
@@ -861,10 +1027,12 @@ WRONG_VOTES: dict[str, Callable] = {
 )
 def attention_distance(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`attention_distance(maps, grid, patch)` is how far each head looks, on average, in pixels."""
-    cases = []
-    for _ in range(2):
-        heads, rows, cols, patch = distinct(rng, 4, 2, 7)
-        cases.append((_attention(rng, heads, rows * cols), (rows, cols), patch))
+
+    def draw() -> list[tuple]:
+        sizes = [distinct(rng, 4, 2, 7) for _ in range(2)]
+        return [(_attention(rng, heads, rows * cols), (rows, cols), patch) for heads, rows, cols, patch in sizes]
+
+    cases = telling(draw, _distance_by(), WRONG_TABLES)
     problem = explain(answer, _distance_by(), cases, WRONG_DISTANCES)
     yield "is the mean distance, weighted by the attention", problem
     if problem:
@@ -908,25 +1076,35 @@ def _distance_by(
     return lambda maps, grid, patch: mean(maps, between(grid)) * unit(patch)
 
 
+def _divided(grid: tuple[int, int], by: int, rest: int) -> Tensor:
+    """The distances if row and column are the parts of a division of the token's number by these."""
+    index = torch.arange(math.prod(grid))
+    places = torch.stack([index // by, index % rest], 1).float()
+    return torch.cdist(places, places)
+
+
 def _in_a_row(grid: tuple[int, int]) -> Tensor:
     index = torch.arange(math.prod(grid)).float()
     return (index[:, None] - index).abs()
 
 
-WRONG_DISTANCES: dict[str, Callable] = {
-    "these are patches: a patch is `patch` pixels wide": _distance_by(unit=lambda patch: 1),
-    "a patch is `patch` pixels wide: multiply by it, do not divide": _distance_by(unit=lambda patch: 1 / patch),
-    "a distance is a length: multiply by `patch`, not by its square": _distance_by(unit=lambda patch: patch**2),
+WRONG_TABLES: dict[str, Callable] = {  # of distances
     "rows and columns are added: the distance is that of the straight line": _distance_by(
         lambda grid: torch.cdist(_places(grid), _places(grid), p=1)
     ),
     "this is the larger of rows and columns: the distance is that of the straight line": _distance_by(
         lambda grid: torch.cdist(_places(grid), _places(grid), p=math.inf)
     ),
-    "the root is missing: these are squares of distances": _distance_by(lambda grid: _straight(grid).square()),
-    "this is the root of the mean square: take the mean of the distances": _distance_by(
-        lambda grid: _straight(grid).square(), lambda maps, table: (maps * table).sum(2).mean(1).sqrt()
+    "the differences of row and column are added with their signs": _distance_by(
+        lambda grid: (_places(grid)[:, None] - _places(grid)).sum(2).abs()
     ),
+    "distances are cut to whole patches: keep the fraction": _distance_by(lambda grid: _straight(grid).floor()),
+    "distances are cut to whole pixels: keep the fraction": lambda maps, grid, patch: _distance_by(
+        lambda grid: (_straight(grid) * patch).floor(), unit=lambda patch: 1
+    )(maps, grid, patch),
+    "distances are rounded to whole pixels: keep the fraction": lambda maps, grid, patch: _distance_by(
+        lambda grid: (_straight(grid) * patch).round(), unit=lambda patch: 1
+    )(maps, grid, patch),
     "only the rows count: columns are apart, too": _distance_by(
         lambda grid: torch.cdist(_places(grid)[:, :1], _places(grid)[:, :1])
     ),
@@ -936,6 +1114,33 @@ WRONG_DISTANCES: dict[str, Callable] = {
     "tokens lie in rows and columns: the difference of their numbers is no distance": _distance_by(_in_a_row),
     "the grid is turned: token `row * cols + col` lies in this row and column": _distance_by(
         lambda grid: _straight(grid[::-1])
+    ),
+    "the grid is taken for a square: `grid` has its rows and columns": _distance_by(
+        lambda grid: _divided(grid, math.isqrt(math.prod(grid)), math.isqrt(math.prod(grid)))
+    ),
+    "the row of a token is `token // cols`, not `token // rows`": _distance_by(
+        lambda grid: _divided(grid, grid[0], grid[1])
+    ),
+    "the column of a token is `token % cols`, not `token % rows`": _distance_by(
+        lambda grid: _divided(grid, grid[1], grid[0])
+    ),
+}
+WRONG_DISTANCES: dict[str, Callable] = WRONG_TABLES | {
+    "these are patches: a patch is `patch` pixels wide": _distance_by(unit=lambda patch: 1),
+    "a patch is `patch` pixels wide: multiply by it, do not divide": _distance_by(unit=lambda patch: 1 / patch),
+    "a distance is a length: multiply by `patch`, not by its square": _distance_by(unit=lambda patch: patch**2),
+    "the root is missing: these are squares of distances": _distance_by(lambda grid: _straight(grid).square()),
+    "the root is missing: these are squares of distances in pixels": _distance_by(
+        lambda grid: _straight(grid).square(), unit=lambda patch: patch**2
+    ),
+    "this is the root of the mean square of each query: take the mean of the distances": _distance_by(
+        lambda grid: _straight(grid).square(), lambda maps, table: (maps * table).sum(2).sqrt().mean(1)
+    ),
+    "this is the distance of the mean place: take the mean of the distances": (
+        lambda maps, grid, patch: patch * (maps @ _places(grid) - _places(grid)).norm(dim=2).mean(1)
+    ),
+    "this is the root of the mean square: take the mean of the distances": _distance_by(
+        lambda grid: _straight(grid).square(), lambda maps, table: (maps * table).sum(2).mean(1).sqrt()
     ),
     "the attention is not used: all tokens count alike": _distance_by(
         mean=lambda maps, table: table.mean().expand(len(maps))
@@ -958,6 +1163,9 @@ WRONG_DISTANCES: dict[str, Callable] = {
     ),
     "this is one number for each query: take the mean over them": _distance_by(
         mean=lambda maps, table: (maps * table).sum(2)
+    ),
+    "the heads are averaged: take the mean over the queries": _distance_by(
+        mean=lambda maps, table: (maps * table).sum(2).mean(0)
     ),
     "this is one number for each key: add up over the keys, not over the queries": _distance_by(
         mean=lambda maps, table: (maps * table).sum(1)
@@ -1038,6 +1246,31 @@ WRONG_ROLLOUTS: dict[str, Callable] = {
     "the identity has a whole share, attention a half: both have a half": _rollout(
         step=lambda layer: layer / 2 + torch.eye(len(layer))
     ),
+    "the columns are made to add up to 1: the rows do, if you divide by 2": _rollout(
+        step=lambda layer: (layer + torch.eye(len(layer))) / (layer + torch.eye(len(layer))).sum(0)
+    ),
+    "it is divided by 2 at the end alone: every layer has its half": _rollout(
+        step=lambda layer: layer + torch.eye(len(layer)), of=lambda steps: _product(steps) / 2
+    ),
+    "half of the input is added: add half of what the layer before gave": _rollout(
+        step=lambda layer: layer,
+        of=lambda steps: reduce(
+            lambda shares, layer: (layer @ shares + torch.eye(len(layer))) / 2, steps, torch.eye(len(steps[0]))
+        ),
+    ),
+    "the identity is added in the first layer alone: it belongs to every layer": _rollout(
+        step=lambda layer: layer,
+        of=lambda steps: _product([(steps[0] + torch.eye(len(steps[0]))) / 2, *steps[1:]]),
+    ),
+    "the identity counts as one head more: it has as much as all heads": lambda maps: _product(
+        [(layer.sum(0) + torch.eye(len(layer[0]))) / (len(layer) + 1) for layer in maps]
+    ),
+    "the first layer counts twice: begin with the identity, or go on with the second": _rollout(
+        of=lambda steps: _product([steps[0], *steps])
+    ),
+    "only the first two layers are used: multiply all": _rollout(of=lambda steps: _product(steps[:2])),
+    "only the last two layers are used: multiply all": _rollout(of=lambda steps: _product(steps[-2:])),
+    "the median of the heads is taken: take their mean": _rollout(lambda maps: maps.median(1).values),
     "0.5 is added everywhere: the identity has 1 on its diagonal alone": _rollout(
         step=lambda layer: (layer + 1) / 2
     ),
@@ -1075,6 +1308,9 @@ WRONG_ROLLOUTS: dict[str, Callable] = {
     "each head is followed alone: take the mean over the heads in each layer": lambda maps: torch.stack(
         [_rollout()(maps[:, [head]]) for head in range(maps.shape[1])]
     ).mean(0),
+    "these are the shares by each head: take the mean over the heads in each layer": lambda maps: torch.stack(
+        [_rollout()(maps[:, [head]]) for head in range(maps.shape[1])]
+    ),
 }
 
 
@@ -1087,7 +1323,9 @@ WRONG_ROLLOUTS: dict[str, Callable] = {
 def paired_margin(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`paired_margin(ours, theirs)` is the mean difference of paired scores, and its sample deviation."""
     cases = [_paired(rng, count) for count in (4, 5, 6)]
-    mistakes = {text: _margin_by(*rule) for text, rule in WRONG_MARGINS.items()}
+    mistakes, counts = (
+        {text: _margin_by(*rule) for text, rule in rules.items()} for rules in (WRONG_MARGINS, WRONG_COUNTS)
+    )
     mistakes |= WRONG_PAIRS
     problem = explain(answer, _paired_margin, cases, mistakes)
     yield "is mean and sample deviation of the differences", problem
@@ -1095,6 +1333,8 @@ def paired_margin(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         return
     yield "gives 4 and 1 for the example", compare(answer([50.0, 56.0, 62.0], [47.0, 52.0, 57.0]), (4.0, 1.0))
     ours, theirs = cases[0]
+    tied = [([3.0, 5.0, 4.0, 9.0], [3.0, 5.0, 1.0, 2.0]), ([8.0, 2.0, 3.0, 7.0, 6.0], [7.0, 1.0, 1.0, 5.0, 6.0])]
+    yield "counts every draw, also without a difference", explain(answer, _paired_margin, tied, counts)
     edges = [
         (ours[:2], theirs[:2]),
         (theirs, ours),
@@ -1105,7 +1345,7 @@ def paired_margin(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     ]
     yield (
         "is right for two pairs, equal differences, a loss and large numbers",
-        explain(answer, _paired_margin, edges),
+        explain(answer, _paired_margin, edges, counts),
     )
 
 
@@ -1203,10 +1443,56 @@ WRONG_MARGINS: dict[str, tuple] = {  # rules for the mean and, where it is wrong
         lambda d, *_: round(statistics.fmean(d)),
         lambda d, *_: round(statistics.stdev(d)),
     ),
-    "both are rounded to one digit: keep the others": (
-        lambda d, *_: round(statistics.fmean(d), 1),
-        lambda d, *_: round(statistics.stdev(d), 1),
+    **{
+        f"both are rounded to {text}: keep the others": (
+            lambda d, *_, digits=digits: round(statistics.fmean(d), digits),
+            lambda d, *_, digits=digits: round(statistics.stdev(d), digits),
+        )
+        for digits, text in ((1, "one digit"), (2, "two digits"))
+    },
+    "the sum is divided by n - 1: that is for the deviation, the mean divides by n": (
+        lambda d, *_: sum(d) / (len(d) - 1),
     ),
+    "these are per cent of `theirs`: give the differences themselves": (
+        lambda d, a, b: statistics.fmean(100 * x / y for x, y in zip(d, b, strict=True)),
+        lambda d, a, b: statistics.stdev(100 * x / y for x, y in zip(d, b, strict=True)),
+    ),
+    "both are divided by 100: they are points, as the scores": (
+        lambda d, *_: statistics.fmean(d) / 100,
+        lambda d, *_: statistics.stdev(d) / 100,
+    ),
+    "the squares are added, but not divided by n - 1": (
+        _mean,
+        lambda d, *_: statistics.stdev(d) * (len(d) - 1) ** 0.5,
+    ),
+    "it is divided by n - 1 behind the root: divide before": (
+        _mean,
+        lambda d, *_: statistics.stdev(d) / (len(d) - 1) ** 0.5,
+    ),
+    "this is the root of the sum of squares, divided by n - 1: subtract the mean first": (
+        _mean,
+        lambda d, *_: (sum(x * x for x in d) / (len(d) - 1)) ** 0.5,
+    ),
+    "this is the mean divided by its error: take the deviation": (
+        _mean,
+        lambda d, *_: statistics.fmean(d) / statistics.stdev(d) * len(d) ** 0.5,
+    ),
+    "this is 1.96 times the deviation": (_mean, lambda d, *_: 1.96 * statistics.stdev(d)),
+    "losses count as 0: they are negative": (
+        lambda d, *_: statistics.fmean(max(0, x) for x in d),
+        lambda d, *_: statistics.stdev(max(0, x) for x in d),
+    ),
+}
+WRONG_COUNTS: dict[str, tuple] = {
+    "equal differences count once: each draw counts": (
+        lambda d, *_: statistics.fmean(set(d)),
+        lambda d, *_: statistics.stdev(set(d)),
+    ),
+    "draws without a difference are left out: each draw counts": (
+        lambda d, *_: statistics.fmean(x for x in d if x),
+        lambda d, *_: statistics.stdev(x for x in d if x),
+    ),
+    "the sign of the mean is lost: a loss is negative": (lambda d, *_: abs(statistics.fmean(d)),),
 }
 WRONG_PAIRS: dict[str, Callable] = {
     "both lists are sorted, which parts the partners": (
@@ -1270,7 +1556,8 @@ def agreement(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         (sorted(losses), sorted(accuracies)),
         (sorted(losses), sorted(accuracies)[::-1]),
     ]
-    yield "is right for two runs, all or no pairs, and any numbers", explain(answer, _agreement_by(), edges)
+    near = {"nearly equal numbers count as equal": _agreement_by(pairs=_far_apart_runs)}
+    yield "is right for two runs, all or no pairs, and any numbers", explain(answer, _agreement_by(), edges, near)
 
 
 def _runs(rng: Generator, count: int, *, odd: bool = False) -> tuple[list[float], list[float]]:
@@ -1335,8 +1622,30 @@ WRONG_AGREEMENTS: dict[str, dict[str, Callable]] = {
     "only pairs with the last run are compared: take all pairs": {
         "pairs": lambda runs: ((runs[-1], run) for run in runs[:-1])
     },
+    "the last run is left out: take all pairs": {"pairs": lambda runs: combinations(runs[:-1], 2)},
+    "the first run is left out: take all pairs": {"pairs": lambda runs: combinations(runs[1:], 2)},
+    "only pairs with the lowest loss are compared: take all pairs": {
+        "pairs": lambda runs: ((min(runs), run) for run in runs)
+    },
+    "only neighbours in the order of the losses are compared: take all pairs": {
+        "pairs": lambda runs: pairwise(sorted(runs))
+    },
+    "each list is sorted by itself, which parts the runs": {
+        "pairs": lambda runs: combinations(zip(*map(sorted, zip(*runs, strict=True)), strict=True), 2)
+    },
+    "a pair counts as right only if its better run comes first in the list": {
+        "right": lambda loss, accuracy: loss < 0 < accuracy
+    },
+    "only pairs are looked at in which the lower loss comes first in the list": {
+        "counted": lambda loss, accuracy: loss < 0
+    },
     "these are per cent: give a share": {"share": lambda good, of, runs: 100 * good / of},
-    "the share is rounded: keep the fraction": {"share": lambda good, of, runs: round(good / of)},
+    **{
+        f"the share is rounded to {text}": {
+            "share": lambda good, of, runs, digits=digits: round(good / of, digits)
+        }
+        for digits, text in enumerate(("a whole number", "one digit", "two digits"))
+    },
 }
 WRONG_TIES: dict[str, dict[str, Callable]] = {
     "a pair with equal numbers counts as wrong: leave it out": {"counted": lambda loss, accuracy: True},
@@ -1347,6 +1656,24 @@ WRONG_TIES: dict[str, dict[str, Callable]] = {
     "a pair with equal numbers counts as half: leave it out": {
         "counted": lambda loss, accuracy: True,
         "right": lambda loss, accuracy: 0.5 if loss * accuracy == 0 else loss * accuracy < 0,
+    },
+    "every pair counts, with equal numbers as right or wrong by chance: leave it out": {
+        "counted": lambda loss, accuracy: True,
+        "right": lambda loss, accuracy: (loss < 0) == (accuracy > 0),
+    },
+    "pairs with equal losses count, as right or wrong by chance: leave them out": {
+        "counted": lambda loss, accuracy: accuracy != 0,
+        "right": lambda loss, accuracy: (loss < 0) == (accuracy > 0),
+    },
+    "pairs with equal accuracies count, as right or wrong by chance: leave them out": {
+        "counted": lambda loss, accuracy: loss != 0,
+        "right": lambda loss, accuracy: (loss < 0) == (accuracy > 0),
+    },
+    "runs with equal losses are taken for one, as in a dict: each is a run": {
+        "pairs": lambda runs: combinations(dict(runs).items(), 2)
+    },
+    "a run that equals another is left out of all pairs: only their pair is": {
+        "pairs": lambda runs: combinations(_unlike_all(runs), 2)
     },
     "pairs with equal losses count: leave them out": {"counted": lambda loss, accuracy: accuracy != 0},
     "pairs with equal accuracies count: leave them out": {"counted": lambda loss, accuracy: loss != 0},
@@ -1382,6 +1709,16 @@ WRONG_RANKS: dict[str, Callable] = {
         )
     ),
 }
+
+
+def _far_apart_runs(runs: list[tuple[float, float]]) -> Iterator:
+    return (pair for pair in combinations(runs, 2) if min(abs(a - b) for a, b in zip(*pair, strict=True)) > 1e-5)
+
+
+def _unlike_all(runs: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The runs whose loss and accuracy no other run has."""
+    losses, accuracies = (Counter(values) for values in zip(*runs, strict=True))
+    return [run for run in runs if losses[run[0]] == accuracies[run[1]] == 1]
 
 
 def _ranks(values: list[float]) -> list[int]:

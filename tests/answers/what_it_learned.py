@@ -48,6 +48,12 @@ def as_a_list_of_tokens(features, place):
     return F.cosine_similarity(tokens, chosen[None]).view(features.shape[1:]).float()
 
 
+@right("similarity_map")
+def with_an_epsilon(features, place):
+    chosen = features[:, place[0], place[1]]
+    return torch.tensordot(chosen, features, 1) / (features.norm(dim=0) * chosen.norm() + 1e-8)
+
+
 def compared(of, unit=True):
     """The answer `of(tokens, chosen)`, with tokens of shape (dim, rows, cols), of length 1 if `unit`."""
 
@@ -102,6 +108,20 @@ wrong(TASK, "all are compared with the mean token")(
 wrong(TASK, "changes its input in place")(lambda x, place: by_einsum(x.div_(x.norm(dim=0)), place))
 wrong(TASK, "works for all four corners")(
     lambda x, place: by_einsum(x, (min(place[0], x.shape[1] - 2), min(place[1], x.shape[2] - 2)))
+)
+wrong(TASK, "0.001 is added to the product of the lengths")(
+    compared(lambda x, one: (x * one).sum(0) / (x.norm(dim=0) * one.norm(dim=0) + 1e-3), unit=False)
+)
+wrong(TASK, "1e-06 is added to the product of the lengths")(
+    compared(lambda x, one: (x * one).sum(0) / (x.norm(dim=0) * one.norm(dim=0) + 1e-6), unit=False)
+)
+wrong(TASK, "along axis 1: take them over axis 0")(
+    lambda x, place: einsum(F.normalize(x), F.normalize(x)[:, place[0], place[1]], "d r c, d -> r c")
+)
+wrong(TASK, "`reshape` mixes the numbers of different tokens")(
+    lambda x, place: F.cosine_similarity(
+        x.reshape(-1, len(x)), x.reshape(-1, len(x))[place[0] * x.shape[2] + place[1]], dim=1
+    ).view(x.shape[1:])
 )
 wrong(TASK, "does not depend on lengths")(lambda x, place: by_einsum(x, place) * (x.abs().amax() > 0.1))
 
@@ -170,6 +190,7 @@ wrong(TASK, "not the sum of absolute differences")(ordered(lambda q, v: (q[:, No
 wrong(TASK, "not the largest difference")(ordered(lambda q, v: (q[:, None] - v).abs().amax(2)))
 wrong(TASK, "differences of opposite sign cancel")(ordered(lambda q, v: (q[:, None] - v).sum(2) ** 2))
 wrong(TASK, "the signs of the differences count")(ordered(lambda q, v: (q[:, None] - v).mean(2)))
+wrong(TASK, "the product counts twice")(ordered(lambda q, v: (v**2).sum(1) - q @ v.T))
 wrong(TASK, "the lengths are compared")(ordered(lambda q, v: (q.norm(dim=1)[:, None] - v.norm(dim=1)) ** 2))
 wrong(TASK, "all queries get the neighbours of the first one")(
     lambda q, v, count: with_topk(q[:1], v, count).repeat(len(q), 1)
@@ -264,6 +285,19 @@ wrong(TASK, "add up over the tokens")(lambda x, q: ((x @ q / len(q) ** 0.5).soft
 wrong(TASK, "the result has no gradient")(lambda x, q: with_matmul(x.detach(), q.detach()))
 wrong(TASK, "no gradient reaches argument 2")(lambda x, q: with_matmul(x, q.detach()))
 wrong(TASK, "no gradient reaches argument 1")(lambda x, q: with_matmul(x.detach(), q))
+wrong(TASK, "the gradient of argument 1 is not that")(
+    lambda x, q: ((x @ q / len(q) ** 0.5).softmax(1)[..., None] * x.detach()).sum(1)
+)
+wrong(TASK, "the gradient of argument 1 is not that")(
+    lambda x, q: ((x.detach() @ q / len(q) ** 0.5).softmax(1)[..., None] * x).sum(1)
+)
+wrong(TASK, "softmax go along an axis of one number")(
+    lambda x, q: ((x @ q / len(q) ** 0.5)[..., None].softmax(-1) * x).sum(1)
+)
+wrong(TASK, "divide `exp` by its sum")(pooled(torch.exp))
+wrong(TASK, "divided by the root of `dim`: divide the fits alone")(
+    lambda x, q: pooled(lambda fits: fits.softmax(1), lambda x, q: x @ q)(x / len(q) ** 0.5, q)
+)
 wrong(TASK, "`softmax` takes care of that")(
     lambda x, q: (
         ((x @ q / len(q) ** 0.5).exp() / (x @ q / len(q) ** 0.5).exp().sum(1, keepdim=True))[..., None] * x
@@ -365,7 +399,27 @@ wrong(TASK, "the rows are standardised")(lambda a, b: (scaled(a, *moments(a, 1))
 wrong(TASK, "the test part comes back as it was")(lambda a, b: (scaled(a, *moments(a)), b))
 wrong(TASK, "the two parts are swapped")(lambda a, b: by_hand(a, b)[::-1])
 wrong(TASK, "only the test part is returned")(lambda a, b: by_hand(a, b)[1])
-wrong(TASK, "values are cut off")(lambda a, b: tuple(part.clamp(-1, 1) for part in by_hand(a, b)))
+wrong(TASK, "values beyond 1 are cut off")(lambda a, b: tuple(part.clamp(-1, 1) for part in by_hand(a, b)))
+wrong(TASK, "0.001 is added to every deviation")(
+    lambda a, b: tuple((part - a.mean(0)) / (a.std(0, correction=0) + 1e-3) for part in (a, b))
+)
+wrong(TASK, "0.001 is added to every variance")(
+    lambda a, b: tuple((part - a.mean(0)) / (a.var(0, correction=0) + 1e-3).sqrt() for part in (a, b))
+)
+wrong(TASK, "the deviation is measured from 0")(
+    lambda a, b: tuple(scaled(part, a.mean(0), (a**2).mean(0).sqrt()) for part in (a, b))
+)
+wrong(TASK, ": only one of 0 is replaced")(
+    lambda a, b: tuple(
+        scaled(part, a.mean(0), torch.where(moments(a)[1] < 1e-2, 1, moments(a)[1])) for part in (a, b)
+    )
+)
+wrong(TASK, "one column without spread leaves all of them undivided")(
+    lambda a, b: tuple(scaled(part, a.mean(0), a.std(0, correction=0) if a.std(0).all() else 1) for part in (a, b))
+)
+wrong(TASK, "works for one image, one column")(
+    lambda a, b: tuple(scaled(part, a.mean(0), torch.where(a[0] == a[-1], 1, moments(a)[1])) for part in (a, b))
+)
 wrong(TASK, "0 / 0 is NaN")(lambda a, b: tuple(scaled(part, a.mean(0), a.std(0, correction=0)) for part in (a, b)))
 wrong(TASK, "values become huge")(
     lambda a, b: tuple(scaled(part, a.mean(0), a.std(0, correction=0) + 1e-6) for part in (a, b))
@@ -475,6 +529,29 @@ wrong(TASK, "expected places, whole numbers")(
 )
 wrong(TASK, "expected a list of places, got")(
     lambda labels, each, generator: set(class_by_class(labels, each, generator))
+)
+wrong(TASK, "places among the images of a class")(
+    of_each(lambda members, each, g: torch.randperm(len(members), generator=g)[:each].tolist())
+)
+wrong(TASK, "`labels.index` finds no other")(
+    lambda labels, each, generator: [
+        labels.index(labels[place]) for place in class_by_class(labels, each, generator)
+    ]
+)
+wrong(TASK, "one of each class")(of_each(lambda members, each, g: shuffled(members, g)[:1]))
+wrong(TASK, "the list is empty")(
+    lambda labels, each, generator: [
+        place
+        for label in range(len(set(labels)))
+        for place in shuffled([place for place, other in enumerate(labels) if other == label], generator)[:each]
+    ]
+)
+wrong(TASK, "a class is missing")(
+    lambda labels, each, generator: [
+        place
+        for label in range(max(labels) + 1)
+        for place in shuffled([place for place, other in enumerate(labels) if other == label], generator)[:each]
+    ]
 )
 wrong(TASK, "these are all images")(
     lambda labels, each, generator: torch.randperm(len(labels), generator=generator).tolist()
@@ -613,6 +690,10 @@ wrong(TASK, "the lengths are those of the columns")(
 wrong(TASK, "only the training images are divided")(voted(lambda x, y: y @ F.normalize(x).T))
 wrong(TASK, "only the test images are divided")(voted(lambda x, y: F.normalize(y) @ x.T))
 wrong(TASK, "the sign of the cosine is lost")(voted(lambda x, y: (F.normalize(y) @ F.normalize(x).T).abs()))
+wrong(TASK, "negative similarities are raised to 0")(voted(weight=lambda s, t: (s.relu() / t).exp()))
+wrong(TASK, "images with a negative similarity are left out")(voted(weight=lambda s, t: (s / t).exp() * (s > 0)))
+wrong(TASK, "the temperature is always 0.07")(voted(weight=lambda s, t: (s / 0.07).exp()))
+wrong(TASK, "softmax goes along the wrong axis")(voted(weight=lambda s, t: (s / t).softmax(0)))
 wrong(TASK, "these are the least similar")(voted(keep=lambda k, n: slice(n - k, n)))
 wrong(TASK, "the most similar image is left out")(voted(keep=lambda k, n: slice(1, k + 1)))
 wrong(TASK, "one neighbour too many")(voted(keep=lambda k, n: slice(0, k + 1)))
@@ -638,6 +719,21 @@ wrong(TASK, "labels are names, so they have no mean")(
 )
 wrong(TASK, "labels are names, so they have no median")(
     of_neighbours(lambda labels, weights: labels.median(dim=1).values)
+)
+wrong(TASK, "a weight of a class replaces the one before")(
+    of_neighbours(
+        lambda labels, weights: (
+            torch.zeros(len(labels), int(labels.max()) + 1).scatter(1, labels, weights).argmax(1)
+        )
+    )
+)
+wrong(TASK, "chosen by the distance of the vectors")(
+    lambda x, labels, y, k, t: torch.stack(
+        [
+            torch.bincount(labels[near], (F.cosine_similarity(image, x[near]) / t).exp()).argmax()
+            for image, near in zip(y, torch.cdist(y, x).argsort(1)[:, :k], strict=True)
+        ]
+    )
 )
 wrong(TASK, "the labels of the nearest images: let them vote")(of_neighbours(lambda labels, weights: labels))
 wrong(TASK, "these are places in `train`")(
@@ -733,6 +829,27 @@ wrong(TASK, "the difference of their numbers")(
     looked(table=lambda grid: (torch.arange(math.prod(grid))[:, None] - torch.arange(math.prod(grid))).abs())
 )
 wrong(TASK, "the grid is turned")(looked(table=lambda grid: grid_table(grid, turned=True)))
+wrong(TASK, "cut to whole patches")(looked(table=lambda grid: grid_table(grid).floor()))
+wrong(TASK, "the root is missing: these are squares of distances in pixels")(
+    looked(table=lambda grid: grid_table(grid) ** 2, unit=lambda patch: patch**2)
+)
+
+
+def divided(row, col):
+    """The distances if row(grid) and col(grid) divide the token's number."""
+
+    def table(grid):
+        token = torch.arange(math.prod(grid))
+        return torch.hypot(*((part[:, None] - part).float() for part in (token // row(grid), token % col(grid))))
+
+    return looked(table=table)
+
+
+wrong(TASK, "the grid is taken for a square")(
+    divided(lambda grid: int(math.prod(grid) ** 0.5), lambda grid: int(math.prod(grid) ** 0.5))
+)
+wrong(TASK, "not `token // rows`")(divided(lambda grid: grid[0], lambda grid: grid[1]))
+wrong(TASK, "not `token % rows`")(divided(lambda grid: grid[1], lambda grid: grid[0]))
 wrong(TASK, "the attention is not used")(
     lambda maps, grid, patch: (patch * grid_table(grid).mean()).repeat(len(maps))
 )
@@ -816,6 +933,13 @@ wrong(TASK, "the rows do not add up to 1")(rolled(step=lambda layer, one: layer 
 wrong(TASK, "half of everything is lost")(rolled(step=lambda layer, one: layer / 2))
 wrong(TASK, "attention has a whole share")(rolled(step=lambda layer, one: layer + one / 2))
 wrong(TASK, "the identity has a whole share")(rolled(step=lambda layer, one: one + layer / 2))
+wrong(TASK, "divided by 2 at the end alone")(
+    rolled(step=lambda layer, one: layer + one, end=lambda shares, one: shares / 2)
+)
+wrong(TASK, "the columns are made to add up to 1")(
+    rolled(step=lambda layer, one: (layer + one) / (layer + one).sum(0, keepdim=True))
+)
+wrong(TASK, "the first layer counts twice")(lambda maps: from_the_last_layer(torch.cat([maps[:1], maps])))
 wrong(TASK, "0.5 is added everywhere")(rolled(step=lambda layer, one: (layer + torch.ones_like(one)) / 2))
 wrong(TASK, "the largest of the heads")(rolled(lambda maps: maps.amax(1)))
 wrong(TASK, "the smallest of the heads")(rolled(lambda maps: maps.min(1).values))
@@ -927,6 +1051,24 @@ wrong(TASK, "every score is compared with every other")(
 )
 wrong(TASK, "partners have the same place")(lambda a, b: with_statistics(a, b[::-1]))
 wrong(TASK, "only the mean is returned")(lambda a, b: statistics.mean(a) - statistics.mean(b))
+wrong(TASK, "both are rounded to two digits")(lambda a, b: tuple(round(x, 2) for x in with_statistics(a, b)))
+wrong(TASK, "divided by n - 1: that is for the deviation")(margin(lambda d, a, b: sum(d) / (len(d) - 1)))
+wrong(TASK, "not divided by n - 1")(
+    margin(spread=lambda d, a, b: math.sqrt(sum((x - statistics.mean(d)) ** 2 for x in d)))
+)
+wrong(TASK, "equal differences count once")(
+    margin(
+        lambda d, a, b: statistics.mean(set(d)),
+        lambda d, a, b: statistics.stdev(set(d)) if len(set(d)) > 1 else 0.0,
+    )
+)
+wrong(TASK, "draws without a difference are left out")(
+    margin(
+        lambda d, a, b: statistics.mean([x for x in d if x] or d),
+        lambda d, a, b: statistics.stdev([x for x in d if x] or d),
+    )
+)
+wrong(TASK, "the sign of the mean is lost")(margin(lambda d, a, b: abs(statistics.mean(d))))
 wrong(TASK, "is right for two pairs")(margin(spread=lambda d, a, b: math.sqrt(max(statistics.variance(d), 1e-2))))
 wrong(TASK, "changes its input in place")(lambda a, b: (with_statistics(a, b), a.sort())[0])
 
@@ -1018,6 +1160,16 @@ wrong(TASK, "pairs with equal losses count as right")(
 wrong(TASK, "pairs with equal accuracies count as right")(
     agreed(lambda loss, accuracy: loss * accuracy <= 0, lambda loss, accuracy: loss != 0)
 )
+wrong(TASK, "right or wrong by chance: leave it out")(
+    agreed(lambda loss, accuracy: (loss < 0) == (accuracy > 0), keep=lambda loss, accuracy: True)
+)
+wrong(TASK, "taken for one, as in a dict")(
+    lambda losses, accuracies: pair_by_pair(*zip(*dict(zip(losses, accuracies, strict=True)).items(), strict=True))
+)
+wrong(TASK, "nearly equal numbers count as equal")(
+    lambda losses, accuracies: pair_by_pair([round(x, 4) for x in losses], [round(x, 4) for x in accuracies])
+)
+wrong(TASK, "only if its better run comes first")(agreed(lambda loss, accuracy: loss < 0 < accuracy))
 wrong(TASK, "0.5, not 0")(agreed(share=lambda good, kept, runs: sum(good) / max(kept, 1)))
 wrong(TASK, "0.5, not 1")(agreed(share=lambda good, kept, runs: sum(good) / kept if kept else 1))
 wrong(TASK, "0 / 0 is NaN")(agreed(share=lambda good, kept, runs: sum(good) / kept if kept else math.nan))
