@@ -1562,8 +1562,9 @@ def stroke(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     if problem:
         return
 
-    end = 6 + 0.7 * float(torch.rand((), generator=rng))
-    across = [([(3.0, 2.0), (3.0, end)], 1.0, 8, 9), ([(2.0, 3.0), (end, 3.0)], 2.0, 9, 8)]
+    start = 2 + (1 + 2 * int(torch.randint(32, (), generator=rng))) / 64  # every share has few binary digits
+    across = [([(3.0, start), (3.0, start + 32)], 1.0, 8, 38), ([(start, 3.0), (start + 32, 3.0)], 2.0, 38, 8)]
+    across.append(([(3.0, 4.0)], 1.0, 8, 9))
     texts = {
         "exactly `radius` away is hidden, too: `<=`, not `<`": rule(lambda d, r: (d < r).any(0)),
         "dots on the line, however many, leave gaps: take the nearest point of each piece": lambda p, r, h, w: (
