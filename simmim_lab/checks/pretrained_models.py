@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
 from simmim_lab import published, resizing
-from simmim_lab.checks.core import Answer, Verdict, check, describe, distinct, explain, first, telling
+from simmim_lab.checks.core import Answer, Between, Verdict, check, describe, distinct, explain, first, telling
 from simmim_lab.checks.guessing import Guess
 
 Weights = dict[str, Tensor]
@@ -35,10 +35,17 @@ def rename_keys(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         return
     weights, rules = cases[0]
     one, other = (torch.rand(n, generator=rng) for n in distinct(rng, 2, 2, 6))
+    gone = [({"net.tent.w": one, "bunt.net.w": other}, {"net.": ""}), ({"w.norm": one}, {"w.": "", "m": "t"})]
+    yield "takes out what has nothing in its place", explain(answer, right, gone, GONE)
     edges = [(weights, {}), ({}, rules), ({"a.a": one}, {"a": "aa"}), ({"a+b(c)": one}, {"+b(": "[*]\\1"})]
-    edges += [({"norm": one, "Norm": other}, {"norm.": "layer."})]
-    yield "works without rules or tensors, and for names with any signs", explain(answer, right, edges)
-    yield "lets tensors exchange their names", _exchanged(answer, one, other)
+    edges += [({"norm": one, "Norm": other}, {"norm.": "layer."}), ({"a.w": one, "b.w": one}, {"a": "c"})]
+    edges += [({"index": torch.arange(len(one))}, {"index": "place"})]
+    yield "works without rules or tensors, and for any names and numbers", explain(answer, right, edges)
+    for case in (
+        ({"a": one, "b": other}, {"a": "free", "b": "a", "free": "b"}),
+        ({"a": one, "aa": other}, {"a": "aa"}),
+    ):
+        yield "lets a tensor have the old name of another", _exchanged(answer, *case)
     twins = [
         ({"a.w": one, "b.w": other}, {"a.": "c.", "b.": "c."}),
         ({"new.w": one, "old.w": other}, {"old": "new"}),
@@ -50,8 +57,9 @@ def rename_keys(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
 
 def _named(rng: Generator) -> tuple[Weights, dict[str, str]]:
     """Tensors, and rules of which some change what others made, or fit a name twice, or only as a pattern."""
-    letters = torch.randint(97, 123, (7, 4), generator=rng).tolist()
+    letters = torch.randint(97, 123, (7, 3), generator=rng).tolist()
     top, new, part, short, inner, leaf, other = ("".join(map(chr, word)) for word in letters)
+    new = new[0]  # what the first rule makes is shorter than that rule
     one, two = distinct(rng, 2, 1, 11)
     names = [
         f"{top}.{one}.{part}.{two}.{part}.weight",
@@ -73,12 +81,12 @@ def _named(rng: Generator) -> tuple[Weights, dict[str, str]]:
         f"{new}.{two}": f"{new}.{one}",
         f".{one}": f"{short}{one}",
     }
-    return {name: torch.rand(distinct(rng, 2, 1, 4), generator=rng) for name in names}, rules
+    shapes = [distinct(rng, 2, 1, 4) for _ in names]
+    return {n: torch.randint(999, shape, generator=rng) / 2 for n, shape in zip(names, shapes, strict=True)}, rules
 
 
-def _exchanged(answer: Answer, one: Tensor, other: Tensor) -> Verdict:
+def _exchanged(answer: Answer, *case: dict) -> Verdict:
     """What is wrong with an answer for which a name stays taken when its tensor has got another one."""
-    case = {"a": one, "b": other}, {"a": "free", "b": "a", "free": "b"}
     try:
         answer.raw(*case)
     except ValueError:
@@ -150,6 +158,15 @@ RENAMINGS: dict[str, Callable] = {
         lambda name, rules: next(iter(published.rename_keys({name: None}, dict(reversed(rules.items())))))
     ),
     "the rules are sorted first: keep their order": lambda w, r: published.rename_keys(w, dict(sorted(r.items()))),
+    "the rules are applied all at once: one after the other": _by_name(
+        lambda name, rules: re.sub("|".join(map(re.escape, rules)), lambda found: rules[found[0]], name)
+    ),
+    "the rules are applied again to what they made: each once": _by_name(
+        lambda name, rules: next(iter(published.rename_keys(published.rename_keys({name: None}, rules), rules)))
+    ),
+    "the rules are sorted by their length: keep their order": (
+        lambda w, r: published.rename_keys(w, dict(sorted(r.items(), key=lambda rule: -len(rule[0]))))
+    ),
     "`old` is replaced once in a name: everywhere in it": _in_turn(lambda n, old, new: n.replace(old, new, 1)),
     "only the last `old` in a name is replaced": _in_turn(_last_replaced),
     "`old` is replaced at the start of a name alone": _in_turn(
@@ -188,6 +205,21 @@ RENAMINGS: dict[str, Callable] = {
     ),
 }
 
+GONE: dict[str, Callable] = {
+    "a rule with nothing as `new` is passed over: it takes `old` out": _in_turn(
+        lambda n, old, new: n.replace(old, new) if new else n
+    ),
+    "`lstrip` takes off single letters: take out `old` as a whole": _in_turn(
+        lambda n, old, new: n.replace(old, new) if new else n.lstrip(old)
+    ),
+    "`strip` takes off single letters: take out `old` as a whole": _in_turn(
+        lambda n, old, new: n.replace(old, new) if new else n.strip(old)
+    ),
+    "`old` is taken off at the start of a name alone: everywhere in it": _in_turn(
+        lambda n, old, new: n.replace(old, new) if new else n.removeprefix(old)
+    ),
+}
+
 
 @check(
     "One linear map has as many rows as the three together: which rows come first? What does a map without a bias "
@@ -207,7 +239,8 @@ def pack_qkv(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     gaps = [_three_maps(rng, gap) for gap in (0, 2)]
     weights, biases = _three_maps(rng, 0)
     gaps += [(weights, [None, None, biases[2]]), (weights, [None, biases[1], None]), (weights, [None] * 3)]
-    yield "takes zeros for any bias that is None, also for all", explain(answer, right, gaps)
+    problem = explain(answer, right, gaps, PACKINGS | GAPS)
+    yield "takes zeros for any bias that is None, also for all", problem
     edges = [
         ([w[:1] for w in weights], [b if b is None else b[:1] for b in biases]),
         ([w[:, :1] for w in weights], biases),
@@ -250,58 +283,77 @@ def _in_order(*order: int) -> Callable:
 
 
 PARTS = ("query", "key", "value")
-PACKINGS: dict[str, Callable] = {
-    f"the order here is {', '.join(PARTS[place] for place in order)}: it is {', '.join(PARTS)}": _in_order(*order)
-    for order in list(permutations(range(3)))[1:]
-} | {
-    "the order of the weights is right, but in the biases key and value are exchanged": _packed(
-        bias=lambda b: torch.cat([b[0], b[2], b[1]])
-    ),
-    "the maps stand beside each other: put their rows below each other": _packed(lambda w: torch.cat(w, 1)),
-    "the three are stacked on an axis of their own: put their rows below each other": _packed(
-        torch.stack, torch.stack
-    ),
-    "the weights are stacked on an axis of their own: put their rows below each other": _packed(torch.stack),
-    "the rows take turns, one of each: first come all rows of query": _packed(
-        lambda w: torch.stack(w, 1).flatten(0, 1), lambda b: torch.stack(b, 1).flatten()
-    ),
-    "the weights are transposed: a row for each output, as `nn.Linear` has it": _packed(lambda w: torch.cat(w).T),
-    "each weight is transposed: a row for each output, as `nn.Linear` has it": _packed(
-        lambda w: torch.cat([part.T for part in w])
-    ),
-    "a bias that is None is left out, so the others move up: zeros stand in its place": _packed(
-        filled=lambda w, b: [bias for bias in b if bias is not None]
-    ),
-    "the zeros of a missing bias stand at the end: they belong in its place": _packed(filled=_zeros_last),
-    "a missing bias adds nothing: zeros, not ones": _packed(
-        filled=lambda w, b: [torch.ones(len(w[0])) if bias is None else bias for bias in b]
-    ),
-    "a missing bias is a copy of that of query: it adds nothing": _packed(
-        filled=lambda w, b: [b[0] if bias is None else bias for bias in b]
-    ),
-    "a missing bias has a zero for each column: it has one for each row": _packed(
-        filled=lambda w, b: [torch.zeros(w[0].shape[1]) if bias is None else bias for bias in b]
-    ),
-    "a missing bias became a single zero: it has one for each row": _packed(
-        filled=lambda w, b: [torch.zeros(1) if bias is None else bias for bias in b]
-    ),
-    "if one bias is missing, all became zeros: the others stay": _packed(
-        filled=lambda w, b: b if None not in b else [torch.zeros(len(w[0]))] * 3
-    ),
-    "if one bias is missing, the result has none: the others stay": (
-        lambda w, b: (torch.cat(w), None if None in b else torch.cat(b))
-    ),
-    "the bias of key is never used: it is only zero where it is None": _packed(
-        filled=lambda w, b: _filled(w, [b[0], None, b[2]])
-    ),
-    "the biases are never used": _packed(filled=lambda w, b: _filled(w, [None] * 3)),
-    "the three maps are added: they are put below each other": _packed(sum, sum),
-    "the weights are those of query, three times": _packed(lambda w: torch.cat([w[0]] * 3)),
-    "the biases are a table with a row for each part: make one vector of it": _packed(bias=torch.stack),
-    "first the weight, then the bias: the other way round": (lambda w, b: published.pack_qkv(w, b)[::-1]),
-    "the bias is missing: return the weight and the bias": lambda w, b: torch.cat(w),
-    "the bias is one more column of the weight: return them apart": (
-        lambda w, b: torch.cat([torch.cat(w), torch.cat(_filled(w, b))[:, None]], 1)
+PACKINGS: dict[str, Callable] = (
+    {
+        f"the order here is {', '.join(PARTS[place] for place in order)}: it is {', '.join(PARTS)}": _in_order(
+            *order
+        )
+        for order in list(permutations(range(3)))[1:]
+    }
+    | {
+        "the weights are right, but in the biases " + text: _packed(bias=bias)
+        for text, bias in {
+            "key and value are exchanged": lambda b: torch.cat([b[0], b[2], b[1]]),
+            "query and key are exchanged": lambda b: torch.cat([b[1], b[0], b[2]]),
+            "query and value are exchanged": lambda b: torch.cat([b[2], b[1], b[0]]),
+            "the numbers take turns": lambda b: torch.stack(b, 1).flatten(),
+        }.items()
+    }
+    | {
+        "the maps stand beside each other: put their rows below each other": _packed(lambda w: torch.cat(w, 1)),
+        "the three are stacked on an axis of their own: put their rows below each other": _packed(
+            torch.stack, torch.stack
+        ),
+        "the weights are stacked on an axis of their own: put their rows below each other": _packed(torch.stack),
+        "the rows take turns, one of each: first come all rows of query": _packed(
+            lambda w: torch.stack(w, 1).flatten(0, 1), lambda b: torch.stack(b, 1).flatten()
+        ),
+        "the weights are transposed: a row for each output, as `nn.Linear` has it": _packed(
+            lambda w: torch.cat(w).T
+        ),
+        "each weight is transposed: a row for each output, as `nn.Linear` has it": _packed(
+            lambda w: torch.cat([part.T for part in w])
+        ),
+        "a bias that is None is left out, so the others move up: zeros stand in its place": _packed(
+            filled=lambda w, b: [bias for bias in b if bias is not None]
+        ),
+        "the zeros of a missing bias stand at the end: they belong in its place": _packed(filled=_zeros_last),
+        "a missing bias adds nothing: zeros, not ones": _packed(
+            filled=lambda w, b: [torch.ones(len(w[0])) if bias is None else bias for bias in b]
+        ),
+        "a missing bias is a copy of that of query: it adds nothing": _packed(
+            filled=lambda w, b: [b[0] if bias is None else bias for bias in b]
+        ),
+        "a missing bias has a zero for each column: it has one for each row": _packed(
+            filled=lambda w, b: [torch.zeros(w[0].shape[1]) if bias is None else bias for bias in b]
+        ),
+        "a missing bias became a single zero: it has one for each row": _packed(
+            filled=lambda w, b: [torch.zeros(1) if bias is None else bias for bias in b]
+        ),
+        "if one bias is missing, all became zeros: the others stay": _packed(
+            filled=lambda w, b: b if None not in b else [torch.zeros(len(w[0]))] * 3
+        ),
+        "if one bias is missing, the result has none: the others stay": (
+            lambda w, b: (torch.cat(w), None if None in b else torch.cat(b))
+        ),
+        "the bias of key is never used: it is only zero where it is None": _packed(
+            filled=lambda w, b: _filled(w, [b[0], None, b[2]])
+        ),
+        "the biases are never used": _packed(filled=lambda w, b: _filled(w, [None] * 3)),
+        "the three maps are added: they are put below each other": _packed(sum, sum),
+        "the weights are those of query, three times": _packed(lambda w: torch.cat([w[0]] * 3)),
+        "the biases are a table with a row for each part: make one vector of it": _packed(bias=torch.stack),
+        "first the weight, then the bias: the other way round": (lambda w, b: published.pack_qkv(w, b)[::-1]),
+        "the bias is missing: return the weight and the bias": lambda w, b: torch.cat(w),
+        "the bias is one more column of the weight: return them apart": (
+            lambda w, b: torch.cat([torch.cat(w), torch.cat(_filled(w, b))[:, None]], 1)
+        ),
+    }
+)
+
+GAPS: dict[str, Callable] = {
+    "if all three biases are missing, the result has none: it has zeros": (
+        lambda w, b: (torch.cat(w), torch.cat(_filled(w, b)) if any(bias is not None for bias in b) else None)
     ),
 }
 
@@ -324,10 +376,10 @@ def resize_positions(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
     (positions, _), *_ = cases
     rows, cols, _ = positions.shape
     same = [(positions, (rows, cols)), (positions[:1], (1, cols)), (10 * positions, (rows, cols))]
-    yield "changes nothing for the same grid", explain(answer, right, same)
+    same += [(positions, (rows, cols + 2)), (positions, (2 * rows, cols)), (positions, (cols, rows))]
+    yield "changes nothing for the same grid, and only there", explain(answer, right, same, SAME_GRIDS)
     edges = [
-        (positions, (2 * rows, cols)),
-        (positions, (cols, rows)),
+        (positions.repeat(2, 2, 1)[:11, :13], (15, 15)),
         (positions, (1, 1)),
         (positions[:1, :1], (3, 2)),
         (positions[:, :, :1], (rows + 1, cols + 2)),
@@ -336,7 +388,7 @@ def resize_positions(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
     ]
     yield (
         "works for one patch, one number, large and negative values, and sides changed apart",
-        explain(answer, right, edges),
+        explain(answer, right, edges, RESIZED_BY_FACTORS),
     )
 
 
@@ -368,6 +420,22 @@ def _along_one(axis: int) -> Callable:
         return _resized("nearest-exact")(resizing.resize_positions(positions, tuple(sides)), grid)
 
     return resize
+
+
+def _by_factors(more: float = 0.0) -> Callable:
+    """The interpolation by factors, with so much added to the sizes that they lead to."""
+
+    def resize(positions: Tensor, grid: tuple[int, int]) -> Tensor:
+        factors = tuple((new + more) / old for new, old in zip(grid, positions.shape, strict=False))
+        maps = interpolate(positions.permute(2, 0, 1)[None], scale_factor=factors, mode="bicubic")
+        return maps[0].permute(1, 2, 0)
+
+    return resize
+
+
+def _unchanged(if_same: Callable[[tuple, tuple], bool]) -> Callable:
+    """Nothing changes where the two grids are said to be the same."""
+    return lambda p, g: p if if_same(tuple(p.shape[:2]), g) else resizing.resize_positions(p, g)
 
 
 def _cut_or_filled(positions: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -402,6 +470,16 @@ RESIZINGS: dict[str, Callable] = {
     "`view` or `reshape` does not exchange axes: dim must come back by `permute`": (
         lambda p, g: _maps(lambda maps: maps.reshape(*g, -1))(p, g)
     ),
+    "`view` or `reshape` does not exchange axes, neither before nor after: `permute` does": (
+        lambda p, g: interpolate(p.reshape(1, p.shape[2], *p.shape[:2]), g, mode="bicubic").reshape(*g, -1)
+    ),
+    "0.1 is added to the new sides, as in the code of DINO: that moves all places": _by_factors(0.1),
+    "the new grid became a square of its rows: it has (rows, cols)": (
+        lambda p, g: resizing.resize_positions(p, (g[0], g[0]))
+    ),
+    "the new grid became a square of its columns: it has (rows, cols)": (
+        lambda p, g: resizing.resize_positions(p, (g[1], g[1]))
+    ),
     "rows alone are interpolated bicubically": _along_one(0),
     "columns alone are interpolated bicubically": _along_one(1),
     "the vectors were made to the length 1": lambda p, g: torch.nn.functional.normalize(
@@ -412,11 +490,36 @@ RESIZINGS: dict[str, Callable] = {
     ),
     "the mean was taken off": lambda p, g: resizing.resize_positions(p - p.mean((0, 1)), g),
     "the vectors were cut off at 0 and 1": lambda p, g: resizing.resize_positions(p, g).clamp(0, 1),
+    "the vectors were cut off at -1 and 1": lambda p, g: resizing.resize_positions(p, g).clamp(-1, 1),
+    "the vectors were cut off at the least and the largest old value: leave them": (
+        lambda p, g: resizing.resize_positions(p, g).clamp(p.min(), p.max())
+    ),
+    "a smaller grid is cut out of the old one: interpolate": (
+        lambda p, g: p[: g[0], : g[1]] if g[0] < p.shape[0] else resizing.resize_positions(p, g)
+    ),
     "the old grid is cut, or filled with zeros: interpolate": _cut_or_filled,
     "the old grid is repeated like tiles: interpolate": (
         lambda p, g: p[torch.arange(g[0]) % p.shape[0]][:, torch.arange(g[1]) % p.shape[1]]
     ),
     "nothing has changed: the grid is to be another": lambda p, g: p.clone(),
+}
+
+SAME_GRIDS: dict[str, Callable] = {
+    "as many rows are not yet the same grid": _unchanged(lambda old, new: old[0] == new[0]),
+    "as many columns are not yet the same grid": _unchanged(lambda old, new: old[1] == new[1]),
+    "as many rows, or as many columns, are not yet the same grid": _unchanged(
+        lambda old, new: old[0] == new[0] or old[1] == new[1]
+    ),
+    "as many patches are not yet the same grid": _unchanged(lambda old, new: math.prod(old) == math.prod(new)),
+    "as many patches are not yet the same grid: only their order changed": (
+        lambda p, g: (
+            p.reshape(*g, -1) if math.prod(p.shape[:2]) == math.prod(g) else resizing.resize_positions(p, g)
+        )
+    ),
+}
+
+RESIZED_BY_FACTORS: dict[str, Callable] = {
+    "a factor is rounded, and with it the size that it leads to: give `size`": _by_factors(),
 }
 
 
@@ -466,11 +569,11 @@ GREYS: dict[str, Callable[[Tensor], Any]] = {
     "these are three times the shares of the colours in brightness: add the channels": (
         _of_colours(0.897, 1.761, 0.342)
     ),
-    "only red is used: a grey picture has all three": lambda w: w[:, :1],
-    "only green is used: a grey picture has all three": lambda w: w[:, 1:2],
-    "only blue is used: a grey picture has all three": lambda w: w[:, 2:],
-    "that is three times red: the channels have weights of their own": _of_colours(3, 0, 0),
+    "these are the shares of the colours in brightness (0.7152 for green): all are grey": (
+        _of_colours(0.2126, 0.7152, 0.0722)
+    ),
     "that is the largest of the three: add them": lambda w: w.amax(1, keepdim=True),
+    "that is the smallest of the three: add them": lambda w: w.amin(1, keepdim=True),
     "that is the one in the middle of the three: add them": lambda w: w.median(1, keepdim=True).values,
     "the three are multiplied: add them": lambda w: w.prod(1, keepdim=True),
     "that is the root of the sum of squares: add them": lambda w: w.norm(dim=1, keepdim=True),
@@ -479,6 +582,12 @@ GREYS: dict[str, Callable[[Tensor], Any]] = {
         lambda w: w.sum(1, keepdim=True) / 3**0.5
     ),
     "the sum is three times too large": lambda w: 3 * w.sum(1, keepdim=True),
+    "half of the sum is returned: three channels are added, not two averaged": lambda w: _grey(w) / 2,
+    "negative weights became 0: the sum stays as it is": lambda w: _grey(w).clamp(min=0),
+    "the patch is turned by half a turn": lambda w: _grey(w).flip(2, 3),
+    "`reshape` does not exchange axes: the channels are axis 1": (
+        lambda w: w.reshape(len(w), *w.shape[2:], 3).sum(3)[:, None]
+    ),
     "the axis of the channels is gone: keep it, with the length 1": lambda w: w.sum(1),
     "the numbers of a token are added: add the channels, axis 1": lambda w: w.sum(0, keepdim=True),
     "the numbers of a token are added: add the channels, axis 1, not axis 0": lambda w: w.sum(0),
@@ -490,6 +599,15 @@ GREYS: dict[str, Callable[[Tensor], Any]] = {
     "the first two axes are exchanged": lambda w: _grey(w).transpose(0, 1),
     "rows and columns of the patch are exchanged": lambda w: _grey(w).mT,
 }
+for place, colour in enumerate(("red", "green", "blue")):
+    alone = [float(channel == place) for channel in range(3)]
+    GREYS |= {
+        f"only {colour} is used: a grey picture has all three": _of_colours(*alone),
+        f"{colour} is left out: a grey picture has all three": _of_colours(*[1 - share for share in alone]),
+        f"that is three times {colour}: the channels have weights of their own": (
+            _of_colours(*[3 * share for share in alone])
+        ),
+    }
 
 
 @check(
@@ -506,6 +624,10 @@ def largest_difference(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ve
     yield "is the largest absolute difference", problem
     if problem:
         return
+    close = [
+        (wanted, {name: 1.000002 * value for name, value in got.items()}) for _, got in cases for wanted in [got]
+    ]
+    yield "sees small differences, too", explain(answer, right, close, CLOSE, tolerance=1e-9)
     wanted, got = cases[0]
     name = list(wanted)[1]
     fewer = {key: value for key, value in got.items() if key != name}
@@ -513,35 +635,38 @@ def largest_difference(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ve
     missing += [(wanted, {}), ({}, got)]
     problem = _not_a_number(answer, missing) or explain(answer, right, missing, MISSING)
     yield "is infinite if a name is missing on either side", problem
-    shapes = [((3, 4), (3, 1)), ((5,), ()), ((1, 4), (3, 4)), ((2, 3), (3, 2)), ((6,), (2, 3)), ((1,), ())]
-    misfits = [
-        (wanted | {name: torch.rand(one, generator=rng)}, got | {name: 3 + torch.rand(other, generator=rng)})
-        for one, other in shapes
-    ]
-    yield "is infinite if two shapes differ", explain(answer, right, misfits, MISFITS)
+    for shapes in FIT_BY_REPEATING, FIT_NOT_AT_ALL:
+        misfits = [
+            (wanted | {name: torch.rand(one, generator=rng)}, got | {name: 3 + torch.rand(other, generator=rng)})
+            for one, other in shapes
+        ]
+        problem = explain(answer, right, misfits, MISFITS)
+        yield "is infinite if two shapes differ", problem
+        if problem:
+            break
     nan, infinite = (
-        [_with_odd(wanted, got, key, *pair) for pair in pairs for key in wanted] for pairs in (NAN, INFINITE)
+        [_with_odd(wanted, got, key, *pair) for pair in pairs for key in list(wanted)[::2]]
+        for pairs in (NAN, INFINITE)
     )
     problem = _not_a_number(answer, nan) or explain(answer, right, nan + infinite, NOT_FINITE)
     yield "is infinite if a value is not finite", problem
-    whole = {
-        torch.uint8: (3, 250),
-        torch.int8: (-100, 100),
-        torch.int64: (-7, 90_000),
-        torch.float16: (60_000, -60_000),
-    }
-    kinds = [tuple({"n": torch.tensor([n, 1], dtype=dtype)} for n in pair) for dtype, pair in whole.items()]
-    yield "subtracts numbers of any kind", explain(answer, right, kinds, KINDS)
+    for dtype, (text, pairs) in KINDS.items():
+        kinds = [tuple({"n": torch.tensor([n, 1], dtype=dtype)} for n in pair) for pair in pairs]
+        problem = explain(answer, right, kinds, {text: _over_tensors(_in_its_kind), PASSED_OVER: lambda w, g: 0.0})
+        yield "subtracts numbers of any kind", problem
     edges = [({}, {}), (wanted, wanted), (got, got)]
     edges += [({"n": torch.tensor(1.5)}, {"n": torch.tensor(-2.0)}), ({"n": torch.zeros(2)}, {"n": torch.ones(2)})]
     yield "works for equal tensors, for none, and for single numbers", explain(answer, right, edges)
 
 
+FIT_BY_REPEATING = [((3, 4), (3, 1)), ((5,), ()), ((1, 4), (3, 4)), ((1,), ())]
+FIT_NOT_AT_ALL = [((2, 3), (3, 2)), ((6,), (2, 3))]
 NAN = [
     (math.nan, 0.0),
     (0.0, math.nan),
     (math.nan, math.nan),
     (math.inf, math.inf),
+    (-math.inf, -math.inf),
 ]  # the difference is not a number
 INFINITE = [(math.inf, 0.0), (0.0, -math.inf)]
 
@@ -561,11 +686,12 @@ def _apart(one: Tensor, other: Tensor) -> float:
 def _two_sets(rng: Generator, sign: Callable[[Tensor], Tensor]) -> tuple[Weights, Weights]:
     """Tensors of one shape, and the same ones in another order, plus `sign` of small numbers."""
     count, *shape = distinct(rng, 3, 4, 6)
-    names = [f"layer{place}.{'weight' if place % 2 else 'bias'}" for place in range(count)]
+    names = [f"layer{place}.{'weight' if place % 2 else 'bias'}" for place in range(count + 2)]
     wanted = {name: torch.randn(shape, generator=rng) for name in names}
-    added = {name: sign(0.1 * torch.rand(shape, generator=rng)) for name in names}
-    worst = added[names[2]]
-    worst[1, 1] += 0.1 * worst[1, 1].sign()
+    added = {name: sign(0.02 + 0.08 * torch.rand(shape, generator=rng)) for name in names}
+    worst, second = added[names[2]], added[names[4]]  # both biases, and neither the first nor the last
+    worst[1, 1] += 0.2 * worst[1, 1].sign()
+    second[1, 1] += 0.1 * second[1, 1].sign()
     wanted[names[2]][1, 1] = -worst[1, 1] / 3  # so that its sign changes
     return wanted, {name: wanted[name] + added[name] for name in names[2:] + names[:2]}
 
@@ -625,6 +751,21 @@ def _unless(misfit: Callable[[Weights, Weights], bool], names: Callable = _in_bo
 
 
 DIFFERENCES: dict[str, Callable] = {
+    "that is infinity, though names and shapes fit: does the order of the names count?": lambda w, g: math.inf,
+    "real numbers are cut off to whole ones before they are subtracted": _over_tensors(
+        lambda a, b: (a.int() - b.int()).abs().max()
+    ),
+    "the sign counts, so where `got` is larger it is 0: take the absolute value": _over_tensors(
+        lambda a, b: (a - b).max(), lambda all: max(0.0, *all)
+    ),
+    "the sign counts, so where `got` is smaller it is 0: take the absolute value": _over_tensors(
+        lambda a, b: (b - a).max(), lambda all: max(0.0, *all)
+    ),
+    "that is the mean of the squares of a tensor: take its largest difference": _over_tensors(
+        lambda a, b: (a - b).square().mean()
+    ),
+    "the differences of a tensor are added: take the largest": _over_tensors(lambda a, b: (a - b).abs().sum()),
+    "all differences are added: take the largest": _over_tensors(lambda a, b: (a - b).abs().sum(), sum),
     "the sign counts, so where `got` is larger nothing is seen: take the absolute value": _over_tensors(
         lambda a, b: (a - b).max()
     ),
@@ -690,7 +831,21 @@ DIFFERENCES: dict[str, Callable] = {
     ),
 }
 
+CLOSE: dict[str, Callable] = {
+    "differences that are small count as none: return them as they are": lambda w, g: 0.0,
+    "that is only whether they are close: return the difference": lambda w, g: True,
+}
+
 MISSING: dict[str, Callable] = {
+    "the names are sorted, and then only counted: compare them": (
+        lambda w, g: (
+            math.inf
+            if len(w) != len(g)
+            else max(
+                [_apart(w[one], g[other]) for one, other in zip(sorted(w), sorted(g), strict=True)], default=0.0
+            )
+        )
+    ),
     "only names that both have are compared, and the others passed over": _unless(lambda w, g: not _in_both(w, g)),
     "a name that only `got` has is passed over": _unless(lambda w, g: bool(w.keys() - g.keys()) or not w),
     "a name that only `wanted` has is passed over": _unless(lambda w, g: bool(g.keys() - w.keys()) or not g),
@@ -776,7 +931,31 @@ def _counted(of: Callable[[Tensor, Tensor], Tensor]) -> Callable:
     )
 
 
+def _unseen(seen: Callable[[Tensor, Tensor], Tensor]) -> Callable:
+    """Infinity where a value is seen to be odd, else the largest difference by a loop that passes over NaN."""
+    passes = _with_nan(lambda new, worst: new > worst)
+    return lambda w, g: math.inf if any(seen(w[name], g[name]).any() for name in w) else passes(w, g)
+
+
 NOT_FINITE: dict[str, Callable] = {
+    "only NaN is looked for: infinity minus infinity is NaN, too": _unseen(lambda a, b: a.isnan() | b.isnan()),
+    "only NaN and +infinity are looked for, not -infinity": _unseen(
+        lambda a, b: a.isnan() | b.isnan() | a.isposinf() | b.isposinf()
+    ),
+    "only the values of `got` are looked at, not those of `wanted`": _unseen(lambda a, b: ~b.isfinite()),
+    "only the values of `wanted` are looked at, not those of `got`": _unseen(lambda a, b: ~a.isfinite()),
+    "what is not finite in both counts as equal: it shows nothing": _counted(
+        lambda a, b: a.isfinite() | b.isfinite()
+    ),
+    "a value that is not finite in one of the two is passed over: one is enough": _unseen(
+        lambda a, b: ~a.isfinite().all() & ~b.isfinite().all()
+    ),
+    "`nan_to_num` makes 0 of NaN, and the largest number of infinity": _over_tensors(
+        lambda a, b: (a.double() - b.double()).abs().nan_to_num().max()
+    ),
+    "`nan_to_num` makes the largest number of infinity: give it `posinf=math.inf`": _over_tensors(
+        lambda a, b: (a.double() - b.double()).abs().nan_to_num(nan=math.inf).max()
+    ),
     "`NaN > worst` is False, so the tensor with NaN is passed over": _with_nan(lambda new, worst: new > worst),
     "NaN counts as 0: it is no number at all": _counted(lambda a, b: ~(a - b).isnan()),
     "values that are not finite are passed over": _counted(lambda a, b: (a - b).isfinite()),
@@ -796,21 +975,23 @@ NOT_FINITE: dict[str, Callable] = {
     ),
 }
 
-KINDS: dict[str, Callable] = {
-    "8 bits wrap round (3 - 250 is 9), and 16 bits end at 65504: subtract in 64 bits": (
-        lambda w, g: (w["n"] - g["n"]).abs().max()
+
+def _in_its_kind(one: Tensor, other: Tensor) -> Tensor:
+    """The largest difference without 64 bits: whole numbers of 64 bits as real ones of 32, others as they are."""
+    return _plain(one.float(), other.float()) if one.dtype == torch.int64 else _plain(one, other)
+
+
+PASSED_OVER = "these numbers are passed over: compare them, too"
+KINDS: dict[torch.dtype, tuple[str, list[tuple[int, int]]]] = {
+    torch.uint8: ("8 bits without a sign wrap round, so 3 - 250 is 9: subtract in 64 bits", [(3, 250), (0, 200)]),
+    torch.int8: (
+        "8 bits with a sign wrap round, so -100 - 100 is 56: subtract in 64 bits",
+        [(-100, 100), (-128, 1)],
     ),
-    "numbers of 16 bits end at 65504: subtract in 64 bits": (
-        lambda w, g: (w["n"] - g["n"]).abs().max() if w["n"].is_floating_point() else _largest_difference(w, g)
-    ),
-    "numbers of 8 bits wrap round, so 3 - 250 is 9: subtract in 64 bits": (
-        lambda w, g: (w["n"] - g["n"]).abs().max() if w["n"].element_size() == 1 else _largest_difference(w, g)
-    ),
-    "whole numbers are passed over: compare them, too": (
-        lambda w, g: _largest_difference(w, g) if w["n"].is_floating_point() else 0.0
-    ),
-    "the difference is rounded to 16 bits": lambda w, g: _largest_difference(
-        {"n": w["n"].half()}, {"n": g["n"].half()}
+    torch.float16: ("16 bits end at 65504: subtract in 64 bits", [(60_000, -60_000), (-65_000, 1_000)]),
+    torch.int64: (
+        "32 bits make 16777216 of 16777217: subtract in 64 bits",
+        [(2**24 + 1, 2**24), (2**24 + 3, 2**24 + 4)],
     ),
 }
 
@@ -824,7 +1005,7 @@ KINDS: dict[str, Callable] = {
 def read_sizes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`read_sizes(shapes)` reads off how a Vision Transformer was built from the shapes of its weights."""
     right = _read_sizes
-    cases = telling(lambda: [_shapes(rng, 11), _shapes(rng, 2)], right, SIZES)
+    cases = telling(lambda: [_shapes(rng, 24, 24), _shapes(rng, 2, 2)], right, SIZES)
     problem = explain(answer, right, cases, SIZES)
     yield "reads the five sizes off the shapes", problem
     if problem:
@@ -833,6 +1014,7 @@ def read_sizes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     known = [(224, 16, 768, 12, 12), (224, 16, 1024, 24, 16), (224, 14, 1280, 32, 16), (32, 4, 64, 4, 2)]
     edges = [dict(zip(small, sizes, strict=True)) for sizes in known]
     edges += [small, small | {"depth": 101}, small | {"image_size": 7}, small | {"image_size": 6, "patch": 3}]
+    edges += [small | {"image_size": 32 * side, "patch": 32} for side in (1, 2, 3)]
     yield (
         "works for known models, one block, one patch and one head",
         explain(answer, right, [(_official(sizes, rng),) for sizes in edges], SIZES),
@@ -870,8 +1052,10 @@ def _official(sizes: dict[str, int], rng: Generator) -> dict[str, tuple[int, ...
     return {names[place]: shapes[names[place]] for place in torch.randperm(len(names), generator=rng).tolist()}
 
 
-def _shapes(rng: Generator, depth: int) -> tuple[dict[str, tuple[int, ...]]]:
-    patch, side, heads, deeper = distinct(rng, 4, 2, 9)
+def _shapes(rng: Generator, depth: int, least: int) -> tuple[dict[str, tuple[int, ...]]]:
+    """The shapes of a network with a few more than `depth` blocks, and patches of `least` pixels or a few more."""
+    side, heads, deeper, more = distinct(rng, 4, 2, 9)
+    patch = least + more
     sizes = {
         "image_size": patch * side,
         "patch": patch,
@@ -923,9 +1107,12 @@ SIZES: dict[str, Callable] = {
         depth=_size(lambda s: s.depth - 1)
     ),
     "a block has several tensors, and each of them was counted": _misread(depth=lambda s, **_: len(_blocks(s))),
-    "the numbers of the blocks are compared as texts, where 9 comes after 11: use `int`": _misread(
+    "the numbers of the blocks are compared as texts, or by a digit: use `int`": _misread(
         depth=lambda s, **_: 1 + int(max(map(str, _blocks(s))))
     ),
+    "that is one block too many": _misread(depth=_size(lambda s: s.depth + 1)),
+    "only the first 12 blocks are counted": _misread(depth=_size(lambda s: min(s.depth, 12))),
+    "only the first 24 blocks are counted": _misread(depth=_size(lambda s: min(s.depth, 24))),
     "the last block in the dict need not have the largest number": _misread(
         depth=lambda s, **_: 1 + _blocks(s)[-1]
     ),
@@ -950,6 +1137,18 @@ SIZES: dict[str, Callable] = {
     "three rows of the table belong to the class token: take them off before the root": _misread(
         image_size=lambda s, **sizes: (math.sqrt(s[TABLE][0]) + 1) / 2 * sizes["patch"]
     ),
+    "three rows of the table belong to the class token: large patches show it": _misread(
+        image_size=lambda s, **sizes: int((math.sqrt(s[TABLE][0]) + 1) / 2 * sizes["patch"])
+    ),
+    "only one row of the table was taken off for the class token: it has three": _misread(
+        image_size=lambda s, **sizes: int((math.sqrt(s[TABLE][0] - 1) + 1) / 2 * sizes["patch"])
+    ),
+    "that is two times the image: a side of the table is 2 * side - 1": _misread(
+        image_size=_size(lambda s: 2 * s.image_size)
+    ),
+    "`image_size` is one side in pixels, not how many pixels an image has": _misread(
+        image_size=_size(lambda s: s.image_size**2)
+    ),
     "the rows of the table are those of the offsets, not of the patches": _misread(
         image_size=lambda s, **sizes: math.isqrt(s[TABLE][0] - 3) * sizes["patch"]
     ),
@@ -957,8 +1156,10 @@ SIZES: dict[str, Callable] = {
         image_size=lambda s, **sizes: (s[TABLE][0] - 3 + 1) // 2 * sizes["patch"]
     ),
     "`image_size` is one number, a side in pixels": _misread(image_size=_size(lambda s: (s.image_size,) * 2)),
-    "224 is only the usual size of an image": _misread(image_size=_size(lambda s: 224)),
     "`patch` is the number of pixels of a patch: it is its side": _misread(patch=_size(lambda s: s.patch**2)),
+    "the three colours stay in the number of values: divide by 3 before the root": _misread(
+        patch=_size(lambda s: math.isqrt(3 * s.patch**2))
+    ),
     "`patch` is the number of values of a patch: it is its side": _misread(patch=_size(lambda s: 3 * s.patch**2)),
     "that is the number of patches along a side: `patch` is a side of a patch in pixels": _misread(
         patch=_size(lambda s: s.image_size // s.patch)
@@ -970,8 +1171,16 @@ SIZES: dict[str, Callable] = {
     "the MLP is four times as wide: `dim` is the width of a token": _misread(dim=_size(lambda s: 4 * s.dim)),
     "`dim` has become the number of values of a patch": _misread(dim=_size(lambda s: 3 * s.patch**2)),
     "`dim` has become the numbers of one head": _misread(dim=_size(lambda s: s.dim // s.heads)),
+    "`dim` need not be 64 for each head": _misread(dim=_size(lambda s: 64 * s.heads)),
+    "`dim` is the last axis of the mask token: the others have the length 1": _misread(dim=_size(lambda s: 1)),
     "these are shapes: a size is one number": _misread(dim=lambda s, **_: s["encoder.mask_token"]),
 }
+for times in range(2, 6):
+    SIZES[f"each block is counted {times} times: the text that you count by stands in {times} of its names"] = (
+        _misread(depth=_size(lambda s, times=times: times * s.depth))
+    )
+for name, usual in {"image_size": 224, "patch": 16, "dim": 768, "depth": 12, "heads": 12}.items():
+    SIZES[f"{usual} is only the usual `{name}`: read it off"] = _misread(**{name: _size(lambda s, u=usual: u)})
 
 
 @check(
@@ -994,19 +1203,26 @@ def quantize_rows(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     zeros[1] = 0
     empty = [(zeros,), (torch.zeros(3, 2),), (torch.zeros(1, 1),)]
     yield "gives a row of zeros the scale 1", explain(answer, right, empty, EMPTY_ROWS)
+    some = weight * (torch.arange(weight.shape[1]) > 0)
+    some[:, 1] = _scales(weight) * 127
+    opposite = torch.stack([weight[:, 0], -weight[:, 0]], 1)
+    some_zeros = [(some,), (some.abs(),), (some.flip(1),), (opposite,)]
+    yield "gives other rows with zeros their own scale", explain(answer, right, some_zeros, SOME_ZEROS)
     sizes = 10.0 ** torch.tensor([-25, 20] + [0] * (len(weight) - 2))
     small = [(weight * sizes[:, None],), (1e-12 * weight,)]
     yield "rounds small and large rows as finely", explain(answer, right, small, SMALL_ROWS)
     edges = [(weight[:1],), (weight[:, :1],), (torch.tensor([[-3.0]]),), (weight.abs(),), (-weight.abs(),)]
-    yield "works for one row, one column, and numbers of one sign", explain(answer, right, edges)
+    yield "works for one row, one column, and numbers of one sign", explain(answer, right, edges, ONE_SIGN)
 
 
 def _matrix(rng: Generator) -> Tensor:
-    """Rows of different sizes, in which no value lies nearly between two steps; the largest have both signs."""
+    """Rows of different sizes, in which no value lies nearly between two steps; each has values of both signs."""
     rows, cols = distinct(rng, 2, 4, 8)
     steps = torch.randint(-110, 110, (rows, cols), generator=rng)
     steps = steps + (0.8 * torch.rand(rows, cols, generator=rng) - 0.4)
-    steps[torch.arange(rows), torch.randint(cols, (rows,), generator=rng)] = 127.0 * (-1) ** torch.arange(rows)
+    places, signs = torch.randint(cols, (rows,), generator=rng), (-1) ** torch.arange(rows)
+    steps[torch.arange(rows), places - 1] = -signs * steps[torch.arange(rows), places - 1].abs()
+    steps[torch.arange(rows), places] = 127.0 * signs
     return steps * (0.01 + torch.rand(rows, 1, generator=rng))
 
 
@@ -1075,6 +1291,22 @@ ROUNDINGS: dict[str, Callable] = {
     "the numbers are cut off towards 0: round them": _rounded(whole=torch.trunc),
     "the numbers are rounded down: to the nearest": _rounded(whole=torch.floor),
     "the numbers are rounded up: to the nearest": _rounded(whole=torch.ceil),
+    "0.5 is added, and the rest cut off: that rounds negative numbers wrongly": _rounded(
+        whole=lambda steps: (steps + 0.5).trunc()
+    ),
+    "8 bits with a sign end at 127, not at 255: what is larger is cut off": _rounded(
+        lambda w: w.abs().amax(1) / 255, lambda steps: steps.round().clamp(-128, 127)
+    ),
+    "the scale is not let below 1: the largest becomes 127 in each row": _rounded(
+        lambda w: (w.abs().amax(1) / 127).clamp(min=1)
+    ),
+    "the scale has the sign of the largest value: all scales are positive": _rounded(
+        lambda w: w.gather(1, w.abs().argmax(1, keepdim=True))[:, 0] / 127
+    ),
+    "the signs are the wrong way round": _rounded(of=lambda q, s: ((-q).to(torch.int8), s)),
+    "the scale of the first row is used for all: each row has its own": _rounded(
+        lambda w: _scales(w)[:1].expand(len(w)), lambda steps: steps.round().clamp(-128, 127)
+    ),
     "the weights are rounded before they are divided": lambda w: (
         (w.round() / _scales(w)[:, None]).to(torch.int8),
         _scales(w),
@@ -1126,6 +1358,30 @@ EMPTY_ROWS: dict[str, Callable] = {
 }
 
 
+def _taken_for_zeros(zeros: Callable[[Tensor], Tensor]) -> Callable:
+    """The scale 1 for rows that are taken for rows of zeros."""
+    return _rounded(lambda w: torch.where(zeros(w), 1, _scales(w)))
+
+
+SOME_ZEROS: dict[str, Callable] = {
+    "a row with a zero in it is taken for a row of zeros": _taken_for_zeros(lambda w: (w == 0).any(1)),
+    "a row that starts with 0 is taken for a row of zeros": _taken_for_zeros(lambda w: w[:, 0] == 0),
+    "a row that ends with 0 is taken for a row of zeros": _taken_for_zeros(lambda w: w[:, -1] == 0),
+    "a row that adds up to 0 is taken for a row of zeros": _taken_for_zeros(lambda w: w.sum(1) == 0),
+    "a row whose smallest value is 0 is taken for a row of zeros": _taken_for_zeros(lambda w: w.amin(1) == 0),
+    "a row whose smallest absolute value is 0 is taken for one of zeros": _taken_for_zeros(
+        lambda w: w.abs().amin(1) == 0
+    ),
+    "the scale of a row with a zero in it is 1 too large": lambda w: _rounded(
+        lambda w: _scales(w) + (w == 0).any(1)
+    )(w),
+}
+ONE_SIGN: dict[str, Callable] = {
+    "a row without a positive number is taken for a row of zeros": _taken_for_zeros(lambda w: w.amax(1) <= 0),
+    "a row without a negative number is taken for a row of zeros": _taken_for_zeros(lambda w: w.amin(1) >= 0),
+}
+
+
 def _at_least(limit: float) -> Callable:
     return _rounded(lambda w: (w.abs().amax(1) / 127).clamp(min=limit))
 
@@ -1160,11 +1416,14 @@ def fold_normalization(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ve
         "changes nothing for the same mean and deviation",
         explain(answer, right, [(weight, bias, mean, std, mean, std), (weight, bias, none, one, none, one)]),
     )
+    alike = [(weight, bias, mean, std, mean, new_std), (weight, bias, mean, std, new_mean, std)]
+    yield "works where only the means, or only the deviations, are equal", explain(answer, right, alike, ALIKE)
     edges = [
         (weight, bias, mean, std, none, one),
         (weight, bias, none, one, new_mean, new_std),
         (weight, bias, [0.5] * 3, [0.5] * 3, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
         (weight, bias, mean, std, none, [1 / 255] * 3),
+        (weight, bias, none, [1 / 255] * 3, new_mean, new_std),
         (weight[:1], bias[:1], mean, std, new_mean, new_std),
         (weight[:, :, :1, :1], bias, mean, std, new_mean, new_std),
         (0 * weight, bias, mean, std, new_mean, new_std),
@@ -1284,6 +1543,33 @@ FOLDINGS: dict[str, Callable] = {
     "the numbers are spread over axis 0, the numbers of a token: a channel is axis 1": (
         lambda w, b, *numbers: _fold_plain(w, b, *(torch.tensor(v).view(3, 1, 1, 1) for v in numbers))
     ),
+    "the shift is added to the weight: it belongs to the bias": _fold(
+        weight=lambda w, m, s, n, t: w * t / s + (n - m) / s, shift=lambda *_: 0
+    ),
+    "the shift is one number, the sum over all tokens: each has its own": _fold(
+        shift=lambda w, m, s, n, t: (w * (n - m) / s).sum()
+    ),
+    "the root of the deviations is taken: they are no variances": _other_numbers(
+        lambda m, s, n, t: (m, [value**0.5 for value in s], n, [value**0.5 for value in t])
+    ),
+    "only the channel red is changed: does the loop end too early?": _other_numbers(
+        lambda m, s, n, t: (m, s, n[:1] + m[1:], t[:1] + s[1:])
+    ),
+    "only the channels red and green are changed": _other_numbers(
+        lambda m, s, n, t: (m, s, n[:2] + m[2:], t[:2] + s[2:])
+    ),
+    "only the shift of red is in the bias: add those of all channels": _fold(
+        shift=lambda w, m, s, n, t: (w * (n - m) / s)[:, 0].sum((1, 2))
+    ),
+    "only the shift of blue is in the bias: does the loop forget the others?": _fold(
+        shift=lambda w, m, s, n, t: (w * (n - m) / s)[:, 2].sum((1, 2))
+    ),
+    "the old mean and deviation are taken for 0.5: they are given": _other_numbers(
+        lambda m, s, n, t: ([0.5] * 3, [0.5] * 3, n, t)
+    ),
+    "the new mean and deviation are taken for those of ImageNet: they are given": _other_numbers(
+        lambda m, s, n, t: (m, s, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    ),
     "the old bias is lost: the shift is added to it": lambda w, b, *numbers: _folded(w, 0 * b, *numbers),
     "the old bias is changed, too: only the shift is added to it": (
         lambda w, b, m, s, n, t: _folded(w, b * t[0] / s[0], m, s, n, t)
@@ -1293,6 +1579,16 @@ FOLDINGS: dict[str, Callable] = {
     ),
     "first the weight, then the bias: the other way round": _fold(of=lambda weight, bias: (bias, weight)),
     "the bias is missing: return the weight and the bias": _fold(of=lambda weight, bias: weight),
+}
+
+
+ALIKE: dict[str, Callable] = {
+    "nothing is changed where the means are equal: the deviations may differ": (
+        lambda w, b, m, s, n, t: (w, b) if m == n else _folded(w, b, m, s, n, t)
+    ),
+    "nothing is changed where the deviations are equal: the means may differ": (
+        lambda w, b, m, s, n, t: (w, b) if s == t else _folded(w, b, m, s, n, t)
+    ),
 }
 
 
@@ -1311,17 +1607,22 @@ def geometric_places(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
     """`geometric_places(old, new)` says where the offsets of a small grid lie in a larger one."""
     right = _geometric_places
     cases = telling(lambda: [_two_grids(rng, 6, 3), _two_grids(rng, 4, 18)], right, PLACES)
-    problem = explain(answer, right, cases, PLACES, tolerance=1e-3)
+    factors = FACTORS | {
+        "the steps grow by one factor, but not by that which leads to new - 1": _by_its_own_factor(answer)
+    }
+    mistakes = (
+        PLACES | factors | {"all places are whole numbers: they lie between the new offsets": _whole(answer)}
+    )
+    problem = explain(answer, _to_a_thousandth, cases, mistakes, tolerance=1e-5)
     yield "lets the steps grow by one factor up to the edge", problem
     if problem:
         return
     same = [(3, 3), (7, 7), (14, 14)]
-    yield "keeps the places where the grid stays the same", explain(answer, right, same, SAME, tolerance=1e-3)
-    edges = [(27, 28), (14, 15), (3, 4), (3, 60), (6, 7), (7, 12), (14, 24), (4, 100), (12, 13)]
-    yield (
-        "works for factors close to 1, and for large ones",
-        explain(answer, right, edges, FACTORS, tolerance=1e-3),
-    )
+    problem = explain(answer, _to_a_thousandth, same, SAME | factors, tolerance=1e-5)
+    yield "keeps the places where the grid stays the same", problem
+    edges = [(27, 28), (14, 15), (3, 4), (3, 60), (6, 7), (7, 12), (14, 24), (4, 100), (12, 13), (3, 2000)]
+    problem = explain(answer, _to_a_thousandth, edges, factors, tolerance=1e-5)
+    yield "works for factors close to 1, and for large ones", problem
 
 
 def _two_grids(rng: Generator, old: int, more: int) -> tuple[int, int]:
@@ -1329,7 +1630,7 @@ def _two_grids(rng: Generator, old: int, more: int) -> tuple[int, int]:
     return old + one % 3, old + one % 3 + more + other
 
 
-def _factor(steps: int, total: float, low: float = 1.0, high: float = 1e3, first: int = 0) -> float:
+def _factor(steps: int, total: float, low: float = 1.0, high: float = 1e4, first: int = 0) -> float:
     """The factor q between `low` and `high` with which q**first + ... , of so many steps, add up to `total`."""
     for _ in range(80):
         middle = (low + high) / 2
@@ -1351,6 +1652,30 @@ def _steps(old: int, new: int, **limits: Any) -> list[float]:
 
 def _geometric_places(old: int, new: int) -> list[float]:
     return _places(_steps(old, new))
+
+
+def _to_a_thousandth(old: int, new: int) -> list[Between]:
+    return [Between(place - 1e-3, place + 1e-3) for place in _geometric_places(old, new)]
+
+
+def _by_its_own_factor(answer: Answer) -> Callable:
+    """The places for the factor that the answer found, whatever it is: its second step, after one of 1."""
+
+    def places(old: int, new: int) -> list[float]:
+        _, one, other = answer(old, new)[old - 1 : old + 2]
+        return _places([(other - one) ** step for step in range(old - 1)])
+
+    return places
+
+
+def _whole(answer: Answer) -> Callable:
+    """The answer's places where they all are whole numbers."""
+
+    def places(old: int, new: int) -> list[float] | None:
+        got = answer(old, new)
+        return got if all(float(place).is_integer() for place in got) else None
+
+    return places
 
 
 def _other_steps(of: Callable[[int, int], list[float]]) -> Callable:
@@ -1412,10 +1737,6 @@ PLACES: dict[str, Callable] = {
     "the first step is q, with the q of steps that start with 1": _other_steps(
         lambda old, new: [_factor(old - 1, new - 1) ** (k + 1) for k in range(old - 1)]
     ),
-    "the factor may be larger than 1.5, where the official search ends": _other_steps(
-        lambda old, new: _steps(old, new, high=1.5)
-    ),
-    "the factor may be larger than 2": _other_steps(lambda old, new: _steps(old, new, high=2.0)),
     "the negative offsets are missing: mirror the places": _made_of(lambda places: places[len(places) // 2 :]),
     "the negative offsets and 0 are missing": _made_of(lambda places: places[len(places) // 2 + 1 :]),
     "0 is missing": _made_of(lambda places: [place for place in places if place]),
@@ -1452,9 +1773,14 @@ FACTORS: dict[str, Callable] = {
     "the factor may be closer to 1 than 1.01, where the official search starts": _other_steps(
         lambda old, new: _steps(old, new, low=1.01)
     ),
-    "the factor may be larger than 10": _other_steps(lambda old, new: _steps(old, new, high=10.0)),
-    "the factor may be larger than 5": _other_steps(lambda old, new: _steps(old, new, high=5.0)),
+    "the factor may be larger than 1.5, where the official search ends": _other_steps(
+        lambda old, new: _steps(old, new, high=1.5)
+    ),
 }
+for limit in (2, 3, 4, 5, 10, 20, 50, 100, 1000):
+    FACTORS[f"the factor may be larger than {limit}"] = _other_steps(
+        lambda old, new, limit=limit: _steps(old, new, high=limit)
+    )
 
 
 GUESSES = {

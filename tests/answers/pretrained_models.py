@@ -142,6 +142,29 @@ wrong(TASK, "have got those of others")(
     lambda w, r: dict(zip(sorted(replaced(n, r.items()) for n in w), w.values(), strict=True))
 )
 wrong(TASK, "2 tensors went in and 1 came out")(each_name(lambda n, r: replaced(n, r.items())))
+wrong(TASK, "all at once: one after the other")(
+    each_name(lambda n, r: re.sub("|".join(map(re.escape, r)) or "$", lambda found: r.get(found[0], ""), n))
+)
+wrong(TASK, "sorted by their length")(
+    each_name(lambda n, r: replaced(n, sorted(r.items(), key=lambda rule: len(rule[0]), reverse=True)))
+)
+wrong(TASK, "applied again to what they made")(each_name(lambda n, r: replaced(replaced(n, r.items()), r.items())))
+wrong(TASK, "a rule with nothing as `new`")(each_rule(lambda n, old, new: n.replace(old, new) if new else n))
+wrong(TASK, "`lstrip` takes off single letters")(
+    each_rule(lambda n, old, new: n.replace(old, new) if new else n.lstrip(old))
+)
+wrong(TASK, "expected whole numbers")(lambda w, r: {n: t.float() for n, t in rule_after_rule(w, r).items()})
+
+
+@wrong(TASK, "a name is free when its tensor got another")
+def moved_one_by_one(weights, rules):
+    renamed = dict(weights)
+    for old, new in rules.items():
+        for name in [name for name in renamed if old in name]:
+            if name.replace(old, new) in renamed:
+                raise ValueError(name)
+            renamed[name.replace(old, new)] = renamed.pop(name)
+    return renamed
 
 
 @wrong(TASK, "a ValueError is asked for")
@@ -235,6 +258,11 @@ wrong(TASK, "the order here is key, query, value")(in_order(1, 0, 2))
 wrong(TASK, "the order here is value, key, query")(in_order(2, 1, 0))
 wrong(TASK, "the order here is query, value, key")(in_order(0, 2, 1))
 wrong(TASK, "key and value are exchanged")(packed(bias=lambda b: torch.cat([b[0], b[2], b[1]])))
+wrong(TASK, "in the biases query and value are exchanged")(packed(bias=lambda b: torch.cat(b[::-1])))
+wrong(TASK, "in the biases the numbers take turns")(packed(bias=lambda b: torch.stack(b).T.flatten()))
+wrong(TASK, "if all three biases are missing")(
+    lambda w, b: (torch.cat(w), None) if b == [None] * 3 else one_after_the_other(w, b)
+)
 wrong(TASK, "the maps stand beside each other")(packed(torch.hstack))
 wrong(TASK, "the three are stacked on an axis of their own")(packed(torch.stack, torch.stack))
 wrong(TASK, "the weights are stacked on an axis")(packed(torch.stack))
@@ -398,6 +426,30 @@ wrong(TASK, "the old grid is cut, or filled with zeros")(
     lambda p, g: F.pad(p, (0, 0, 0, g[1] - p.shape[1], 0, g[0] - p.shape[0]))
 )
 wrong(TASK, "nothing has changed")(lambda p, g: p * 1)
+wrong(TASK, "neither before nor after")(
+    lambda p, g: F.interpolate(p.view(1, -1, *p.shape[:2]), g, mode="bicubic").view(*g, -1)
+)
+wrong(TASK, "as in the code of DINO")(
+    lambda p, g: F.interpolate(
+        p.permute(2, 0, 1)[None],
+        scale_factor=((g[0] + 0.1) / p.shape[0], (g[1] + 0.1) / p.shape[1]),
+        mode="bicubic",
+    )[0].permute(1, 2, 0)
+)
+wrong(TASK, "a factor is rounded")(
+    lambda p, g: F.interpolate(
+        p.permute(2, 0, 1)[None], scale_factor=(g[0] / p.shape[0], g[1] / p.shape[1]), mode="bicubic"
+    )[0].permute(1, 2, 0)
+)
+wrong(TASK, "a square of its rows")(lambda p, g: permuted(p, g[:1] * 2))
+wrong(TASK, "the least and the largest old value")(lambda p, g: permuted(p, g).minimum(p.max()).maximum(p.min()))
+wrong(TASK, "a smaller grid is cut out")(
+    lambda p, g: p[: g[0], : g[1]] if math.prod(g) < math.prod(p.shape[:2]) else permuted(p, g)
+)
+wrong(TASK, "as many rows are not yet the same grid")(lambda p, g: p if len(p) == g[0] else permuted(p, g))
+wrong(TASK, "as many patches are not yet the same grid expected")(
+    lambda p, g: p if p[..., 0].numel() == math.prod(g) else permuted(p, g)
+)
 wrong(TASK, "expected the shape")(lambda p, g: permuted(p, g).squeeze())
 wrong(TASK, "to fewer expected")(lambda p, g: permuted(p, g) + 0.01)
 
@@ -448,6 +500,11 @@ wrong(TASK, "only red is used")(lambda w: w[:, 0:1])
 wrong(TASK, "only green is used")(shares(0.0, 1.0, 0.0))
 wrong(TASK, "only blue is used")(lambda w: w[:, -1:])
 wrong(TASK, "three times red")(lambda w: w[:, :1] * 3)
+wrong(TASK, "three times green")(shares(0.0, 3.0, 0.0))
+wrong(TASK, "(0.7152 for green)")(shares(0.2126, 0.7152, 0.0722))
+wrong(TASK, "blue is left out")(lambda w: w[:, :2].sum(1, keepdim=True))
+wrong(TASK, "the smallest of the three")(lambda w: w.min(1, keepdim=True)[0])
+wrong(TASK, "does not exchange axes: the channels")(lambda w: w.reshape(len(w), 1, *w.shape[2:], 3).sum(-1))
 wrong(TASK, "the largest of the three")(lambda w: w.max(dim=1, keepdim=True).values)
 wrong(TASK, "the one in the middle")(lambda w: w.sort(dim=1).values[:, 1:2])
 wrong(TASK, "the three are multiplied")(lambda w: w[:, :1] * w[:, 1:2] * w[:, 2:])
@@ -597,6 +654,23 @@ wrong(TASK, "only whether they are close")(
     lambda w, g: bool(w) and all(torch.isclose(w[name], g[name]).all().item() for name in w)
 )
 wrong(TASK, "the name of the tensor that differs most")(lambda w, g: max(w, key=lambda n: plain(w[n], g[n])))
+wrong(TASK, "does the order of the names count?")(
+    lambda w, g: by_the_hints(w, g) if list(w) == list(g) else math.inf
+)
+wrong(TASK, "where `got` is larger it is 0")(over(lambda a, b: (a - b).max(), lambda all: max([0.0, *all])))
+wrong(TASK, "where `got` is smaller it is 0")(over(lambda a, b: (b - a).max(), lambda all: max([0.0, *all])))
+wrong(TASK, "cut off to whole ones")(over(lambda a, b: (a.long() - b.long()).abs().max()))
+wrong(TASK, "the mean of the squares")(over(F.mse_loss))
+wrong(TASK, "the differences of a tensor are added")(over(lambda a, b: (a - b).abs().sum()))
+wrong(TASK, "differences that are small count as none")(
+    lambda w, g: (
+        0.0 if w.keys() == g.keys() and all(close(t, g[name]) for name, t in w.items()) else by_the_hints(w, g)
+    )
+)
+
+
+def close(a, b):
+    return a.shape == b.shape and torch.allclose(a, b)
 
 
 @wrong(TASK, "paired as they stand in the two dicts")
@@ -612,6 +686,11 @@ wrong(TASK, "with none in common that is 0")(guarded(lambda w, g: False))
 wrong(TASK, "a name that only `got` has is passed over, as if nothing")(guarded(lambda w, g: set(w) - set(g)))
 wrong(TASK, "a name that only `wanted` has is passed over, as if nothing")(guarded(lambda w, g: set(g) - set(w)))
 wrong(TASK, "how many names there are")(guarded(lambda w, g: len(w) != len(g)))
+wrong(TASK, "the names are sorted, and then only counted")(
+    lambda w, g: (
+        math.inf if len(w) != len(g) else by_the_hints(*(dict(enumerate(p[n] for n in sorted(p))) for p in (w, g)))
+    )
+)
 wrong(TASK, "the result is NaN, and `NaN > limit` is False: return infinity")(
     lambda w, g: by_the_hints(w, g) if w.keys() == g.keys() else math.nan
 )
@@ -689,6 +768,31 @@ wrong(TASK, "NaN in both counts as equal")(
 wrong(TASK, "the same infinite value in both")(shaped(lambda a, b: same_is_fine(a, b)))
 
 
+def loop_unless(odd):
+    """Infinity where `odd` sees something in two tensors, else the larger of two numbers again and again."""
+
+    def largest(wanted, got):
+        if wanted.keys() != got.keys() or any(wanted[name].shape != got[name].shape for name in wanted):
+            return math.inf
+        worst = 0.0
+        for name in wanted:
+            if odd(wanted[name], got[name]):
+                return math.inf
+            worst = max(worst, difference(wanted[name], got[name]).max().item())
+        return worst
+
+    return largest
+
+
+wrong(TASK, "only NaN is looked for")(loop_unless(lambda a, b: a.isnan().any() or b.isnan().any()))
+wrong(TASK, "not -infinity")(loop_unless(lambda a, b: any((t.isnan() | (t == math.inf)).any() for t in (a, b))))
+wrong(TASK, "not those of `wanted`")(loop_unless(lambda a, b: not b.isfinite().all()))
+wrong(TASK, "not those of `got`")(loop_unless(lambda a, b: not a.isfinite().all()))
+wrong(TASK, "one is enough")(loop_unless(lambda a, b: not a.isfinite().all() and not b.isfinite().all()))
+wrong(TASK, "`nan_to_num` makes 0 of NaN")(shaped(lambda a, b: difference(a, b).nan_to_num().max()))
+wrong(TASK, "give it `posinf=math.inf`")(shaped(lambda a, b: difference(a, b).nan_to_num(nan=math.inf).max()))
+
+
 def same_is_fine(a, b):
     return difference(a, b).masked_fill(a == b, 0).nan_to_num(math.inf, math.inf).max()
 
@@ -698,12 +802,13 @@ def native(a, b):
     return (a - b).abs().max() if (a.isfinite() & b.isfinite()).all() else math.inf
 
 
-wrong(TASK, "8 bits wrap round (3 - 250 is 9), and 16 bits end")(shaped(native))
-wrong(TASK, "numbers of 16 bits end at 65504")(
+wrong(TASK, "so 3 - 250 is 9")(shaped(native))
+wrong(TASK, "16 bits end at 65504")(
     shaped(lambda a, b: native(a, b) if a.dtype.is_floating_point else exact(a, b))
 )
-wrong(TASK, "so 3 - 250 is 9")(shaped(lambda a, b: native(a, b) if a.element_size() == 1 else exact(a, b)))
-wrong(TASK, "whole numbers are passed over")(shaped(lambda a, b: exact(a, b) if a.dtype.is_floating_point else 0))
+wrong(TASK, "so -100 - 100 is 56")(shaped(lambda a, b: native(a, b) if a.dtype == torch.int8 else exact(a, b)))
+wrong(TASK, "32 bits make 16777216 of 16777217")(shaped(lambda a, b: exact(a.float(), b.float())))
+wrong(TASK, "these numbers are passed over")(shaped(lambda a, b: exact(a, b) if a.dtype.is_floating_point else 0))
 
 # read_sizes
 
@@ -800,7 +905,24 @@ wrong(TASK, "those of the offsets, not of the patches")(
 )
 wrong(TASK, "the root is missing")(misread(image_size=lambda s, r: (s[TABLE][0] - 2) // 2 * r["patch"]))
 wrong(TASK, "`image_size` is one number")(misread(image_size=lambda s, r: (r["image_size"], r["image_size"])))
-wrong(TASK, "only the usual size")(misread(image_size=lambda s, r: 224))
+for name, usual in {"image_size": 224, "patch": 16, "dim": 768, "depth": 12, "heads": 12}.items():
+    wrong(TASK, f"{usual} is only the usual `{name}`")(misread(**{name: lambda s, r, usual=usual: usual}))
+wrong(TASK, "large patches show it")(
+    misread(image_size=lambda s, r: int((s[TABLE][0] ** 0.5 + 1) * r["patch"] / 2))
+)
+wrong(TASK, "only one row of the table was taken off")(
+    misread(image_size=lambda s, r: int(((s[TABLE][0] - 1) ** 0.5 + 1) / 2 * r["patch"]))
+)
+wrong(TASK, "two times the image")(misread(image_size=lambda s, r: (math.isqrt(s[TABLE][0]) + 1) * r["patch"]))
+wrong(TASK, "divide by 3 before the root")(misread(patch=lambda s, r: int(s["decoder.0.weight"][0] ** 0.5)))
+wrong(TASK, "one block too many")(misread(depth=lambda s, r: r["depth"] + 1))
+wrong(TASK, "only the first 24 blocks")(
+    misread(depth=lambda s, r: sum(f"encoder.blocks.{n}.norm1.weight" in s for n in range(24)))
+)
+wrong(TASK, "compared as texts, or by a digit")(
+    misread(depth=lambda s, r: 1 + max(int(name[15]) for name in s if name.startswith("encoder.blocks.")))
+)
+wrong(TASK, "each block is counted 4 times")(misread(depth=lambda s, r: sum(".attn." in name for name in s)))
 wrong(TASK, "the number of pixels of a patch")(misread(patch=lambda s, r: s["decoder.0.weight"][0] // 3))
 wrong(TASK, "the number of values of a patch: it is its side")(
     misread(patch=lambda s, r: s["decoder.0.weight"][0])
@@ -886,6 +1008,27 @@ wrong(TASK, "the length of a row")(steps(lambda w: torch.linalg.norm(w, dim=1) /
 wrong(TASK, "cut off towards 0")(steps(whole=lambda q: q))
 wrong(TASK, "the numbers are rounded down")(steps(whole=torch.floor))
 wrong(TASK, "the numbers are rounded up")(steps(whole=torch.ceil))
+wrong(TASK, "rounds negative numbers wrongly")(steps(whole=lambda q: q + 0.5))
+wrong(TASK, "what is larger is cut off")(
+    steps(lambda w: w.abs().amax(1) / 255, lambda q: q.round().clip(-128, 127))
+)
+wrong(TASK, "the largest positive value sets")(steps(lambda w: w.amax(1).abs() / 127))
+wrong(TASK, "not let below 1")(steps(lambda w: (w.abs().amax(1) / 127).clamp(min=1)))
+wrong(TASK, "the sign of the largest value")(
+    steps(lambda w: w[torch.arange(len(w)), w.abs().max(1).indices] / 127)
+)
+
+
+def zero_where(zeros):
+    """Scales of 1 for rows that are taken for rows of zeros."""
+    return lambda w: steps(lambda w: torch.where(zeros(w), 1, w.abs().amax(1) / 127))(w)
+
+
+wrong(TASK, "a row with a zero in it")(zero_where(lambda w: (w == 0).any(1)))
+wrong(TASK, "a row that starts with 0")(zero_where(lambda w: w[:, 0] == 0))
+wrong(TASK, "a row that adds up to 0")(zero_where(lambda w: w.sum(1) == 0))
+wrong(TASK, "a row whose smallest value is 0")(zero_where(lambda w: w.min(1).values == 0))
+wrong(TASK, "a row without a positive number")(zero_where(lambda w: w.max(1).values <= 0))
 wrong(TASK, "rounded before they are divided")(
     lambda w: ((w.round() / row_by_row(w)[1][:, None]).to(torch.int8), row_by_row(w)[1])
 )
@@ -1040,6 +1183,30 @@ wrong(TASK, "each by its own deviation")(fold(shift=lambda w, m, s, n, t: everyt
 wrong(TASK, "the deviations were squared")(on(lambda m, s, n, t: (m, [v * v for v in s], n, [v * v for v in t])))
 wrong(TASK, "the mean of the three channels")(on(lambda *numbers: [[sum(v) / 3] * 3 for v in numbers]))
 wrong(TASK, "the numbers of red")(on(lambda *numbers: [v[:1] * 3 for v in numbers]))
+wrong(TASK, "where the means are equal")(
+    lambda w, b, m, s, n, t: (w, b) if m == n else with_the_formula(w, b, m, s, n, t)
+)
+wrong(TASK, "where the deviations are equal")(
+    lambda w, b, m, s, n, t: (w, b) if s == t else with_the_formula(w, b, m, s, n, t)
+)
+wrong(TASK, "pixels from 0 to 1 or 255, one number and one pixel value")(
+    on(lambda m, s, n, t: (m, [value + 1e-5 for value in s], n, t))
+)
+wrong(TASK, "one number, the sum over all tokens")(fold(shift=lambda w, m, s, n, t: (w * (n - m) / s).sum()))
+wrong(TASK, "does the loop forget the others?")(
+    fold(shift=lambda w, m, s, n, t: (w * (n - m) / s)[:, -1].sum((1, 2)))
+)
+
+
+@wrong(TASK, "does the loop end too early?")
+def returned_in_the_loop(weight, bias, mean, std, new_mean, new_std):
+    weight, bias = weight.clone(), bias.clone()
+    for c in range(3):
+        bias += weight[:, c].sum((1, 2)) * (new_mean[c] - mean[c]) / std[c]
+        weight[:, c] *= new_std[c] / std[c]
+        return weight, bias
+
+
 wrong(TASK, "blue, green, red")(on(lambda *numbers: [v[::-1] for v in numbers]))
 
 
@@ -1123,8 +1290,8 @@ def by_the_formula_of_the_sum(old, new):
     return mirrored([(q**k - 1) / (q - 1) if q - 1 > 1e-9 else float(k) for k in range(1, old)])
 
 
-def search(steps, total, low=1.0, high=1000.0):
-    for _ in range(100):
+def search(steps, total, low=1.0, high=1e4, rounds=100):
+    for _ in range(rounds):
         middle = (low + high) / 2
         low, high = (low, middle) if sum(middle**k for k in range(steps)) > total else (middle, high)
     return low
@@ -1192,6 +1359,16 @@ wrong(TASK, "may be closer to 1 than 1.01")(
 wrong(TASK, "the factor may be larger than 10")(
     lambda old, new: growing(search(old - 1, new - 1, high=10), old - 1)
 )
+wrong(TASK, "the factor may be larger than 100")(
+    lambda old, new: growing(search(old - 1, new - 1, high=100), old - 1)
+)
+wrong(TASK, "not by that which leads to new - 1")(
+    lambda old, new: growing(search(old - 1, new - 1, high=new, rounds=20), old - 1)
+)
+wrong(TASK, "where the grid stays the same the steps grow by one factor")(
+    lambda old, new: growing(search(old - 1, new - 1, low=1.0001, high=new), old - 1)
+)
+wrong(TASK, "all places are whole numbers")(lambda old, new: [int(place) for place in halved(old, new)])
 wrong(TASK, "up to the edge expected")(lambda old, new: torch.tensor(halved(old, new)))
 wrong(TASK, "up to the edge value")(lambda old, new: [0.99 * place for place in halved(old, new)])
 wrong(TASK, "it stopped in")(
