@@ -350,7 +350,7 @@ STEPS: dict[str, dict[str, Callable]] = {
     "the ranks go along the wrong axis: rank the tokens of each picture": {
         "stay": lambda m, c, n: _known_last(m, c).argsort(0).argsort(0) < n
     },
-    "the ranks go along the wrong axis: not over the pictures, but over the tokens of each": {
+    "the ranks go over the pictures: rank the tokens of each picture": {
         "stay": lambda m, c, n: (_known_last(m, c).argsort(0).argsort(0) < n) & m
     },
     "the ranks of the first picture are used for all: rank the tokens of each picture": {
@@ -364,7 +364,7 @@ STEPS: dict[str, dict[str, Callable]] = {
     },
     "nothing stays hidden": {"stay": lambda m, c, n: m & ~m},
     "known tokens take what is drawn: they must keep their codes": {"of": lambda c, d, m, h: (d, h)},
-    "known tokens take what is drawn, and hidden ones keep their codes: the other way round": {
+    "known tokens take what is drawn, hidden ones keep their codes: turn it round": {
         "of": lambda c, d, m, h: (torch.where(m, c, d), h)
     },
     "the drawn codes are added to the old ones: put them in their place": {
@@ -553,7 +553,7 @@ HINGES: dict[str, Callable] = {
     "the generator has no say in the scores of real pictures: leave them out": _hinges(
         generator=lambda r, f: r.mean() - f.mean()
     ),
-    "the generator has no say in the scores of real pictures: take the mean of the fake ones": _hinges(
+    "the mean of real and fake scores is taken: of the fake ones alone": _hinges(
         generator=lambda r, f: -torch.cat([r, f]).mean()
     ),
     "the generator's loss is a sum: take the mean": _hinges(generator=lambda r, f: -f.sum()),
@@ -796,10 +796,10 @@ DIVERSITIES: dict[str, Callable] = {
     "the number of values divides the squares, before the root, not the root": _over_pairs(
         lambda d: d.square().sum((2, 3, 4)).sqrt().mean() / d[0, 0].numel()
     ),
-    "one root for each pair of all inputs: take it for each input, too, then the mean": _over_pairs(
+    "one root for all inputs together: take it for each pair, then the mean": _over_pairs(
         lambda d: d.square().mean((0, 2, 3, 4)).sqrt().mean()
     ),
-    "the root is taken for each pixel, of the sum over the colours: once for all values of a pair": _over_pairs(
+    "the root is taken for each pixel, of a sum: once for all values, of the mean": _over_pairs(
         lambda d: d.square().sum(2).sqrt().mean()
     ),
     "the squares are divided by the number of pixels: a pixel has three values": _over_pairs(

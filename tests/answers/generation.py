@@ -259,16 +259,14 @@ STEPS = {
     "one token too few stays hidden": dict(stay=lambda m, c, n: last(m, c).argsort(1).argsort(1) < n - 1),
     "`argsort` gives places in the order, not ranks": dict(stay=lambda m, c, n: last(m, c).argsort(1) < n),
     "the ranks go along the wrong axis": dict(stay=lambda m, c, n: last(m, c).argsort(0).argsort(0) < n),
-    "not over the pictures, but over the tokens": dict(
-        stay=lambda m, c, n: m & (last(m, c).argsort(0).argsort(0) < n)
-    ),
+    "the ranks go over the pictures": dict(stay=lambda m, c, n: m & (last(m, c).argsort(0).argsort(0) < n)),
     "the ranks of the first picture are used for all": dict(
         stay=lambda m, c, n: (last(m, c)[0].argsort().argsort() < n) | torch.zeros_like(m)
     ),
     "the first hidden tokens stay hidden": dict(stay=lambda m, c, n: m & (m.cumsum(1) <= n)),
     "nothing stays hidden": dict(of=lambda c, d, m, h: (torch.where(m, d, c), torch.zeros_like(m))),
     "known tokens take what is drawn": dict(of=lambda c, d, m, h: (torch.where(h, c, d), h)),
-    "and hidden ones keep their codes": dict(of=lambda c, d, m, h: (torch.where(~m, d, c), h)),
+    "hidden ones keep their codes": dict(of=lambda c, d, m, h: (torch.where(~m, d, c), h)),
     "added to the old ones": dict(of=lambda c, d, m, h: (c + m * d, h)),
     "what is filled must take the drawn codes": dict(of=lambda c, d, m, h: (c.clone(), h)),
     "the mask is as it was before": dict(of=lambda c, d, m, h: (torch.where(m, d, c), m.clone())),
