@@ -317,6 +317,16 @@ def lr_after(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
             calls += [(start + int(share * length), lr, total, warmup, cooldown) for share in shares]
         return calls
 
+    def at(place):
+        """The right rate, but 0 where `place` says so of the images and their total."""
+        return lambda images, lr, total, *rest: 0 if place(images, total) else right(images, lr, total, *rest)
+
+    rounded = {
+        f"it is rounded to {digits} digits: return the rate itself": lambda *case, digits=digits: round(
+            right(*case), digits
+        )
+        for digits in range(1, 7)
+    }
     mistakes = {
         "the rate is constant: there is no warm-up": lambda i, lr, n, w, c: lr,
         "it rises over the whole run: divide by `warmup`": lambda i, lr, n, w, c: lr * i / n,
@@ -329,7 +339,7 @@ def lr_after(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the warm-up is a straight line, not a square": lambda i, lr, n, w, c: lr * (i / w) ** 2,
         "that is the share of the warm-up that is over: how high is the rate then?": lambda i, lr, n, w, c: i / w,
     }
-    verdict = explain(answer, right, cases(0, 0.1, 0.35, 0.8, 0.99, of=0), mistakes, tolerance=1e-6)
+    verdict = explain(answer, right, cases(0, 0.1, 0.35, 0.8, 0.99, of=0), mistakes | rounded, tolerance=3e-7)
     yield "rises in a straight line from 0", verdict
     mistakes = {
         "the warm-up goes on: from its end on the rate stays at `lr`": lambda i, lr, n, w, c: lr * i / w,
@@ -341,9 +351,12 @@ def lr_after(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
         "the rate rises above `lr`: it is never more than that": lambda i, lr, n, w, c: lr * (n - i) / c,
         "the share of the run that is left stands in the place of 1": lambda i, lr, n, w, c: lr * (1 - i / n),
+        "`cooldown` is how many images the fall takes, not where it begins": lambda i, lr, n, w, c: (
+            lr * min(1, (n - i) / (n - c))
+        ),
         "that is no rate: it stays at `lr`": lambda i, lr, n, w, c: 1,
     }
-    verdict = explain(answer, right, cases(0, 0.2, 0.7, 0.98, of=1), mistakes, tolerance=1e-6)
+    verdict = explain(answer, right, cases(0, 0.2, 0.7, 0.98, of=1), mistakes | rounded, tolerance=3e-7)
     yield "stays at `lr` in between", verdict
     mistakes = {
         "it stays at `lr`: where is the cooldown?": lambda i, lr, n, w, c: lr,
@@ -355,6 +368,12 @@ def lr_after(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
         "the rate is the share of the whole run that is left: divide by `cooldown`": (
             lambda i, lr, n, w, c: lr * (n - i) / n
+        ),
+        "what is over of the cooldown is divided by the whole run: divide by `cooldown`": (
+            lambda i, lr, n, w, c: lr * (1 - (i - n + c) / n)
+        ),
+        "`cooldown` is how many images the fall takes, not where it begins": lambda i, lr, n, w, c: (
+            lr * min(1, (n - i) / (n - c))
         ),
         "that is one image too few: after all images the rate is 0": lambda i, lr, n, w, c: lr * (n - i - 1) / c,
         "that is one image too many: after all images the rate is 0": lambda i, lr, n, w, c: lr * (n - i + 1) / c,
@@ -374,17 +393,26 @@ def lr_after(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
             lambda i, lr, n, w, c: lr * (i - n) / c
         ),
     }
-    verdict = explain(answer, right, cases(0.03, 0.3, 0.75, 0.97, 1, of=2), mistakes, tolerance=1e-6)
+    verdict = explain(answer, right, cases(0.03, 0.3, 0.75, 0.97, 1, of=2), mistakes | rounded, tolerance=3e-7)
     yield "falls to 0 in a straight line over the last images", verdict
-    without = [(images, small, 20, 0, 5) for images in (0, 7, 18)]
-    yield "works without a warm-up", explain(answer, right, without, tolerance=1e-6)
-    level = [(images, large, 20, 5, 0) for images in (2, 9, 20)]
-    yield "works without a cooldown", explain(answer, right, level, tolerance=1e-6)
-    tent = [(images, small, 20, 12, 8) for images in (0, 11, 12, 13, 20)] + [
-        (0, large, 1, 0, 0),
-        (1, large, 1, 0, 0),
-    ]
-    yield "works where nothing lies in between", explain(answer, right, tent, tolerance=1e-6)
+    mistakes = {
+        "without a warm-up the rate starts at `lr`, not at 0": at(lambda images, total: images == 0),
+        "without a cooldown it is `lr` to the end, not 0 after all images": at(
+            lambda images, total: images == total
+        ),
+        "without a warm-up it starts at `lr`, and without a cooldown it ends there, not at 0": at(
+            lambda images, total: images in (0, total)
+        ),
+    }
+    edges = {
+        "a warm-up": [(images, small, 20, 0, 5) for images in (0, 7, 18)],
+        "a cooldown": [(images, large, 20, 5, 0) for images in (2, 9, 20)],
+        "either": [(images, large, 1, 0, 0) for images in (0, 1)],
+    }
+    for missing, calls in edges.items():
+        yield f"works without {missing}", explain(answer, right, calls, mistakes, tolerance=3e-7)
+    tent = [(images, small, 20, 12, 8) for images in (0, 11, 12, 13, 20)]
+    yield "works where nothing lies in between", explain(answer, right, tent, tolerance=3e-7)
 
 
 SPARED = ("positions", "pos_embed", "table", "_token")
@@ -511,14 +539,20 @@ def layer_scales(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
 
     mistakes = {text: scales(power=power) for text, power in _WRONG_POWERS.items()}
     mistakes |= {text: scales(layer) for text, layer in _WRONG_LAYERS.items()}
-    yield "slows layer by layer, from the top down", explain(answer, scales(), cases, mistakes)
+    verdict = explain(answer, scales(), cases, mistakes, tolerance=1e-5)
+    yield "slows layer by layer, from the top down", verdict
+    misread = {text: scales(layer) for text, layer in _MISREAD_NAMES.items()}
+    verdict = explain(answer, scales(), [([*_blocks(2), *ALIKE], 2, 0.7)], misread, tolerance=1e-5)
+    yield "asks how a name begins, with its dots", verdict
     edges = [
         ([], 3, 0.7),
         (_blocks(1), 1, 0.5),
         ([*HIGHEST, *_blocks(2), *LOWEST], 2, 1.0),
         ([HIGHEST[0]], 9, 0.1),
+        (_blocks(102), 102, 0.97),
     ]
-    yield "works for one block, for few names, and for a `decay` of 1", explain(answer, scales(), edges)
+    claim = "works for one block and for many, for few names, and for a `decay` of 1"
+    yield claim, explain(answer, scales(), edges, tolerance=1e-5)
 
 
 LOWEST = [
@@ -535,6 +569,12 @@ HIGHEST = [
     "head.weight",
     "head.blocks.0.weight",
     "head.norm.weight",
+]
+ALIKE = [  # names that begin nearly as others do
+    "encoder.norm_before.weight",
+    "encoder.patch_embed.0.weight",
+    "encoder_to_decoder.weight",
+    "teacher.encoder.blocks.0.norm.weight",
 ]
 
 
@@ -612,6 +652,20 @@ _WRONG_LAYERS = {
         lambda name, right, blocks: right or (0 if "patch_embed" in name else blocks + 1)
     ),
 }
+_MISREAD_NAMES = {
+    "`encoder.norm_before.` does not begin with `encoder.norm.`: it lies below the blocks": (
+        lambda name, right, blocks: blocks + 1 if name.startswith("encoder.norm") else right
+    ),
+    "`encoder_to_decoder.` does not begin with `encoder.`: it lies outside": (
+        lambda name, right, blocks: 0 if name.startswith("encoder_") else right
+    ),
+    "`teacher.encoder.` does not begin with `encoder.`: it lies outside": (
+        lambda name, right, blocks: int(name.split(".")[3]) + 1 if ".encoder.blocks." in name else right
+    ),
+    "the number in `encoder.patch_embed.0.` is not that of a block": (
+        lambda name, right, blocks: 1 if ".patch_embed.0." in name else right
+    ),
+}
 
 
 @check(
@@ -628,7 +682,7 @@ def train_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     small, large = (low + torch.rand((), generator=rng).item() / 4 for low in (0.1, 0.5))
     trainings = {
         "one step": (*_weights_and_batches(rng, 1), [small], 1e3),
-        "three steps": (*_weights_and_batches(rng, 3), [large, small, small / 2], 1e3),
+        "three steps": (*_weights_and_batches(rng, 3), [large, small, small / 20], 1e3),
         "steps with a long gradient": (*_weights_and_batches(rng, 3), [small, large, small], small),
     }
     got = {words: steps(*training) for words, training in trainings.items()}
@@ -662,7 +716,9 @@ class _Training(Answer):
     def _call(self, weights: list[Tensor], batches: list, lrs: list[float], clip: float) -> dict:
         model = _Predictor(*weights)
         optimizer = torch.optim.SGD(
-            [{"params": [model.weight], "weight_decay": 0.2}, {"params": [model.bias]}], lr=0.03, momentum=0.9
+            [{"params": [model.weight], "weight_decay": 0.2}, {"params": [model.bias, model.level]}],
+            lr=0.03,
+            momentum=0.9,
         )
         results: dict = {"loss": [], "graph": [], "before": [], "after": [], "rates": []}
         for batch, lr in zip(batches, lrs, strict=True):
@@ -679,14 +735,15 @@ class _Training(Answer):
 
 
 class _Predictor(nn.Module):
-    """The linear predictor of the exercises: hidden values enter as 0, and only theirs are asked for."""
+    """The linear predictor of the exercises and a level: hidden values enter as 0; only theirs are asked for."""
 
     def __init__(self, weight: Tensor, bias: Tensor):
         super().__init__()
         self.weight, self.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
+        self.level = nn.Parameter(torch.zeros(()))
 
     def forward(self, values: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        prediction = values.masked_fill(hidden, 0) @ self.weight + self.bias
+        prediction = values.masked_fill(hidden, 0) @ self.weight + self.bias + self.level
         return (prediction - values)[hidden].square().mean(), prediction
 
     @torch.no_grad()
@@ -747,6 +804,10 @@ class _Parts:
         for group in self.optimizer.param_groups:
             group["lr"] *= self.lr
 
+    def lower(self):
+        for group in self.optimizer.param_groups:
+            group["lr"] = min(group["lr"], self.lr)
+
     def climb(self):
         (-self.loss).backward()
 
@@ -756,6 +817,32 @@ class _Parts:
     def clip_each(self):
         for parameter in self.model.parameters():
             nn.utils.clip_grad_norm_([parameter], self.clip_at)
+
+    def clip_groups(self):
+        for group in self.optimizer.param_groups:
+            nn.utils.clip_grad_norm_(group["params"], self.clip_at)
+
+    def clip_first_group(self):
+        nn.utils.clip_grad_norm_(self.optimizer.param_groups[0]["params"], self.clip_at)
+
+    def clip_largest(self):
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_at, norm_type=torch.inf)
+
+    def clip_sum(self):
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_at, norm_type=1)
+
+    def clip_square(self):
+        self.scale(min(1, self.clip_at / self.length() ** 2))
+
+    def lengthen(self):
+        self.scale(self.clip_at / self.length())
+
+    def length(self) -> float:
+        return nn.utils.get_total_norm(parameter.grad for parameter in self.model.parameters()).item()
+
+    def scale(self, factor: float):
+        for parameter in self.model.parameters():
+            parameter.grad *= factor
 
     def clip_at_1(self):
         nn.utils.clip_grad_norm_(self.model.parameters(), 1)
@@ -772,6 +859,7 @@ _WRONG_RATES = {
     "only the first group gets this rate: set it in all": "first_rate zero forward backward clip step",
     "only the last group gets this rate: set it in all": "last_rate zero forward backward clip step",
     "the rate is multiplied by `lr`: set it": "factors zero forward backward clip step",
+    "the rate is only lowered: set it, also where it was smaller": "lower zero forward backward clip step",
 }
 _WRONG_STEPS = _WRONG_RATES | {
     "this step still has the old rate: set it before `step`": "zero forward backward clip step rates",
@@ -789,6 +877,12 @@ _WRONG_STEPS = _WRONG_RATES | {
         "rates zero forward backward clip_values step"
     ),
     "each parameter is clipped on its own: all are one vector": "rates zero forward backward clip_each step",
+    "each group is clipped on its own: all are one vector": "rates zero forward backward clip_groups step",
+    "only the gradient of the first group is clipped": "rates zero forward backward clip_first_group step",
+    "the largest value is taken for the length": "rates zero forward backward clip_largest step",
+    "the sum of absolute values is taken for the length": "rates zero forward backward clip_sum step",
+    "the squared length is taken for the length": "rates zero forward backward clip_square step",
+    "a gradient shorter than `clip` is made longer: leave it": "rates zero forward backward lengthen step",
     "the gradient is clipped to the length 1, not to `clip`": "rates zero forward backward clip_at_1 step",
     "`lr` stands in the place of `clip`": "rates zero forward backward clip_at_lr step",
     "the sign is wrong: this step climbs the loss": "rates zero forward climb clip step",

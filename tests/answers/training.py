@@ -486,6 +486,39 @@ def nothing_before_the_first_image(images, lr, total, warmup, cooldown):
 LEVELS = ("positions", "pos_embed", "table", "_token")
 
 
+@wrong("lr_after", "without a cooldown it is `lr` to the end")
+def nothing_after_the_last_image(images, lr, total, warmup, cooldown):
+    return 0.0 if images == total else three_cases(images, lr, total, warmup, cooldown)
+
+
+@wrong("lr_after", "starts at `lr`, and without a cooldown it ends there")
+def at_least_one_image(images, lr, total, warmup, cooldown):
+    return lr * min(1, images / max(warmup, 1), (total - images) / max(cooldown, 1))
+
+
+@wrong("lr_after", "not where it begins")
+def cooldown_begins_there(images, lr, total, warmup, cooldown):
+    if images < warmup or not 0 < cooldown < min(images, total):
+        return three_cases(images, lr, total, warmup, 0)
+    return lr * (total - images) / (total - cooldown)
+
+
+@wrong("lr_after", "divided by the whole run: divide by `cooldown`")
+def falls_by_the_share_of_the_run(images, lr, total, warmup, cooldown):
+    over = images - (total - cooldown)
+    return lr * (1 - over / total) if over > 0 else three_cases(images, lr, total, warmup, cooldown)
+
+
+@wrong("lr_after", "rounded to 4 digits")
+def four_digits(images, lr, total, warmup, cooldown):
+    return round(three_cases(images, lr, total, warmup, cooldown), 4)
+
+
+@wrong("lr_after", "expected 0, got 1e-06")
+def smallest_rate(images, lr, total, warmup, cooldown):
+    return max(1e-6, three_cases(images, lr, total, warmup, cooldown))
+
+
 @right("decaying")
 def comprehension(shapes):
     return {name for name, shape in shapes.items() if len(shape) > 1 and not name.endswith(LEVELS)}
@@ -813,6 +846,38 @@ def a_number_in_every_name(names, blocks, decay):
     return {name: decay ** (blocks - int(name.split(".")[2])) for name in names}
 
 
+@wrong("layer_scales", "does not begin with `encoder.norm.`")
+def norm_without_a_dot(names, blocks, decay):
+    return by_prefix(names, blocks, decay) | {name: 1.0 for name in names if name.startswith("encoder.norm")}
+
+
+@wrong("layer_scales", "`encoder_to_decoder.` does not begin with `encoder.`")
+def encoder_without_a_dot(names, blocks, decay):
+    lowest = {name: decay ** (blocks + 1) for name in names if name.startswith("encoder_")}
+    return by_prefix(names, blocks, decay) | lowest
+
+
+@wrong("layer_scales", "`teacher.encoder.` does not begin with `encoder.`")
+def blocks_anywhere(names, blocks, decay):
+    found = {name: re.search(r"encoder\.blocks\.(\d+)\.", name) for name in names}
+    shares = {name: decay ** (blocks - int(number[1])) for name, number in found.items() if number}
+    return by_prefix(names, blocks, decay) | shares
+
+
+@wrong("layer_scales", "is not that of a block")
+def first_number_in_the_encoder(names, blocks, decay):
+    found = {name: re.match(r"encoder\.\D*\.(\d+)\.", name) for name in names}
+    shares = {name: decay ** (blocks - int(number[1])) for name, number in found.items() if number}
+    return by_prefix(names, blocks, decay) | shares
+
+
+@wrong("layer_scales", "works for one block and for many")
+def numbers_of_two_digits(names, blocks, decay):
+    found = {name: re.match(r"encoder\.blocks\.(\d\d?)", name) for name in names}
+    shares = {name: decay ** (blocks - int(number[1])) for name, number in found.items() if number}
+    return by_prefix(names, blocks, decay) | shares
+
+
 @right("train_step")
 def usual(model, optimizer, batch, *, lr, clip):
     loss, _ = model(*batch)
@@ -898,6 +963,27 @@ for says, lines in {
     "single values are cut off": RATES + GRADIENT + CLIP.replace("_norm_", "_value_") + STEP,
     "each parameter is clipped on its own": (
         RATES + GRADIENT + "[nn.utils.clip_grad_norm_([p], clip) for p in model.parameters()]; " + STEP
+    ),
+    "each group is clipped on its own": (
+        RATES
+        + GRADIENT
+        + "[nn.utils.clip_grad_norm_(group['params'], clip) for group in optimizer.param_groups]; "
+        + STEP
+    ),
+    "the rate is only lowered": RATES.replace("lr=lr", "lr=min(lr, group['lr'])") + GRADIENT + CLIP + STEP,
+    "the squared length is taken": (
+        RATES
+        + GRADIENT
+        + "squares = sum(p.grad.square().sum() for p in model.parameters()); "
+        + "[p.grad.mul_(min(1, clip / squares)) for p in model.parameters()]; "
+        + STEP
+    ),
+    "a gradient shorter than `clip` is made longer": (
+        RATES
+        + GRADIENT
+        + "norm = sum(p.grad.square().sum() for p in model.parameters()) ** 0.5; "
+        + "[p.grad.mul_(clip / norm) for p in model.parameters()]; "
+        + STEP
     ),
     "to the length 1": RATES + GRADIENT + CLIP.replace("clip)", "1.0)") + STEP,
     "`lr` stands in the place of `clip`": RATES + GRADIENT + CLIP.replace("clip)", "lr)") + STEP,
