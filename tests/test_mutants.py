@@ -21,7 +21,7 @@ EQUAL = [
         ".detach()",
         "compose hidden_from_article to_pixels random_mask avg_dist patches_to_hide masks_of_ratios blind_share "
         "lmmse_fill video_index may_look taken_for_hidden "
-        "loss_gradient mask_of_step crop_batch whole_gradient",
+        "loss_gradient mask_of_step crop_batch whole_gradient accumulated_gradient",
     ),
     (
         "the result is never negative",

@@ -800,6 +800,7 @@ TASK = "accumulated_gradient"
 wrong(TASK, "each is that of a mean: divide the sum")(parted(lambda g, n, p: g.sum(0)))
 wrong(TASK, "this is the last part alone")(parted(lambda g, n, p: g[-1]))
 wrong(TASK, "this is the first part alone")(parted(lambda g, n, p: g[0]))
+wrong(TASK, "each part replaces the one before")(parted(lambda g, n, p: g[-1] / p))
 wrong(TASK, "the last part is left out")(parted(lambda g, n, p: g[:-1].sum(0) / p))
 wrong(TASK, "divided by the number of images; each")(parted(lambda g, n, p: g.sum(0) / n))
 wrong(TASK, "divided by the images in a part")(parted(lambda g, n, p: g.sum(0) / (n // p)))
@@ -808,6 +809,7 @@ wrong(TASK, "it is multiplied by the images in a part")(parted(lambda g, n, p: g
 wrong(TASK, "these are the gradients of all parts")(parted(lambda g, n, p: g))
 wrong(TASK, "one number is returned")(parted(lambda g, n, p: g.mean()))
 wrong(TASK, "the sign is turned")(parted(lambda g, n, p: -g.mean(0)))
+wrong(TASK, "`squeeze` drops an axis of length 1")(parted(lambda g, n, p: g.mean(0).squeeze()))
 wrong(TASK, "the median of the parts")(parted(lambda g, n, p: g.median(0).values))
 wrong(TASK, "is the gradient of the mean loss over the whole batch\n      expected")(
     parted(lambda g, n, p: g.mean(0).abs())
@@ -827,6 +829,28 @@ def first_of_each(gradient, batch, parts):
 @wrong(TASK, "MemoryError: out of memory")
 def at_once(gradient, batch, parts):
     return gradient(batch)
+
+
+@wrong(TASK, "MemoryError: out of memory")
+def mean_of_parts_of_so_many(gradient, batch, parts):
+    return torch.stack([gradient(part) for part in batch.split(parts)]).mean(0)
+
+
+@wrong(TASK, "halved with each part, from the second on")
+def mean_with_the_parts_before(gradient, batch, parts):
+    first, *others = batch.chunk(parts)
+    mean = gradient(first)
+    for part in others:
+        mean = (mean + gradient(part)) / 2
+    return mean
+
+
+@wrong(TASK, "halved with each part, from 0 on")
+def mean_with_what_is_there(gradient, batch, parts):
+    mean = 0
+    for part in batch.chunk(parts):
+        mean = (mean + gradient(part)) / 2
+    return mean
 
 
 @wrong(TASK, "changes its input in place")
@@ -916,6 +940,21 @@ wrong(TASK, "as many blocks as `depths` says")(swin(deep=False))
 wrong(TASK, "these are GFLOP")(swin(24e-9, 4e-9))
 wrong(TASK, "`^` is no power in Python")(swin(look=lambda n, w: w ^ 2))
 wrong(TASK, "counts the products of all stages\n      expected")(swin(mix=6))
+wrong(TASK, "query, key and value are three products")(swin(square=20))
+wrong(TASK, "the projection is missing")(swin(square=22))
+wrong(TASK, "the MLP has two layers")(swin(square=16))
+wrong(TASK, "the MLP is four times as wide")(swin(square=12))
+wrong(TASK, "all stages count like the first")(swin(wider=1, fewer=1))
+
+
+@wrong(TASK, "the merging is counted")
+def with_the_merging(image_size, patch, dim, depths, window):
+    flops = stage_by_stage(image_size, patch, dim, depths, window)
+    tokens = image_size[0] * image_size[1] // patch**2
+    for _ in depths[1:]:
+        flops += 2 * (tokens // 4) * (4 * dim) * (2 * dim)
+        tokens, dim = tokens // 4, 2 * dim
+    return flops
 
 
 @wrong(TASK, "a token is a patch, not a pixel")
@@ -974,6 +1013,12 @@ class Keeper:
 
 right("bytes_per_gpu")(Keeper())
 
+
+@right("bytes_per_gpu")
+def in_float32(parameters, largest_block, gpus, shard):
+    return torch.tensor(a_share_and_a_block(parameters, largest_block, gpus) if shard else 16.0 * parameters)
+
+
 TASK = "bytes_per_gpu"
 wrong(TASK, "`shard` changes nothing here")(held(all_of_it, all_of_it))
 wrong(TASK, "the largest block is missing")(held(all_of_it, lambda p, b, n: 16 * p / n))
@@ -986,6 +1031,13 @@ wrong(TASK, "do not subtract it")(held(all_of_it, lambda p, b, n: 16 * (p - b) /
 wrong(TASK, "this is all GPUs together")(held(all_of_it, lambda p, b, n: 16 * p + 8 * b * n))
 wrong(TASK, "one after the other")(held(all_of_it, lambda p, b, n: 16 * p / n + 8 * p))
 wrong(TASK, "`/`, not `//`")(held(all_of_it, lambda p, b, n: 16 * (p // n) + 8 * b))
+wrong(TASK, "the bytes are cut off")(held(all_of_it, lambda p, b, n: int(a_share_and_a_block(p, b, n))))
+wrong(TASK, "the bytes are rounded")(held(all_of_it, lambda p, b, n: round(a_share_and_a_block(p, b, n))))
+wrong(TASK, "comes on top: do not take it off")(held(all_of_it, lambda p, b, n: 16 * p / n + 8 * b * (n - 1) / n))
+wrong(TASK, "with `shard` AdamW's two means")(held(all_of_it, lambda p, b, n: 8 * p / n + 8 * b))
+wrong(TASK, "the block comes on top with one GPU, too")(
+    held(all_of_it, lambda p, b, n: min(16 * p, a_share_and_a_block(p, b, n)))
+)
 wrong(TASK, "without sharding nothing is divided: every")(held(lambda p, b, n: 16 * p / n, a_share_and_a_block))
 wrong(TASK, "nothing is divided, and no block")(held(a_share_and_a_block, a_share_and_a_block))
 wrong(TASK, "its weights are there")(held(lambda p, b, n: 16 * p + 8 * b, a_share_and_a_block))
@@ -1071,6 +1123,8 @@ wrong(TASK, "this is the GPU that hides most")(gathered_by(lambda g, h: g[h.flat
 wrong(TASK, "this is the first GPU alone")(lambda gradients, hidden: gradients[0])
 wrong(TASK, "this is the last GPU alone")(lambda gradients, hidden: gradients[-1])
 wrong(TASK, "not their squares")(gathered_by(lambda g, h: (g * h**2).sum(0) / (h**2).sum()))
+wrong(TASK, "not their square roots")(gathered_by(lambda g, h: (g * h**0.5).sum(0) / (h**0.5).sum()))
+wrong(TASK, "it is divided by the largest number")(gathered_by(lambda g, h: (g * h).sum(0) / h.max()))
 wrong(TASK, "joined, not averaged")(lambda gradients, hidden: torch.cat(gradients))
 wrong(TASK, "one number is returned")(lambda gradients, hidden: stacked(gradients, hidden).mean())
 wrong(TASK, "NaN times 0 is NaN")(
@@ -1082,6 +1136,12 @@ wrong(TASK, "NaN times 0 is NaN")(
 def divided_by_nothing(gradients, hidden):
     sums = [g * count for g, count in zip(gradients, hidden, strict=True) if count]
     return sum(sums, torch.zeros_like(gradients[0])) / sum(hidden)
+
+
+@wrong(TASK, "the GPUs behind one that hides nothing are left out")
+def up_to_the_first_idle(gradients, hidden):
+    busy = hidden.index(0) if 0 in hidden else len(hidden)
+    return weighted(gradients[:busy], hidden[:busy]) if busy else torch.zeros_like(gradients[0])
 
 
 @wrong(TASK, "NaN is replaced by 0 at the end")
