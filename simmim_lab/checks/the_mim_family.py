@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from einops import rearrange
 from torch import Generator, Tensor
-from torch.nn.functional import one_hot
+from torch.nn.functional import interpolate, one_hot
 
 from simmim_lab import guided, mae, masking, video
-from simmim_lab.checks.core import Answer, Verdict, check, distinct, explain, first, telling
+from simmim_lab.checks.core import Answer, Verdict, check, distinct, explain, first, other_gradient, telling
 from simmim_lab.checks.guessing import Guess
 from simmim_lab.checks.masking import chances, wrong_counts, wrong_forms
 
@@ -41,8 +41,12 @@ def keep_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
         (tokens, mask.flatten(1)[:, None]),
         (tokens, mask.flatten(1)[:, :, None]),
         (tokens.masked_fill(mask.flatten(1)[:, :, None], math.nan), mask),
+        (0 * tokens, mask),
     ]
-    yield "works if all or one are visible, for one row, one column and one number", explain(answer, right, edges)
+    yield (
+        "works if all or one are visible, for one row, one column and one number, and for tokens of 0",
+        explain(answer, right, edges),
+    )
 
 
 def _hidden_patches(rng: Generator, batch: int, rows: int, cols: int, hidden: int) -> Tensor:
@@ -120,8 +124,12 @@ def put_back(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         (visible, mask.flatten(1)[:, None], token),
         (visible, mask.flatten(1)[:, :, None], token),
         (visible, mask, 0 * token),
+        (0 * visible, mask, token),
     ]
-    yield "works if all or one are visible, for one row, one column and one number", explain(answer, right, edges)
+    yield (
+        "works if all or one are visible, for one row, one column and one number, and for tokens of 0",
+        explain(answer, right, edges),
+    )
 
 
 def _visible_tokens(rng: Generator, even: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -221,21 +229,28 @@ def hardest_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
 
     def draw() -> list[tuple]:
         parts = [(0.3, 0.7, 0.25), (0.3, 0.7, 0.75), (0.8, 0.9, 0.75), (0.5, 0.5, 0.0)]
-        return [_errors(rng, *part) for part in parts]
+        exact = torch.randperm(40, generator=rng).view(2, 4, 5) / 50  # 0.8 * 20 is whole, (1 - 0.8) * 20 not quite
+        return [*(_errors(rng, *part) for part in parts), (exact, 0.8)]
 
     cases = telling(draw, right, WRONG_HARDEST)
     problem = explain(answer, right, cases, WRONG_HARDEST)
     yield "hides the ceil(ratio * patches) patches with the largest errors", problem
     if problem:
         return
-    errors, _ = cases[0]
+    errors, ratio = cases[0]
     whole = torch.rand(3, 4, 8, generator=rng)
     edges = [(whole, 0.25), (whole, 0.5), (errors, 0.0), (errors, 1.0), (errors, 1e-4), (errors[:, :1], 0.4)]
     edges += [(errors[:, :, :1], 0.4), (1000 * errors, 0.3), (errors / 1000, 0.3), (errors[:, :1, :1], 0.5)]
     yield (
         "works if all or none is hidden, for one row or column, and where no rounding is needed",
-        explain(answer, right, edges),
+        explain(
+            answer, right, edges, {"`[-0:]` is the whole list: for a ratio of 0 nothing is hidden": _all_for_none}
+        ),
     )
+    largest = errors.flatten(1).topk(3).indices
+    endless = errors.flatten(1).scatter(1, largest, math.inf).view(errors.shape)
+    extreme = [(endless, ratio), (1 + errors / 1000, ratio)]
+    yield "works for infinite errors, and for errors that hardly differ", explain(answer, right, extreme)
     yield "hides as many where errors are equal", _equal_errors(answer, rng)
 
 
@@ -247,6 +262,10 @@ def _errors(rng: Generator, low: float, high: float, more: float) -> tuple[Tenso
     errors = (1 + torch.randperm(batch * patches, generator=rng)).view(shape) / 50
     count = distinct(rng, 1, math.ceil(low * patches), math.floor(high * patches))[0]
     return errors * (1 + torch.arange(batch))[:, None, None] ** 0.3, (count + more) / patches
+
+
+def _all_for_none(errors: Tensor, ratio: float) -> Tensor:
+    return guided.hardest_mask(errors, ratio or 1.0)
 
 
 def _equal_errors(answer: Answer, rng: Generator) -> Verdict:
@@ -287,10 +306,17 @@ WRONG_HARDEST: dict[str, Callable] = {
     "`round` may go down, `ceil` never does": _hardest(count=round),
     "one patch too many is hidden": _hardest(count=lambda n: math.ceil(n) + 1),
     "one patch too few is hidden": _hardest(count=lambda n: math.ceil(n) - 1),
+    "one too many is hidden where the count is whole": _hardest(count=lambda n: math.floor(n) + 1),
+    "(1 - ratio) * patches may be just below a whole number: take ceil(ratio * patches)": (
+        lambda e, r: _hardest(count=lambda _: e[0].numel() - int((1 - r) * e[0].numel()))(e, r)
+    ),
     "`ratio` is the share to hide, not to show": lambda e, r: _hardest()(e, 1 - r),
     "the easiest are hidden, as many as should be shown": lambda e, r: _hardest(lambda e: -e)(e, 1 - r),
     "the patches of all images are ranked together: rank those of each image": lambda e, r: _hardest(count=round)(
         e.flatten()[None], math.ceil(r * e[0].numel()) * len(e) / e.numel()
+    ).view(e.shape),
+    "the patches of all images are ranked and counted together: take each image": lambda e, r: _hardest()(
+        e.flatten()[None], r
     ).view(e.shape),
     "the errors of the batch are averaged: each image has its own": _hardest(lambda e: e.mean(0).expand_as(e)),
     "the first image decides for all: each has its own errors": _hardest(lambda e: e[:1].expand_as(e)),
@@ -344,13 +370,13 @@ def tube_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     rows, cols, batch, frames = distinct(rng, 4, 4, 9)
 
     def draw(batch: int, frames: int, grid: tuple[int, int], ratio: float, extra: int = 0) -> Tensor:
-        return answer(batch, frames, grid, ratio, generator=Generator().manual_seed(seed + extra))
+        return answer(batch, frames, grid, ratio, Generator().manual_seed(seed + extra))
 
     part = distinct(rng, 1, 1, rows * cols - 1)[0] - 0.25  # places: here `round` is right
     cases = [(5, 7, 0.6), (5, 7, 0.35), (rows, cols, part / (rows * cols)), (rows, cols, 0.001), (9, 1, 0.5)]
-    cases += [(1, 1, 0.5), (4, 6, 0.0), (4, 6, 1.0)]
+    cases += [(1, 1, 0.5), (4, 6, 0.0), (4, 6, 1.0), (4, 5, 0.8)]
     shapes = [(batch, frames, rows, cols)]
-    shapes += [(1 + number, 2 + number % 3, r, c) for number, (r, c, _) in enumerate(cases)]
+    shapes += [(1 + number, 1 + number % 4, r, c) for number, (r, c, _) in enumerate(cases)]
     masks = [draw(batch, frames, (rows, cols), 0.4)]
     masks += [draw(*shape[:2], case[:2], case[2]) for shape, case in zip(shapes[1:], cases, strict=True)]
     problem = _wrong_layout(masks[0], shapes[0]) or wrong_forms(masks, shapes)
@@ -365,7 +391,7 @@ def tube_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     problem = wrong_counts(cases, [mask[:, 0].sum((1, 2)) for mask in masks[1:]], many)
     yield "hides ceil(ratio * rows * cols) places", problem
     if not problem:
-        yield from chances(lambda n, grid, generator: answer(n, 2, grid, 0.5, generator=generator)[:, 0], rng)
+        yield from chances(lambda n, grid, generator: answer(n, 2, grid, 0.5, generator)[:, 0], rng)
 
 
 def _wrong_layout(mask: Any, shape: tuple[int, int, int, int]) -> Verdict:
@@ -419,7 +445,13 @@ def _broken_tubes(mask: Tensor) -> Iterator[tuple[bool, str]]:
 )
 def mae_cost(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`mae_cost(tokens, ratio, encoder, decoder)` is MAE's work as a share of SimMIM's."""
-    cases = telling(lambda: [_two_networks(rng, part) for part in (0.3, 0.7)], _mae_cost, WRONG_COSTS)
+
+    def draw() -> list[tuple]:
+        exact = 5 * distinct(rng, 1, 6, 12)[0]  # 0.8 of it is whole, but (1 - 0.8) of it not quite
+        networks = _two_networks(rng, 0.3)[2:]
+        return [*(_two_networks(rng, part) for part in (0.3, 0.7)), (exact, 0.8, *networks)]
+
+    cases = telling(draw, _mae_cost, WRONG_COSTS)
     problem = explain(answer, _mae_cost, cases, WRONG_COSTS)
     yield "divides the work of encoder and decoder by that of SimMIM's encoder", problem
     if problem:
@@ -449,6 +481,11 @@ def _two_networks(rng: Generator, part: float) -> tuple[int, float, tuple[int, i
     deep, flat = distinct(rng, 1, 7, 12)[0], distinct(rng, 1, 2, 5)[0]
     hidden = tokens // 2 + distinct(rng, 1, 2, tokens // 4)[0]
     return tokens, (hidden - part) / tokens, (wide, deep), (narrow, flat)
+
+
+def _of_other_blocks(blocks: Callable[[float, int, int], float]) -> Callable:
+    """A share in which the work of blocks, a function of (tokens, dim, depth), is another."""
+    return lambda n, r, e, d: (blocks(n - math.ceil(r * n), *e) + blocks(n, *d)) / blocks(n, *e)
 
 
 def _cost(
@@ -482,17 +519,35 @@ WRONG_COSTS: dict[str, Callable] = {
     "that is the work of MAE in FLOP: divide it by SimMIM's": _cost(of=lambda e, d, s: e + d),
     "that is the difference of the two works: divide them": _cost(of=lambda e, d, s: s - e - d),
     "that is in per cent: return a share": _cost(of=lambda e, d, s: 100 * (e + d) / s),
+    "`//` leaves out what is behind the point: divide with `/`": _cost(of=lambda e, d, s: (e + d) // s),
+    "the share is rounded: leave it its digits": _cost(of=lambda e, d, s: round((e + d) / s, 2)),
     "the decoder is subtracted: it is work on top": _cost(of=lambda e, d, s: (e - d) / s),
     "the products of tokens with tokens are missing: 4 * n * n * d": _cost(mix=0),
     "the products of tokens with tokens are alone: 24 * n * d * d is missing": _cost(square=0),
     "the products of tokens with tokens count half: they are 4 * n * n * d": _cost(mix=2),
     "the products with d * d count half: they are 24 * n * d * d": _cost(square=12),
     "the MLP is missing: the products with d * d are 24 * n * d * d": _cost(square=8),
+    "`depth` multiplies one of the two products: put brackets around their sum": _of_other_blocks(
+        lambda n, d, depth: depth * 24 * n * d**2 + 4 * n**2 * d
+    ),
+    "the length of a token is not squared: 24 * n * d * d": _of_other_blocks(
+        lambda n, d, depth: depth * (24 * n * d + 4 * n**2 * d)
+    ),
+    "the number of tokens is not squared: 4 * n * n * d": _of_other_blocks(
+        lambda n, d, depth: depth * (24 * n * d**2 + 4 * n * d)
+    ),
+    "the length of a token is squared in both: 24 * n * d * d, but 4 * n * n * d": _of_other_blocks(
+        lambda n, d, depth: depth * (24 * n * d**2 + 4 * n**2 * d**2)
+    ),
     "the encoder's work does not fall like its tokens: a part of it falls faster": (
         lambda n, r, e, d: ((1 - math.ceil(r * n) / n) * _blocks(n, *e) + _blocks(n, *d)) / _blocks(n, *e)
     ),
     "the encoder's work does not fall like its tokens squared: a part of it falls slower": (
         lambda n, r, e, d: ((1 - math.ceil(r * n) / n) ** 2 * _blocks(n, *e) + _blocks(n, *d)) / _blocks(n, *e)
+    ),
+    "`ratio` is the share of the hidden tokens, not of the visible ones": _cost(lambda n, r: math.floor(r * n)),
+    "(1 - ratio) * tokens may be just below a whole number: take ceil(ratio * tokens)": (
+        _cost(lambda n, r: int((1 - r) * n))
     ),
     "the number of hidden tokens is rounded up, so that it is whole": _cost(lambda n, r: (1 - r) * n),
     "the number of hidden tokens is rounded up, not down": _cost(lambda n, r: n - math.floor(r * n)),
@@ -500,22 +555,24 @@ WRONG_COSTS: dict[str, Callable] = {
     "a token too many: patches alone are tokens here": lambda n, r, e, d: (
         (_blocks(n - math.ceil(r * n) + 1, *e) + _blocks(n + 1, *d)) / _blocks(n + 1, *e)
     ),
+    "a token too many in MAE's encoder: patches alone are tokens here": _cost(
+        lambda n, r: n - math.ceil(r * n) + 1
+    ),
     "width and depth are swapped: they come as (dim, depth)": lambda n, r, e, d: _mae_cost(n, r, e[::-1], d[::-1]),
     "encoder and decoder are swapped": lambda n, r, e, d: _mae_cost(n, r, d, e),
     "the decoder has the width of the encoder: it has its own": lambda n, r, e, d: _mae_cost(
         n, r, e, (e[0], d[1])
     ),
-    "the depths are not used: encoder and decoder have as many blocks as they say": lambda n, r, e, d: _mae_cost(
-        n, r, (e[0], 1), (d[0], 1)
+    "the depths are not used, or one for both: each has a number of blocks of its own": lambda n, r, e, d: (
+        _mae_cost(n, r, (e[0], 1), (d[0], 1))
     ),
-    "`^` is no power in Python but compares bits: write `**`": lambda n, r, e, d: (
-        (_bits(n - math.ceil(r * n), *e) + _bits(n, *d)) / _bits(n, *e)
+    "`^` is no power in Python but compares bits: write `**`": _of_other_blocks(
+        lambda n, d, depth: depth * (24 * n * (d ^ 2) + 4 * (n ^ 2) * d)
+    ),
+    "`^` is no power in Python but compares bits, after all sums: write `**`": _of_other_blocks(
+        lambda n, d, depth: depth * (24 * n * d ^ 2 + 4 * n ^ 2 * d)
     ),
 }
-
-
-def _bits(tokens: int, dim: int, depth: int) -> float:
-    return depth * (24 * tokens * (dim ^ 2) + 4 * (tokens ^ 2) * dim)
 
 
 @check(
@@ -526,7 +583,7 @@ def _bits(tokens: int, dim: int, depth: int) -> float:
 )
 def prompt_canvas(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`prompt_canvas(inputs, answers, patch)` is a picture of examples and a question, and its mask."""
-    cases = telling(lambda: [_pairs(rng) for _ in range(2)], _canvas, WRONG_CANVASES)
+    cases = telling(lambda: [_pairs(rng, grey) for grey in (False, True)], _canvas, WRONG_CANVASES)
     problem = explain(answer, _canvas, cases, WRONG_CANVASES)
     yield "puts each input beside its answer, and hides the last answer", problem
     if problem:
@@ -535,6 +592,7 @@ def prompt_canvas(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     edges = [(inputs[-1:], answers[:0], patch), (inputs[:2], answers[:1], patch), (inputs, answers, 1)]
     tall, wide = inputs[..., :patch], inputs[..., :patch, :]
     edges += [(tall, answers[..., :patch], patch), (wide, answers[..., :patch, :], patch)]
+    edges += [(inputs[-1:, :, :side, :side], answers[:0, :, :side, :side], side) for side in (patch, 1)]
     yield "works for no and one example, and for patches of a pixel or a side", explain(answer, _canvas, edges)
 
 
@@ -547,12 +605,14 @@ def _canvas(inputs: Tensor, answers: Tensor, patch: int) -> tuple[Tensor, Tensor
     return picture, mask
 
 
-def _pairs(rng: Generator) -> tuple[Tensor, Tensor, int]:
-    """Three or four questions, with the answers to all but the last."""
+def _pairs(rng: Generator, grey: bool) -> tuple[Tensor, Tensor, int]:
+    """Three or four questions, with the answers to all but the last; the first is perhaps `grey`, too."""
     questions = distinct(rng, 1, 3, 4)[0]
     rows, cols, patch = distinct(rng, 3, 2, 5)
     shape = (2, questions, 3, rows * patch, cols * patch)
-    inputs, answers = torch.rand(shape, generator=rng)
+    inputs, answers = torch.randn(shape, generator=rng)
+    if grey:
+        answers[0] = 0.5
     return inputs, answers[:-1], patch
 
 
@@ -634,6 +694,17 @@ WRONG_CANVASES: dict[str, Callable] = {
         lambda x, y: _laid_out("c (n h) (two w)")(x.roll(1, 0), y.roll(1, 0)),
         _marked(lambda h: slice(h), lambda w: slice(-w, None)),
     ),
+    "the numbers stay in their order: let the axes change places first, as in `c (n h) w`": _painted(
+        lambda x, y: torch.cat([x, y], 3).reshape(3, -1, 2 * x.shape[3])
+    ),
+    "the colours are the last axis: they come first": _painted(of=lambda p, m: (p.permute(1, 2, 0), m)),
+    "the pictures are cut off at 0 and 1: copy them as they are": _painted(of=lambda p, m: (p.clamp(0, 1), m)),
+    "the question comes first, but its answer last": _painted(
+        lambda x, y: _laid_out("c (n h) (two w)")(x.roll(1, 0), y)
+    ),
+    "the answers are in the opposite order, the inputs are not": _painted(
+        lambda x, y: _laid_out("c (n h) (two w)")(x, torch.cat([y[:-1].flip(0), y[-1:]]))
+    ),
     "the examples are in the opposite order": _painted(
         lambda x, y: _laid_out("c (n h) (two w)")(
             torch.cat([x[:-1].flip(0), x[-1:]]), torch.cat([y[:-1].flip(0), y[-1:]])
@@ -641,6 +712,12 @@ WRONG_CANVASES: dict[str, Callable] = {
     ),
     "the last answer is black: what is not known is grey, 0.5": _painted(_last_answer(lambda x, y: 0 * x[-1])),
     "the last answer is white: what is not known is grey, 0.5": _painted(_last_answer(lambda x, y: 0 * x[-1] + 1)),
+    "the last answer is 128: in pictures from 0 to 1 grey is 0.5": _painted(
+        _last_answer(lambda x, y: 0 * x[-1] + 128)
+    ),
+    "the mean of the question stands in the last place: put grey there": _painted(
+        _last_answer(lambda x, y: 0 * x[-1] + x[-1].mean())
+    ),
     "the question stands in the place of its answer, too: put grey there": _painted(
         _last_answer(lambda x, y: x[-1])
     ),
@@ -661,6 +738,18 @@ WRONG_CANVASES: dict[str, Callable] = {
     ),
     "the mask hides the first answer: hide the last": _painted(
         hide=_marked(lambda h: slice(h), lambda w: slice(-w, None))
+    ),
+    "the mask hides only the last row of patches: a picture has several": _painted(
+        hide=_marked(lambda h: slice(-1, None), lambda w: slice(-w, None))
+    ),
+    "the mask hides what is grey: a picture that is known may be grey, too": lambda x, y, p: (
+        _canvas(x, y, p)[0],
+        rearrange(_canvas(x, y, p)[0] == 0.5, "k (r p) (c q) -> r c (k p q)", p=p, q=p).all(2),
+    ),
+    "the mask has as many columns as if pictures were square": _painted(
+        hide=lambda m, h, w: _marked(lambda h: slice(-h, None), lambda w: slice(-w, None))(
+            m.new_zeros(m.shape[0], 2 * h), h, h
+        )
     ),
     "the mask hides only the last patch": _painted(
         hide=_marked(lambda h: slice(-1, None), lambda w: slice(-1, None))
@@ -708,11 +797,12 @@ def unshuffle(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     every = torch.randn(len(order), 1 + patches, len(token), generator=rng)
     edges = [(every, order, token), (encoded[:, :2], order, token), (encoded[:, :1], order, token)]
     edges += [(encoded[:, :, :1], order, token[:1]), (every[:, :2], 0 * order[:, :1], token)]
-    edges += [(encoded, torch.arange(patches).expand(len(order), -1), token)]
+    edges += [(encoded, torch.arange(patches).expand(len(order), -1), token), (0 * encoded, order, token)]
     yield (
-        "works if all, one or none are visible, for one patch, and if nothing is shuffled",
+        "works if all, one or none are visible, for one patch, if nothing is shuffled, and for tokens of 0",
         explain(answer, _unshuffle, edges),
     )
+    yield "lets the whole gradient through", other_gradient(answer, _unshuffle, cases[0], (0, 2))
 
 
 def _unshuffle(encoded: Tensor, order: Tensor, token: Tensor) -> Tensor:
@@ -784,6 +874,11 @@ WRONG_UNSHUFFLED: dict[str, Callable] = {
     "the mask token stands in the place of the class token": lambda e, o, t: torch.cat(
         [t.expand(len(e), 1, -1), _unshuffle(e, o, t)[:, 1:]], 1
     ),
+    "the tokens of the first image are picked for all: each has its own": _decoded(
+        tokens=lambda v, h: torch.cat([v, h], 1)[:1].expand(len(v), -1, -1)
+    ),
+    "each patch lies one place too far": _decoded(lambda o: o.argsort(1).roll(1, 1)),
+    "the last visible token is taken for the class token": lambda e, o, t: _unshuffle(e.roll(1, 1), o, t),
     "the class token is taken for that of the first image: each has its own": _decoded(
         of=lambda c, p: torch.cat([c[:1].expand_as(c), p], 1)
     ),
@@ -797,6 +892,10 @@ WRONG_UNSHUFFLED: dict[str, Callable] = {
     "only the visible tokens are there: hidden places get the mask token": lambda e, o, t: e,
     "the mask token is added to the visible tokens": lambda e, o, t: _unshuffle(
         torch.cat([e[:, :1], e[:, 1:] + t], 1), o, t
+    ),
+    "the mask token is added to all, so hidden places have it twice": lambda e, o, t: _unshuffle(e, o, t) + t,
+    "hidden places hold the mean of the mask token: it has a number for each": lambda e, o, t: _unshuffle(
+        e, o, t.mean().expand_as(t)
     ),
     "the axes are in another order: (batch, 1 + patches, dim)": lambda e, o, t: _unshuffle(e, o, t).mT,
     "the first axis counts the tokens: it should count the images": lambda e, o, t: _unshuffle(e, o, t).transpose(
@@ -817,7 +916,13 @@ WRONG_UNSHUFFLED: dict[str, Callable] = {
 )
 def attention_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`attention_mask(maps, ratio, hints)` hides what the class token looks at most, but for a few hints."""
-    cases = telling(lambda: [_maps(rng, part) for part in (0.25, 0.75, 0.0)], _attention_mask, WRONG_ATTENDED)
+
+    def draw() -> list[tuple]:
+        exact, _, hints = _maps(rng, 20, 0.5, 0.0)  # 0.8 * 20 is whole, but (1 - 0.8) * 20 not quite
+        patches, parts = 2 * distinct(rng, 1, 10, 16)[0], [(0.5, 0.25), (0.5, 0.75), (0.75, 0.4), (0.5, 0.0)]
+        return [*(_maps(rng, patches, *part) for part in parts), (exact, 0.8, hints)]
+
+    cases = telling(draw, _attention_mask, WRONG_ATTENDED)
     problem = explain(answer, _attention_mask, cases, WRONG_ATTENDED)
     yield "hides the patches that the class token looks at most, but for the hints", problem
     if problem:
@@ -827,14 +932,38 @@ def attention_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
     count = math.ceil(ratio * patches)
     edges = [(maps, ratio, 0), (maps, ratio, 1), (maps, ratio, count), (maps, 1.0, 0), (maps, 1.0, patches)]
     edges += [(maps, 0.0, 0), (maps[:, :1], ratio, 2), (maps[:, :, :2, :2], 0.5, 0)]
+    mistakes = {
+        "`[:-0]` is empty: without hints all that is looked at most stays hidden": (
+            lambda maps, ratio, hints: _attention_mask(maps, ratio if hints else 0.0, hints)
+        ),
+        "`[-0:]` is the whole list: for a ratio of 0 nothing is hidden": (
+            lambda maps, ratio, hints: _attention_mask(maps, ratio or 1.0, hints)
+        ),
+    }
     yield (
         "works without hints, with hints alone, for all and none, one head and one patch",
-        explain(answer, _attention_mask, edges),
+        explain(answer, _attention_mask, edges, mistakes),
     )
+    yield "hides as many where patches are looked at alike", _equally_looked_at(answer, rng)
 
 
 def _attention_mask(maps: Tensor, ratio: float, hints: int) -> Tensor:
     return _between(maps.mean(1)[:, 0, 1:], hints, math.ceil(ratio * (maps.shape[3] - 1)))
+
+
+def _equally_looked_at(answer: Answer, rng: Generator) -> Verdict:
+    """What is wrong where six of twelve patches are looked at alike, and any of them may be hidden."""
+    looks = torch.tensor([16, 14, 12, 8, 8, 8, 8, 8, 8, 4, 3, 2]) / 128
+    looks = looks[torch.rand(2, 12, generator=rng).argsort(1)]
+    maps = torch.rand(2, 3, 13, 13, generator=rng) / 13
+    maps[:, :, 0, 1:] = looks[:, None]
+    hidden = answer(maps, 0.5, 2).sum(1)
+    if (hidden != 4).any():
+        return (
+            f"of 12 patches, 6 of them looked at alike, {hidden[0]} are hidden, but a ratio of 0.5 and 2 hints "
+            "leave 4: is there a limit? Count places instead"
+        )
+    return None
 
 
 def _between(scores: Tensor, low: int, high: int) -> Tensor:
@@ -843,15 +972,20 @@ def _between(scores: Tensor, low: int, high: int) -> Tensor:
     return (ranks >= low) & (ranks < high)
 
 
-def _maps(rng: Generator, part: float) -> tuple[Tensor, float, int]:
-    """Maps of attention, in which no two patches get nearly the same share, and ratio and hints."""
-    batch, heads, patches = *distinct(rng, 2, 2, 5), distinct(rng, 1, 10, 16)[0] * 2
+def _maps(rng: Generator, patches: int, share: float, part: float) -> tuple[Tensor, float, int]:
+    """Maps of attention, in which no two patches get nearly the same share, and ratio and hints.
+
+    About a `share` of the patches is hidden; a `part` of one is added when their number is rounded up. The heads
+    leave more or less for the patches, as they look more or less at the class token.
+    """
+    batch, heads = distinct(rng, 2, 2, 5)
     while True:
         scores = 1.5 * torch.randn(batch, heads, 1 + patches, 1 + patches, generator=rng)
-        maps = (scores + torch.randn(batch, heads, 1, 1, generator=rng)).softmax(3)
+        scores[..., 0] += 3 * torch.randn(batch, heads, 1, generator=rng)
+        maps = scores.softmax(3)
         if (maps.mean(1)[:, 0, 1:].sort(1).values.diff(dim=1) > 1e-5).all():
             break
-    count = patches // 2 if part == 0 else patches // 2 + distinct(rng, 1, -2, 4)[0]
+    count = int(share * patches) + (distinct(rng, 1, -2, 4)[0] if part else 0)
     return maps, (count - part) / patches, distinct(rng, 1, 2, 4)[0]
 
 
@@ -906,6 +1040,12 @@ WRONG_ATTENDED: dict[str, Callable] = {
     "the last head decides: the mean of all does": _attended(lambda maps: maps[:, -1, 0, 1:]),
     "the head that looks most decides: the mean of all does": _attended(lambda maps: maps.amax(1)[:, 0, 1:]),
     "the product of the heads decides: their mean does": _attended(lambda maps: maps.log().mean(1)[:, 0, 1:]),
+    "each head is divided by its sum over the patches: take the mean as they are": _attended(
+        lambda maps: (maps[:, :, 0, 1:] / maps[:, :, 0, 1:].sum(2, keepdim=True)).mean(1)
+    ),
+    "another softmax is taken: the maps are shares already": _attended(
+        lambda maps: maps.softmax(3).mean(1)[:, 0, 1:]
+    ),
     "the maps of the batch are averaged: each image has its own": _attended(
         lambda maps: maps.mean((0, 1))[0, 1:].expand(len(maps), -1)
     ),
@@ -927,9 +1067,21 @@ WRONG_ATTENDED: dict[str, Callable] = {
     "one patch too few is hidden": _attended(keep=lambda s, low, high: _between(s, low, high - 1)),
     "the number is rounded up, not down": _attended(hidden=math.floor),
     "the number is rounded up, not to the nearest": _attended(hidden=round),
+    "(1 - ratio) * patches may be just below a whole number: take ceil(ratio * patches)": (
+        lambda maps, ratio, hints: _between(
+            maps.mean(1)[:, 0, 1:], hints, maps.shape[3] - 1 - int((1 - ratio) * (maps.shape[3] - 1))
+        )
+    ),
+    "a quantile may lie between two patches: count them with `ceil`": lambda maps, ratio, hints: (
+        (maps.mean(1)[:, 0, 1:] >= maps.mean(1)[:, 0, 1:].quantile(1 - ratio, dim=1, keepdim=True))
+        & _between(maps.mean(1)[:, 0, 1:], hints, maps.shape[3])
+    ),
     "the class token does not count among the patches: ceil(ratio * patches)": lambda maps, ratio, hints: _between(
         maps.mean(1)[:, 0, 1:], hints, math.ceil(ratio * maps.shape[3])
     ),
+    "the class token is counted and ranked with the patches: leave it out": lambda maps, ratio, hints: _between(
+        maps.mean(1)[:, 0], hints, math.ceil(ratio * maps.shape[3])
+    )[:, 1:],
     "`ratio` is the share to hide, not to show": lambda maps, ratio, hints: _attention_mask(
         maps, 1 - ratio, hints
     ),
@@ -941,6 +1093,9 @@ WRONG_ATTENDED: dict[str, Callable] = {
         hints * len(maps),
         math.ceil(ratio * (maps.shape[3] - 1)) * len(maps),
     ).view(len(maps), -1),
+    "these are the numbers of the patches: make a mask of them": _attended(
+        keep=lambda s, low, high: s.argsort(1, descending=True)[:, low:high]
+    ),
     "True and False are swapped: True is hidden": _attended(of=torch.logical_not),
     "a mask holds True and False, not numbers": _attended(of=lambda mask: mask.float()),
     "a mask holds True and False, not whole numbers": _attended(of=lambda mask: mask.long()),
@@ -969,17 +1124,24 @@ def masked_batch_norm(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     constant = 0 * features + torch.arange(len(weight))[:, None, None]
     edges = [(features, torch.zeros_like(mask), weight, bias), (constant, mask, weight, bias)]
     edges += [(features / 500, mask, weight, bias), (features[:1], mask[:1], weight, bias)]
+    nearly = torch.ones_like(mask)
+    nearly[0, 0, 0] = False
+    edges += [
+        (features, nearly, weight, bias),
+        (features[:, :, : mask.shape[1], : mask.shape[2]], mask, weight, bias),
+    ]
     yield (
-        "works if nothing is hidden, for one image, and for channels that hardly change",
+        "works if nothing or nearly all is hidden, for one image, and for channels that hardly change",
         explain(answer, right, edges),
     )
+    yield "lets the whole gradient through", other_gradient(answer, right, cases[0], (0, 2, 3))
 
 
 def _masked_maps(rng: Generator, wide: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Features whose hidden places differ from the visible ones, and images from each other."""
     batch, channels, *grid = distinct(rng, 4, 2, 5)
     rows, cols = sorted(grid, reverse=not wide)
-    side = distinct(rng, 1, 2, 3)[0]
+    side = distinct(rng, 1, 2, 4)[0]
     mask = torch.rand(batch, rows, cols, generator=rng) < 0.5
     mask[:, 0, :2] = torch.tensor([True, False])
     hidden = masking.to_pixels(mask, side)[:, None]
@@ -1017,9 +1179,9 @@ def _of_all_channels(features: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
     return visible.mean(), visible.var(unbiased=False)
 
 
-def _instead(of: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Callable:
-    """Other numbers made of the right mean and variance."""
-    return lambda features, hidden: of(*_of_visible(features, hidden))
+def _instead(of: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]) -> Callable:
+    """Other numbers made of the right mean and variance, and of the share of visible places."""
+    return lambda features, hidden: of(*_of_visible(features, hidden), (~hidden).float().mean())
 
 
 def _normed(
@@ -1046,6 +1208,9 @@ WRONG_NORMS: dict[str, Callable] = {
     "mean and variance are those of the hidden places: True is hidden": _normed(lambda x, h: _of_visible(x, ~h)),
     "hidden and visible are swapped: True is hidden": _normed(enlarge=lambda m, side: ~masking.to_pixels(m, side)),
     "hidden places are normalised, too: they hold 0": _normed(of=lambda x, h, w, b: w * x + b),
+    "hidden places are set to 0 before, but not at the end": lambda x, m, w, b: _normed(
+        of=lambda normal, h, w, b: w * normal + b
+    )(x.masked_fill(masking.to_pixels(m, x.shape[2] // m.shape[1])[:, None], 0), m, w, b),
     "hidden places hold the bias: set them to 0 at the end": _normed(
         of=lambda x, h, w, b: w * x.masked_fill(h, 0) + b
     ),
@@ -1061,11 +1226,20 @@ WRONG_NORMS: dict[str, Callable] = {
     "the variance is divided by n - 1: by n, as in a batch norm": _normed(
         lambda x, h: _of_visible(x, h, unbiased=True)
     ),
-    "the mean is not subtracted": _normed(_instead(lambda mean, variance: (0 * mean, variance))),
-    "the variance is the mean of the squares: subtract the mean before": _normed(
-        _instead(lambda mean, variance: (mean, variance + mean**2))
+    "hidden places count in the variance, as zeros: leave them out": _normed(
+        _instead(lambda mean, variance, share: (mean, variance + mean**2 * (1 - share) / share))
     ),
-    "the mean is added: subtract it": _normed(_instead(lambda mean, variance: (-mean, variance))),
+    "sums over visible places are divided by the number of all: by theirs": _normed(
+        _instead(lambda mean, variance, share: (share * mean, share * (variance + ((1 - share) * mean) ** 2)))
+    ),
+    "the variance is divided by the number of all places: by that of the visible ones": _normed(
+        _instead(lambda mean, variance, share: (mean, share * variance))
+    ),
+    "the mean is not subtracted": _normed(_instead(lambda mean, variance, _: (0 * mean, variance))),
+    "the variance is the mean of the squares: subtract the mean before": _normed(
+        _instead(lambda mean, variance, _: (mean, variance + mean**2))
+    ),
+    "the mean is added: subtract it": _normed(_instead(lambda mean, variance, _: (-mean, variance))),
     "it is divided by the variance: by its root": _normed(scale=lambda variance: variance + 1e-5),
     "nothing is divided: divide by the root of the variance": _normed(scale=torch.ones_like),
     "it is multiplied by the root of the variance: divide": _normed(scale=lambda var: 1 / (var + 1e-5).sqrt()),
@@ -1076,6 +1250,9 @@ WRONG_NORMS: dict[str, Callable] = {
     "the weight is missing": _normed(of=lambda x, h, w, b: (x + b).masked_fill(h, 0)),
     "the bias is missing": _normed(of=lambda x, h, w, b: (w * x).masked_fill(h, 0)),
     "weight and bias are missing": _normed(of=lambda x, h, w, b: x.masked_fill(h, 0)),
+    "the weight is 1 too large: here it is not what is added to 1": _normed(
+        of=lambda x, h, w, b: ((1 + w) * x + b).masked_fill(h, 0)
+    ),
     "weight and bias are swapped": _normed(of=lambda x, h, w, b: (b * x + w).masked_fill(h, 0)),
     "the bias is added before the weight multiplies": _normed(
         of=lambda x, h, w, b: (w * (x + b)).masked_fill(h, 0)
@@ -1088,6 +1265,9 @@ WRONG_NORMS: dict[str, Callable] = {
     ),
     "the mask of the first image is used for all: each has its own": _normed(
         enlarge=lambda m, side: masking.to_pixels(m[:1].expand_as(m), side)
+    ),
+    "the mask is blurred where it is enlarged: repeat each entry": _normed(
+        enlarge=lambda m, side: interpolate(m[:, None].float(), scale_factor=side, mode="bilinear")[:, 0] > 0.5
     ),
 }
 
@@ -1193,9 +1373,19 @@ WRONG_COPIES: dict[str, Callable] = {
     "the last frame that shows the place is copied: take the nearest": _copied(lambda t, s: -s),
     "the farthest frame is copied: take the nearest": _copied(lambda t, s: -_nearest_frame(t, s)),
     "all frames that show the place are averaged: copy the nearest": _averaged,
+    "two equally near frames are averaged: take the earlier": lambda clip, mask: (
+        (_copied()(clip, mask) + _copied(lambda t, s: abs(s - t) + 0.1 * (s < t))(clip, mask)) / 2
+    ),
+    "pixels are cut off at 0 and 1: copy them as they are": lambda clip, mask: _copied()(clip, mask).clamp(0, 1),
     "a place that is never visible is black: it is grey, 0.5": _copied(never=torch.zeros_like),
     "a place that is never visible is white: it is grey, 0.5": _copied(never=torch.ones_like),
     "a place that is never visible keeps what is hidden there: it is grey, 0.5": _copied(never=lambda clip: clip),
+    "a place that is never visible is 128: in pictures from 0 to 1 grey is 0.5": _copied(
+        never=lambda clip: torch.full_like(clip, 128)
+    ),
+    "the mask of the first frame is used for all: each has its own": lambda clip, mask: _copied()(
+        clip, mask[:1].expand_as(mask)
+    ),
     "a place that is never visible has the mean of the clip: it is grey, 0.5": _copied(
         never=lambda clip: clip.mean().expand_as(clip)
     ),
@@ -1238,9 +1428,10 @@ def teacher_loss(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
     large = [(300 * student, 300 * ranks, center, mask, *temperatures)]
     large += [(student, ranks, center, mask, 0.01, 0.005)]
     yield "works if one or all tokens are hidden, for one image and one code", explain(answer, right, edges)
-    problem = _not_finite(answer, large) or explain(answer, right, large)
+    problem = _limited(answer, right, large) or explain(answer, right, large)
     yield "works for large scores and low temperatures", problem
     yield "teaches the student alone", _teacher_learns(answer, cases[0])
+    yield "lets the whole gradient through", other_gradient(answer, right, cases[0], (0,))
 
 
 def _scored(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, float, float]:
@@ -1253,12 +1444,24 @@ def _scored(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, float, floa
     return student, teacher, center, mask.view(batch, rows, cols), warm.item(), cold.item()
 
 
-def _not_finite(answer: Answer, cases: list[tuple]) -> Verdict:
-    """What is wrong if the loss is no finite number for large scores."""
+def _limited(answer: Answer, right: Callable, cases: list[tuple]) -> Verdict:
+    """What is wrong if the loss for large scores is infinite, or smaller than it should be."""
     for case in cases:
         loss = answer(*case)
-        if isinstance(loss, Tensor | float) and not torch.as_tensor(loss).isfinite().all():
-            text = "the logarithm of a probability that is rounded to 0 is infinite: take `log_softmax`"
+        if not isinstance(loss, Tensor | float):
+            return None
+        text = first(
+            (
+                not torch.as_tensor(loss).isfinite().all(),
+                "the logarithm of a probability that is rounded to 0 is infinite: take `log_softmax`",
+            ),
+            (
+                bool((torch.as_tensor(loss) < 0.9 * right(*case)).all()),
+                f"the loss is {float(loss):.6g}, but should be {right(*case):.6g}: is something added to small "
+                "probabilities, or a limit set? Take `log_softmax`",
+            ),
+        )
+        if text:
             return f"{text}\n{answer.shown(*case)}"
     return None
 
@@ -1269,8 +1472,13 @@ def _teacher_learns(answer: Answer, case: tuple) -> Verdict:
     loss = answer.raw(student, *given, *case[3:])
     if getattr(loss, "requires_grad", False):  # else `gradient` says what is wrong
         loss.backward()
-    if any(part.grad is not None and part.grad.any() for part in given):
-        return "a gradient reaches the teacher: it only gives the answers, so `detach` them"
+    reached = [
+        name
+        for name, part in zip(("teacher", "center"), given, strict=True)
+        if part.grad is not None and part.grad.any()
+    ]
+    if reached:
+        return f"a gradient reaches the {' and the '.join(reached)}: they only give the answers, so `detach` them"
     return None
 
 
@@ -1303,6 +1511,9 @@ WRONG_LESSONS: dict[str, Callable] = {
     "the scores are multiplied by the temperatures: divide": _taught(
         scores=lambda s, t, c, a, b: (s * a, (t - c) * b)
     ),
+    "the teacher's temperature divides its probabilities: divide the scores": lambda s, t, c, m, a, b: _taught(
+        lambda scores: scores.softmax(2) / b, scores=lambda s, t, c, a, b: (s / a, t - c)
+    )(s, t, c, m, a, b),
     "the center is not subtracted": _taught(scores=lambda s, t, c, a, b: (s / a, t / b)),
     "the center is added: subtract it": _taught(scores=lambda s, t, c, a, b: (s / a, (t + c) / b)),
     "the center is subtracted after the division: before": _taught(
@@ -1316,6 +1527,9 @@ WRONG_LESSONS: dict[str, Callable] = {
     ),
     "student and teacher are swapped: the logarithm is the student's": _taught(
         scores=lambda s, t, c, a, b: ((t - c) / b, s / a)
+    ),
+    "the mask is read column by column: patches come row by row": lambda s, t, c, m, a, b: _taught()(
+        s, t, c, m.mT, a, b
     ),
     "visible tokens count, not the hidden ones: True is hidden": _taught(of=lambda x, h: x[~h].mean()),
     "all tokens count: only hidden ones should": _taught(of=lambda x, h: x.mean()),
@@ -1349,12 +1563,30 @@ WRONG_LESSONS: dict[str, Callable] = {
     "the softmax goes over the tokens: over the codes of each": _taught(
         lambda scores: scores.softmax(1), lambda scores: scores.log_softmax(1)
     ),
+    "the softmax of the student goes over the tokens: over the codes of each": _taught(
+        given=lambda scores: scores.log_softmax(1)
+    ),
+    "the softmax of the teacher goes over the tokens: over the codes of each": _taught(
+        lambda scores: scores.softmax(1)
+    ),
+    "`cross_entropy` takes the second axis for the codes: give it a list of tokens": _taught(
+        given=lambda scores: scores.log_softmax(1),
+        each=lambda p, log_q: -(p * log_q).sum(1),
+        of=lambda losses, hidden: losses.mean(),
+    ),
+    "the student's softmax is taken twice: `log_softmax` and `cross_entropy` want scores": _taught(
+        given=lambda scores: scores.softmax(2).log_softmax(2)
+    ),
+    "the teacher's softmax is taken twice": _taught(lambda scores: scores.softmax(2).softmax(2)),
     "the softmax of the teacher is missing": _taught(answers=lambda scores: scores),
     "the sigmoid is taken: one code excludes the others, so take the softmax": _taught(
         lambda scores: scores.sigmoid(), lambda scores: scores.sigmoid().log()
     ),
     "the logarithm has the base 2: take the natural one": _taught(
         each=lambda p, log_q: -(p * log_q).sum(2) / math.log(2)
+    ),
+    "the logarithm has the base 10: take the natural one": _taught(
+        each=lambda p, log_q: -(p * log_q).sum(2) / math.log(10)
     ),
     "the loss is one number: average over the hidden tokens": _taught(of=lambda x, h: x[h]),
     "the loss is one number, not one for each image": _taught(of=lambda x, h: (x * h).sum(1) / h.sum(1)),

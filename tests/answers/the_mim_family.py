@@ -81,6 +81,13 @@ wrong(TASK, "works if all or one are visible")(
     lambda t, m: kept(t, m) if m.any() else torch.zeros(len(t), 0, t.shape[2])
 )
 
+
+@wrong(TASK, "and for tokens of 0")
+def tokens_that_are_not_0(tokens, mask):
+    shown = tokens.masked_fill(mask.flatten(1)[..., None], 0)
+    return torch.stack([image[image.abs().sum(1) > 0] for image in shown])
+
+
 # put_back
 
 
@@ -191,6 +198,12 @@ def scaled_token(visible, mask, mask_token):
     return back(visible, mask, mask_token / 2)
 
 
+@wrong(TASK, "and for tokens of 0")
+def gaps_found_by_their_0(visible, mask, mask_token):
+    tokens = back(visible, mask, torch.zeros_like(mask_token))
+    return torch.where((tokens == 0).all(2, keepdim=True), mask_token, tokens)
+
+
 # hardest_mask
 
 
@@ -296,6 +309,21 @@ wrong(TASK, "works if all or none is hidden")(
 wrong(TASK, "hides the ceil(ratio * patches) patches with the largest errors expected")(
     hidden(lambda e: (5 * e).round())
 )
+wrong(TASK, "may be just below a whole number")(
+    lambda e, r: hidden(count=lambda _: e[0].numel() - int((1 - r) * e[0].numel()))(e, r)
+)
+wrong(TASK, "for infinite errors")(hidden(lambda e: e / e.amax((1, 2), keepdim=True)))
+wrong(TASK, "for errors that hardly differ")(hidden(lambda e: e.half()))
+wrong(TASK, "`[-0:]` is the whole list")(
+    lambda e, r: (
+        torch.zeros_like(e, dtype=torch.bool)
+        .flatten(1)
+        .scatter(1, e.flatten(1).argsort(1)[:, -math.ceil(r * e[0].numel()) :], True)
+        .view(e.shape)
+    )
+)
+wrong(TASK, "where the count is whole")(hidden(count=lambda n: int(n) + 1))
+wrong(TASK, "ranked and counted together")(lambda e, r: hidden()(e.flatten()[None, :, None], r).view(e.shape))
 
 # tube_mask
 
@@ -398,6 +426,13 @@ wrong(TASK, "two generators of one seed gave two masks")(lambda b, f, g, r, gene
 wrong(TASK, "expected True and False, got real numbers")(
     lambda b, f, g, r, generator: tubes(b, f, g, r, generator).float()
 )
+wrong(TASK, "expected the shape (")(lambda b, f, g, r, generator: tubes(b, f, g, r, generator).squeeze(1))
+
+
+@right("tube_mask")
+def with_another_name_for_the_generator(batch, frames, grid, ratio, chance):
+    return tubes(batch, frames, grid, ratio, chance)
+
 
 # mae_cost
 
@@ -496,6 +531,26 @@ wrong(TASK, "divides the work of encoder and decoder by that of SimMIM's encoder
     lambda n, r, e, d: 1 - r
 )
 wrong(TASK, "without a decoder")(lambda n, r, e, d: in_numpy(n, r, e, d) if d[1] else 1.0)
+wrong(TASK, "may be just below a whole number")(cost(seen=lambda n, r: int((1 - r) * n)))
+wrong(TASK, "a token too many in MAE's encoder")(cost(seen=lambda n, r: n + 1 - math.ceil(r * n)))
+wrong(TASK, "the depths are not used, or one for both")(lambda n, r, e, d: in_numpy(n, r, e, (d[0], e[1])))
+wrong(TASK, "`ratio` is the share of the hidden tokens")(cost(seen=lambda n, r: int(r * n)))
+wrong(TASK, "`//` leaves out")(cost(of=lambda e, d, s: (e + d) // s))
+wrong(TASK, "the share is rounded")(cost(of=lambda e, d, s: round((e + d) / s, 2)))
+
+
+def of_blocks(work):
+    def answer(tokens, ratio, encoder, decoder):
+        shown = tokens - math.ceil(ratio * tokens)
+        return (work(shown, *encoder) + work(tokens, *decoder)) / work(tokens, *encoder)
+
+    return answer
+
+
+wrong(TASK, "compares bits, after all sums")(of_blocks(lambda n, d, k: k * (24 * n * d ^ 2 + 4 * n ^ 2 * d)))
+wrong(TASK, "put brackets around their sum")(of_blocks(lambda n, d, k: k * 24 * n * d**2 + 4 * n**2 * d))
+wrong(TASK, "the length of a token is not squared")(of_blocks(lambda n, d, k: k * (24 * n * d + 4 * n**2 * d)))
+wrong(TASK, "the number of tokens is not squared")(of_blocks(lambda n, d, k: k * (24 * n * d**2 + 4 * n * d)))
 
 # prompt_canvas
 
@@ -605,6 +660,25 @@ wrong(TASK, "works for no and one example")(
 wrong(TASK, "puts each input beside its answer, and hides the last answer value")(
     pieced(pairs=lambda x, y: (x, 0.9 * y))
 )
+wrong(TASK, "the mask hides what is grey")(
+    lambda x, y, p: (
+        with_cat(x, y, p)[0],
+        reduce((with_cat(x, y, p)[0] == 0.5).int(), "k (r p) (c q) -> r c", "min", p=p, q=p) > 0,
+    )
+)
+wrong(TASK, "and for patches of a pixel or a side")(pieced(of=lambda p, m: (p.squeeze(), m.squeeze())))
+wrong(TASK, "the numbers stay in their order")(
+    lambda x, y, p: (
+        torch.cat([x, torch.cat([y, torch.full_like(x[:1], 0.5)])], 3).view(3, -1, 2 * x.shape[3]),
+        with_cat(x, y, p)[1],
+    )
+)
+wrong(TASK, "cut off at 0 and 1")(pieced(of=lambda p, m: (p.clip(0, 1), m)))
+wrong(TASK, "the question comes first, but its answer last")(
+    pieced(pairs=lambda x, y: (torch.cat([x[-1:], x[:-1]]), y))
+)
+wrong(TASK, "in pictures from 0 to 1")(pieced(fill=128))
+wrong(TASK, "only the last row of patches")(pieced(hide=lambda r, c: (-1, slice(-c, None))))
 
 # unshuffle
 
@@ -715,9 +789,7 @@ wrong(TASK, "(batch, 1 + patches, dim)")(lambda e, o, t: sorted_back(e, o, t).pe
 wrong(TASK, "no gradient reaches argument 3")(lambda e, o, t: sorted_back(e, o, t.detach()))
 wrong(TASK, "lets the gradient through")(lambda e, o, t: torch.tensor(sorted_back(e, o, t).tolist()))
 wrong(TASK, "does `squeeze` drop an axis")(lambda e, o, t: sorted_back(e, o, t).squeeze(0))
-wrong(TASK, "puts each token back where its patch is, behind the class token expected")(
-    decoder_tokens(lambda o: o.argsort(1).roll(1, 1))
-)
+wrong(TASK, "each patch lies one place too far")(decoder_tokens(lambda o: o.argsort(1).roll(1, 1)))
 
 
 @wrong(TASK, "leaves its inputs as they are")
@@ -726,6 +798,22 @@ def sorted_in_place(encoded, order, mask_token):
     order.copy_(order.sort(1).values)
     return result
 
+
+@wrong(TASK, "and for tokens of 0")
+def gaps_found_by_0(encoded, order, mask_token):
+    tokens = sorted_back(encoded, order, torch.zeros_like(mask_token))
+    patches = torch.where((tokens[:, 1:] == 0).all(2, keepdim=True), mask_token, tokens[:, 1:])
+    return torch.cat([tokens[:, :1], patches], 1)
+
+
+wrong(TASK, "the gradient of argument 1 is not that of these values")(
+    lambda e, o, t: torch.cat([e[:, :1].detach(), sorted_back(e, o, t)[:, 1:]], 1)
+)
+wrong(TASK, "the tokens of the first image are picked for all")(
+    lambda e, o, t: torch.cat(
+        [e[:, :1], torch.cat([e[0, 1:], t.expand(o.shape[1] - e.shape[1] + 1, -1)])[o.argsort(1)]], 1
+    )
+)
 
 # attention_mask
 
@@ -821,6 +909,45 @@ wrong(TASK, "does `squeeze` drop an axis")(lambda m, ratio, hints: ranked(m, rat
 wrong(TASK, "hides the patches that the class token looks at most, but for the hints expected")(
     cut(lambda m: m[:, :, 0, 1:].mean(1).round(decimals=1))
 )
+
+
+def with_a_limit(maps, ratio, hints):
+    looked = maps[:, :, 0, 1:].mean(1)
+    count = math.ceil(ratio * looked.shape[1])
+    limits = F.pad(looked.sort(1, descending=True).values, (1, 1), value=math.inf)
+    limits[:, -1] = -math.inf
+    return (looked >= limits[:, count, None]) & (looked < limits[:, hints, None])
+
+
+wrong(TASK, "looked at alike")(with_a_limit)
+wrong(TASK, "a quantile may lie between two patches")(
+    lambda m, ratio, hints: (
+        (m[:, :, 0, 1:].mean(1) >= torch.quantile(m[:, :, 0, 1:].mean(1), 1 - ratio, dim=1)[:, None])
+        & ranked(m, 1.0, hints)
+    )
+)
+wrong(TASK, "may be just below a whole number")(
+    lambda m, ratio, hints: cut(count=lambda _: m.shape[3] - 1 - int((1 - ratio) * (m.shape[3] - 1)))(
+        m, ratio, hints
+    )
+)
+wrong(TASK, "each head is divided by its sum over the patches")(
+    cut(lambda m: F.normalize(m[:, :, 0, 1:], p=1, dim=2).mean(1))
+)
+wrong(TASK, "another softmax is taken")(cut(lambda m: F.softmax(m, 3)[:, :, 0, 1:].mean(1)))
+wrong(TASK, "counted and ranked with the patches")(
+    lambda m, ratio, hints: cut(lambda m: m[:, :, 0].mean(1), lambda _: math.ceil(ratio * m.shape[3]))(
+        m, ratio, hints
+    )[:, 1:]
+)
+
+
+@wrong(TASK, "`[:-0]` is empty")
+def cut_from_the_end(maps, ratio, hints):
+    looked = maps[:, :, 0, 1:].mean(1)
+    places = looked.argsort(1)[:, looked.shape[1] - math.ceil(ratio * looked.shape[1]) :]
+    return torch.zeros_like(looked, dtype=torch.bool).scatter(1, places[:, :-hints], True)
+
 
 # masked_batch_norm
 
@@ -959,6 +1086,30 @@ def hidden_in_place(features, mask, weight, bias):
     return norm()(features, mask, weight, bias)
 
 
+@wrong(TASK, "the gradient of argument 1 is not that of these values")
+def statistics_without_a_gradient(features, mask, weight, bias):
+    with torch.no_grad():
+        mean, variance = seen(features, holes(features, mask))
+    return norm(lambda x, h: (mean, variance))(features, mask, weight, bias)
+
+
+wrong(TASK, "the mask is blurred where it is enlarged")(
+    lambda x, m, w, b: norm()(
+        x, F.interpolate(m[:, None].float(), size=x.shape[2:], mode="bilinear")[:, 0] > 0.5, w, b
+    )
+)
+wrong(TASK, "hidden places count in the variance, as zeros")(
+    norm(
+        lambda x, h: (
+            seen(x, h)[0],
+            (x.masked_fill(h, 0) - seen(x, h)[0]).square().sum((0, 2, 3), keepdim=True) / (~h).sum(),
+        )
+    )
+)
+wrong(TASK, "set to 0 before, but not at the end")(
+    lambda x, m, w, b: norm(end=lambda n, h, w, b: w * n + b)(x.masked_fill(holes(x, m), 0), m, w, b)
+)
+
 # copy_in_time
 
 
@@ -1095,6 +1246,14 @@ def filled_in_place(clip, mask):
     return clip
 
 
+wrong(TASK, "two equally near frames are averaged")(
+    lambda clip, mask: (
+        farthest_first(clip, mask) / 2
+        + from_frames(lambda t, n: sorted(range(n), key=lambda s: (abs(s - t), -s)))(clip, mask) / 2
+    )
+)
+wrong(TASK, "cut off at 0 and 1")(lambda clip, mask: farthest_first(clip.clamp(0, 1), mask))
+
 # teacher_loss
 
 
@@ -1201,3 +1360,27 @@ def centred_in_place(student, teacher, center, mask, student_temperature, teache
     teacher = teacher.detach()
     teacher -= center
     return over_hidden_rows(student, teacher, 0 * center, mask, student_temperature, teacher_temperature)
+
+
+def reached(*places):
+    """A loss through which the student learns, and what stands at these places."""
+
+    def answer(*args):
+        s, t, c = (arg if place in (0, *places) else arg.detach() for place, arg in enumerate(args[:3]))
+        losses = -(((t - c) / args[5]).softmax(2) * (s / args[4]).log_softmax(2)).sum(2)
+        return losses[args[3].flatten(1)].mean()
+
+    return answer
+
+
+wrong(TASK, "a gradient reaches the center:")(reached(2))
+wrong(TASK, "a gradient reaches the teacher:")(reached(1))
+wrong(TASK, "the gradient of argument 1 is not that of these values")(
+    taught(given=lambda x: x - x.detach().logsumexp(2, keepdim=True))
+)
+wrong(TASK, "is something added to small probabilities")(taught(given=lambda x: (x.softmax(-1) + 1e-8).log()))
+wrong(TASK, "read column by column")(lambda s, t, c, m, a, b: taught()(s, t, c, m.transpose(1, 2), a, b))
+wrong(TASK, "give it a list of tokens")(
+    lambda s, t, c, m, a, b: F.cross_entropy(s / a, ((t - c) / b).softmax(2).detach())
+)
+wrong(TASK, "the student's softmax is taken twice")(taught(given=lambda x: x.softmax(2).log_softmax(2)))
