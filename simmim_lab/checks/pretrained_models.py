@@ -379,7 +379,7 @@ def resize_positions(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
     same += [(positions, (rows, cols + 2)), (positions, (2 * rows, cols)), (positions, (cols, rows))]
     yield "changes nothing for the same grid, and only there", explain(answer, right, same, SAME_GRIDS)
     edges = [
-        (positions.repeat(2, 2, 1)[:11, :13], (15, 15)),
+        (positions.repeat(3, 3, 1)[:11, :13], (15, 15)),
         (positions, (1, 1)),
         (positions[:1, :1], (3, 2)),
         (positions[:, :, :1], (rows + 1, cols + 2)),
