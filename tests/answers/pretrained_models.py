@@ -1190,7 +1190,7 @@ wrong(TASK, "where the deviations are equal")(
     lambda w, b, m, s, n, t: (w, b) if s == t else with_the_formula(w, b, m, s, n, t)
 )
 wrong(TASK, "pixels from 0 to 1 or 255, one number and one pixel value")(
-    on(lambda m, s, n, t: (m, [value + 1e-5 for value in s], n, t))
+    on(lambda m, s, n, t: (m, [value + 1e-6 for value in s], n, t))
 )
 wrong(TASK, "one number, the sum over all tokens")(fold(shift=lambda w, m, s, n, t: (w * (n - m) / s).sum()))
 wrong(TASK, "does the loop forget the others?")(
