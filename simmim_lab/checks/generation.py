@@ -150,12 +150,13 @@ def tokens_left(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
 
 
 def _step(rng: Generator) -> tuple[int, int, int]:
-    """A step in the middle, after which the number that is left is not nearly whole."""
+    """A step in the middle, after which the number that is left is not nearly whole; nor is it by a mistake."""
     while True:
         steps, hidden = distinct(rng, 1, 6, 17)[0], distinct(rng, 1, 60, 300)[0]
         step = distinct(rng, 1, 2, steps - 2)[0]
-        share = hidden * math.cos(math.pi / 2 * step / steps) % 1
-        if 0.01 < share < 0.99:
+        t = step / steps
+        left = (hidden * share for share in (_quarter(t), _quarter(t) ** 2, _quarter(1 - t), 1 - t))
+        if all(0.01 < number % 1 < 0.99 for number in left):
             return hidden, step, steps
 
 
