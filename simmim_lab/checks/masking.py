@@ -185,7 +185,7 @@ def random_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
 
     part = int(torch.randint(1, rows * cols, (1,), generator=rng)) - 0.25  # patches: here `round` is right
     cases = [(5, 7, 0.6), (5, 7, 0.35), (rows, cols, part / (rows * cols)), (rows, cols, 0.001), (9, 1, 0.5)]
-    cases += [(1, 1, 0.5), (4, 6, 0.0), (4, 6, 1.0)]
+    cases += [(1, 1, 0.5), (4, 6, 0.0), (4, 6, 1.0), (4, 5, 0.8)]  # (1 - 0.8) * 20 is below 4 by a rounding
     masks = [draw(1 + number, (r, c), ratio) for number, (r, c, ratio) in enumerate(cases)]
     shapes = [(1 + number, r, c) for number, (r, c, _) in enumerate(cases)]
     problem = wrong_forms(masks, shapes)
@@ -285,6 +285,9 @@ def wrong_counts(cases: list[tuple[int, int, float]], counts: list[Tensor], many
         "True and False are swapped": lambda r, c, ratio: r * c - math.ceil(ratio * r * c),
         "`int` goes down, `ceil` never does": lambda r, c, ratio: int(ratio * r * c),
         "`round` may go down, `ceil` never does": lambda r, c, ratio: round(ratio * r * c),
+        "(1 - ratio) * patches may be just below a whole number: take ceil(ratio * patches)": (
+            lambda r, c, ratio: r * c - int((1 - ratio) * r * c)
+        ),
         "one too many is hidden where the count is whole": lambda r, c, ratio: int(ratio * r * c) + 1,
         "round up the whole count once, not each row": lambda r, c, ratio: r * math.ceil(ratio * c),
         "round up the whole count once, not each column": lambda r, c, ratio: c * math.ceil(ratio * r),
@@ -758,6 +761,9 @@ def wrong_own_counts(
         "True and False are swapped": lambda r, c, n: r * c - n.ceil(),
         "`int` and `floor` go down, `ceil` never does": lambda r, c, n: n.floor(),
         "`round` may go down, `ceil` never does": lambda r, c, n: n.round(),
+        "(1 - ratio) * patches may be just below a whole number: take ceil(ratio * patches)": (
+            lambda r, c, ratio: r * c - int((1 - ratio) * r * c)
+        ),
         "one too many is hidden where the count is whole": lambda r, c, n: n.floor() + 1,
         "one too many is hidden: the ranks begin at 0, so use `<`": lambda r, c, n: n.ceil() + 1,
         "one too few is hidden": lambda r, c, n: n.ceil() - 1,

@@ -137,6 +137,13 @@ def one_more_than_int(batch, grid, ratio, generator):
     return (rank < int(ratio * rows * cols) + 1).view(batch, rows, cols)
 
 
+@wrong("random_mask", "may be just below a whole number")
+def counts_the_visible_ones(batch, grid, ratio, generator):
+    rows, cols = grid
+    rank = torch.rand(batch, rows * cols, generator=generator).argsort(1).argsort(1)
+    return (rank >= int((1 - ratio) * rows * cols)).view(batch, rows, cols)
+
+
 @wrong("random_mask", "an image alone has always the same mask")
 def order_along_the_images(batch, grid, ratio, generator):
     rows, cols = grid
