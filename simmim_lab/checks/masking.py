@@ -761,9 +761,6 @@ def wrong_own_counts(
         "True and False are swapped": lambda r, c, n: r * c - n.ceil(),
         "`int` and `floor` go down, `ceil` never does": lambda r, c, n: n.floor(),
         "`round` may go down, `ceil` never does": lambda r, c, n: n.round(),
-        "(1 - ratio) * patches may be just below a whole number: take ceil(ratio * patches)": (
-            lambda r, c, ratio: r * c - int((1 - ratio) * r * c)
-        ),
         "one too many is hidden where the count is whole": lambda r, c, n: n.floor() + 1,
         "one too many is hidden: the ranks begin at 0, so use `<`": lambda r, c, n: n.ceil() + 1,
         "one too few is hidden": lambda r, c, n: n.ceil() - 1,
