@@ -899,10 +899,11 @@ def _nearly_whole(hidden: int, steps: int) -> bool:
 
 
 def _many(rng: Generator) -> tuple[int, int]:
-    """So many tokens that each step fills some."""
+    """So many tokens that each step fills some, and no step fewer than the one before."""
     while True:
         steps, hidden = distinct(rng, 1, 4, 9)[0], distinct(rng, 1, 150, 300)[0]
-        if not _nearly_whole(hidden, steps) and _unmask_counts(hidden, steps) == _falls(_goals(hidden, steps)):
+        counts = _falls(_goals(hidden, steps))
+        if not _nearly_whole(hidden, steps) and _unmask_counts(hidden, steps) == counts == sorted(counts):
             return hidden, steps
 
 

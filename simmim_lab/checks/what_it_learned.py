@@ -1521,7 +1521,11 @@ WRONG_PAIRS: dict[str, Callable] = {
 def agreement(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`agreement(losses, accuracies)` is how often the lower loss has the higher accuracy."""
     mistakes = {text: _agreement_by(**rule) for text, rule in WRONG_AGREEMENTS.items()} | WRONG_RANKS
-    cases = [_runs(rng, 6, odd=True), *(_runs(rng, count) for count in (4, 5, 6, 7, 8))]
+
+    def draw() -> list[tuple]:
+        return [_runs(rng, 6, odd=True), *(_runs(rng, count) for count in (4, 5, 6, 7, 8))]
+
+    cases = telling(draw, _agreement_by(), mistakes)
     problem = explain(answer, _agreement_by(), cases, mistakes)
     yield "is the share of the pairs of runs that the loss puts in the right order", problem
     if problem:
