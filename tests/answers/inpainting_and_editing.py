@@ -919,13 +919,13 @@ def first_colour(prediction, images, drawn, damaged):
     return (prediction - images)[:, 0][known(drawn, damaged)].abs().mean()
 
 
-@wrong(TASK, "a small number in the divisor")
+@wrong(TASK, "a number is added to the divisor")
 def with_a_small_number(prediction, images, drawn, damaged):
     counts = known(drawn, damaged)[:, None].expand_as(images)
     return (prediction - images)[counts].abs().sum() / (counts.sum() + 1e-2)
 
 
-@wrong(TASK, "a small number in the divisor")
+@wrong(TASK, "a number is added to the divisor")
 def with_a_smaller_number(prediction, images, drawn, damaged):
     counts = known(drawn, damaged)[:, None].expand_as(images)
     return (prediction - images)[counts].abs().sum() / (counts.sum() + 1e-3)
