@@ -798,7 +798,9 @@ def loss_on_known(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         tuple(part[:1] for part in cases[1]),
     ]
     texts = {
-        "a number is added to the divisor: it changes the loss of a single pixel": _with_added(answer, parts, plain[2:])
+        "a number is added to the divisor: it changes the loss of a single pixel": _with_added(
+            answer, parts, plain[2:]
+        )
     }
     yield (
         "is right without damage, for one hidden pixel, and for one image",
