@@ -383,24 +383,28 @@ def explain(
     return None
 
 
+def gradients(function: Callable, case: tuple, places: tuple[int, ...]) -> list[Tensor | None]:
+    """The gradients of the arguments at `places` of a weighted sum of the result; None where none arrives.
+
+    A result without a gradient is told by `check(..., gradient=...)`.
+    """
+    args = [arg.clone().requires_grad_() if place in places else arg for place, arg in enumerate(case)]
+    result = function(*args)
+    if getattr(result, "requires_grad", False):
+        (result * torch.linspace(1, 2, result.numel()).view(result.shape)).sum().backward()
+    return [args[place].grad for place in places]
+
+
 def other_gradient(answer: Answer, right: Callable, case: tuple, places: tuple[int, ...]) -> Verdict:
     """What is wrong if the gradient of an argument at one of `places` is another than `right` gives.
 
     What has no gradient at all, or stops when it is asked for, is told by `check(..., gradient=...)`.
     """
-
-    def gradients(function: Callable) -> list[Tensor | None]:
-        args = [arg.clone().requires_grad_() if place in places else arg for place, arg in enumerate(case)]
-        result = function(*args)
-        if result.requires_grad:
-            (result * torch.linspace(1, 2, result.numel()).view(result.shape)).sum().backward()
-        return [args[place].grad for place in places]
-
     try:
-        got = gradients(answer.raw)
+        got = gradients(answer.raw, case, places)
     except Exception:
         return None
-    for place, seen, wanted in zip(places, got, gradients(right), strict=True):
+    for place, seen, wanted in zip(places, got, gradients(right, case, places), strict=True):
         if seen is not None and not _close(seen, wanted, 1e-3):
             return (
                 f"the gradient of argument {place + 1} is not that of these values: is a part of them computed "

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from simmim_lab import swin
 from simmim_lab.checks import solutions
-from simmim_lab.checks.core import Answer, Verdict, check, compare, distinct, explain, first, form
+from simmim_lab.checks.core import Answer, Verdict, check, compare, distinct, explain, first, form, gradients
 from simmim_lab.checks.guessing import Guess
 
 
@@ -606,7 +606,9 @@ def attend_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         problem or compare(got, right(q, k, v, blind), {"it looks at hidden tokens then": right(q, k, v, none)}),
     )
     spoiled = "the gradient is NaN: fill scores by `masked_fill`, and put 0 for NaN before it meets the values"
-    yield "keeps NaN out of the gradient there", spoiled if nan_gradient(answer, q, k, v, blind) else None
+    found = gradients(answer.raw, (q, k, v, blind), (0, 1, 2))
+    nan = any(part is not None and part.isnan().any() for part in found)
+    yield "keeps NaN out of the gradient there", spoiled if nan else None
 
     # To even queries all scores are far below what one fills in for infinity, to odd ones as far above 0; the last
     # key has the largest size. A power of 2 is computed exactly. Each image hides another token.
@@ -628,15 +630,6 @@ def attend_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "it gave NaN or infinity: give hidden scores -torch.inf, and leave the rest to `softmax`"
     )
     yield "hides however large the scores are", problem or explain(answer, right, [large], too_weak)
-
-
-def nan_gradient(answer: Answer, *case: Tensor) -> bool:
-    """Whether a gradient of an argument is NaN."""
-    args = [arg.clone().requires_grad_(arg.is_floating_point()) for arg in case]
-    result = answer.raw(*args)
-    if result.requires_grad:  # else this is told later
-        result.sum().backward()
-    return any(arg.grad is not None and bool(arg.grad.isnan().any()) for arg in args)
 
 
 @check(

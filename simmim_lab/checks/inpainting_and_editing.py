@@ -11,7 +11,7 @@ from einops import rearrange
 from torch import Generator, Tensor
 
 from simmim_lab.checks import solutions
-from simmim_lab.checks.core import Answer, Verdict, check, compare, distinct, explain, first
+from simmim_lab.checks.core import Answer, Verdict, check, compare, distinct, explain, first, gradients
 from simmim_lab.checks.guessing import Guess
 
 
@@ -810,13 +810,10 @@ def loss_on_known(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
 
 def _no_finite_gradient(answer: Answer, case: tuple) -> Verdict:
     """What is wrong if the gradient of a loss by its first argument holds NaN or infinity."""
-    prediction = case[0].clone().requires_grad_()
-    loss = answer.raw(prediction, *case[1:])
-    if getattr(loss, "requires_grad", False):  # else `gradient` says what is wrong
-        loss.backward()
-        if not prediction.grad.isfinite().all():
-            text = "the loss is right, but its gradient is NaN: pick the values first, then compute"
-            return f"{text}\n{answer.shown(*case)}"
+    [found] = gradients(answer.raw, case, (0,))
+    if found is not None and not found.isfinite().all():
+        text = "the loss is right, but its gradient is NaN: pick the values first, then compute"
+        return f"{text}\n{answer.shown(*case)}"
     return None
 
 

@@ -10,7 +10,17 @@ from torch import Generator, Tensor
 from torch.nn.functional import interpolate, one_hot
 
 from simmim_lab import guided, mae, masking, video
-from simmim_lab.checks.core import Answer, Verdict, check, distinct, explain, first, other_gradient, telling
+from simmim_lab.checks.core import (
+    Answer,
+    Verdict,
+    check,
+    distinct,
+    explain,
+    first,
+    gradients,
+    other_gradient,
+    telling,
+)
 from simmim_lab.checks.guessing import Guess
 from simmim_lab.checks.masking import chances, wrong_counts, wrong_forms
 
@@ -1468,14 +1478,9 @@ def _limited(answer: Answer, right: Callable, cases: list[tuple]) -> Verdict:
 
 def _teacher_learns(answer: Answer, case: tuple) -> Verdict:
     """What is wrong if a gradient reaches the teacher or the center."""
-    student, *given = (part.clone().requires_grad_() for part in case[:3])
-    loss = answer.raw(student, *given, *case[3:])
-    if getattr(loss, "requires_grad", False):  # else `gradient` says what is wrong
-        loss.backward()
+    _, *found = gradients(answer.raw, case, (0, 1, 2))
     reached = [
-        name
-        for name, part in zip(("teacher", "center"), given, strict=True)
-        if part.grad is not None and part.grad.any()
+        name for name, part in zip(("teacher", "center"), found, strict=True) if part is not None and part.any()
     ]
     if reached:
         return f"a gradient reaches the {' and the '.join(reached)}: they only give the answers, so `detach` them"
