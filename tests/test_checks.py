@@ -37,6 +37,7 @@ from simmim_lab.checks.core import (
 )
 
 SECONDS = 5.0  # of the processor: a busy machine changes little
+SEED = 1  # of the hidden test in the suite, where a failure should mean a change; the catalogue tries many
 SEEDS, FEWEST_SEEDS = 20, 5
 LINES = 3  # of a failed property, under its name
 NAMED = 0.8  # of the wrong answers to a task
@@ -76,7 +77,7 @@ def name_of(answer) -> str:
     return getattr(answer, "__name__", repr(answer))
 
 
-def report(task: str, answer, seed: int | None = None) -> str:
+def report(task: str, answer, seed: int = SEED) -> str:
     """What the hidden test says of an answer; "" if it passes."""
     try:
         checks.TASKS[task].grade(answer, seed)

@@ -674,16 +674,16 @@ def few_labels(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
             return [place.tolist() if isinstance(place, Tensor) else place for place in got]
         return got.tolist() if isinstance(got, Tensor) else got
 
-    got = drawn(labels, each, Generator().manual_seed(seed))
-    problem = _not_places(got, labels)
+    got, again, other, third = (drawn(labels, each, Generator().manual_seed(seed + k)) for k in (0, 0, 1, 2))
+    problem = next(filter(None, (_not_places(turn, labels) for turn in (got, other, third))), None)
     yield "returns places in `labels`", problem
     if problem:
         return
-    problem = _uneven(got, labels, each)
+    from_one = all(_from_one(turn, labels, each) for turn in (got, other, third))
+    problem = "places begin with 0, not with 1" if from_one else _uneven(got, labels, each)
     yield "takes `each` images of every class, none twice", problem
     if problem:
         return
-    again, other = (drawn(labels, each, Generator().manual_seed(seed + k)) for k in (0, 1))
     problem = first(
         (again != got, "two generators of one seed gave two draws: pass `generator` on"),
         (set(other) == set(got), "generators of two seeds gave one draw: is it drawn at all, from `generator`?"),
@@ -731,20 +731,22 @@ def _not_places(got: object, labels: list[int]) -> str | None:
     )
 
 
+def _from_one(places: list[int], labels: list[int], each: int) -> bool:
+    """Whether these are `each` images of every class only if places begin with 1."""
+    counts, before = (Counter(labels[place - shift] for place in places) for shift in (0, 1))
+    return 0 not in places and counts != before == dict.fromkeys(labels, each)
+
+
 def _uneven(places: list[int], labels: list[int], each: int) -> str | None:
     """What is wrong if these places are not `each` different ones of every class."""
     if problem := _not_places(places, labels):
         return problem
     classes = set(labels)
-    counts, before = (Counter(labels[place - shift] for place in places) for shift in (0, 1))
+    counts = Counter(labels[place] for place in places)
     share, found = len(places) / each, f"expected {each} of each class, got {dict(counts)}"
     same = counts[labels[places[0]]] if len(set(counts.values())) == 1 else None
     twice = len(set(places)) < len(places)
     return first(
-        (
-            0 not in places and counts != before == dict.fromkeys(classes, each),
-            "places begin with 0, not with 1",
-        ),
         (
             twice and all(place == labels.index(labels[place]) for place in places),
             "only the first image of each class, more than once: `labels.index` finds no other",
