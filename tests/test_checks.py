@@ -21,6 +21,7 @@ from answers import RIGHT, WRONG, words
 from filelock import FileLock
 
 from simmim_lab import checks
+from simmim_lab.checks import running
 from simmim_lab.checks.core import (
     Answer,
     Between,
@@ -677,9 +678,25 @@ def test_your_turn_goes_on_with_the_lessons_own_otherwise(answer, said, capsys, 
 
 
 def test_an_answer_is_not_stopped_for_what_other_programs_take(monkeypatch):
-    monkeypatch.setattr("simmim_lab.checks.core.SECONDS", 0.3)
-    monkeypatch.setattr("simmim_lab.checks.running.PATIENCE", 100)
-    assert not any(tripled.run(lambda x: time.sleep(0.4) or 3 * x, 0).values())
+    monkeypatch.setattr("simmim_lab.checks.core.SECONDS", 1.0)
+
+    def often_interrupted(x):
+        for _ in range(30):  # a third of a processor for 1.5 s
+            end = time.process_time() + 0.015
+            while time.process_time() < end:
+                pass
+            time.sleep(0.03)
+        return 3 * x
+
+    assert not any(tripled.run(often_interrupted, 0).values())
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "used", "left"),
+    [(0, 0, 15), (15, 5, 10), (60, 10, 5), (15, 15, 0), (8, 30, 7), (15, 0.1, 0), (15, 14, 0), (4, 0, 11)],
+)
+def test_only_the_time_of_a_processor_counts_of_what_does_not_sleep(elapsed, used, left):
+    assert running.left(15.0, elapsed, used) == left
 
 
 def test_an_endless_answer_is_stopped_where_the_signal_is_ignored(capsys, monkeypatch):

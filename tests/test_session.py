@@ -459,6 +459,8 @@ def test_odd_lines_give_plain_values():
 class Scripted:
     """In the place of a sandbox: each request is answered by `script`, a function from the request to a line."""
 
+    used = 0.0
+
     def __init__(self, *_, script=None, **__):
         self._script, self._requests = script, []
 
@@ -742,6 +744,31 @@ def test_one_that_ends_the_process_costs_itself_alone(new, monkeypatch):
     assert report(tripled, new.function("answer")) == ""
     assert new.run("print(ran)").text == "[]\n"
     assert len(new.notes) == 6 and all("stopped" in note for note in new.notes)
+
+
+def test_time_that_other_programs_take_does_not_count(new, monkeypatch):
+    monkeypatch.setattr(session, "CELL", 2.0)
+    monkeypatch.setattr(proxy, "TASK", 2.0)
+    interrupted = """
+        import time
+
+        def third_of_a_processor(seconds):
+            begin = time.monotonic()
+            while time.monotonic() < begin + seconds:
+                end = time.process_time() + 0.01
+                while time.process_time() < end:
+                    pass
+                time.sleep(0.02)
+
+        def answer(x):
+            third_of_a_processor(0.5)
+            return 3 * x
+        """
+    answer = defined(new, interrupted)
+    assert new.run("third_of_a_processor(3)").error is None
+    begin = time.monotonic()
+    assert report(tripled, answer) == "" and time.monotonic() - begin > 2.0
+    assert new.notes == []
 
 
 def test_a_submission_has_a_time_of_its_own(new, monkeypatch):

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-PATIENCE = 4  # times as long by the clock
+PATIENCE = 10  # times as long by the clock, where others have the processor
 ROOM = 84  # characters of a line about a mistake; a failed property takes at most three of them
 FOLDERS = (Path(__file__).parents[1], Path(torch.__file__).parents[1])
 LIBRARIES = (*map(str, FOLDERS), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
@@ -53,24 +53,33 @@ def fixed_settings() -> Iterator[None]:
         torch.set_default_dtype(dtype)
 
 
+def left(seconds: float, elapsed: float, used: float) -> float:
+    """What is left of so many seconds, for what has used so many of those that elapsed; 0: less than a tenth.
+
+    Seconds in which other programs had the processor do not count: a right answer is not refused because the
+    machine is busy. All seconds count of what used less than one in PATIENCE, for it sleeps.
+    """
+    rest = seconds - (min(used, elapsed) if PATIENCE * used > elapsed else elapsed)
+    return rest if rest >= 0.1 * seconds else 0.0
+
+
 @contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
+def time_limit(seconds: float, processor: Callable[[], float] = time.process_time) -> Iterator[None]:
     """Stop what takes longer, as the button Interrupt would. Only the main thread, where cells run, can be.
 
-    Seconds in which other programs had the processor do not count, up to PATIENCE times as many: a right answer is
-    not refused because the machine is busy.
+    `processor` tells the seconds that were used so far; see `left` for those that count.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     over, late = threading.Event(), threading.Event()
-    begin, used = time.monotonic(), time.process_time()
+    begin, used = time.monotonic(), processor()
 
     def watch() -> None:
-        left = seconds
-        while not over.wait(left):
-            left = seconds - (time.process_time() - used)
-            if left < 0.1 * seconds or time.monotonic() - begin >= PATIENCE * seconds:
+        wait = seconds
+        while not over.wait(wait):
+            wait = left(seconds, time.monotonic() - begin, processor() - used)
+            if not wait:
                 late.set()
                 if hasattr(signal, "pthread_kill"):  # not on Windows; it also ends a sleep
                     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)

@@ -29,12 +29,14 @@ class Proxy:
     """A function of the student: when it is called, it runs in the process of the session.
 
     It is also what `simmim_lab.checks.running` asks of a function that runs elsewhere. The calls of one check
-    together may take 30 seconds; if they take longer, or the process ends, it cannot be called any more.
+    together may take 30 seconds, of those that count (`running.left`); if they take longer, or the process ends,
+    it cannot be called any more.
     """
 
     def __init__(self, session: "Session", name: str):
         self.__name__, self.process = name, self
-        self._session, self._left = session, TASK
+        self._session = session
+        self._elapsed, self._used = 0.0, session.used  # seconds of this check, and of a processor before it
         self._over: str | None = None  # why it cannot be called any more
         self._elsewhere = False  # as if in another process
 
@@ -69,10 +71,11 @@ class Proxy:
 
     @contextmanager
     def time_limit(self, seconds: float) -> Iterator[None]:
-        """Not so many seconds: the machine may be busy with other submissions."""
-        self._left = TASK
+        """More than those of a notebook: this machine may be a slower one."""
+        self._elapsed, self._used = 0.0, self._session.used
         self.stir()  # an answer that sets a seed may have left chance just as it will leave it again
-        with running.time_limit(2 * TASK):  # of the check itself, if what came back makes it slow
+        # Of the check itself, if what came back makes it slow.
+        with running.time_limit(2 * TASK, lambda: time.process_time() + self._session.used):
             yield
 
     def stopped(self, error: BaseException) -> str:
@@ -82,10 +85,13 @@ class Proxy:
         """The reply to a request, or the error that came instead; Ended if there is none."""
         with self._limits():
             self._session.ready()
+            left = running.left(TASK, self._elapsed, self._session.used - self._used)
+            if not left:
+                raise TimeoutError
             begin = time.monotonic()
-            reply = self._session.ask(self._left, **request)
-            self._left -= time.monotonic() - begin
-            if "late" in reply or self._left < 0:
+            reply = self._session.ask(left, **request)
+            self._elapsed += time.monotonic() - begin
+            if "late" in reply:
                 raise TimeoutError
         if "error" in reply:
             raise _error(reply["error"])

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from simmim_lab.checks import running
 from simmim_lab.teaching.isolation import usage
 from simmim_lab.teaching.isolation.bubblewrap import ENVIRONMENT, MIB, Limits, locked, missing, seen, site_folders
 from simmim_lab.teaching.isolation.visible import hidden_modules, visible
@@ -49,7 +50,8 @@ class Sandbox:
         hidden: the modules of simmim_lab that it must not see, by full name.
         isolated: False runs an ordinary process, which may do what this one may. Then only the watch is kept.
 
-    It dies with the thread that started it; so start and close it in the same.
+    It dies with the thread that started it; so start and close it in the same. `used` is the time of a processor
+    that it has taken so far, in seconds.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Sandbox:
         self._process = (
             _start_locked(program, course, limits) if isolated else _start_plain(program, course, self._scratch)
         )
+        self.used = 0.0
         self._why: str | None = None  # it is dead
         self._ending = threading.Lock()
         self._closed = threading.Event()
@@ -92,10 +95,18 @@ class Sandbox:
         self._lines.put(line)
 
     def receive(self, seconds: float) -> bytes:
-        """The next answer; Dead if none comes within `seconds`, for then all of it is killed."""
-        try:
-            reply = self._replies.get(timeout=seconds)
-        except queue.Empty:
+        """The next answer; Dead if none comes within `seconds`, for then all of it is killed.
+
+        Seconds in which other programs have the processor do not count (`running.left`).
+        """
+        begin, used, wait = time.monotonic(), self.used, seconds
+        while wait:
+            try:
+                reply = self._replies.get(timeout=wait)
+                break
+            except queue.Empty:
+                wait = running.left(seconds, time.monotonic() - begin, self.used - used)
+        else:
             self._end(f"after {seconds:g} s")
             reply = None
         if reply is None:
@@ -141,7 +152,9 @@ class Sandbox:
         while not self._why and not self._closed.wait(pause):
             began = time.thread_time()
             try:
-                excess = usage.excess(self._processes(), self._limits, self._scratch)
+                processes = self._processes()
+                self.used = max(self.used, usage.processor(processes))
+                excess = usage.excess(processes, self._limits, self._scratch)
             except Exception as error:  # then nobody would watch it
                 excess = f"it cannot be watched: {error}"
             if excess:

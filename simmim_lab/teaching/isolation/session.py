@@ -82,6 +82,11 @@ class Session:
                 return Ran(text[:PRINTED], error and error[:1000])
         return Ran("", "it could not be run")
 
+    @property
+    def used(self) -> float:
+        """The time of a processor that the process has taken so far, in seconds; 0 if there is none."""
+        return self._process.used if self._process else 0.0
+
     def function(self, name: str) -> Proxy:
         """What can be called for the student's function of this name; a call says if there is none."""
         return self._proxies.setdefault(name, Proxy(self, name))
@@ -141,6 +146,10 @@ class _Process:
         self._sandbox = Sandbox(PROGRAM, **options)
         self._loading: str | None = self._send(0, do="run", source="")
         self.chance: list[int] = []  # the state of its global chance after the last reply, in three numbers
+
+    @property
+    def used(self) -> float:
+        return self._sandbox.used
 
     def close(self) -> None:
         self._sandbox.close()

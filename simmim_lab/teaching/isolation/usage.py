@@ -35,6 +35,16 @@ def excess(processes: list[psutil.Process], limits: Limits, scratch: Path | None
     return None
 
 
+def processor(processes: list[psutil.Process]) -> float:
+    """The seconds of a processor that they have used, and those that they have started and seen to the end."""
+    seconds = 0.0
+    for process in processes:
+        with suppress(psutil.Error):
+            times = process.cpu_times()
+            seconds += times.user + times.system + times.children_user + times.children_system
+    return seconds
+
+
 def over(what: str, value: int, limit: int) -> str:
     """A limit, in bytes, with the value that passes it."""
     return f"{what}: {_in_words(value)}, the limit is {_in_words(limit)}"

@@ -18,6 +18,7 @@ import linecache
 import os
 import signal
 import sys
+import time
 import types
 from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -203,23 +204,36 @@ def _without_folders(text: str) -> str:
     return text
 
 
-def _interrupt(*_: Any) -> None:
-    raise Late
+class Alarm:
+    """Interrupts what runs when its seconds are over, and again if it goes on."""
+
+    def __init__(self):
+        signal.signal(signal.SIGALRM, self._ring)
+
+    def set(self, seconds: float) -> None:
+        self._seconds, self._begin, self._used = seconds, time.monotonic(), time.process_time()
+        signal.setitimer(signal.ITIMER_REAL, seconds, REPEAT)
+
+    def stop(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _ring(self, *_: Any) -> None:
+        if not running.left(self._seconds, time.monotonic() - self._begin, time.process_time() - self._used):
+            raise Late
 
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer requests until there are no more."""
-    worker = Worker()
-    signal.signal(signal.SIGALRM, _interrupt)
+    worker, alarm = Worker(), Alarm()
     while line := requests.readline():
         request = channel.decode(line, generators=True)
         number, seconds, do = (request.pop(key) for key in ("number", "seconds", "do"))
         try:
-            signal.setitimer(signal.ITIMER_REAL, seconds, REPEAT)
+            alarm.set(seconds)
             reply = getattr(worker, do)(**request)
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            alarm.stop()
         except Late:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            alarm.stop()
             reply = {"late": True}
         chance = [hash(part) for part in running.chance()]
         replies.write(channel.encode({**reply, "number": number, "chance": chance}))
