@@ -47,7 +47,7 @@ def resize(model: Model, image_size: int | Grid) -> Model:
 def resize_positions(
     positions: Float[Tensor, "rows cols dim"], grid: Grid
 ) -> Float[Tensor, "new_rows new_cols dim"]:
-    """The vectors of positions for another grid of patches, (rows, cols), by bicubic interpolation.
+    """The vectors of positions for another grid of patches, (rows, cols), by PyTorch's bicubic interpolation.
 
     The corners of both grids are the corners of the picture (`align_corners=False`). The same grid changes
     nothing.

@@ -356,8 +356,9 @@ def unmask(
     """One decoding step: the codes after it, and which tokens are hidden after it.
 
     `mask` is True where a token is hidden. Hidden tokens take their `drawn` codes, but in each picture those
-    `left` hidden tokens with the least `confidence` stay hidden; their codes do not matter. A known token keeps
-    its code and stays known, however low its confidence. At least `left` tokens are hidden in each picture.
+    `left` hidden tokens with the least `confidence` stay hidden, of equals any; their codes do not matter. A known
+    token keeps its code and stays known, however low its confidence. At least `left` tokens are hidden in each
+    picture.
     """
     order = confidence.masked_fill(~mask, math.inf).argsort(dim=1)  # the least confident first
     hidden = torch.zeros_like(mask).scatter(1, order[:, :left], True)
