@@ -664,7 +664,8 @@ WRONG_SCALES: dict[str, Callable] = {
 )
 def few_labels(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`few_labels(labels, each, generator)` draws the same number of images of every class."""
-    sizes = dict(zip((10 + torch.randperm(90, generator=rng)[:5]).tolist(), distinct(rng, 5, 6, 15), strict=True))
+    # More classes than are drawn of each, so that a number of images is never also one of classes.
+    sizes = dict(zip((10 + torch.randperm(90, generator=rng)[:6]).tolist(), distinct(rng, 6, 6, 15), strict=True))
     labels, each = _shuffled(sizes, rng), distinct(rng, 1, 3, 5)[0]
     seed = int(torch.randint(10_000, (1,), generator=rng))
 
