@@ -270,7 +270,9 @@ WRONG_NEAREST: dict[str, Callable] = {
     "the ranks of the vectors are returned, not the places: one `argsort` is enough": (
         lambda q, v, count: torch.cdist(q, v).argsort(1).argsort(1)[:, :count]
     ),
-    "the dot product grows with the length of a vector: use the distance": _ranked(lambda q, v: -q @ v.T),
+    "the dot product grows with the length of a vector: use the distance, or is |v|² missing?": _ranked(
+        lambda q, v: -q @ v.T
+    ),
     "near is a small distance, not a large cosine": _ranked(
         lambda q, v: -normalize(q, dim=1) @ normalize(v, dim=1).T
     ),
@@ -458,8 +460,9 @@ WRONG_POOLS: dict[str, Callable] = {
 @check(
     "The test part must be changed in exactly the same way as the training part. So how many means and deviations "
     "are there for each column, and from which part do they come? What happens where a deviation is 0?",
-    "`train.mean(0)` and `train.std(0, correction=0)` have one number for each column. Where the deviation is 0, "
-    "divide by 1. Then subtract and divide in both parts with the same numbers.",
+    "`train.mean(0)` and `train.std(0, correction=0)` have one number for each column. Where all values of a "
+    "column are equal, `train.amax(0) == train.amin(0)`, divide by 1: rounding may make its deviation 3e-8. "
+    "Then subtract and divide in both parts with the same numbers.",
 )
 def standardise(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`standardise(train, test)` gives each column the mean 0 and the deviation 1, as the training part has it."""
@@ -486,7 +489,7 @@ def standardise(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         """The right parts, but the columns without spread are changed."""
 
         def answer(train: Tensor, test: Tensor) -> tuple[Tensor, ...]:
-            flat = train.std(0, correction=0) == 0
+            flat = train.amax(0) == train.amin(0)
             return tuple(torch.where(flat, change(part), part) for part in _standardised(train, test))
 
         return answer
@@ -503,7 +506,16 @@ def standardise(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     mistakes["one column without spread leaves all of them undivided: only it should be"] = _scaled_by(
         lambda train, test: (train.mean(0), 1)
     )
-    problem = _divided_by_nothing(answer, flat) or explain(answer, _standardised, flat, mistakes)
+    huge = "where the training part has no spread, values become huge: divide by 1 there"
+    problem = _divided_by_nothing(answer, flat, huge) or explain(answer, _standardised, flat, mistakes)
+    if not problem:
+        tenths = torch.tensor([0.1, 0.3, 0.7, 1.1])
+        rounded = [
+            (torch.full((n, 1), tenth), tenth + torch.ones(2, 1)) for n in (7, 9) for tenth in tenths.tolist()
+        ]
+        rounded += [(tenths.repeat(n, 1), 1 + tenths.repeat(2, 1)) for n in (7, 9)]
+        huge = "by rounding, a column of 0.3 may have the deviation 3e-8: ask whether all its values are equal"
+        problem = _divided_by_nothing(answer, rounded, huge) or explain(answer, _standardised, rounded)
     yield "only subtracts the mean where the training part has no spread", problem
     if problem:
         return
@@ -521,7 +533,7 @@ def standardise(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
 
 def _standardised(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
     mean, deviation = train.mean(0), train.std(0, correction=0)
-    deviation = deviation.where(deviation > 0, torch.ones_like(deviation))
+    deviation = torch.where(train.amax(0) > train.amin(0), deviation, 1)  # of equal values it may be 3e-8
     return (train - mean) / deviation, (test - mean) / deviation
 
 
@@ -539,13 +551,13 @@ def _mean_and_deviation(part: Tensor, dim: int | None = 0) -> tuple[Tensor, Tens
     return part.mean(dim, keepdim=dim is not None), part.std(dim, correction=0, keepdim=dim is not None)
 
 
-def _divided_by_nothing(answer: Answer, cases: list[tuple]) -> Verdict:
-    """What is wrong if a column without spread makes values that are not finite, or huge."""
+def _divided_by_nothing(answer: Answer, cases: list[tuple], huge: str) -> Verdict:
+    """What is wrong if a column without spread makes values that are not finite, or `huge`."""
     for case in cases:
         largest = torch.cat(list(answer(*case))).abs().max()
         text = first(
             (bool(largest.isnan()), "0 / 0 is NaN: where the training part has no spread, divide by 1"),
-            (bool(largest > 300), "where the training part has no spread, values become huge: divide by 1 there"),
+            (bool(largest > 300), huge),
         )
         if text:
             return f"{text}\n{answer.shown(*case)}"
@@ -703,7 +715,8 @@ def few_labels(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     yield "takes `each` images of every class, none twice", problem
     if problem:
         return
-    yield "gives all choices the same chance", _unequal_chances(small, single) or _unequal_pairs(wide, double)
+    problem = _unequal_chances(small, single, copied=len(set(map(frozenset, double))) == 1)
+    yield "gives all choices the same chance", problem or _unequal_pairs(wide, double)
     edges = [([one, two], 1), (small, 3), ([two] * 4, 4), ([-1, 0, 9, 9, 0, -1], 2)]
     uneven = (_uneven(drawn(labels, each, generator), labels, each) for labels, each in edges)
     yield "can take all images of a class, and of a single class", next(filter(None, uneven), None)
@@ -771,19 +784,32 @@ def _uneven(places: list[int], labels: list[int], each: int) -> str | None:
     )
 
 
-def _unequal_chances(labels: list[int], turns: list[list[int]]) -> str | None:
-    """What is wrong with many draws of one from each of two classes of three images."""
+def _unequal_chances(labels: list[int], turns: list[list[int]], copied: bool) -> str | None:
+    """What is wrong with many draws of one from each of two classes of three images.
+
+    `copied`: draws of more images with one generator are all alike, too.
+    """
     one, other = ([place for place, label in enumerate(labels) if label == name] for name in set(labels))
     often = torch.tensor([sum(place in turn for turn in turns) for place in range(len(labels))])
     pairs = Counter(map(frozenset, turns))
     together = torch.tensor([pairs[frozenset(pair)] for pair in product(one, other)])
     where = f"in {DRAWS} draws of one of three images of two classes"
     return first(
-        (len(pairs) == 1, f"{where} they were always the same: draw from `generator` itself, not from a copy"),
+        (
+            len(pairs) == 1 and copied,
+            f"{where} they were always the same: draw from `generator` itself, not from a copy",
+        ),
+        (len(pairs) == 1, f"{where} they were always the same: is an image taken without a draw?"),
         (bool((often == 0).any()), f"{where} one image never came"),
-        (not fair(often, DRAWS, 1 / 3), f"{where} the images came {often.tolist()} times"),
+        (
+            not fair(often, DRAWS, 1 / 3),
+            f"{where} the images came {often.tolist()} times, not each about 133 times",
+        ),
         (bool((together == 0).any()), f"{where} some pairs never came: draw anew for every class"),
-        (not fair(together, DRAWS, 1 / 9), f"{where} the nine pairs came {together.tolist()} times"),
+        (
+            not fair(together, DRAWS, 1 / 9),
+            f"{where} the nine pairs came {together.tolist()} times, not each about 44 times",
+        ),
     )
 
 
@@ -804,7 +830,7 @@ def _unequal_pairs(labels: list[int], turns: list[list[int]]) -> str | None:
         (bool((together == 0).any()), f"{where} some pairs never came: any two can be drawn, not only neighbours"),
         (
             not fair(together, len(turns) * len(place_of), 1 / 6),
-            f"{where} the six pairs came {together.tolist()} times",
+            f"{where} the six pairs came {together.tolist()} times, not each about 533 times",
         ),
     )
 
@@ -952,7 +978,9 @@ WRONG_VOTES: dict[str, Callable] = {
     "all training images have a vote": _vote(voters=lambda k, n: slice(0, n)),
     "all of the `k` nearest count alike: weigh them": _vote(weight=lambda s, t: 1 + 0 * s),
     "the weight is the similarity itself: `exp` is missing": _vote(weight=lambda s, t: s),
-    "the temperature is missing, or multiplies: exp(similarity / temperature)": _vote(weight=lambda s, t: s.exp()),
+    "the temperature is missing, or stands outside `exp`: exp(similarity / temperature)": _vote(
+        weight=lambda s, t: s.exp()
+    ),
     "the similarity is multiplied by the temperature: divide by it": _vote(weight=lambda s, t: (s * t).exp()),
     "the sign is wrong: the more similar, the larger the weight": _vote(weight=lambda s, t: (-s / t).exp()),
     "the weight is a power of 2: `exp` is one of e": _vote(weight=lambda s, t: 2 ** (s / t)),
@@ -1540,6 +1568,7 @@ def agreement(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         runs = [_runs(rng, count) for count in (5, 6, 7, 8)]
         for losses, accuracies in runs:
             losses[:3], accuracies[0] = 3 * losses[:1], accuracies[-1]  # three pairs, and another one
+        runs[-1][1][1] = runs[-1][1][0]  # two runs alike in both numbers
         return runs
 
     ties = {text: _agreement_by(**rule) for text, rule in WRONG_TIES.items()}
@@ -1639,7 +1668,7 @@ WRONG_AGREEMENTS: dict[str, dict[str, Callable]] = {
     "only neighbours in the order of the losses are compared: take all pairs": {
         "pairs": lambda runs: pairwise(sorted(runs))
     },
-    "each list is sorted by itself, which parts the runs": {
+    "that is 0 for any runs: is `//` used, is nothing counted, or each list sorted by itself?": {
         "pairs": lambda runs: combinations(zip(*map(sorted, zip(*runs, strict=True)), strict=True), 2)
     },
     "a pair counts as right only if its better run comes first in the list": {
@@ -1680,6 +1709,9 @@ WRONG_TIES: dict[str, dict[str, Callable]] = {
     },
     "runs with equal losses are taken for one, as in a dict: each is a run": {
         "pairs": lambda runs: combinations(dict(runs).items(), 2)
+    },
+    "runs alike in both numbers are taken for one, as in a set: each is a run": {
+        "pairs": lambda runs: combinations(set(runs), 2)
     },
     "a run that equals another is left out of all pairs: only their pair is": {
         "pairs": lambda runs: combinations(_unlike_all(runs), 2)

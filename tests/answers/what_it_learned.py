@@ -185,6 +185,7 @@ wrong(TASK, "all vectors in their order")(ordered(torch.cdist, lambda count: sli
 wrong(TASK, "only the nearest is returned")(lambda q, v, count: torch.cdist(q, v).argmin(1, keepdim=True))
 wrong(TASK, "one `argsort` is enough")(lambda q, v, count: torch.cdist(q, v).argsort(1).argsort(1)[:, :count])
 wrong(TASK, "the dot product grows")(ordered(lambda q, v: -(q @ v.T)))
+wrong(TASK, "or is |v|² missing?")(ordered(lambda q, v: q.square().sum(1, keepdim=True) - 2 * q @ v.T))
 wrong(TASK, "not a large cosine")(ordered(lambda q, v: -F.cosine_similarity(q[:, None], v[None], dim=2)))
 wrong(TASK, "not the sum of absolute differences")(ordered(lambda q, v: (q[:, None] - v).abs().sum(2)))
 wrong(TASK, "not the largest difference")(ordered(lambda q, v: (q[:, None] - v).abs().amax(2)))
@@ -310,7 +311,7 @@ wrong(TASK, "works on a batch of one")(lambda x, q: with_matmul(x, q).squeeze(0)
 def by_hand(train, test):
     mean = train.sum(0) / len(train)
     deviation = ((train - mean) ** 2).mean(0) ** 0.5
-    deviation[deviation == 0] = 1
+    deviation[(train == train[0]).all(0)] = 1
     return tuple((part - mean) / deviation for part in (train, test))
 
 
@@ -323,7 +324,7 @@ def scaler(train, test):
 @right("standardise")
 def both_at_once(train, test):
     variance, mean = torch.var_mean(train, dim=0, correction=0)
-    both = (torch.cat([train, test]) - mean) / torch.where(variance > 0, variance, 1).sqrt()
+    both = (torch.cat([train, test]) - mean) / torch.where(variance > 1e-12, variance, 1).sqrt()
     return both.split([len(train), len(test)])
 
 
@@ -331,7 +332,7 @@ def both_at_once(train, test):
 @torch.compile
 def compiled_scaling(train, test):
     low, spread = train.mean(0), train.std(0, correction=0)
-    spread = spread + (spread == 0)
+    spread = torch.where(train.amax(0) == train.amin(0), 1, spread)
     return [(train - low) / spread, (test - low) / spread]
 
 
@@ -346,7 +347,8 @@ def column_by_column(train, test):
 
 def moments(part, dim=0, correction=0):
     deviation = part.std(dim, correction=correction, keepdim=True)
-    return part.mean(dim, keepdim=True), torch.where(deviation > 0, deviation, 1)
+    equal = part.amax(dim, keepdim=True) == part.amin(dim, keepdim=True)
+    return part.mean(dim, keepdim=True), torch.where(equal, 1, deviation)
 
 
 def scaled(part, mean, deviation):
@@ -421,6 +423,22 @@ wrong(TASK, "works for one image, one column")(
     lambda a, b: tuple(scaled(part, a.mean(0), torch.where(a[0] == a[-1], 1, moments(a)[1])) for part in (a, b))
 )
 wrong(TASK, "0 / 0 is NaN")(lambda a, b: tuple(scaled(part, a.mean(0), a.std(0, correction=0)) for part in (a, b)))
+
+
+@wrong(TASK, "ask whether all its values are equal")
+def where_the_deviation_is_0(train, test):
+    mean, deviation = train.mean(0), train.std(0, correction=0)
+    deviation[deviation == 0] = 1
+    return (train - mean) / deviation, (test - mean) / deviation
+
+
+@wrong(TASK, "ask whether all its values are equal")
+def where_the_square_is_0(train, test):
+    mean = train.sum(0) / len(train)
+    deviation = (train - mean).square().mean(0).sqrt()
+    return tuple((part - mean) / torch.where(deviation > 0, deviation, 1) for part in (train, test))
+
+
 wrong(TASK, "values become huge")(
     lambda a, b: tuple(scaled(part, a.mean(0), a.std(0, correction=0) + 1e-6) for part in (a, b))
 )
@@ -558,6 +576,9 @@ wrong(TASK, "these are all images")(
 )
 wrong(TASK, "one image never came")(
     of_each(lambda members, each, g: shuffled(members[: max(each, len(members) - 1)], g)[:each])
+)
+wrong(TASK, "is an image taken without a draw?")(
+    of_each(lambda members, each, g: [members[0], *shuffled(members[1:], g)[: each - 1]])
 )
 wrong(TASK, "not from a copy")(of_each(lambda members, each, g: shuffled(members, g.clone_state())[:each]))
 wrong(TASK, "a class is missing")(
@@ -703,6 +724,7 @@ wrong(TASK, "all training images have a vote")(voted(keep=lambda k, n: slice(0, 
 wrong(TASK, "count alike: weigh them")(voted(weight=lambda s, t: torch.ones_like(s)))
 wrong(TASK, "`exp` is missing")(voted(weight=lambda s, t: s / t))
 wrong(TASK, "the temperature is missing")(voted(weight=lambda s, t: torch.exp(s)))
+wrong(TASK, "or stands outside `exp`")(voted(weight=lambda s, t: torch.exp(s) / t))
 wrong(TASK, "multipl")(voted(weight=lambda s, t: torch.exp(s * t)))
 wrong(TASK, "the more similar, the larger")(voted(weight=lambda s, t: torch.exp(-s / t)))
 wrong(TASK, "inverse of the rank")(voted(weight=lambda s, t: 1 / (1 + torch.arange(s.shape[1])).expand(s.shape)))
@@ -1140,6 +1162,16 @@ wrong(TASK, "paired with itself")(
 )
 wrong(TASK, "as Kendall's tau: give")(agreed(share=lambda good, kept, runs: 2 * sum(good) / max(kept, 1) - 1))
 wrong(TASK, "a low loss counts as bad")(agreed(share=lambda good, kept, runs: 1 - 2 * sum(good) / max(kept, 1)))
+wrong(TASK, "that is 0 for any runs: is `//` used")(
+    agreed(share=lambda good, kept, runs: sum(good) // kept if kept else 0.5)
+)
+wrong(TASK, "that is 0 for any runs: is `//` used, is nothing counted")(agreed(lambda loss, accuracy: False))
+wrong(TASK, "or each list sorted by itself?")(
+    lambda losses, accuracies: pair_by_pair(sorted(losses), sorted(accuracies))
+)
+wrong(TASK, "alike in both numbers are taken for one")(
+    lambda losses, accuracies: pair_by_pair(*zip(*set(zip(losses, accuracies, strict=True)), strict=True))
+)
 wrong(TASK, "only neighbours in the list")(agreed(pairs=itertools.pairwise))
 wrong(TASK, "only pairs with the first run")(agreed(pairs=lambda runs: ((runs[0], run) for run in runs[1:])))
 wrong(TASK, "only pairs with the last run")(agreed(pairs=lambda runs: ((runs[-1], run) for run in runs[:-1])))
