@@ -36,10 +36,11 @@ def rename_keys(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     weights, rules = cases[0]
     one, other = (torch.rand(n, generator=rng) for n in distinct(rng, 2, 2, 6))
     gone = [({"net.tent.w": one, "bunt.net.w": other}, {"net.": ""}), ({"w.norm": one}, {"w.": "", "m": "t"})]
+    gone += [({"net.w": one, "b.net": other}, {"net": ""})]
     yield "takes out what has nothing in its place", explain(answer, right, gone, GONE)
     edges = [(weights, {}), ({}, rules), ({"a.a": one}, {"a": "aa"}), ({"a+b(c)": one}, {"+b(": "[*]\\1"})]
     edges += [({"norm": one, "Norm": other}, {"norm.": "layer."}), ({"a.w": one, "b.w": one}, {"a": "c"})]
-    edges += [({"index": torch.arange(len(one))}, {"index": "place"})]
+    edges += [({"index": torch.arange(len(one))}, {"index": "place"}), ({"a....b": one}, {"..": "."})]
     yield "works without rules or tensors, and for any names and numbers", explain(answer, right, edges)
     for case in (
         ({"a": one, "b": other}, {"a": "free", "b": "a", "free": "b"}),
@@ -49,6 +50,7 @@ def rename_keys(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     twins = [
         ({"a.w": one, "b.w": other}, {"a.": "c.", "b.": "c."}),
         ({"new.w": one, "old.w": other}, {"old": "new"}),
+        ({"old.w": one, "new.w": other}, {"old": "new"}),
         ({"a.w": one, "b.w": one.clone()}, {"a": "x", "b": "x"}),
     ]
     for case in twins:
@@ -217,6 +219,9 @@ GONE: dict[str, Callable] = {
     ),
     "`old` is taken off at the start of a name alone: everywhere in it": _in_turn(
         lambda n, old, new: n.replace(old, new) if new else n.removeprefix(old)
+    ),
+    "dots at the ends of a name are taken off, too: only `old` goes": _in_turn(
+        lambda n, old, new: n.replace(old, new).strip(".")
     ),
 }
 
@@ -652,14 +657,14 @@ def largest_difference(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ve
     yield "is infinite if a value is not finite", problem
     for dtype, (text, pairs) in KINDS.items():
         kinds = [tuple({"n": torch.tensor([n, 1], dtype=dtype)} for n in pair) for pair in pairs]
-        problem = explain(answer, right, kinds, {text: _over_tensors(_in_its_kind), PASSED_OVER: lambda w, g: 0.0})
+        problem = explain(answer, right, kinds, {text: _over_tensors(_in_its_kind)} | OTHER_KINDS)
         yield "subtracts numbers of any kind", problem
     edges = [({}, {}), (wanted, wanted), (got, got)]
     edges += [({"n": torch.tensor(1.5)}, {"n": torch.tensor(-2.0)}), ({"n": torch.zeros(2)}, {"n": torch.ones(2)})]
     yield "works for equal tensors, for none, and for single numbers", explain(answer, right, edges)
 
 
-FIT_BY_REPEATING = [((3, 4), (3, 1)), ((5,), ()), ((1, 4), (3, 4)), ((1,), ())]
+FIT_BY_REPEATING = [((3, 4), (3, 1)), ((5,), ()), ((1, 4), (3, 4)), ((1,), ()), ((6, 1, 1), (1, 2, 3))]
 FIT_NOT_AT_ALL = [((2, 3), (3, 2)), ((6,), (2, 3))]
 NAN = [
     (math.nan, 0.0),
@@ -887,6 +892,11 @@ MISFITS: dict[str, Callable] = {
     "a tensor of another shape is passed over": (
         lambda w, g: max(_apart(w[name], g[name]) for name in w if w[name].shape == g[name].shape)
     ),
+    "the shapes are compared without their axes of length 1: compare them as they are": (
+        lambda w, g: max(
+            math.inf if w[n].squeeze().shape != g[n].squeeze().shape else _flat(w[n], g[n], same=True) for n in w
+        )
+    ),
     "the lengths of the tensors (`len`) are compared, not their shapes": (
         lambda w, g: max(math.inf if w[n].shape[:1] != g[n].shape[:1] else _spread(w[n], g[n]) for n in w)
     ),
@@ -981,7 +991,12 @@ def _in_its_kind(one: Tensor, other: Tensor) -> Tensor:
     return _plain(one.float(), other.float()) if one.dtype == torch.int64 else _plain(one, other)
 
 
-PASSED_OVER = "these numbers are passed over: compare them, too"
+OTHER_KINDS: dict[str, Callable] = {
+    "these numbers are passed over: compare them, too": lambda w, g: 0.0,
+    "whole numbers of 32 bits end at 2147483647: subtract in 64 bits": _over_tensors(
+        lambda a, b: (a.int() - b.int()).abs().max()
+    ),
+}
 KINDS: dict[torch.dtype, tuple[str, list[tuple[int, int]]]] = {
     torch.uint8: ("8 bits without a sign wrap round, so 3 - 250 is 9: subtract in 64 bits", [(3, 250), (0, 200)]),
     torch.int8: (
@@ -991,7 +1006,7 @@ KINDS: dict[torch.dtype, tuple[str, list[tuple[int, int]]]] = {
     torch.float16: ("16 bits end at 65504: subtract in 64 bits", [(60_000, -60_000), (-65_000, 1_000)]),
     torch.int64: (
         "32 bits make 16777216 of 16777217: subtract in 64 bits",
-        [(2**24 + 1, 2**24), (2**24 + 3, 2**24 + 4)],
+        [(2**24 + 1, 2**24), (2**24 + 3, 2**24 + 4), (2**40, 0)],
     ),
 }
 
@@ -1390,7 +1405,7 @@ SMALL_ROWS: dict[str, Callable] = {
     "a row of small weights is treated as if it were zeros: only a row of zeros gets 1": _rounded(
         lambda w: torch.where(w.abs().amax(1) > 1e-6, w.abs().amax(1) / 127, 1)
     ),
-    "a small number is added, or the least scale: a row of small weights becomes zeros": _at_least(1e-8),
+    "a small number is added to the scale, or it has a least value: small rows become zeros": _at_least(1e-8),
     "the scale is not let below a limit (1e-12), so a row of small weights becomes zeros": _at_least(1e-12),
 }
 

@@ -153,6 +153,10 @@ wrong(TASK, "a rule with nothing as `new`")(each_rule(lambda n, old, new: n.repl
 wrong(TASK, "`lstrip` takes off single letters")(
     each_rule(lambda n, old, new: n.replace(old, new) if new else n.lstrip(old))
 )
+wrong(TASK, "dots at the ends of a name")(each_rule(lambda n, old, new: n.replace(old, new).strip(".")))
+wrong(TASK, "and for any names and numbers")(
+    each_rule(lambda n, old, new: replaced(n, [(old, new)] * (1 if old in new else 9)))
+)
 wrong(TASK, "expected whole numbers")(lambda w, r: {n: t.float() for n, t in rule_after_rule(w, r).items()})
 
 
@@ -190,6 +194,17 @@ def compared_with_the_old(weights, rules):
         if new != name and new in weights:
             raise ValueError(new)
     return rule_after_rule(weights, rules)
+
+
+@wrong(TASK, "2 tensors went in and 1 came out")
+def only_new_names_are_compared(weights, rules):
+    renamed = {}
+    for name, tensor in weights.items():
+        new = replaced(name, rules.items())
+        if new != name and new in renamed:
+            raise ValueError(new)
+        renamed[new] = tensor
+    return renamed
 
 
 @wrong(TASK, "leaves its inputs as they are")
@@ -649,7 +664,7 @@ wrong(TASK, "only the weights are compared")(
     lambda w, g: max(plain(w[name], g[name]) for name in w if name.endswith("weight"))
 )
 wrong(TASK, "got {'layer0.bias")(lambda w, g: {name: plain(w[name], g[name]) for name in w})
-wrong(TASK, "got [tensor(")(lambda w, g: [plain(w[name], g[name]) for name in w])
+wrong(TASK, "got a list of")(lambda w, g: [plain(w[name], g[name]) for name in w])
 wrong(TASK, "only whether they are close")(
     lambda w, g: bool(w) and all(torch.isclose(w[name], g[name]).all().item() for name in w)
 )
@@ -721,6 +736,9 @@ wrong(TASK, "the number of axes is compared")(
 )
 wrong(TASK, "as far as the shorter tensor goes")(
     careful(lambda a, b: max(map(exact, a.flatten(), b.flatten()), default=0.0))
+)
+wrong(TASK, "the shapes are compared without their axes of length 1")(
+    careful(lambda a, b: exact(a.squeeze(), b.squeeze()))
 )
 wrong(TASK, "a tensor of another shape is passed over")(
     careful(lambda a, b: exact(a, b) if a.shape == b.shape else 0)
@@ -808,6 +826,9 @@ wrong(TASK, "16 bits end at 65504")(
 )
 wrong(TASK, "so -100 - 100 is 56")(shaped(lambda a, b: native(a, b) if a.dtype == torch.int8 else exact(a, b)))
 wrong(TASK, "32 bits make 16777216 of 16777217")(shaped(lambda a, b: exact(a.float(), b.float())))
+wrong(TASK, "whole numbers of 32 bits end at 2147483647")(
+    shaped(lambda a, b: exact(a, b) if a.dtype.is_floating_point else (a.int() - b.int()).abs().max())
+)
 wrong(TASK, "these numbers are passed over")(shaped(lambda a, b: exact(a, b) if a.dtype.is_floating_point else 0))
 
 # read_sizes
@@ -1052,7 +1073,7 @@ wrong(TASK, "is 0 here, or nearly")(
     lambda w: ((w / (w.abs().amax(1, keepdim=True) / 127)).nan_to_num().round().char(), w.abs().amax(1) / 127)
 )
 wrong(TASK, "is 1 / 127 here")(lambda w: (steps()(w)[0], torch.where(w.any(1), w.abs().amax(1), 1) / 127))
-wrong(TASK, "a small number is added, or the least scale: a row")(
+wrong(TASK, "a small number is added to the scale, or it has a least value")(
     steps(lambda w: (w.abs().amax(1) / 127).clamp(min=1e-8))
 )
 wrong(TASK, "(1e-12), so a row of small weights becomes zeros")(
