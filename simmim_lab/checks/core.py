@@ -30,6 +30,7 @@ import secrets
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from numbers import Real
 from operator import eq
@@ -294,7 +295,10 @@ class Answer:
         """Why a training could not learn through this function; None if a gradient reaches each place."""
         carries, missing = False, list(places)
         for call in self._calls:
-            args, kwargs = map_tensors(lambda tensor: _clone(tensor, gradient=True), (call.args, call.kwargs))
+            args = [
+                map_tensors(partial(_clone, gradient=place in places), arg) for place, arg in enumerate(call.args)
+            ]
+            kwargs = map_tensors(Tensor.clone, call.kwargs)
             results = tensors(self._call(*args, **kwargs))
             if results and results[0].requires_grad:
                 carries = True
@@ -386,11 +390,12 @@ def explain(
 def gradients(function: Callable, case: tuple, places: tuple[int, ...]) -> list[Tensor | None]:
     """The gradients of the arguments at `places` of a weighted sum of the result; None where none arrives.
 
-    A result without a gradient is told by `check(..., gradient=...)`.
+    Of several results it is the first. One without a gradient is told by `check(..., gradient=...)`.
     """
     args = [arg.clone().requires_grad_() if place in places else arg for place, arg in enumerate(case)]
-    result = function(*args)
-    if getattr(result, "requires_grad", False):
+    results = tensors(function(*args))
+    if results and results[0].requires_grad:
+        result = results[0]
         (result * torch.linspace(1, 2, result.numel()).view(result.shape)).sum().backward()
     return [args[place].grad for place in places]
 
@@ -398,8 +403,11 @@ def gradients(function: Callable, case: tuple, places: tuple[int, ...]) -> list[
 def other_gradient(answer: Answer, right: Callable, case: tuple, places: tuple[int, ...]) -> Verdict:
     """What is wrong if the gradient of an argument at one of `places` is another than `right` gives.
 
-    What has no gradient at all, or stops when it is asked for, is told by `check(..., gradient=...)`.
+    What has no gradient at all, or stops when it is asked for, is told by `check(..., gradient=...)`. Of other
+    values nothing is said: their gradient is another, too.
     """
+    if not _close(answer(*case), map_tensors(Tensor.detach, right(*case)), 1e-3):
+        return None
     try:
         got = gradients(answer.raw, case, places)
     except Exception:
@@ -464,6 +472,8 @@ def describe(value: Any) -> str:
         text = " ".join(repr(value).split())
     except Exception:
         text = "one that cannot be printed"
+    if len(text) >= 60 and isinstance(value, list | tuple) and tensors(value):
+        return f"a {type(value).__name__} of {len(value)} values"
     return f"{text if len(text) < 60 else text[:57] + '...'} ({type(value).__name__})"
 
 
