@@ -9,7 +9,17 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from simmim_lab.checks import solutions
-from simmim_lab.checks.core import Answer, Verdict, check, compare, describe, distinct, explain, form
+from simmim_lab.checks.core import (
+    Answer,
+    Verdict,
+    check,
+    compare,
+    describe,
+    distinct,
+    explain,
+    form,
+    other_gradient,
+)
 from simmim_lab.checks.guessing import Guess
 from simmim_lab.data.scenes import draw_scenes
 from simmim_lab.shapes import Grid
@@ -107,6 +117,7 @@ def pixel_shuffle(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     sizes = [(batch, rows, cols, stride), (1, 3, 2, 1), (2, 1, 1, 3)]
     cases = [(10 * torch.randn(b, 3 * s**2, r, c, generator=rng), s) for b, r, c, s in sizes]
     yield "works for any batch, map and stride, also of 1", explain(answer, F.pixel_shuffle, cases)
+    yield "lets the whole gradient through", other_gradient(answer, F.pixel_shuffle, cases[0], (0,))
 
 
 @check(
@@ -139,6 +150,7 @@ def linear_head(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     drawn = {
         "the bias is forgotten": alone,
         "the bias is subtracted": alone - bias.view(-1, 1, 1),
+        "the bias is added twice": channels + bias.view(-1, 1, 1),
         "the bias is added before the matrix, not after it": F.conv2d(features + bias.view(-1, 1, 1), kernel),
         "the first bias is used for all outputs": alone + bias[0],
         "the weight is the wrong way round: it has a row for each output and a column for each feature": F.conv2d(
@@ -171,6 +183,8 @@ def linear_head(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     sizes = [(2, 5, 4, 3, 3), (3, 31, 1, 2, 2), (2, 1, 2, 3, 1), (2, 3, 1, 1, 4)]
     verdict = explain(answer, solutions.linear_head, [inputs(*size) for size in sizes])
     yield "takes any number of features, places and pixels, also 1", verdict
+    verdict = other_gradient(answer, solutions.linear_head, case, (0, 1, 2))
+    yield "lets the whole gradient through", verdict
 
 
 @check(
@@ -213,6 +227,7 @@ def head_of_deconvolution(answer: Answer, rng: Generator) -> Iterator[tuple[str,
     orders = {
         "the outputs go pixel by pixel, in MAE's order: here they go colour by colour": "(i j c) d",
         "rows and columns of the kernel are swapped": "(c j i) d",
+        "all axes are reversed, as by `.T`: only that of the features goes to the end": "(j i c) d",
         "the weight has a row for each feature: it must have one for each output": "d (c i j)",
         "the outputs are right, but still on three axes: join them": "c i j d",
         "the shape is that of a convolution: leave out the two axes of length 1": "(c i j) d 1 1",
@@ -226,6 +241,9 @@ def head_of_deconvolution(answer: Answer, rng: Generator) -> Iterator[tuple[str,
         ),
         "the axis of the features must come last, behind row and column": of_weights(
             lambda weight: weight.transpose(0, 1).reshape(-1, len(weight))
+        ),
+        "the first axis is read as that of the colours, as in `Conv2d`: it is that of the features": of_weights(
+            lambda weight: weight.transpose(0, 1).flatten(1).T
         ),
         "the kernel is flipped: output and pixel are in the same order": of_weights(
             lambda weight: weight.flatten(1).T.flip(0)
@@ -311,10 +329,16 @@ def space_to_depth(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "a bare view or reshape moves no number: split the axes, reorder them, join them": (
             lambda x, s: x.reshape(len(x), -1, x.shape[2] // s, x.shape[3] // s)
         ),
+        "`permute` puts cols before rows: in the result rows come before cols": lambda x, s: right(
+            x, s
+        ).mT.reshape(len(x), -1, x.shape[2] // s, x.shape[3] // s),
         "each square gives only its mean": F.avg_pool2d,
         "each square gives only its upper left pixel": lambda x, s: x[:, :, ::s, ::s],
         "the first image is used for all": lambda x, s: right(x[:1].expand_as(x), s),
         "the colours are in the opposite order": lambda x, s: right(x.flip(1), s),
+        "colours from the fourth on are 0, but there may be more than three": lambda x, s: right(
+            torch.cat([x[:, :3], 0 * x[:, 3:]], 1), s
+        ),
         "height and width are swapped": lambda x, s: right(x.mT, s),
         "the numbers are cut off at 0 and 1: they only move": lambda x, s: right(x.clamp(0, 1), s),
         "`stride` is the side of a square, not how many squares there are": lambda x, s: rearrange(
@@ -323,9 +347,10 @@ def space_to_depth(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "the stride is given: it is not always 2": lambda x, _: right(x, 2),
     }
     batch, colours, rows, cols, stride = distinct(rng, 5, 2, 6)
-    sizes = [(2, 3, 2 * cols, 2 * rows, 3), (batch, colours, rows, cols, stride), (2, 3, cols, rows, 2)]
+    sizes = [(2, 3, 2 * cols, 2 * rows, 3), (batch, colours, rows, cols, stride), (2, 5, cols, rows, 2)]
     cases = [(torch.randn(b, c, r * s, k * s, generator=rng), s) for b, c, r, k, s in sizes]
     yield "gathers each square, pixel by pixel", explain(answer, right, cases, mistakes)
+    yield "lets the whole gradient through", other_gradient(answer, right, cases[0], (0,))
     sizes = [(2, 1, 2, 3, 2), (2, 3, 2, 3, 1), (3, 2, 1, 1, 4), (2, 3, 3, 1, 2)]
     cases = [(10 * torch.randn(b, c, r * s, k * s, generator=rng), s) for b, c, r, k, s in sizes]
     squeezed = {"`squeeze` drops an axis of length 1": lambda x, s: right(x, s).squeeze()}
@@ -395,6 +420,15 @@ def mae_head(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the patches are torn apart: their pixels must be neighbours": draw(
             outputs, *sizes, "b (rows cols) (i j c) -> b c (i rows) (j cols)"
         ),
+        "the rows of patches are torn apart: they must be neighbours": draw(
+            outputs, *sizes, "b (rows cols) (i j c) -> b c (i rows) (cols j)"
+        ),
+        "the columns of patches are torn apart: they must be neighbours": draw(
+            outputs, *sizes, "b (rows cols) (i j c) -> b c (rows i) (j cols)"
+        ),
+        "the colours are last when `reshape` joins the axes: move them to the front before": draw(
+            outputs, *sizes, "b (rows cols) (i j c) -> b (rows i) (cols j) c"
+        ).reshape(image.shape),
         "height and width are swapped": image.mT,
         "`grid` is (rows, cols), not (cols, rows)": draw(outputs, cols, rows, patch),
         "colours come before rows and columns: (batch, 3, height, width)": image.movedim(1, 3),
@@ -414,6 +448,7 @@ def mae_head(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     sizes = [(2, 5, 4, 3, 3), (3, 31, 1, 2, 2), (2, 1, 2, 3, 1), (2, 3, 1, 1, 4)]
     verdict = explain(answer, right, [inputs(*size) for size in sizes])
     yield "takes any number of features, tokens and pixels, also 1", verdict
+    yield "lets the whole gradient through", other_gradient(answer, right, case, (0, 1, 2))
 
 
 @check(
@@ -525,6 +560,8 @@ def transposed_convolution(answer: Answer, rng: Generator) -> Iterator[tuple[str
         "the kernel is flipped: its upper left number is for the upper left pixel": (
             layer(features, weight.flip(2, 3), stride=stride)
         ),
+        "the rows of the kernel are in the opposite order": layer(features, weight.flip(2), stride=stride),
+        "the columns of the kernel are in the opposite order": layer(features, weight.flip(3), stride=stride),
         "rows and columns of the kernel are swapped": layer(features, weight.mT, stride=stride),
         "rows and columns of the features are swapped": layer(features.mT, weight, stride=stride),
         "rows and columns of the picture are swapped": want.mT,
@@ -557,15 +594,18 @@ def transposed_convolution(answer: Answer, rng: Generator) -> Iterator[tuple[str
     claim = f"draws {batch} images with kernel {kernel} and stride {stride}"
     yield claim, compare(answer(features, weight, stride), want, mistakes)
 
-    other = distinct(rng, 4, 1, 4)  # dim, colours, rows, cols
+    dim, *other = distinct(rng, 4, 1, 4)
     for claim, sizes, stride in (
-        ("takes another number of features than of colours", [2, *other, 4], 2),
-        ("moves on by a single pixel with stride 1", [1, *other, 3], 1),
-        ("leaves gaps of 0 if the kernel is shorter than the stride", [1, *other[::-1], 2], 4),
+        ("takes another number of features than of colours", [2, dim, 5, 2, 1, 3], 2),
+        ("moves on by a single pixel with stride 1", [1, dim, *other, 3], 1),
+        ("leaves gaps of 0 if the kernel is shorter than the stride", [1, *other, dim, 2], 4),
         ("takes a single place, feature, colour and pixel", [2, 1, 1, 1, 1, 1], 2),
     ):
         case = inputs(*sizes)
         yield claim, compare(answer(*case, stride), layer(*case, stride=stride))
+    case = *inputs(1, 2, 1, 2, 2, 2), 1  # of overlapping kernels
+    verdict = other_gradient(answer, lambda x, w, s: layer(x, w, stride=s), case, (0, 1))
+    yield "lets the whole gradient through", verdict
 
 
 @check(
@@ -586,7 +626,7 @@ def repaired_output(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
     mean, std = (low + (order + torch.rand(3, generator=rng)) / 20 for low in (0.4, 0.2))
     m, s = mean.view(3, 1, 1), std.view(3, 1, 1)
     values, want = (colours - m) / s, colours.clamp(0, 1)
-    got = answer(values, mean, std)
+    got = answer(*(case := (values, mean, std)))
     problem = None
     if not (isinstance(got, tuple | list) and len(got) == 2):
         problem = f"expected two tensors, the prediction and the picture; got {describe(got)}"
@@ -605,9 +645,11 @@ def repaired_output(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
         "the prediction is no longer normalised, but the target of the loss is": colours,
         "the prediction is the picture: the loss compares it with *normalised* colours": want,
         "the prediction is normalised once more: the decoder gives normalised colours already": (values - m) / s,
+        "the Sigmoid is to blame: leave it out, and take `values` as the normalised colours": (
+            (values.sigmoid() - m) / s
+        ),
     }
     yield "can predict every normalised colour", compare(got[0], values, mistakes)
-    lowest, highest = colours.amin(), colours.amax()
     mistakes = {
         "the normalisation is not undone": values,
         "the normalisation is not undone before the colours are cut off": values.clamp(0, 1),
@@ -617,10 +659,19 @@ def repaired_output(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
         ),
         "a Sigmoid instead of a cut: it changes the colours that were right": colours.sigmoid(),
         "the colours are stretched from the lowest to the highest instead of cut: that changes all of them": (
-            (colours - lowest) / (highest - lowest)
+            _stretched(colours, (0, 1, 2, 3))
         ),
         "the picture is cut off before the normalisation is undone, not after": (
             (values.clamp(0, 1) * s + m).clamp(0, 1)
+        ),
+        "each picture is stretched from its lowest to its highest colour instead of cut": _stretched(
+            colours, (1, 2, 3)
+        ),
+        "each channel is stretched from its lowest to its highest colour instead of cut": _stretched(
+            colours, (2, 3)
+        ),
+        "this is the way back of another normalisation, to -1 and 1: use `mean` and `std`": (
+            ((values + 1) / 2).clamp(0, 1)
         ),
         "colours below 0 or above 1 are left": colours,
         "colours above 1 are left": colours.clamp(min=0),
@@ -656,6 +707,14 @@ def repaired_output(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
     for claim, m, s in ("any mean and deviation", mean + 0.1, std * 0.01), ("mean 0 and deviation 1", mean, std):
         verdict = compare(answer(values, m, s), (values, (values * s[0] + m[0]).clamp(0, 1)))
         yield f"is right for {claim}, and for values far outside", verdict
+    verdict = other_gradient(answer, lambda values, m, s: (values, want), case, (0,))
+    yield "lets the whole gradient through", verdict
+
+
+def _stretched(colours: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """The colours from 0 to 1, with the lowest and the highest along these axes at the ends."""
+    lowest, highest = colours.amin(axes, keepdim=True), colours.amax(axes, keepdim=True)
+    return (colours - lowest) / (highest - lowest)
 
 
 def _wrong_layouts(channels: Float[Tensor, "batch 3*s*s rows cols"], stride: int) -> dict[str, Tensor]:
@@ -667,6 +726,9 @@ def _wrong_layouts(channels: Float[Tensor, "batch 3*s*s rows cols"], stride: int
     patterns = {
         "the channels are read in MAE's order (row, column, colour), not (colour, row, column)": (
             "b (i j c) h w -> b c (h i) (w j)"
+        ),
+        "the channels are read as (column, row, colour), not as (colour, row, column)": (
+            "b (j i c) h w -> b c (h i) (w j)"
         ),
         "each square is mirrored: its rows and columns are swapped": "b (c j i) h w -> b c (h i) (w j)",
         "the pixels of a square are torn apart: they must be neighbours": "b (c i j) h w -> b c (i h) (j w)",

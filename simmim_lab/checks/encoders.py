@@ -13,7 +13,18 @@ from torch import Generator, Tensor
 
 from simmim_lab import swin
 from simmim_lab.checks import solutions
-from simmim_lab.checks.core import Answer, Verdict, check, compare, distinct, explain, first, form, gradients
+from simmim_lab.checks.core import (
+    Answer,
+    Verdict,
+    check,
+    compare,
+    distinct,
+    explain,
+    first,
+    form,
+    gradients,
+    other_gradient,
+)
 from simmim_lab.checks.guessing import Guess
 
 
@@ -76,6 +87,12 @@ def dilated_field(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         ),
         "a stride counts one layer too late": lambda k, s, d: grow(wide(k, d), (1, *jumps(s))),
         "the last stride replaces the jump, but strides multiply": lambda k, s, d: grow(wide(k, d), (1, *s)),
+        "the jump is the product of the strides below, not a power of this layer's": lambda k, s, d: grow(
+            wide(k, d), [stride**layer for layer, stride in enumerate(s)]
+        ),
+        "all strides count for every layer, but only those of the layers below it do": lambda k, s, d: grow(
+            wide(k, d), repeat(math.prod(s))
+        ),
         "the strides are added up, but they multiply": lambda k, s, d: grow(wide(k, d), accumulate(s, initial=1)),
         "one step too many: `kernel` inputs have `kernel - 1` steps between them": lambda k, s, d: right(
             [kernel + 1 for kernel in k], s, d
@@ -156,7 +173,12 @@ def blind_rows(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the field is counted as if the cell were a single row, in its middle": lambda h, f, s: max(
             0, cells(h, (f - 1) // 2, s)
         ),
-        "the rows of the cell itself are subtracted too": lambda h, f, s: max(0, cells(h, (f + s) // 2, s)),
+        "one cell too few is blind: are its own rows subtracted, or is a cell left out?": lambda h, f, s: max(
+            0, cells(h, (f + s) // 2, s)
+        ),
+        "rows are counted one by one, and half of the field is taken, not of `field - stride`": lambda h, f, s: (
+            h // 2 - f // 2
+        ),
         "the rows that see something are counted, visible ones too": lambda h, f, s: h - right(h, f, s),
         "the whole image is taken as hidden, not its top half": lambda h, f, s: cells(2 * h, (f - s) // 2, s),
     }
@@ -208,6 +230,8 @@ def insert_mask_token(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         "positions are added to hidden tokens only": hide(mask) + hidden * positions,
         "positions are added twice to visible tokens": hide(mask, token, embedded + positions) + positions,
         "positions are added twice": hide(mask) + 2 * positions,
+        "positions are moved by one: the first token has the second position": hide(mask) + positions.roll(-1, 0),
+        "positions are moved by one: the first token has the last position": hide(mask) + positions.roll(1, 0),
         "positions are subtracted": hide(mask) - positions,
         "positions are multiplied with the tokens: add them": hide(mask) * positions,
         "the same position is added to all tokens": hide(mask) + positions[0],
@@ -241,6 +265,9 @@ def insert_mask_token(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     small = embedded[:, :1, :1], mask[:, :1, :1], token[:1], positions[:1, :1]
     verdict = compare(answer(*small), torch.where(small[1], small[2], small[0]) + small[3])
     yield "is right for a single patch and vectors of one number", verdict
+    case = embedded, mask, token, positions
+    verdict = other_gradient(answer, solutions.insert_mask_token, case, (0, 2, 3))
+    yield "lets the whole gradient through", verdict
 
 
 @check(
@@ -330,6 +357,13 @@ def attention(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the values are added to the result": lambda q, k, v, b: right(q, k, v, b) + v,
         "these are the scores: softmax and the values are missing": lambda q, k, v, b: products(q, k) + b,
         "these are the weights: the values are missing": lambda q, k, v, b: (products(q, k) + b).softmax(-1),
+        "the weights are divided by the root of dim: divide the scores, before softmax": lambda q, k, v, b: (
+            (q @ k.mT + b).softmax(-1) @ v / q.shape[-1] ** 0.5
+        ),
+        "these are the result and the weights: return the result alone": lambda q, k, v, b: (
+            right(q, k, v, b),
+            (products(q, k) + b).softmax(-1),
+        ),
     }
 
     def inputs(heads: int, tokens: int, dim: int) -> tuple[Tensor, ...]:
@@ -339,6 +373,8 @@ def attention(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     cases = [inputs(*distinct(rng, 3, *limits)) for limits in ((2, 5), (6, 9))]
     verdict = explain(answer, right, cases, mistakes)
     yield "is the mean of the values with the weights softmax(scores + bias)", verdict
+    if verdict:
+        return
     q, k, v, bias = cases[0]
     equal = answer(torch.zeros_like(q), k, v, torch.zeros_like(bias))
     verdict = compare(equal, v.mean(1, keepdim=True).expand_as(v))
@@ -359,6 +395,7 @@ def attention(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "is right for very large and very negative scores",
         problem or compare(large, right(q, k, v, bias), tolerance=1e-3),
     )
+    yield "lets the whole gradient through", other_gradient(answer, right, cases[0], (0, 1, 2, 3))
 
 
 @check(
@@ -398,6 +435,11 @@ def to_windows(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the grid is read row by row, but a window is a square, not a piece of a row": (
             lambda tokens, window: tokens.reshape(len(tokens), -1, window**2, tokens.shape[-1])
         ),
+        "the row within a window changes places with the row of windows, not with the column": (
+            lambda tokens, window: cut("batch down rows cols right dim")(tokens, window).reshape(
+                len(tokens), -1, window**2, tokens.shape[-1]
+            )
+        ),
         "the axes of windows and of tokens are swapped": cut("batch (down right) (rows cols) dim"),
         "batch and windows have one axis: keep them apart": cut("(batch rows cols) (down right) dim"),
         "the windows come before the batch": cut("(rows cols) batch (down right) dim"),
@@ -425,6 +467,7 @@ def to_windows(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "cuts into windows in reading order, and so the tokens in each",
         explain(answer, swin.to_windows, cases, mistakes),
     )
+    yield "lets the whole gradient through", other_gradient(answer, swin.to_windows, cases[0], (0,))
 
 
 @check(
@@ -478,6 +521,10 @@ def tokens_with_class(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         "patches have the positions from the first on: it belongs to the class token": (
             lambda e, m, t, c, p: right(e, m, t, c, torch.cat([p[:1], p[:-1]]))
         ),
+        "positions are added twice": lambda e, m, t, c, p: right(e, m, t, c, 2 * p),
+        "positions are read column by column, but the patches come row by row": lambda e, m, t, c, p: right(
+            e, m, t, c, torch.cat([p[:1], p[1:].view(*m.mT.shape[1:], -1).transpose(0, 1).flatten(0, 1)])
+        ),
         "no positions are added": lambda e, m, t, c, p: right(e, m, t, c, 0 * p),
         "hidden tokens have no position: first the token, then positions": token_last,
         "the mask is laid on the sequence from the class token on, so it is one token off": by_mask_of_all(0, 1),
@@ -516,6 +563,7 @@ def tokens_with_class(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     cases = [inputs(batch, rows, cols, dim, share) for share in (0.5, 0.0, 1.0)] + [inputs(2, 1, 1, 1, 1.0)]
     claim = "replaces hidden patches, puts the class token first and adds the positions"
     yield claim, explain(answer, right, cases, mistakes)
+    yield "lets the whole gradient through", other_gradient(answer, right, cases[0], (0, 2, 3, 4))
 
 
 @check(
@@ -577,6 +625,22 @@ def attend_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         ),
         "keys and values are swapped": lambda q, k, v, h: right(q, v, k, h),
         "queries and keys are swapped": lambda q, k, v, h: right(k, q, v, h),
+        "the scores are divided by the root of the number of tokens, not of dim": lambda q, k, v, h: right(
+            q * (q.shape[2] / q.shape[1]) ** 0.5, k, v, h
+        ),
+        "the weights are divided by the root of dim: divide the scores, before softmax": lambda q, k, v, h: (
+            right(q * q.shape[-1] ** 0.5, k, v, h) / q.shape[-1] ** 0.5
+        ),
+        "all is 0, though tokens are visible: is NaN replaced, as of -torch.inf times False?": (
+            lambda q, k, v, h: 0 * v
+        ),
+        "these are the weights: the values are missing": lambda q, k, v, h: (
+            scores(q, k).masked_fill(h[:, None], -torch.inf).softmax(-1)
+        ),
+        "these are the result and the weights: return the result alone": lambda q, k, v, h: (
+            right(q, k, v, h),
+            scores(q, k).masked_fill(h[:, None], -torch.inf).softmax(-1),
+        ),
     }
 
     def inputs(batch: int, tokens: int, dim: int) -> tuple[Tensor, ...]:
@@ -584,27 +648,37 @@ def attend_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         return *torch.randn(3, batch, tokens, dim, generator=rng), hidden
 
     cases = [inputs(*distinct(rng, 3, *limits)) for limits in ((3, 6), (6, 9))]
-    yield (
-        "is the mean of the visible values with weights that sum to 1",
-        explain(answer, right, cases, mistakes),
-    )
+    problem = _where_nan(answer, cases) or explain(answer, right, cases, mistakes)
+    yield "is the mean of the visible values with weights that sum to 1", problem
+    if problem:
+        return
     batch, tokens, dim = distinct(rng, 3, 3, 7)
     q, k, v, _ = inputs(batch, tokens, dim)
     none, one = torch.zeros(batch, tokens, dtype=torch.bool), torch.ones(batch, tokens, dtype=torch.bool)
     one[:, 1] = False
     edges = [(q, k, v, none), (q, k, v, one), (q[:, :1], k[:, :1], v[:, :1], none[:, :1])]
-    yield "is right when nothing is hidden, or all but one token", explain(answer, right, edges)
+    problem = explain(answer, right, edges)
+    yield "is right when nothing is hidden, or all but one token", problem
+    if problem:
+        return
     blind = none.clone()
     blind[1] = True
     got = answer(q, k, v, blind)
+    want = right(q, k, v, blind)
     problem = first(
         (form(got, v.shape, torch.float32) is not None, "NaN or infinity: softmax of nothing but -inf is 0 / 0"),
-        (compare(got[0], right(q, k, v, blind)[0]) is not None, "the image beside it changed"),
+        (compare(got[0], want[0]) is not None, "the image beside it changed"),
     )
-    yield (
-        "gives 0 where an image has no visible token",
-        problem or compare(got, right(q, k, v, blind), {"it looks at hidden tokens then": right(q, k, v, none)}),
-    )
+    looks = {
+        "it looks at hidden tokens then": right(q, k, v, none),
+        "equal scores give a mean of all its values, but they are hidden: 0 is asked for": (
+            filled(torch.finfo(q.dtype).min)(q, k, v, blind)
+        ),
+    }
+    problem = problem or compare(got, want, looks)
+    yield "gives 0 where an image has no visible token", problem
+    if problem:
+        return
     spoiled = "the gradient is NaN: fill scores by `masked_fill`, and put 0 for NaN before it meets the values"
     found = gradients(answer.raw, (q, k, v, blind), (0, 1, 2))
     nan = any(part is not None and part.isnan().any() for part in found)
@@ -630,6 +704,24 @@ def attend_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "it gave NaN or infinity: give hidden scores -torch.inf, and leave the rest to `softmax`"
     )
     yield "hides however large the scores are", problem or explain(answer, right, [large], too_weak)
+    yield "lets the whole gradient through", other_gradient(answer, right, cases[0], (0, 1, 2))
+
+
+def _where_nan(answer: Answer, cases: list[tuple[Tensor, ...]]) -> str | None:
+    """What is wrong with an attention that gives NaN though each image has a visible token."""
+    results = [answer(*case) for case in cases]
+    lost = [got.isnan() if isinstance(got, Tensor) else got for got in results]
+    queries = [hidden[..., None].expand_as(values) for _, _, values, hidden in cases]
+    return first(
+        (
+            compare(lost, [torch.ones_like(where) for where in queries]) is None,
+            "all is NaN: -torch.inf times False is NaN, so fill hidden scores by `masked_fill` with -torch.inf",
+        ),
+        (
+            compare(lost, queries) is None,
+            "hidden queries give NaN, but they ask like others: the mask belongs to the keys, the last axis",
+        ),
+    )
 
 
 @check(
@@ -689,6 +781,11 @@ def may_look(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the tokens of a window come column by column": same(four, "(rows cols) (right down)"),
         "a window holds tokens from all over the grid, not those side by side": same(
             four, grid="(down rows) (right cols)"
+        ),
+        "every window is split, but only the last ones hold tokens that came round": (
+            lambda rows, cols, window, shift: right(window, window, window, shift).expand(
+                rows * cols // window**2, -1, -1
+            )
         ),
         "either direction will do here, but both must agree": lambda *a: (
             same(lambda b, r: b)(*a) | same(lambda b, r: r)(*a)
@@ -834,9 +931,11 @@ def taken_for_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
     patches[:, 12, 0] = 0  # no red
     patches[:, 13] = 0
     places = distinct(rng, batch, 0, 3 * size**2 - 1)
-    patches[:, 13].view(batch, -1)[range(batch), places] = 1 / 255  # a single value is not 0
+    patches[:, 13].view(batch, -1)[range(batch), places] = 0.6  # a single value is not 0
     patches[:, 14] = 1  # white
     patches[:, 15] = patches[:, 15, :1, :1, :1]  # grey
+    patches[:, 16] = 1e-4  # darker than a step of 8 bits
+    patches[:, 17] = patches[:, 13] * 1e-6
     kind = torch.rand(batch, rows * cols, generator=rng).argsort(1)
     patches = patches[torch.arange(batch)[:, None], kind]
     mask = ((kind >= 2) & (kind < 7)).view(batch, rows, cols)
@@ -846,7 +945,9 @@ def taken_for_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
     zero, visible = (patches == 0).view(batch, rows, cols, 3, size**2), ~mask
     empty = zero.all(-1)  # of each patch the channels that are 0
     black = empty.all(-1)
-    nearly_black = (patches < 0.01).flatten(2).all(-1).view_as(mask)
+    below_step, below_more, tiny = (
+        (patches < limit).flatten(2).all(-1).view_as(mask) for limit in (0.0039, 0.01, 1e-5)
+    )
     nearly_all = ((patches > 0).flatten(2).sum(-1) < 2).view_as(mask)
     flat = (patches == patches[:, :, :1, :1, :1]).flatten(2).all(-1).view_as(mask)
     mistakes = {
@@ -873,7 +974,9 @@ def taken_for_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         "a 0 in some channel of each pixel is enough for it, but the other channels are not 0": (
             zero.any(-2).all(-1) & visible
         ),
-        "a nearly black patch is among them, but 1/255 is not 0": nearly_black & visible,
+        "a nearly black patch is among them, but 1/255 is not 0": below_more & visible,
+        "values below 1/255 count as 0, but they reach the encoder as they are: ask for 0": below_step & visible,
+        "a value of less than 0.00001 counts as 0, but it reaches the encoder: ask for 0": tiny & visible,
         "a patch with a single value above 0 is among them: all of its values must be 0": nearly_all & visible,
         "patches of one colour are among them, but only black ones arrive like hidden ones": flat & visible,
         "all visible patches are found, whatever they show: did you multiply by our mask? It is 0 where "

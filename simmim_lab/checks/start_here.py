@@ -1,7 +1,7 @@
 """Checks of the exercises on the article's program (lesson 00)."""
 
 import math
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from functools import cache
 from typing import Any
 
@@ -22,6 +22,7 @@ from simmim_lab.checks.core import (
     form,
 )
 from simmim_lab.checks.guessing import Guess
+from simmim_lab.checks.running import map_tensors
 from simmim_lab.images import load
 
 
@@ -74,6 +75,8 @@ def compose(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the colours of the prediction are averaged: each channel has its own": torch.where(
             hidden, prediction.mean(1, keepdim=True), image
         ),
+        "the last image is not filled": torch.cat([want[:2], image[2:]]),
+        "the result was rounded to 8 bits: visible values must stay as they are": (255 * want).round() / 255,
         "the second image is not filled": torch.cat([want[:1], image[1:2], want[2:]]),
         "the larger value is taken: the mask decides, not the brightness": image.maximum(prediction * hidden),
         "the prediction was rounded to 8 bits": torch.where(hidden, (255 * prediction).round() / 255, image),
@@ -92,7 +95,28 @@ def compose(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     image, prediction = torch.rand(2, batch, 3, height, width, generator=rng).round(decimals=1)
     mask = torch.rand(batch, height, width, generator=rng) < torch.linspace(0, 1, batch)[:, None, None]
     want = torch.where(mask[:, None], prediction, image)  # one image has nothing hidden, one everything
-    yield "works for any size and any share", compare(answer(image, prediction, mask), want, tolerance=1e-6)
+    problem = compare(answer(image, prediction, mask), want, tolerance=1e-6)
+    yield "works for any size and any share", problem
+    if problem:
+        return
+
+    for claim, hidden in ("nothing", torch.zeros_like(mask)), ("everything", torch.ones_like(mask)):
+        given = image, prediction, hidden
+        want = prediction if hidden.all() else image
+        problem = compare(answer(*given), want, tolerance=1e-6) or first(
+            (
+                _kept(answer.function, *given),
+                "it returns its argument itself, not a new image: take a copy of it, `.clone()`",
+            )
+        )
+        yield f"returns a new image where {claim} is hidden", problem
+
+
+def _kept(function: Callable, *args: Tensor) -> bool:
+    """Whether the result lies where one of the arguments does, so that who changes one changes the other."""
+    copies = map_tensors(Tensor.clone, args)
+    place = function(*copies).untyped_storage().data_ptr()
+    return any(copy.untyped_storage().data_ptr() == place for copy in copies)
 
 
 @check(
@@ -162,6 +186,8 @@ def error_per_hidden_value(answer: Answer, rng: Generator) -> Iterator[tuple[str
         "it became smaller by the hidden share: it must become larger": lambda p, r: p * (1 - r),
         "that is the loss as printed: it is a mean over all values": lambda p, r: p,
         "twice the loss is right at the article's ratio of 0.5 alone": lambda p, r: 2 * p,
+        "it grows by the hidden share: divide by the share": lambda p, r: p * (1 + r),
+        "the share of the visible values is still in it: divide by `ratio` alone": lambda p, r: p * (1 - r) / r,
         "half the loss: the error on hidden values is larger than the mean over all": lambda p, r: p / 2,
         "`ratio` counts once: it is a share of values, not a length": lambda p, r: p / r**2,
         "`ratio` counts in full: it is a share of values, without a root": lambda p, r: p / math.sqrt(r),
@@ -248,6 +274,12 @@ def error_on_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         "the part of the hidden values is not divided: divide the whole difference": (
             lambda o, h, r: o / (1 - r) - r * h
         ),
+        "the hidden values have no weight: take `ratio * hidden` away, then divide all": lambda o, h, r: (
+            o / (1 - r) - h
+        ),
+        "it is the difference that is divided by `1 - ratio`, not the mean multiplied": lambda o, h, r: (
+            (1 - r) * o - r * h
+        ),
         "`//` drops the digits: divide with `/`": lambda o, h, r: (o - r * h) // (1 - r),
         "the root is another measure: stay with the squared error": lambda *args: math.sqrt(visible_part(*args)),
         "`ratio` is a share from 0 to 1, not in percent": lambda o, h, r: visible_part(o, h, r / 100),
@@ -289,8 +321,9 @@ def fills(rng: Generator) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
         filled = images + torch.where(lighter, error, -error)
         cases[name] = images, filled * hidden, hidden  # black where visible, as the article's program returns it
     images, filled, hidden = cases["a batch"]
-    right = torch.rand(images.shape, generator=rng) < 0.3
+    right, black = (torch.rand(images.shape, generator=rng) < 0.3 for _ in range(2))
     cases["a fill that is right here and there"] = images, filled.where(~right, images) * hidden, hidden
+    cases["a fill that is black here and there"] = images, filled * (hidden & ~black), hidden
     return cases
 
 
@@ -368,8 +401,13 @@ def hidden_psnr(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         "a constant was added to the error: a perfect fill gets infinity": (
             lambda e, h: -10 * math.log10(mse(e, h) + 1e-10)
         ),
-        "the result is rounded: keep its digits": lambda e, h: round(psnr(e, h)),
         "the digits behind the point are cut off: keep them": lambda e, h: int(psnr(e, h)),
+        "the result is rounded: keep its digits": lambda e, h: round(psnr(e, h)),
+        "the result is rounded to 1 digit: keep its digits": lambda e, h: round(psnr(e, h), 1),
+        "the result is rounded to 2 digits: keep its digits": lambda e, h: round(psnr(e, h), 2),
+        "that is the mean of the dB of the channels: take one mean over all, then the dB": lambda e, h: (
+            -10 * ((e.square() * h).sum((0, 2, 3)) / h.sum((0, 2, 3))).log10().mean()
+        ),
     }
     expected = {text: scores(measure) for text, measure in mistakes.items()} | {
         "the filled values are cut off at 0 and 1: score them as they are": {
@@ -379,8 +417,13 @@ def hidden_psnr(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         "the peak is 1, not the largest value of the images": {
             name: score + 20 * math.log10(cases[name][0].max()) for name, score in scores(psnr).items()
         },
+        BLACK: {
+            name: psnr((filled - images).double(), hidden & (filled != 0))
+            for name, (images, filled, hidden) in cases.items()
+        },
     }
-    problem = compare({name: answer(*case) for name, case in cases.items()}, scores(psnr), expected)
+    results = {name: answer(*case) for name, case in cases.items()}
+    problem = compare(results, scores(psnr), expected, tolerance=1e-5)  # a rounded one would pass in more digits
     yield "is the PSNR of the hidden values", problem
     if problem:
         return
@@ -397,6 +440,9 @@ def hidden_psnr(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     yield "works where a single value is hidden", compare(answer(images, filled, one), want)
     perfect = torch.where(hidden, images, 1 - images)
     yield "gives infinity for a perfect fill", compare(answer(images, perfect, hidden), math.inf)
+
+
+BLACK = "values that are filled with black are left out: `hidden` alone says what counts"
 
 
 def levels(errors: Tensor, hidden: Tensor) -> Tensor:
@@ -450,6 +496,9 @@ def levels_off(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "too dark and too light cancel: take the size of each error first": (
             lambda e, h: 255 * (e * h).sum((1, 2, 3)) / h.sum((1, 2, 3))
         ),
+        "too dark and too light cancel: take the size of each error first, not of their mean": (
+            lambda e, h: (255 * (e * h).sum((1, 2, 3)) / h.sum((1, 2, 3))).abs()
+        ),
         "these are squared errors: here their size counts": lambda e, h: 255 * mse_of_each(e, h),
         "these are squared levels: here the size of the errors counts": lambda e, h: 255**2 * mse_of_each(e, h),
         "that is the largest error of each image: take the mean": lambda e, h: 255 * (e.abs() * h).amax((1, 2, 3)),
@@ -466,6 +515,11 @@ def levels_off(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "a level is 1/255: multiply by 255, do not divide": lambda e, h: levels(e, h) / 255**2,
         "that is the PSNR of each image: levels are asked for": lambda e, h: -10 * mse_of_each(e, h).log10(),
         "the result is rounded: keep its digits": lambda e, h: levels(e, h).round(),
+        "the result is rounded to 1 digit: keep its digits": lambda e, h: levels(e, h).round(decimals=1),
+        "the result is rounded to 2 digits: keep its digits": lambda e, h: levels(e, h).round(decimals=2),
+        "the three channels count already: divide by the number of hidden values alone": (
+            lambda e, h: 3 * levels(e, h)
+        ),
         "each error became a whole level first, which loses the rest": (
             lambda e, h: levels((255 * e).round() / 255, h)
         ),
@@ -485,6 +539,7 @@ def levels_off(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the filled values are cut off at 0 and 1: score them as they are": (
             lambda images, filled, hidden: levels((filled.clamp(0, 1) - images).double(), hidden).float()
         ),
+        BLACK: lambda images, filled, hidden: levels((filled - images).double(), hidden & (filled != 0)).float(),
         "each value became a whole level first, which loses the rest": (
             lambda images, filled, hidden: levels(((255 * filled).round() - (255 * images).round()) / 255, hidden)
         ),

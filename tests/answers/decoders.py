@@ -306,6 +306,17 @@ def means_of_squares(features, stride):
     return means.repeat_interleave(stride, 2).repeat_interleave(stride, 3)
 
 
+@wrong("pixel_shuffle", "lets the whole gradient through")
+def only_red_learns(features, stride):
+    image = F.pixel_shuffle(features, stride)
+    return torch.cat([image[:, :1], image[:, 1:].detach()], 1)
+
+
+@wrong("pixel_shuffle", "(column, row, colour)")
+def columns_first(features, stride):
+    return rearrange(features, "b (j i c) h w -> b c (h i) (w j)", i=stride, j=stride)
+
+
 # linear_head
 
 
@@ -451,6 +462,17 @@ def features_without_gradient(features, weight, bias, stride):
 def first_of_one(features, weight, bias, stride):
     image = with_conv2d(features, weight, bias, stride)
     return image[0] if len(image) == 1 else image
+
+
+@wrong("linear_head", "lets the whole gradient through")
+def weight_learns_from_one_image(features, weight, bias, stride):
+    first = with_conv2d(features[:1], weight, bias, stride)
+    return torch.cat([first, with_conv2d(features[1:], weight.detach(), bias, stride)])
+
+
+@wrong("linear_head", "the bias is added twice")
+def biased_twice(features, weight, bias, stride):
+    return with_conv2d(features, weight, 2 * bias, stride)
 
 
 # overlaps
@@ -842,6 +864,35 @@ def gaps_filled(features, weight, stride):
     return stamp(features, weight, min(stride, weight.shape[-1]))
 
 
+@wrong("transposed_convolution", "lets the whole gradient through")
+def stamps_forget(features, weight, stride):
+    batch, _, rows, cols = features.shape
+    _, colours, kernel, _ = weight.shape
+    image = torch.zeros(batch, colours, (rows - 1) * stride + kernel, (cols - 1) * stride + kernel)
+    for row in range(rows):
+        for col in range(cols):
+            y, x = (slice(place * stride, place * stride + kernel) for place in (row, col))
+            written = torch.einsum("bd, dckl -> bckl", features[:, :, row, col], weight)
+            image[:, :, y, x] = image[:, :, y, x].detach() + written
+    return image
+
+
+@wrong("transposed_convolution", "takes another number of features than of colours")
+def three_colours(features, weight, stride):
+    image = F.conv_transpose2d(features, weight, stride=stride)
+    return torch.cat([image[:, :3], 0 * image[:, 3:]], 1)
+
+
+@wrong("transposed_convolution", "the rows of the kernel are in the opposite order")
+def rows_upside_down(features, weight, stride):
+    return F.conv_transpose2d(features, weight.flip(2), stride=stride)
+
+
+@wrong("transposed_convolution", "the columns of the kernel are in the opposite order")
+def columns_mirrored(features, weight, stride):
+    return F.conv_transpose2d(features, weight.flip(3), stride=stride)
+
+
 # repaired_output
 
 
@@ -1040,6 +1091,42 @@ def in_place(values, mean, std):
     return values, values.mul_(std.view(3, 1, 1)).add_(mean.view(3, 1, 1)).clamp(0, 1)
 
 
+@right("repaired_output")
+def picture_in_numpy(values, mean, std):
+    picture = values.detach().numpy() * std.numpy()[:, None, None] + mean.numpy()[:, None, None]
+    return values, torch.from_numpy(picture.clip(0, 1))
+
+
+@wrong("repaired_output", "lets the whole gradient through")
+def only_colours_inside_learn(values, mean, std):
+    _, picture = linear_output(values, mean, std)
+    return torch.where((picture > 0) & (picture < 1), values, values.detach()), picture
+
+
+@wrong("repaired_output", "the Sigmoid is to blame")
+def sigmoid_then_normalised(values, mean, std):
+    colours = values.sigmoid()
+    return (colours - mean.view(3, 1, 1)) / std.view(3, 1, 1), colours
+
+
+@wrong("repaired_output", "the way back of another normalisation")
+def from_minus_one_to_one(values, mean, std):
+    return values, ((values + 1) / 2).clamp(0, 1)
+
+
+@wrong("repaired_output", "each picture is stretched")
+def each_picture_stretched(values, mean, std):
+    colours = values * std.view(3, 1, 1) + mean.view(3, 1, 1)
+    low, high = (end.view(-1, 1, 1, 1) for end in (colours.flatten(1).amin(1), colours.flatten(1).amax(1)))
+    return values, (colours - low) / (high - low)
+
+
+@wrong("repaired_output", "each channel is stretched")
+def each_channel_stretched(values, mean, std):
+    low, high = values.amin((2, 3), keepdim=True), values.amax((2, 3), keepdim=True)
+    return values, (values - low) / (high - low)
+
+
 # head_of_deconvolution
 
 
@@ -1184,6 +1271,17 @@ def bias_first(weight, bias):
     return one_rearrange(weight, bias)[::-1]
 
 
+@wrong("head_of_deconvolution", "all axes are reversed")
+def axes_reversed(weight, bias):
+    kernel = weight.shape[-1]
+    return weight.permute(3, 2, 1, 0).reshape(-1, len(weight)), bias.repeat_interleave(kernel**2)
+
+
+@wrong("head_of_deconvolution", "read as that of the colours, as in `Conv2d`")
+def as_of_conv2d(weight, bias):
+    return rearrange(weight, "c d i j -> (c i j) d"), bias.repeat_interleave(weight.shape[-1] ** 2)
+
+
 # space_to_depth
 
 
@@ -1321,6 +1419,23 @@ def stride_counts_squares(images, stride):
 @wrong("space_to_depth", "cut off at 0 and 1")
 def gathered_colours_only(images, stride):
     return gather_with_einops(images, stride).clamp(0, 1)
+
+
+@wrong("space_to_depth", "lets the whole gradient through")
+def only_red_is_learned(images, stride):
+    return gather_with_einops(torch.cat([images[:, :1], images[:, 1:].detach()], 1), stride)
+
+
+@wrong("space_to_depth", "there may be more than three")
+def red_green_blue(images, stride):
+    return gather_with_einops(torch.cat([images[:, :3], 0 * images[:, 3:]], 1), stride)
+
+
+@wrong("space_to_depth", "`permute` puts cols before rows")
+def cols_before_rows(images, stride):
+    batch, colours, height, width = images.shape
+    split = images.reshape(batch, colours, height // stride, stride, width // stride, stride)
+    return split.permute(0, 3, 5, 1, 4, 2).reshape(batch, -1, height // stride, width // stride)
 
 
 # mae_head
@@ -1471,3 +1586,28 @@ def mae_columns_in_front(tokens, weight, bias, grid, patch):
 @wrong("mae_head", "the bias is added twice")
 def mae_bias_twice(tokens, weight, bias, grid, patch):
     return tokens_to_pixels(tokens, weight, 2 * bias, grid, patch)
+
+
+@wrong("mae_head", "lets the whole gradient through")
+def bias_learns_from_one_token(tokens, weight, bias, grid, patch):
+    biases = torch.stack([bias] + [bias.detach()] * (tokens.shape[1] - 1))
+    pattern = "b (rows cols) (i j c) -> b c (rows i) (cols j)"
+    return rearrange(tokens @ weight.T + biases, pattern, rows=grid[0], i=patch, j=patch)
+
+
+@wrong("mae_head", "the rows of patches are torn apart")
+def patch_rows_torn_apart(tokens, weight, bias, grid, patch):
+    pattern = "b (rows cols) (i j c) -> b c (i rows) (cols j)"
+    return rearrange(tokens @ weight.T + bias, pattern, rows=grid[0], i=patch, j=patch)
+
+
+@wrong("mae_head", "the columns of patches are torn apart")
+def patch_columns_torn_apart(tokens, weight, bias, grid, patch):
+    pattern = "b (rows cols) (i j c) -> b c (rows i) (j cols)"
+    return rearrange(tokens @ weight.T + bias, pattern, rows=grid[0], i=patch, j=patch)
+
+
+@wrong("mae_head", "the colours are last when `reshape` joins the axes")
+def colours_last_then_reshape(tokens, weight, bias, grid, patch):
+    outputs = (tokens @ weight.T + bias).view(len(tokens), *grid, patch, patch, 3)
+    return outputs.permute(0, 1, 3, 2, 4, 5).reshape(len(tokens), 3, grid[0] * patch, grid[1] * patch)

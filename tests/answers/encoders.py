@@ -216,6 +216,16 @@ def three_layers_only(layers):
     return forwards(layers[:3])
 
 
+@wrong("dilated_field", "not a power of this layer's")
+def powers_of_strides(layers):
+    return 1 + sum((k - 1) * d * s**layer for layer, (k, s, d) in enumerate(layers))
+
+
+@wrong("dilated_field", "all strides count for every layer")
+def all_strides(layers):
+    return 1 + math.prod(s for _, s, _ in layers) * sum((k - 1) * d for k, _, d in layers)
+
+
 # blind_rows
 
 
@@ -339,6 +349,17 @@ def some_field_needed(height, field, stride):
 @wrong("blind_rows", "expected")
 def even_strides_only(height, field, stride):
     return by_formula(height, field // 2 * 2, stride // 2 * 2 or 2)
+
+
+@wrong("blind_rows", "one cell too few is blind")
+def cells_from_one(height, field, stride):
+    ends = [stride * (cell + 1) + (field - stride) // 2 for cell in range(1, height // stride)]
+    return stride * sum(end <= height // 2 for end in ends)
+
+
+@wrong("blind_rows", "half of the field is taken, not of `field - stride`")
+def half_a_field(height, field, stride):
+    return height // 2 - field // 2
 
 
 # insert_mask_token
@@ -507,6 +528,21 @@ def some_hidden_needed(embedded, mask, token, positions):
     return with_where(embedded, mask if mask.any() else ~mask, token, positions)
 
 
+@wrong("insert_mask_token", "lets the whole gradient through")
+def hidden_positions_without_gradient(embedded, mask, token, positions):
+    return torch.where(mask.flatten(1)[..., None], token + positions.detach(), embedded + positions)
+
+
+@wrong("insert_mask_token", "the first token has the second position")
+def next_positions(embedded, mask, token, positions):
+    return with_where(embedded, mask, token, torch.cat([positions[1:], positions[:1]]))
+
+
+@wrong("insert_mask_token", "the first token has the last position")
+def previous_positions(embedded, mask, token, positions):
+    return with_where(embedded, mask, token, positions[[place - 1 for place in range(len(positions))]])
+
+
 # attention
 
 
@@ -569,7 +605,7 @@ def scaled_by_norm(queries, keys, values, bias):
     return (queries @ keys.mT / queries.norm(dim=-1, keepdim=True).clamp(min=1e-8) + bias).softmax(-1) @ values
 
 
-@wrong("attention", "is something divided by 0")
+@wrong("attention", "divided by the norm of the query")
 def scaled_by_bare_norm(queries, keys, values, bias):
     return (queries @ keys.mT / queries.norm(dim=-1, keepdim=True) + bias).softmax(-1) @ values
 
@@ -741,6 +777,28 @@ def bias_in_place(queries, keys, values, bias):
     return bias.softmax(-1) @ values
 
 
+@wrong("attention", "lets the whole gradient through")
+def some_values_without_gradient(queries, keys, values, bias):
+    return with_softmax(queries, keys, torch.cat([values[:, :1].detach(), values[:, 1:]], 1), bias)
+
+
+@wrong("attention", "divide the scores, before softmax")
+def weights_scaled(queries, keys, values, bias):
+    return (queries @ keys.mT + bias).softmax(-1) / queries.shape[-1] ** 0.5 @ values
+
+
+@wrong("attention", "return the result alone")
+def result_and_weights(queries, keys, values, bias):
+    weights = only_weights(queries, keys, values, bias)
+    return weights @ values, weights
+
+
+@wrong("attention", "is something divided by 0")
+def relu_for_exp(queries, keys, values, bias):
+    weights = (queries @ keys.mT / queries.shape[-1] ** 0.5 + bias - 3).relu()
+    return weights / weights.sum(-1, keepdim=True) @ values
+
+
 # to_windows
 
 
@@ -877,6 +935,19 @@ def windows_without_gradient(tokens, window):
     return cut_with_einops(tokens, window).detach()
 
 
+@wrong("to_windows", "with the row of windows, not with the column")
+def wrong_pair_permuted(tokens, window):
+    batch, rows, cols, dim = tokens.shape
+    cut = tokens.reshape(batch, rows // window, window, cols // window, window, dim)
+    return cut.permute(0, 2, 1, 3, 4, 5).reshape(batch, -1, window**2, dim)
+
+
+@wrong("to_windows", "lets the whole gradient through")
+def first_token_without_gradient(tokens, window):
+    rows = torch.cat([tokens[:, :1].detach(), tokens[:, 1:]], 1)
+    return rearrange(rows, "b (r p) (c q) d -> b (r c) (p q) d", p=window, q=window)
+
+
 # tokens_with_class
 
 
@@ -1010,6 +1081,23 @@ def class_without_gradient(embedded, mask, mask_token, class_token, positions):
 def class_in_place(embedded, mask, mask_token, class_token, positions):
     embedded[mask.flatten(1)] = mask_token
     return torch.cat([class_token.expand(len(mask), 1, -1), embedded], 1) + positions
+
+
+@wrong("tokens_with_class", "lets the whole gradient through")
+def class_position_without_gradient(embedded, mask, mask_token, class_token, positions):
+    positions = torch.cat([positions[:1].detach(), positions[1:]])
+    return class_by_cat(embedded, mask, mask_token, class_token, positions)
+
+
+@wrong("tokens_with_class", "positions are added twice")
+def class_positions_twice(embedded, mask, mask_token, class_token, positions):
+    return class_by_cat(embedded, mask, mask_token, class_token, positions) + positions
+
+
+@wrong("tokens_with_class", "positions are read column by column")
+def upright_positions(embedded, mask, mask_token, class_token, positions):
+    upright = rearrange(positions[1:], "(c r) d -> (r c) d", r=mask.shape[1])
+    return class_by_cat(embedded, mask, mask_token, class_token, torch.cat([positions[:1], upright]))
 
 
 # attend_visible
@@ -1185,6 +1273,66 @@ def plain_mean(queries, keys, values, hidden):
     return ((values * visible).sum(1, keepdim=True) / visible.sum(1, keepdim=True).clamp(min=1)).expand_as(values)
 
 
+@wrong("attend_visible", "lets the whole gradient through")
+def values_with_half_a_gradient(queries, keys, values, hidden):
+    return with_infinity(queries, keys, torch.cat([values[..., :1], values[..., 1:].detach()], -1), hidden)
+
+
+@wrong("attend_visible", "hidden queries give NaN")
+def mask_of_queries(queries, keys, values, hidden):
+    return scores(queries, keys).masked_fill(hidden[..., None], -torch.inf).softmax(-1) @ values
+
+
+@wrong("attend_visible", "hidden queries give NaN")
+def mask_of_both(queries, keys, values, hidden):
+    either = hidden[:, None] | hidden[..., None]
+    return scores(queries, keys).masked_fill(either, -torch.inf).softmax(-1) @ values
+
+
+@wrong("attend_visible", "all is NaN")
+def infinity_times_mask(queries, keys, values, hidden):
+    return (scores(queries, keys) - torch.inf * hidden[:, None].float()).softmax(-1) @ values
+
+
+@wrong("attend_visible", "all is 0, though tokens are visible")
+def infinity_times_mask_replaced(queries, keys, values, hidden):
+    return infinity_times_mask(queries, keys, values, hidden).nan_to_num(0)
+
+
+@wrong("attend_visible", "but they are hidden: 0 is asked for")
+def lowest_number(queries, keys, values, hidden):
+    lowest = torch.finfo(queries.dtype).min
+    return scores(queries, keys).masked_fill(hidden[:, None], lowest).softmax(-1) @ values
+
+
+@wrong("attend_visible", "divide the scores, before softmax")
+def visible_weights_divided(queries, keys, values, hidden):
+    weights = (queries @ keys.mT).masked_fill(hidden[:, None], -torch.inf).softmax(-1)
+    return weights.nan_to_num(0) / queries.shape[-1] ** 0.5 @ values
+
+
+@wrong("attend_visible", "of the number of tokens, not of dim")
+def visible_scaled_by_tokens(queries, keys, values, hidden):
+    found = (queries @ keys.mT / queries.shape[1] ** 0.5).masked_fill(hidden[:, None], -torch.inf)
+    return found.softmax(-1).nan_to_num(0) @ values
+
+
+@wrong("attend_visible", "all is 0, though tokens are visible")
+def nothing_where_any_is_hidden(queries, keys, values, hidden):
+    return with_infinity(queries, keys, values, hidden).masked_fill(hidden.any(1)[:, None, None], 0)
+
+
+@wrong("attend_visible", "these are the weights: the values are missing")
+def only_visible_weights(queries, keys, values, hidden):
+    return scores(queries, keys).masked_fill(hidden[:, None], -torch.inf).softmax(-1).nan_to_num(0)
+
+
+@wrong("attend_visible", "return the result alone")
+def visible_and_weights(queries, keys, values, hidden):
+    weights = only_visible_weights(queries, keys, values, hidden)
+    return weights @ values, weights
+
+
 # may_look
 
 
@@ -1325,6 +1473,13 @@ def windows_in_a_row(rows, cols, window, shift):
 @wrong("may_look", "expected")
 def not_without_a_shift(rows, cols, window, shift):
     return with_parts(rows, cols, window, shift or 1)
+
+
+@wrong("may_look", "every window is split")
+def all_windows_split(rows, cols, window, shift):
+    below, right = (torch.arange(side) % window >= window - shift for side in (rows, cols))
+    part = rearrange(2 * below[:, None] + right, "(r p) (c q) -> (r c) (p q)", p=window, q=window)
+    return part[:, :, None] == part[:, None]
 
 
 # video_index
@@ -1630,7 +1785,7 @@ def by_multiplying(images, mask):
     return (F.avg_pool2d(differs, size) == 0) > mask
 
 
-@wrong("taken_for_hidden", "a patch with a single value above 0")
+@wrong("taken_for_hidden", "ask for 0")
 def nearly_zero_sum(images, mask):
     size = images.shape[2] // mask.shape[1]
     return (F.avg_pool2d(images, size).sum(1) * size**2 < 0.01) & ~mask
@@ -1663,3 +1818,21 @@ def painted(images, mask):
     size = images.shape[2] // mask.shape[1]
     images *= repeat(~mask, "b rows cols -> b 1 (rows p) (cols q)", p=size, q=size)
     return with_einops(images, mask)
+
+
+@wrong("taken_for_hidden", "values below 1/255 count as 0")
+def cut_to_bytes(images, mask):
+    return with_einops((images * 255).byte(), mask)
+
+
+@wrong("taken_for_hidden", "a value of less than 0.00001 counts as 0")
+def nearly_zero_mean(images, mask):
+    size = images.shape[2] // mask.shape[1]
+    return (F.avg_pool2d(images, size).mean(1) < 1e-5) & ~mask
+
+
+@wrong("taken_for_hidden", "a patch with a single value above 0")
+def all_but_one_value(images, mask):
+    rows, cols = mask.shape[1:]
+    patches = rearrange(images, "b c (r p) (k q) -> b r k (c p q)", r=rows, k=cols)
+    return (patches.count_nonzero(-1) < 2) & ~mask

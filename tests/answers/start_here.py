@@ -1024,3 +1024,84 @@ chosen("small_letters", "as capital strings", set("acegj"))
 chosen("a_string", "expected a set such as", "ACEGJ")
 chosen("one_too_many", "holds something else", set("ACEGJK"))
 chosen("the_supported_ones", "B is supported", set("BDFHI"))
+
+
+@wrong("compose", "not a new image")
+def nothing_to_do(image, prediction, mask):
+    return chooses(image, prediction, mask) if mask.any() else image
+
+
+@wrong("compose", "not a new image")
+def all_to_do(image, prediction, mask):
+    return prediction if mask.all() else chooses(image, prediction, mask)
+
+
+@wrong("compose", "the last image is not filled")
+def all_but_the_last(image, prediction, mask):
+    return torch.cat([chooses(image, prediction, mask)[:-1], image[-1:]])
+
+
+@wrong("compose", "visible values must stay as they are")
+def saved_in_8_bits(image, prediction, mask):
+    return (chooses(image, prediction, mask) * 255).round() / 255
+
+
+@wrong("error_per_hidden_value", "it grows by the hidden share")
+def grown(printed, ratio):
+    return printed * (1 + ratio)
+
+
+@wrong("error_per_hidden_value", "is still in it")
+def odds(printed, ratio):
+    return printed * (1 - ratio) / ratio
+
+
+@wrong("error_on_visible", "the hidden values have no weight")
+def only_overall_divided(overall, hidden, ratio):
+    return overall / (1 - ratio) - hidden
+
+
+@wrong("error_on_visible", "not the mean multiplied")
+def both_weighted(overall, hidden, ratio):
+    return (1 - ratio) * overall - ratio * hidden
+
+
+@wrong("hidden_psnr", "values that are filled with black are left out")
+def black_is_no_value(images, filled, hidden):
+    return indexes(images, filled, hidden & (filled != 0))
+
+
+@wrong("hidden_psnr", "rounded to 2 digits")
+def two_digits_of_dB(images, filled, hidden):
+    return round(indexes(images, filled, hidden).item(), 2)
+
+
+@wrong("hidden_psnr", "rounded to 1 digit")
+def one_digit_of_dB(images, filled, hidden):
+    return round(indexes(images, filled, hidden).item(), 1)
+
+
+@wrong("hidden_psnr", "the mean of the dB of the channels")
+def mean_of_channels_in_dB(images, filled, hidden):
+    channels = zip(images.unbind(1), filled.unbind(1), hidden.unbind(1), strict=True)
+    return torch.stack([indexes(*channel) for channel in channels]).mean()
+
+
+@wrong("levels_off", "values that are filled with black are left out")
+def black_has_no_level(images, filled, hidden):
+    return masks_and_sums(images, filled, hidden & (filled != 0))
+
+
+@wrong("levels_off", "rounded to 1 digit")
+def one_digit_of_levels(images, filled, hidden):
+    return masks_and_sums(images, filled, hidden).round(decimals=1)
+
+
+@wrong("levels_off", "rounded to 2 digits")
+def two_digits_of_levels(images, filled, hidden):
+    return masks_and_sums(images, filled, hidden).round(decimals=2)
+
+
+@wrong("levels_off", "the three channels count already")
+def three_times_the_levels(images, filled, hidden):
+    return 3 * masks_and_sums(images, filled, hidden)
