@@ -49,6 +49,12 @@ def to_pixels(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "whole copies of the mask lie side by side, like tiles: repeat each entry instead": (
             lambda m, p: m.repeat(1, p, p)
         ),
+        "whole copies of the mask lie below each other: repeat each row instead": (
+            lambda m, p: m.repeat_interleave(p, 2).repeat(1, p, 1)
+        ),
+        "whole copies of the mask lie beside each other: repeat each column instead": (
+            lambda m, p: m.repeat_interleave(p, 1).repeat(1, 1, p)
+        ),
         "the mask grows downwards but not to the right": lambda m, p: m.repeat_interleave(p, 1),
         "the mask grows to the right but not downwards": lambda m, p: m.repeat_interleave(p, 2),
         "axis 0 counts the images: enlarge axes 1 and 2": (
@@ -123,8 +129,8 @@ def patchify(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     def split_in_the_wrong_order(x, p):
         return x.view(3, x.shape[1] // p, x.shape[2] // p, p, p).permute(1, 2, 0, 3, 4).reshape(-1, 3 * p * p)
 
-    def without_the_last(x, p):
-        return right(x[:, :-p, :-p], p)
+    def joined_without_permute(x, p):
+        return x.unfold(1, p, p).unfold(2, p, p).reshape(-1, 3 * p * p)
 
     right = solutions.patchify
     mistakes = {
@@ -144,7 +150,12 @@ def patchify(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "pixels far apart share a patch: split the height as `(rows p)`, not as `(p rows)`": (
             cut("(rows cols) (c p q)", "c (p rows) (q cols)")
         ),
-        "the last row and the last column of patches are missing": without_the_last,
+        "a row holds patches of one colour: bring the axis of the colours behind those of the patches first": (
+            joined_without_permute
+        ),
+        "the last row and the last column of patches are missing": lambda x, p: right(x[:, :-p, :-p], p),
+        "the last row of patches is missing": lambda x, p: right(x[:, :-p], p),
+        "the last column of patches is missing": lambda x, p: right(x[:, :, :-p], p),
         "there are three axes: join rows and cols into one": cut("rows cols (c p q)"),
         "each colour of a patch has a row of its own; all three belong in one": cut("(c rows cols) (p q)"),
         "the matrix is transposed: each patch is a row": cut("(c p q) (rows cols)"),
@@ -186,6 +197,7 @@ def random_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     part = int(torch.randint(1, rows * cols, (1,), generator=rng)) - 0.25  # patches: here `round` is right
     cases = [(5, 7, 0.6), (5, 7, 0.35), (rows, cols, part / (rows * cols)), (rows, cols, 0.001), (9, 1, 0.5)]
     cases += [(1, 1, 0.5), (4, 6, 0.0), (4, 6, 1.0), (4, 5, 0.8)]  # (1 - 0.8) * 20 is below 4 by a rounding
+    cases += [(5, 8, 0.5001)]  # 20.004 patches
     masks = [draw(1 + number, (r, c), ratio) for number, (r, c, ratio) in enumerate(cases)]
     shapes = [(1 + number, r, c) for number, (r, c, _) in enumerate(cases)]
     problem = wrong_forms(masks, shapes)
@@ -264,7 +276,7 @@ def wrong_counts(cases: list[tuple[int, int, float]], counts: list[Tensor], many
     `many` are the masks of four calls, of 50 images each, with a ratio of 0.6 of 5 x 7.
     """
     cases, counts = [(5, 7, 0.6), *cases], [many.sum((2, 3)).flatten(), *counts]
-    names = [f"a ratio of {ratio:.3g} of {rows} x {cols} patches" for rows, cols, ratio in cases]
+    names = [f"a ratio of {ratio:.4g} of {rows} x {cols} patches" for rows, cols, ratio in cases]
     names[0] += ", 200 times"
     uneven = [place for place, count in enumerate(counts) if count.min() < count.max()]
     if uneven:
@@ -273,6 +285,7 @@ def wrong_counts(cases: list[tuple[int, int, float]], counts: list[Tensor], many
             (uneven[0] > 0, "every image must hide as many"),
             (bool((many.sum((1, 2, 3)) == 50 * 21).all()), "are the patches of all images shuffled together?"),
             (fair(many.sum(), many.numel(), 0.6), "is it a coin for each patch?"),
+            (uneven[0] == 0 and bool(high <= 21), "is one drawn twice?"),
             (True, "every image must hide as many"),
         )
         return f"for {names[uneven[0]]}, from {low} to {high} are hidden: {why}"
@@ -288,7 +301,14 @@ def wrong_counts(cases: list[tuple[int, int, float]], counts: list[Tensor], many
         "(1 - ratio) * patches may be just below a whole number: take ceil(ratio * patches)": (
             lambda r, c, ratio: r * c - int((1 - ratio) * r * c)
         ),
+        "a count of 20.004 is rounded down: `ceil` never goes down": lambda r, c, ratio: int(ratio * r * c + 0.99),
         "one too many is hidden where the count is whole": lambda r, c, ratio: int(ratio * r * c) + 1,
+        "everything is hidden where the count is 0: the place `count - 1` is then the last one": (
+            lambda r, c, ratio: math.ceil(ratio * r * c) or r * c
+        ),
+        "one is hidden where the ratio is 0, which hides nothing": lambda r, c, ratio: max(
+            1, math.ceil(ratio * r * c)
+        ),
         "round up the whole count once, not each row": lambda r, c, ratio: r * math.ceil(ratio * c),
         "round up the whole count once, not each column": lambda r, c, ratio: c * math.ceil(ratio * r),
         "`ratio` counts for rows and for columns, so twice": (
@@ -400,7 +420,16 @@ def avg_dist(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
             f"is it returned too early? Expected {len(mask) + 2} numbers, got {describe(got)}",
         )
         return
-    yield "measures each image on its own", compare(got[1:-1], right(mask))
+    early = first(
+        (
+            bool(got.isinf().all()),
+            "all get infinity if one image shows nothing: is it returned too early?",
+        ),
+        (bool((got == 0).all()), "all get 0 if one image hides nothing: is it returned too early?"),
+    )
+    yield "measures each image on its own", early or compare(got[1:-1], right(mask))
+    if early:
+        return
     divided = bool(got[0].isnan()), "NaN: a sum of nothing is divided by 0"
     needless = {"nothing is hidden, so no distance is too long: it is 0": inf}
     yield "is 0 where nothing is hidden", first(divided) or compare(got[0], 0.0, needless)
@@ -639,7 +668,7 @@ def mae_to_images(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "`reshape` alone keeps the order of the memory: split the axes, permute, join": (
             lambda x, p, grid: x.reshape(len(x), 3, grid[0] * p, -1)
         ),
-        "the order of the memory is kept: the axes are split, but not permuted": (
+        "only the colours are moved: (rows cols p q) must become (rows p) (cols q), too": (
             lambda x, p, grid: x.reshape(len(x), grid[0] * p, -1, 3).permute(0, 3, 1, 2)
         ),
         "the patches are read downwards; they go from left to right first": joined("(cols rows) (p q c)"),
@@ -710,6 +739,7 @@ def masks_of_ratios(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
     cases = [
         ((rows, cols), [part - 0.75, part - 0.25, 0.05, rows * cols - 0.4]),
         ((5, 7), [12.25, 20.75, 3.4]),
+        ((5, 8), [20.004, 7.5]),
         ((2, 4), [0.0, 8.0, 5.0, 2.0, 0.2]),
         ((9, 1), [4.5]),
         ((1, 1), [0.5, 0.0]),
@@ -736,6 +766,8 @@ def wrong_own_counts(
     """
     for ratio, drawn in many.items():
         counts = drawn.sum((1, 2))
+        if (drawn == drawn[:1]).all() and counts[0] > math.ceil(35 * ratio):
+            return "all images have one mask, which hides too many: does each turn fill it for all, not its own?"
         if counts.min() < counts.max():
             why = (
                 "is it a coin for each patch?"
@@ -750,7 +782,7 @@ def wrong_own_counts(
     def hides(rule: Callable[[int, int, Tensor], Tensor]) -> dict[str, list[float]]:
         """By case what `rule(rows, cols, patches asked for)` hides."""
         return {
-            f"ratios for {', '.join(f'{count:.4g}' for count in asked)} of {r} x {c} patches": (
+            f"ratios for {', '.join(f'{count:.5g}' for count in asked)} of {r} x {c} patches": (
                 rule(r, c, torch.tensor(asked).double()).clamp(0, r * c).tolist()
             )
             for (r, c), asked in cases
@@ -761,7 +793,11 @@ def wrong_own_counts(
         "True and False are swapped": lambda r, c, n: r * c - n.ceil(),
         "`int` and `floor` go down, `ceil` never does": lambda r, c, n: n.floor(),
         "`round` may go down, `ceil` never does": lambda r, c, n: n.round(),
+        "a count of 20.004 is rounded down: `ceil` never goes down": lambda r, c, n: (n + 0.99).floor(),
         "one too many is hidden where the count is whole": lambda r, c, n: n.floor() + 1,
+        "everything is hidden where the count is 0: the place `count - 1` is then the last one": (
+            lambda r, c, n: n.ceil().where(n > 0, r * c)
+        ),
         "one too many is hidden: the ranks begin at 0, so use `<`": lambda r, c, n: n.ceil() + 1,
         "one too few is hidden": lambda r, c, n: n.ceil() - 1,
         "one is hidden where the ratio is 0, which hides nothing": lambda r, c, n: n.ceil().clamp(min=1),
@@ -816,6 +852,9 @@ def blind_share(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         padded = pad((~mask).float(), (left, right, left, right), mode=mode)
         return max_pool2d(padded, left + right + 1, stride=1) > 0
 
+    def without_windows_at_the_edge(mask, reach):
+        return ~mask | pad(around(mask, reach, reach)[:, reach:, reach:], (reach, 0, reach, 0))
+
     def in_line(mask, reach):
         lines = ((2 * reach + 1, 1), (reach, 0)), ((1, 2 * reach + 1), (0, reach))
         return sum(max_pool2d((~mask).float(), size, 1, padding) for size, padding in lines) > 0
@@ -861,6 +900,9 @@ def blind_share(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         "what lies outside of the image counts as visible": visible_outside,
         "the window goes round the edge, to the other end of the image": by_sight(
             lambda mask, r: around(mask, r, r, "circular")
+        ),
+        "a window that begins above or left of the image is empty: begin it at max(0, place - reach)": (
+            by_sight(without_windows_at_the_edge)
         ),
         "the window goes down and right alone: it goes up and left, too": by_sight(
             lambda mask, r: around(mask, 0, r)
@@ -954,6 +996,12 @@ def lmmse_fill(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
         "only the diagonal of S_vv is used: the clues depend on each other, too": (
             filled(mean[h] + S_hv @ (d[v] / S_vv.diagonal()))
+        ),
+        "each entry of S_vv is inverted, not the matrix: use `torch.linalg.solve` or `inv`": (
+            filled(mean[h] + S_hv @ (1 / S_vv) @ d[v])
+        ),
+        "the visible values lose their own average; subtract what is given, `mean`, of each place": (
+            filled(mean[h] + S_hv @ torch.linalg.solve(S_vv, values[v] - values[v].mean()))
         ),
         "the clues are subtracted: is a sign lost?": filled(mean[h] - S_hv @ w),
         "the guess is the mean: the visible values are not used": filled(mean[h]),

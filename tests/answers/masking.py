@@ -158,13 +158,32 @@ def shuffled_together(batch, grid, ratio, generator):
     return (rank < batch * math.ceil(ratio * rows * cols)).view(batch, rows, cols)
 
 
-@wrong("random_mask", "every image must hide as many")
+@wrong("random_mask", "is one drawn twice?")
 def drawn_twice(batch, grid, ratio, generator):
     rows, cols = grid
     mask = torch.zeros(batch, rows * cols).bool()
     for image in mask:
         image[torch.randint(rows * cols, (math.ceil(ratio * rows * cols),), generator=generator)] = True
     return mask.view(batch, rows, cols)
+
+
+@wrong("random_mask", "a count of 20.004 is rounded down")
+def nearly_rounded_up(batch, grid, ratio, generator):
+    count = int(ratio * math.prod(grid) + 0.99)
+    rank = torch.rand(batch, math.prod(grid), generator=generator).argsort(1)
+    return (rank < count).view(batch, *grid)
+
+
+@wrong("random_mask", "everything is hidden where the count is 0")
+def up_to_the_number_at_the_last_place(batch, grid, ratio, generator):
+    numbers = torch.rand(batch, math.prod(grid), generator=generator)
+    limits = numbers.sort(1).values[:, math.ceil(ratio * math.prod(grid)) - 1]
+    return (numbers <= limits[:, None]).view(batch, *grid)
+
+
+@wrong("random_mask", "one is hidden where the ratio is 0")
+def one_at_least(batch, grid, ratio, generator):
+    return scatter(batch, grid, max(ratio, 1 / math.prod(grid)), generator)
 
 
 @wrong("random_mask", "draw from `generator` itself, not from a copy or its seed")
@@ -245,6 +264,16 @@ def kronecker(mask, patch):
 @wrong("to_pixels", "side by side, like tiles")
 def tiles(mask, patch):
     return mask.repeat(1, patch, patch)
+
+
+@wrong("to_pixels", "lie below each other: repeat each row instead")
+def tiled_rows(mask, patch):
+    return repeat(mask, "b r c -> b (p r) (c q)", p=patch, q=patch)
+
+
+@wrong("to_pixels", "lie beside each other: repeat each column instead")
+def tiled_columns(mask, patch):
+    return repeat(mask, "b r c -> b (r p) (q c)", p=patch, q=patch)
 
 
 @wrong("to_pixels", "grows downwards but not to the right")
@@ -410,6 +439,24 @@ def split_without_permute(image, patch):
     channels, height, width = image.shape
     split = image.view(channels, height // patch, patch, width // patch, patch)
     return split.reshape(-1, channels * patch**2)
+
+
+@wrong("patchify", "a row holds patches of one colour")
+def unfolded_without_permute(image, patch):
+    return image.unfold(1, patch, patch).unfold(2, patch, patch).reshape(-1, 3 * patch * patch)
+
+
+@wrong("patchify", "the last row of patches is missing")
+def tops_end_too_early(image, patch):
+    return loops(image[:, :-patch], patch)
+
+
+@wrong("patchify", "the last column of patches is missing")
+def lefts_end_too_early(image, patch):
+    lefts = range(0, image.shape[2] - patch, patch)
+    return torch.stack(
+        [image[:, y : y + patch, x : x + patch].flatten() for y in range(0, image.shape[1], patch) for x in lefts]
+    )
 
 
 @wrong("patchify", "as in MAE")
@@ -693,6 +740,16 @@ def returns_inside_the_loop(mask):
             return torch.tensor([0.0])
         result.append(torch.cdist(hidden, shown).amin(1).mean() if len(shown) else torch.tensor(inf))
     return torch.stack(result)
+
+
+@wrong("avg_dist", "all get infinity if one image shows nothing")
+def infinity_for_all(mask):
+    return torch.full((len(mask),), inf) if mask.flatten(1).all(1).any() else table_of_pairs(mask)
+
+
+@wrong("avg_dist", "all get 0 if one image hides nothing")
+def zero_for_all(mask):
+    return table_of_pairs(mask) if mask.flatten(1).any(1).all() else torch.zeros(len(mask))
 
 
 @wrong("avg_dist", "expected a tensor, got")
@@ -1081,9 +1138,16 @@ def reshaped(patches, patch, grid):
     return patches.reshape(len(patches), 3, grid[0] * patch, grid[1] * patch)
 
 
-@wrong("mae_to_images", "the axes are split, but not permuted")
+@wrong("mae_to_images", "only the colours are moved")
 def reshaped_with_colours(patches, patch, grid):
     return patches.reshape(len(patches), grid[0] * patch, grid[1] * patch, 3).movedim(3, 1)
+
+
+@wrong("mae_to_images", "only the colours are moved")
+def permuted_only_the_colours(patches, patch, grid):
+    (rows, cols), batch = grid, len(patches)
+    split = patches.reshape(batch, rows, cols, patch, patch, 3).permute(0, 5, 1, 2, 3, 4)
+    return split.reshape(batch, 3, rows * patch, cols * patch)
 
 
 @wrong("mae_to_images", "`grid` is (rows, cols)")
@@ -1227,6 +1291,28 @@ def without_generator(grid, ratios, generator):
 @wrong("masks_of_ratios", "not from a copy or its seed")
 def with_its_seed(grid, ratios, generator):
     return ranks_and_counts(grid, ratios, torch.Generator().manual_seed(generator.initial_seed()))
+
+
+@wrong("masks_of_ratios", "a count of 20.004 is rounded down")
+def nearly_rounded_up_counts(grid, ratios, generator):
+    return by_rank((math.prod(grid) * ratios + 0.99).floor(), grid, generator)
+
+
+@wrong("masks_of_ratios", "everything is hidden where the count is 0")
+def limits_at_the_last_place(grid, ratios, generator):
+    scores = torch.rand(len(ratios), math.prod(grid), generator=generator)
+    places = (ratios * math.prod(grid)).ceil().long() - 1
+    limits = scores.sort(1).values[torch.arange(len(ratios)), places]
+    return (scores <= limits[:, None]).view(-1, *grid)
+
+
+@wrong("masks_of_ratios", "does each turn fill it for all")
+def fills_all_images(grid, ratios, generator):
+    masks = torch.zeros(len(ratios), math.prod(grid)).bool()
+    for ratio in ratios:
+        order = torch.randperm(math.prod(grid), generator=generator)
+        masks[:, order[: math.ceil(ratio * math.prod(grid))]] = True
+    return masks.view(-1, *grid)
 
 
 @wrong("masks_of_ratios", "all images of the batch have the same mask")
@@ -1391,6 +1477,17 @@ def round_the_edge(mask, reach):
     return blind.sum((1, 2)) / mask.sum((1, 2)).clamp(min=1)
 
 
+@wrong("blind_share", "above or left of the image is empty")
+def slices_from_below_0(mask, reach):
+    shares = []
+    for image in mask:
+        windows = [
+            image[y - reach : y + reach + 1, x - reach : x + reach + 1] for y, x in image.nonzero().tolist()
+        ]
+        shares.append(sum(bool(window.all()) for window in windows) / max(1, len(windows)))
+    return torch.tensor(shares)
+
+
 @wrong("blind_share", "is 1 where nothing is visible")
 def nothing_to_see(mask, reach):
     return by_pooling(mask, reach) * (~mask).flatten(1).any(1)
@@ -1534,6 +1631,19 @@ def without_vv(values, hidden, mean, covariance):
 def diagonal_only(values, hidden, mean, covariance):
     hv, vv = blocks(hidden, covariance)
     return write(values, hidden, mean[hidden] + hv @ ((values - mean)[~hidden] / vv.diag()))
+
+
+@wrong("lmmse_fill", "each entry of S_vv is inverted")
+def inverted_entries(values, hidden, mean, covariance):
+    hv, vv = blocks(hidden, covariance)
+    return write(values, hidden, mean[hidden] + hv @ vv**-1 @ (values - mean)[~hidden])
+
+
+@wrong("lmmse_fill", "the visible values lose their own average")
+def own_average(values, hidden, mean, covariance):
+    hv, vv = blocks(hidden, covariance)
+    shown = values[~hidden]
+    return write(values, hidden, mean[hidden] + hv @ torch.linalg.solve(vv, shown - shown.mean()))
 
 
 @wrong("lmmse_fill", "the guess is the mean")
