@@ -50,7 +50,6 @@ def keep_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
         (tokens[:, :, :1], mask),
         (tokens, mask.flatten(1)[:, None]),
         (tokens, mask.flatten(1)[:, :, None]),
-        (tokens.masked_fill(mask.flatten(1)[:, :, None], math.nan), mask),
         (0 * tokens, mask),
     ]
     yield (
@@ -593,7 +592,7 @@ WRONG_COSTS: dict[str, Callable] = {
 )
 def prompt_canvas(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`prompt_canvas(inputs, answers, patch)` is a picture of examples and a question, and its mask."""
-    cases = telling(lambda: [_pairs(rng, grey) for grey in (False, True)], _canvas, WRONG_CANVASES)
+    cases = telling(lambda: [_pairs(rng, wide) for wide in (False, True)], _canvas, WRONG_CANVASES)
     problem = explain(answer, _canvas, cases, WRONG_CANVASES)
     yield "puts each input beside its answer, and hides the last answer", problem
     if problem:
@@ -615,13 +614,14 @@ def _canvas(inputs: Tensor, answers: Tensor, patch: int) -> tuple[Tensor, Tensor
     return picture, mask
 
 
-def _pairs(rng: Generator, grey: bool) -> tuple[Tensor, Tensor, int]:
-    """Three or four questions, with the answers to all but the last; the first is perhaps `grey`, too."""
+def _pairs(rng: Generator, wide: bool) -> tuple[Tensor, Tensor, int]:
+    """Three or four questions, with the answers to all but the last; of `wide` ones the first is grey, too."""
     questions = distinct(rng, 1, 3, 4)[0]
     rows, cols, patch = distinct(rng, 3, 2, 5)
+    rows, cols = sorted((rows, cols), reverse=not wide)
     shape = (2, questions, 3, rows * patch, cols * patch)
     inputs, answers = torch.randn(shape, generator=rng)
-    if grey:
+    if wide:
         answers[0] = 0.5
     return inputs, answers[:-1], patch
 
@@ -763,6 +763,9 @@ WRONG_CANVASES: dict[str, Callable] = {
     ),
     "the mask hides only the last patch": _painted(
         hide=_marked(lambda h: slice(-1, None), lambda w: slice(-1, None))
+    ),
+    "the mask begins at column `height // patch`: at `width // patch`": _painted(
+        hide=lambda m, h, w: _marked(lambda h: slice(-h, None), lambda _: slice(h, None))(m, h, w)
     ),
     "the mask hides nothing": _painted(hide=lambda m, h, w: m),
     "True and False are swapped: True is hidden": _painted(of=lambda p, m: (p, ~m)),
@@ -1131,6 +1134,8 @@ def masked_batch_norm(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     hidden = masking.to_pixels(mask, features.shape[2] // mask.shape[1])[:, None]
     unseen = [(features.masked_fill(hidden, odd), mask, weight, bias) for odd in (math.nan, math.inf, 1e6)]
     yield "does not depend on what stands at hidden places, even NaN", explain(answer, right, unseen)
+    zeros = [(features.relu(), mask, weight, bias)]
+    yield "counts visible places that hold 0, too", explain(answer, right, zeros, WRONG_ZEROS)
     constant = 0 * features + torch.arange(len(weight))[:, None, None]
     edges = [(features, torch.zeros_like(mask), weight, bias), (constant, mask, weight, bias)]
     edges += [(features / 500, mask, weight, bias), (features[:1], mask[:1], weight, bias)]
@@ -1160,7 +1165,7 @@ def _masked_maps(rng: Generator, wide: bool) -> tuple[Tensor, Tensor, Tensor, Te
         (features + torch.arange(batch)[:, None, None, None]) * 0.001 * 8 ** torch.arange(channels)[:, None, None]
     )
     weight, bias = 0.5 + torch.rand(2, channels, generator=rng)
-    return torch.where(hidden, 2 * features - features.mean(), features), mask, weight, bias
+    return torch.where(hidden, -2 * features, features), mask, weight, bias
 
 
 def _of_visible(features: Tensor, hidden: Tensor, unbiased: bool = False) -> tuple[Tensor, Tensor]:
@@ -1187,6 +1192,13 @@ def _of_each_image(features: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
 def _of_all_channels(features: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
     visible = features[~hidden.expand_as(features)]
     return visible.mean(), visible.var(unbiased=False)
+
+
+def _of_nonzero(features: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel over those visible places that do not hold 0."""
+    channels = features.masked_fill(hidden, 0).movedim(1, 0).flatten(1)
+    pairs = [(values[values != 0].mean(), values[values != 0].var(correction=0)) for values in channels]
+    return tuple(torch.stack(part)[:, None, None] for part in zip(*pairs, strict=True))
 
 
 def _instead(of: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]) -> Callable:
@@ -1282,6 +1294,14 @@ WRONG_NORMS: dict[str, Callable] = {
 }
 
 
+WRONG_ZEROS: dict[str, Callable] = {
+    "visible places that hold 0 are taken for hidden ones: ask the mask": _normed(_of_nonzero),
+    "visible places that hold 0 are taken for hidden ones, and left at 0: ask the mask": lambda x, m, w, b: (
+        _normed(_of_nonzero)(x, m, w, b) * (x != 0)
+    ),
+}
+
+
 @check(
     "Begin with grey. Copy a frame where it is visible, then a nearer one over it, and so on: the nearest stays. "
     "In which order must the frames come, so that of two equally near ones the earlier stays?",
@@ -1300,10 +1320,16 @@ def copy_in_time(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
     hidden = masking.to_pixels(mask, clip.shape[2] // mask.shape[1])[:, None]
     unseen = [(clip.masked_fill(hidden, odd), mask) for odd in (math.nan, 7.0)]
     yield "does not look at what is hidden, even NaN", explain(answer, right, unseen)
-    tubes, last = mask[:1].expand_as(mask), torch.zeros_like(mask)
-    last[-1] = True
+    tubes, last, whole = mask[:1].expand_as(mask), torch.zeros_like(mask), mask.clone()
+    last[-1], whole[0] = True, False  # the first frame is seen whole, others in part
     edges = [(clip, tubes), (clip, last), (clip, last.flip(0)), (clip, ~last), (clip, ~last.flip(0))]
-    edges += [(clip, mask & False), (clip, mask | True), (clip[:1], mask[:1])]
+    edges += [
+        (clip, mask & False),
+        (clip, mask | True),
+        (clip[:1], mask[:1]),
+        (clip, whole),
+        (clip, whole.flip(0)),
+    ]
     edges += [(clip[:, :, :1, :1], mask[:, :1, :1]), (clip[:, :, :1, :1], mask[:, 1:2, 1:2])]
     yield "works for tubes, for one frame, and if all or nothing is hidden", explain(answer, right, edges)
 
@@ -1399,7 +1425,9 @@ WRONG_COPIES: dict[str, Callable] = {
     "a place that is never visible has the mean of the clip: it is grey, 0.5": _copied(
         never=lambda clip: clip.mean().expand_as(clip)
     ),
-    "nothing is copied: hidden places are grey": _copied(lambda t, s: math.inf),
+    "nothing is copied here, hidden places are grey: look for a frame for each patch": _copied(
+        lambda t, s: math.inf
+    ),
     "nothing is filled": lambda clip, mask: clip,
     "hidden and visible are swapped: True is hidden": lambda clip, mask: _copied()(clip, ~mask),
     "visible places take the frame before, too: they keep their pixels": lambda clip, mask: torch.where(

@@ -35,8 +35,7 @@ def gathered(tokens, mask):
 def multiplied_by_a_table(tokens, mask):
     """A table of 0 and 1 with a row for each visible token."""
     table = [torch.eye(tokens.shape[1])[(~hidden).flatten()] for hidden in mask]
-    shown = tokens.masked_fill(mask.flatten(1)[..., None], 0)  # 0 times NaN would be NaN
-    return einsum(torch.stack(table), shown, "b visible n, b n d -> b visible d")
+    return einsum(torch.stack(table), tokens, "b visible n, b n d -> b visible d")
 
 
 def kept(tokens, mask):
@@ -678,6 +677,7 @@ wrong(TASK, "the question comes first, but its answer last")(
     pieced(pairs=lambda x, y: (torch.cat([x[-1:], x[:-1]]), y))
 )
 wrong(TASK, "in pictures from 0 to 1")(pieced(fill=128))
+wrong(TASK, "begins at column `height // patch`")(pieced(hide=lambda r, c: (slice(-r, None), slice(r, None))))
 wrong(TASK, "only the last row of patches")(pieced(hide=lambda r, c: (-1, slice(-c, None))))
 
 # unshuffle
@@ -998,6 +998,16 @@ def channel_by_channel(features, mask, weight, bias):
     return torch.stack(result, 1)
 
 
+@right("masked_batch_norm")
+def with_the_mean_of_squares(features, mask, weight, bias):
+    hidden = holes(features, mask)
+    shown, count = features.masked_fill(hidden, 0), (~hidden).sum()
+    mean = shown.sum((0, 2, 3), keepdim=True) / count
+    variance = (shown.square().sum((0, 2, 3), keepdim=True) / count - mean**2).clamp(min=0)
+    normal = weight.view(-1, 1, 1) * (shown - mean) / (variance + 1e-5).sqrt() + bias.view(-1, 1, 1)
+    return normal.masked_fill(hidden, 0)
+
+
 def holes(features, mask):
     side = features.shape[2] // mask.shape[1]
     return repeat(mask, "b r c -> b 1 (r p) (c q)", p=side, q=side)
@@ -1097,6 +1107,20 @@ wrong(TASK, "the mask is blurred where it is enlarged")(
     lambda x, m, w, b: norm()(
         x, F.interpolate(m[:, None].float(), size=x.shape[2:], mode="bilinear")[:, 0] > 0.5, w, b
     )
+)
+
+
+def nonzero(x, hidden):
+    """Mean and variance over what is not 0."""
+    x = x.masked_fill(hidden, 0)
+    count = (x != 0).sum((0, 2, 3), keepdim=True).clamp(min=1)
+    mean = x.sum((0, 2, 3), keepdim=True) / count
+    return mean, ((x - mean).square() * (x != 0)).sum((0, 2, 3), keepdim=True) / count
+
+
+wrong(TASK, "that hold 0 are taken for hidden ones: ask")(norm(nonzero))
+wrong(TASK, "taken for hidden ones, and left at 0")(
+    lambda x, m, w, b: norm(nonzero)(x, m, w, b).masked_fill(x == 0, 0)
 )
 wrong(TASK, "hidden places count in the variance, as zeros")(
     norm(
@@ -1225,7 +1249,18 @@ wrong(TASK, "keeps what is hidden there")(from_frames(near, never=lambda clip, t
 wrong(TASK, "has the mean of the clip")(from_frames(near, never=lambda clip, t: clip.mean().expand_as(clip[t])))
 wrong(TASK, "values are not finite")(from_frames(near, never=math.nan))
 wrong(TASK, "nothing is copied")(lambda clip, mask: clip.masked_fill(enlarged(clip, mask), 0.5))
+wrong(TASK, "nothing is copied here, hidden places are grey: look for a frame for each patch")(
+    from_frames(lambda t, n: [])
+)
 wrong(TASK, "nothing is filled")(lambda clip, mask: clip.clone())
+
+
+@wrong(TASK, "works for tubes, for one frame")
+def whole_frames_first(clip, mask):
+    whole = [s for s in range(len(clip)) if not mask[s].any()]
+    return from_frames(lambda t, n: sorted(whole or range(n), key=lambda s: (abs(s - t), s)))(clip, mask)
+
+
 wrong(TASK, "hidden and visible are swapped")(lambda clip, mask: farthest_first(clip, ~mask))
 wrong(TASK, "whole copies of the mask lie side by side")(
     lambda clip, mask: farthest_first(
