@@ -80,6 +80,12 @@ WRONG_MEANS: dict[str, Callable[[_Batch], Tensor]] = {
     "it averages over the visible values: True = hidden": lambda b: b.errors[~b.hidden].square().mean(),
     "it divides by the number of images": lambda b: b.squares.sum() / len(b.errors),
     "it divides by N - 1: a mean divides by N": lambda b: b.squares.sum() / (b.hidden.sum() - 1),
+    "1 is added to the number of hidden values: divide by it, but at least by 1": (
+        lambda b: b.squares.sum() / (b.hidden.sum() + 1)
+    ),
+    "it divides by the number of visible values: divide by that of hidden ones": (
+        lambda b: b.squares.sum() / (~b.hidden).sum()
+    ),
     "it is the mean of the images' means: all hidden values must weigh the same": (lambda b: b.image_means.mean()),
     "it is the sum of each image's mean: one mean over the whole batch is asked for": lambda b: (
         b.image_means.sum()
@@ -204,6 +210,10 @@ def loss_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "it divides by the hidden values of each image: the loss is one mean over the batch": (
             lambda b: 1 / b.hidden.sum((1, 2, 3), keepdim=True)
         ),
+        "all images have equal votes, but the loss is one mean over all hidden values": _image_vote,
+        "it is divided by the number of images, too, but N counts the values of all of them": (
+            lambda b: 1 / b.hidden.sum() / len(b.errors)
+        ),
         "it divides by all values, not by the hidden ones, and the factor 2 is missing": (
             lambda b: 0.5 / b.hidden.numel()
         ),
@@ -247,6 +257,12 @@ def image_vote_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, V
         "it is divided twice by the number of images": (lambda b: _image_vote(b) / len(b.errors)),
         "it is not divided: each image has one vote, shared by its hidden values": lambda b: 1,
         "it divides by the number of images only": lambda b: 1 / len(b.errors),
+        "it divides by the hidden values of the whole batch, and by the images: count each image on its own": (
+            lambda b: 1 / b.hidden.sum() / len(b.errors)
+        ),
+        "it divides by the hidden share of each image: divide by its count": (
+            lambda b: 1 / b.hidden.float().mean((1, 2, 3), keepdim=True) / len(b.errors)
+        ),
         "it is multiplied by the share that is hidden: divide by the count": (
             lambda b: b.hidden.float().mean((1, 2, 3), keepdim=True) / b.hidden.sum()
         ),
@@ -350,7 +366,11 @@ def best_constant(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     """`best_constant(values, loss)` is the one answer to all values with the smallest "mse" or "l1" loss."""
     few, many = distinct(rng, 2, 2, 5)
     level = 20 + 100 * torch.rand(1, generator=rng)
-    uneven = level + _uneven(rng, 2 * few + 1), -0.2 - 0.01 * _uneven(rng, 2 * many + 1)
+    uneven = (
+        level + _uneven(rng, 2 * few + 1),
+        -0.2 - 0.01 * _uneven(rng, 2 * many + 1),
+        _repeated(rng, 2 * few + 2),
+    )
     edges = [
         torch.randn(1, generator=rng),
         torch.randn(2, generator=rng),
@@ -391,13 +411,18 @@ def best_constant(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "it is one place above the middle": lambda v: v.sort().values[len(v) // 2 + 1],
         "it is the smallest loss: return the answer that has it": lambda v: (v - v.median()).abs().mean(),
         "this is the place of the answer among the values, not the answer": lambda v: v.argsort()[len(v) // 2],
+        "it is the value that comes most often, not the one in the middle": lambda v: v.mode().values,
+        "it is the value that comes most often, or else the first; take the one in the middle": (
+            lambda v: max(v.tolist(), key=v.tolist().count)
+        ),
         "it is the value that is nearest to the mean": lambda v: v[(v - v.mean()).abs().argmin()],
     }
     for loss, best, wrong in ("mse", torch.mean, mse), ("l1", _median, l1):
         right, claim = _ignoring(best), f"is best for {loss.upper()}"
+        once = {"equal values count once: each of them counts": lambda v, best=best: best(v.unique())}
         mistakes = {
             text: _ignoring(rule)
-            for text, rule in (wrong | common | _rounded(best, 1, 0.1, 0.01) | _nearly(best)).items()
+            for text, rule in (once | wrong | common | _rounded(best, 1, 0.1, 0.01) | _nearly(best)).items()
         }
         problem = explain(answer, right, [(values, loss) for values in uneven], mistakes, tolerance=1e-5)
         yield claim, problem
@@ -431,6 +456,12 @@ WRONG_WEIGHTS: dict[str, Callable[[_Batch, Tensor], Tensor]] = {
     "it divides by the number of images": lambda b, w: (w * b.sizes).sum() / len(w),
     "it is the mean of the images' means: one mean over the whole batch is asked for": (
         lambda b, w: ((w * b.sizes).sum((1, 2, 3)) / (w * b.hidden).sum((1, 2, 3))).mean()
+    ),
+    "it is the sum of the images' means: one mean over the whole batch is asked for": (
+        lambda b, w: ((w * b.sizes).sum((1, 2, 3)) / (w * b.hidden).sum((1, 2, 3))).sum()
+    ),
+    "the errors are averaged over the channels before they are made positive, so they cancel": lambda b, w: (
+        (w * b.errors.mean(1, keepdim=True).abs())[b.hidden].sum() / w[b.hidden].sum()
     ),
     "the errors are squared: that is MSE": lambda b, w: (w * b.squares).sum() / w[b.hidden].sum(),
     "the errors are squared where they are below 1: that is smooth L1": (
@@ -553,6 +584,9 @@ def pooled_psnr(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         "the sum of squares is divided by the largest count: divide by the sum of all": (
             lambda e, c: _psnr((e * c).sum() / c.max())
         ),
+        "the counts are multiplied twice: once is enough": (
+            lambda e, c: _psnr((e * c**2.0).sum() / (c**2.0).sum())
+        ),
         "an error is divided by its count: multiply": lambda e, c: _psnr((e / c).sum() / c.sum()),
         "the errors are added up, not averaged": lambda e, c: _psnr(e.sum()),
         "it is the PSNR of the first batch": lambda e, c: _psnr(e[0]),
@@ -578,7 +612,11 @@ def pooled_psnr(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
             _of_pooled(lambda error: round(_psnr(error).item(), 2))
         ),
     }
-    yield "is the PSNR of all hidden values together", explain(answer, right, cases, mistakes, tolerance=1e-5)
+    problem = explain(answer, right, cases, mistakes, tolerance=1e-5)
+    yield "is the PSNR of all hidden values together", problem
+    if problem:
+        return
+
     edges = [([0.25], [7]), ([4.0, 9.0], [3, 3]), ([1e-7, 2e-7, 4e-7], [10**9, 2, 10**8])]
     edges += [([0.0, 0.5], [5, 1]), ([2e-13, 4e-13], [5, 3])]
     mistakes = {
@@ -636,11 +674,14 @@ def best_quantile(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     cases = []
     for count, price, level, step, low in (
         (7, 3.0, 20, 5, low_first),
+        (7, 3.0, -30, 4, not low_first),
         (13, 4.0, -0.5, 0.01, not low_first),
         (8, 2.0, 100, 3, low_first),
     ):
         over, under = (price, 1.0) if low else (1.0, price)
         cases.append((level + step * _shuffled(rng, count, over, under), over, under))
+    over, under = (50.0, 10.0) if low_first else (10.0, 50.0)
+    cases.append((4 + 0.1 * _shuffled(rng, 23, over, under).square(), over, under))  # most values are small
 
     def at(place: Callable[[float, int], float]) -> Callable:
         """What lies at a place, counted from 0, that is made of the share and the number of the sorted values."""
@@ -655,6 +696,12 @@ def best_quantile(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "it lies between two values, as `torch.quantile` does: one of the values is best": (
             lambda v, over, under: v.quantile(under / (over + under))
         ),
+        "it lies halfway between two values: one of the values is best": (
+            lambda v, over, under: v.quantile(under / (over + under), interpolation="midpoint")
+        ),
+        "the largest cost is made as small as possible: make the mean cost small": lambda v, over, under: min(
+            v, key=lambda guess: torch.maximum(over * (guess - v), under * (v - guess)).max()
+        ),
         "the prices are swapped, and it lies between two values, as `torch.quantile` does": (
             lambda v, over, under: v.quantile(over / (over + under))
         ),
@@ -668,6 +715,9 @@ def best_quantile(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         ),
         "the place is rounded to the nearest, so it is too low or too high for some shares": at(
             lambda share, n: round(share * (n - 1))
+        ),
+        "the place is rounded to the nearest, and a half up, so it is too high for some shares": at(
+            lambda share, n: share * (n - 1) + 0.5
         ),
         "the share of all values up to the answer is under / (over + under), not under / over": (
             lambda v, over, under: v.sort().values[min(math.ceil(len(v) * under / over), len(v)) - 1]
@@ -715,7 +765,11 @@ def best_quantile(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
             _around(_quantile(v, over, under), 0.005 * float(v.max() - v.min()))
         )
     }
-    yield "has the smallest cost", explain(answer, _quantile, cases, mistakes, tolerance=1e-5)
+    problem = explain(answer, _quantile, cases, mistakes, tolerance=1e-5)
+    yield "has the smallest cost", problem
+    if problem:
+        return
+
     edges = [
         (torch.randn(1, generator=rng), 2.0, 0.5),
         (torch.full((3,), -0.5), 1.0, 2.0),
@@ -726,7 +780,7 @@ def best_quantile(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         (_uneven(rng, 8), 1.0, 3.0),
     ]
     once = {"equal values count once: each of them counts": lambda v, *prices: _quantile(v.unique(), *prices)}
-    claim = "is right for one value, equal values, unequal prices, and where several answers are best"
+    claim = "is right for one value, equal values, unequal prices, and several best answers"
     yield claim, explain(answer, _quantile, edges, once, tolerance=1e-5)
 
 
@@ -787,7 +841,7 @@ def normalize_patches(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     if problem:
         return
 
-    yield "returns shapes (n, d), (n, 1) and (n, 1)", (problem := _not_statistics(results[0], n, d))
+    yield "returns shapes (n, d), (n, 1) and (n, 1)", (problem := _not_statistics(results[0], tables[0]))
     if problem:
         return
 
@@ -861,6 +915,9 @@ def normalize_patches(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
             {
                 "brackets: (patch - mean) / std": lambda x, mean, var: x - mean / var.sqrt(),
                 "the mean is not subtracted": lambda x, mean, var: x / var.sqrt(),
+                "the mean of all patches is subtracted: each row has its own": (
+                    lambda x, mean, var: (x - x.mean()) / var.sqrt()
+                ),
                 "the mean is added, not subtracted": lambda x, mean, var: (x + mean) / var.sqrt(),
                 "the sign is wrong: it is patch - mean": lambda x, mean, var: (mean - x) / var.sqrt(),
                 "it is not divided by the deviation": lambda x, mean, var: x - mean,
@@ -892,14 +949,19 @@ def _not_three(got: object) -> str | None:
     )
 
 
-def _not_statistics(got: tuple, n: int, d: int) -> str | None:
+def _not_statistics(got: tuple, patches: Tensor) -> str | None:
     """What is wrong with the shapes of normalised patches, means and deviations."""
+    n, d = patches.shape
     shapes = [tuple(part.shape) if isinstance(part, Tensor) else None for part in got]
     problem = first(
         (shapes[0] == (n, 1), "the first of the three must be the normalised patches"),
         (shapes[1] == (n,), "means of shape (n,) do not broadcast over rows: `keepdim=True` makes it (n, 1)"),
         (shapes[1] in {(d,), (1, d)}, "the mean is taken over the rows (dimension 0): each row needs its own"),
         (shapes[1] in {(), (1,), (1, 1)}, "there is one mean for all patches: each row needs its own"),
+        (
+            compare(got[1], patches.var(1, keepdim=True)) is None,
+            "the second are variances, not means: `torch.var_mean` gives the variance first",
+        ),
     )
     for part, size in zip(got, ((n, d), (n, 1), (n, 1)), strict=True):
         problem = problem or form(part, size, torch.float32)
@@ -991,6 +1053,12 @@ def repaired_loss(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "it divides by the hidden entries of one channel: those of all channels count": (
             lambda b: b.squares.sum() / b.pixels
         ),
+        "it divides by the pixels with a hidden value: a pixel may have one, two or three": (
+            lambda b: b.squares.sum() / b.hidden.any(1).sum()
+        ),
+        "it is 4 times the article's value, which fits only where a quarter is hidden": lambda b: (
+            4 * b.squares.mean()
+        ),
         "the mask of the first channel is used for all": (
             lambda b: b.errors[b.hidden[:, :1].expand_as(b.hidden)].square().mean()
         ),
@@ -1023,9 +1091,11 @@ def repaired_loss(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
             lambda y, x, mask: right(y.clamp(0, 1), x, mask)
         ),
     }
-    yield "averages over the hidden values", explain(answer, right, cases, mistakes)
-    edges = [_article(rng, (1, 2, 5), [count]) for count in (1, 30)] + [_article(rng, (2, 1, 3), [0, 9])]
-    yield "averages over one hidden value, or all", explain(answer, right, edges)
+    problem = explain(answer, right, cases, mistakes)
+    yield "averages over the hidden values", problem
+    if not problem:
+        edges = [_article(rng, (1, 2, 5), [count]) for count in (1, 30)] + [_article(rng, (2, 1, 3), [0, 9])]
+        yield "averages over one hidden value, or all", explain(answer, right, edges)
     y, x, mask = cases[0]
     changed = compare(answer(y + 3 * mask, x, mask), result)
     yield (
@@ -1066,6 +1136,8 @@ def best_smooth_l1(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
     cases = [
         (_near_and_far(rng, *of),) for of in zip(levels.tolist(), sides.tolist(), (5, 7), (2, 3), strict=True)
     ]
+    for level, side, near_1 in zip(levels.tolist(), sides.tolist(), NEAR_1, strict=True):
+        cases.append((level + 60 + side * near_1[torch.randperm(len(near_1), generator=rng)],))
     mistakes = {
         "it is the mean: far values must pull with 1 only": torch.mean,
         "it is the median: near values must pull with their error": torch.median,
@@ -1075,6 +1147,10 @@ def best_smooth_l1(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "it is the mean of the near values: the far ones pull too, with 1 each": (
             lambda v: v[(v - v.median()).abs() < 1].mean()
         ),
+        "near is what lies near the median: it must be what lies near the answer": lambda v: (
+            v.median() + (v - v.median()).clamp(-1, 1).sum() / ((v - v.median()).abs() < 1).sum()
+        ),
+        "the loss makes a step at an error of 1: a far value costs its error - 0.5": _best_with_a_step,
         "far values are clipped around the median: a pull depends on the answer itself": (
             lambda v: v.clamp(v.median() - 1, v.median() + 1).mean()
         ),
@@ -1099,15 +1175,19 @@ def best_smooth_l1(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "it has lost its sign": lambda v: _around(abs(_balance(v)), 0.001),
         "it is -1 times the best answer": lambda v: _around(-_balance(v), 0.001),
     }
-    mistakes |= _rounded(_balance, 1, 0.1) | _nearly(_balance)
+    inexact = _rounded(_balance, 1, 0.1, 0.01) | _nearly(_balance)
 
     def right(values: Tensor) -> Between:
         """0.001 is asked for; the costs of far values, in 32 bits, hardly tell so near answers apart."""
         return _around(_balance(values), 0.002 if values.max() - values.min() < 20 else 0.02)
 
-    yield "is where all pulls cancel", explain(answer, right, cases, mistakes, tolerance=1e-5)
+    problem = explain(answer, right, cases, mistakes | inexact, tolerance=1e-5)
+    yield "is where all pulls cancel", problem
+    if problem:
+        return
+
     close = [(level + 0.5 * torch.rand(4, generator=rng),) for level in (3.0, -7.0)]
-    yield "is the mean when all values are near", explain(answer, right, close, mistakes, tolerance=1e-5)
+    yield "is the mean when all values are near", explain(answer, right, close, inexact, tolerance=1e-5)
     yield (
         "gives 0.5 for the values 0, 0 and 9",
         compare(answer(torch.tensor([0.0, 0.0, 9.0])), _around(0.5, 0.002)),
@@ -1127,6 +1207,17 @@ def _near_and_far(rng: Generator, level: float, side: float, near: int, far: int
         ]
     )
     return level + values[torch.randperm(near + far, generator=rng)]
+
+
+NEAR_1 = torch.tensor([0, 0.9, 1.8, 9]), torch.tensor([-1.3, -0.85, 0.3, 0.55, 9])  # their errors are near 1
+
+
+def _best_with_a_step(values: Tensor) -> Between:
+    """The best answer if the loss of a far value were its error."""
+    guesses = torch.linspace(values.min().item(), values.max().item(), 20001, dtype=torch.double)
+    errors = (values.double()[:, None] - guesses).abs()
+    costs = errors.where(errors >= 1, errors**2 / 2).sum(0)
+    return _around(guesses[costs.argmin()], 0.01)
 
 
 def _balance(values: Tensor, limit: float = 1) -> float:
@@ -1149,6 +1240,12 @@ def _uneven(rng: Generator, count: int) -> Tensor:
     others = ordered[2:-1][torch.randperm(count - 3, generator=rng)]
     left, right = others[: count // 2 - 1], others[count // 2 - 1 :]
     return torch.cat([ordered[-1:] + 60, left, ordered[1:2], right, ordered[:1]])
+
+
+def _repeated(rng: Generator, count: int) -> Tensor:
+    """`_uneven` values, of which the last but one in order comes twice."""
+    values = _uneven(rng, count)
+    return torch.cat([values[:1], values.sort().values[-2:-1], values[1:]])
 
 
 def _median(values: Tensor) -> Tensor | Between:

@@ -69,6 +69,18 @@ def nan_when_empty(prediction, target, mask):
     return squares.sum() / hidden.sum()
 
 
+@wrong("masked_mse", "1 is added to the number of hidden values")
+def one_more_in_the_divisor(prediction, target, mask):
+    squares, hidden = masked_squares(prediction, target, mask)
+    return squares.sum() / (hidden.sum() + 1)
+
+
+@wrong("masked_mse", "it divides by the number of visible values")
+def divided_by_the_visible(prediction, target, mask):
+    squares, hidden = masked_squares(prediction, target, mask)
+    return squares.sum() / (~hidden).sum().clamp(min=1)
+
+
 @wrong("masked_mse", "it becomes nan: set visible errors to 0")
 def product(prediction, target, mask):
     hidden = enlarged(target, mask)
@@ -192,7 +204,7 @@ class WithEinops:
 right("masked_mse")(WithEinops())
 
 
-@wrong("masked_mse", "no gradient reaches argument 1")
+@wrong("masked_mse", "the result has no gradient")
 def detached(prediction, target, mask):
     return losses.masked_mse(prediction.detach(), target, mask)
 
@@ -366,9 +378,14 @@ def smallest_value(values, loss):
     return values.mean() if loss == "mse" else values.min()
 
 
-@wrong("best_constant", "it is the smallest value")
+@wrong("best_constant", "it is the value that comes most often, not the one")
 def mode(values, loss):
     return values.mean() if loss == "mse" else values.mode().values
+
+
+@wrong("best_constant", "it is the value that comes most often, or else the first")
+def mode_or_first(values, loss):
+    return values.mean() if loss == "mse" else statistics.mode(values.tolist())
 
 
 @wrong("best_constant", "it is the largest value")
@@ -471,7 +488,7 @@ def squeezed_to_0_and_1(values, loss):
     return mean_or_median(values, loss).clamp(0, 1)
 
 
-@wrong("best_constant", "and for an even number\n      expected")
+@wrong("best_constant", "equal values count once")
 def equal_values_once(values, loss):
     return mean_or_median(values.unique(), loss)
 
@@ -499,6 +516,18 @@ def last_value(values, loss):
 def by_formula(prediction, target, mask):
     hidden = enlarged(target, mask)
     return (2 * (prediction - target) / (hidden.sum() + 1e-5)).masked_fill(~hidden, 0)
+
+
+@wrong("loss_gradient", "all images have equal votes")
+def gradient_of_image_means(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    counts = hidden.sum((1, 2, 3), keepdim=True).clamp(min=1)
+    return (2 * (prediction - target) / counts / len(target)).masked_fill(~hidden, 0)
+
+
+@wrong("loss_gradient", "it is divided by the number of images, too")
+def gradient_divided_by_images(prediction, target, mask):
+    return by_formula(prediction, target, mask) / len(target)
 
 
 @right("loss_gradient")
@@ -887,6 +916,19 @@ def one_mean_for_all(patches):
     return normalise(patches, patches.mean().expand(len(patches), 1), with_var(patches)[2])
 
 
+@wrong("normalize_patches", "`torch.var_mean` gives the variance first")
+def variance_taken_for_the_mean(patches):
+    mean, variance = torch.var_mean(patches, dim=1, keepdim=True)
+    std = (variance + 1e-6).sqrt()
+    return (patches - mean) / std, mean, std
+
+
+@wrong("normalize_patches", "the mean of all patches is subtracted")
+def centred_by_the_mean_of_all(patches):
+    mean, std = patches.mean(1, keepdim=True), (patches.var(1, keepdim=True) + 1e-6).sqrt()
+    return (patches - patches.mean()) / std, mean, std
+
+
 @wrong("normalize_patches", "the mean is not subtracted first")
 def root_mean_square_of_rows(patches):
     return normalise(patches, patches.mean(1, True), (patches.square().mean(1, True) + 1e-6).sqrt())
@@ -988,6 +1030,17 @@ def by_hidden_pixels(y, x, article_mask):
     return ((y - x) ** 2 * hidden).sum() / hidden[:, 0].sum()
 
 
+@wrong("repaired_loss", "it divides by the pixels with a hidden value")
+def by_pixels_with_a_hidden_value(y, x, article_mask):
+    hidden = article_mask == 0
+    return ((y - x) * hidden).square().sum() / hidden.any(1).sum()
+
+
+@wrong("repaired_loss", "it is 4 times the article's value")
+def four_times_the_article(y, x, article_mask):
+    return 4 * as_the_article(y, x, article_mask)
+
+
 @wrong("repaired_loss", "a mask of whole numbers picks images")
 def whole_numbers(y, x, article_mask):
     hidden = (1 - article_mask).long()
@@ -1035,7 +1088,7 @@ class Counted:
 right("repaired_loss")(Counted())
 
 
-@wrong("repaired_loss", "no gradient reaches argument 1")
+@wrong("repaired_loss", "the result has no gradient")
 def y_detached(y, x, article_mask):
     return divided_by_the_count(y.detach(), x, article_mask)
 
@@ -1081,7 +1134,7 @@ def by_images(y, x, article_mask):
     return ((y - x) ** 2 * (1 - article_mask)).sum() / len(y)
 
 
-@wrong("repaired_loss", "averages over one hidden value, or all\n      expected")
+@wrong("repaired_loss", "      expected")
 def small_epsilon(y, x, article_mask):
     hidden = 1 - article_mask
     return ((y - x) ** 2 * hidden).sum() / (hidden.sum() + 0.01)
@@ -1140,6 +1193,42 @@ def smooth_mean(values):
 @wrong("best_smooth_l1", "it is the median: near values")
 def smooth_median(values):
     return values.median()
+
+
+@wrong("best_smooth_l1", "it must be what lies near the answer")
+def near_the_median(values):
+    far = (values - values.median()).abs() >= 1
+    pulls = (values - values.median())[far].sign().sum()
+    return (values[~far].sum() + pulls) / (~far).sum()
+
+
+@wrong("best_smooth_l1", "it must be what lies near the answer")
+def one_step_by_the_near(values):
+    errors = values - values.median()
+    return values.median() + errors.clamp(-1, 1).sum() / (errors.abs() < 1).sum()
+
+
+@wrong("best_smooth_l1", "the loss makes a step at an error of 1")
+def without_minus_a_half(values):
+    guesses = torch.linspace(values.min(), values.max(), 40001)
+    errors = (values[:, None] - guesses).abs()
+    return guesses[torch.where(errors < 1, errors**2 / 2, errors).sum(0).argmin()]
+
+
+@wrong("best_smooth_l1", "is where all pulls cancel")
+def pulls_with_a_step(values):
+    low, high = values.min().item(), values.max().item()
+    for _ in range(50):
+        middle = (low + high) / 2
+        errors = values - middle
+        rises = torch.where(errors.abs() < 0.7, errors, errors.sign()).sum() > 0
+        low, high = (middle, high) if rises else (low, middle)
+    return middle
+
+
+@wrong("best_smooth_l1", "it is rounded to 0.01")
+def of_two_digits(values):
+    return round(halving(values), 2)
 
 
 @wrong("best_smooth_l1", "halfway between mean and median")
@@ -1381,6 +1470,20 @@ def weighted_image_means(prediction, target, mask, weight):
     return (sums / (weights.sum((1, 2, 3)) + 1e-9)).mean()
 
 
+@wrong("weighted_l1", "it is the sum of the images' means")
+def weighted_sum_of_image_means(prediction, target, mask, weight):
+    weight = enlarged_weight(target, mask, weight)
+    sums = (weight * (prediction - target).abs().nan_to_num(posinf=0)).sum((1, 2, 3))
+    return (sums / (weight.expand_as(target).sum((1, 2, 3)) + 1e-9)).sum()
+
+
+@wrong("weighted_l1", "averaged over the channels before they are made positive")
+def weighted_means_of_channels(prediction, target, mask, weight):
+    weight = enlarged_weight(target, mask, weight)[:, 0]
+    errors = (prediction - target).nan_to_num(posinf=0, neginf=0).mean(1).abs()
+    return (weight * errors).sum() / (weight.sum() + 1e-9)
+
+
 @wrong("weighted_l1", "the errors are squared: that is MSE")
 def weighted_mse(prediction, target, mask, weight):
     weights = enlarged_weight(target, mask, weight)
@@ -1456,7 +1559,7 @@ def weighted_by_item(prediction, target, mask, weight):
     return torch.tensor(weighted_by_the_sum(prediction, target, mask, weight).item())
 
 
-@wrong("weighted_l1", "no gradient reaches argument 1")
+@wrong("weighted_l1", "the result has no gradient")
 def weighted_detached(prediction, target, mask, weight):
     return weighted_by_the_sum(prediction.detach(), target, mask, weight)
 
@@ -1688,6 +1791,12 @@ def taken_for_sums(errors, counts):
     return decibels(errors.nansum() / counts.sum())
 
 
+@wrong("pooled_psnr", "the counts are multiplied twice")
+def counts_twice(errors, counts):
+    weights = counts.double() ** 2
+    return decibels((errors.nan_to_num() * weights).sum() / weights.sum())
+
+
 @wrong("pooled_psnr", "a batch without any error counts, too")
 def only_batches_with_errors(errors, counts):
     return pooled(errors[errors > 0], counts[errors > 0])
@@ -1772,6 +1881,17 @@ def vote_of_all_values(prediction, target, mask):
 @wrong("image_vote_gradient", "divided twice by the number of images")
 def vote_divided_twice(prediction, target, mask):
     return vote_by_formula(prediction, target, mask) / len(mask)
+
+
+@wrong("image_vote_gradient", "count each image on its own")
+def vote_of_the_batch(prediction, target, mask):
+    return by_formula(prediction, target, mask) / len(mask)
+
+
+@wrong("image_vote_gradient", "it divides by the hidden share of each image")
+def vote_by_the_share(prediction, target, mask):
+    shares = enlarged(target, mask).float().mean((1, 2, 3), keepdim=True)
+    return (2 * (prediction - target) / shares / len(mask)).masked_fill(~enlarged(target, mask), 0)
 
 
 @wrong("image_vote_gradient", "it divides by the number of images only")
@@ -1975,7 +2095,7 @@ def quantile_of_a_grid(values, over, under):
     return round(by_counting(values, over, under), 1)
 
 
-@wrong("best_quantile", "where several answers are best\n      expected")
+@wrong("best_quantile", "and several best answers\n      expected")
 def never_the_ends(values, over, under):
     rank = math.ceil(len(values) * under / (over + under))
     inner = values.sort().values[1:-1] if len(values) > 2 else values
@@ -2000,6 +2120,27 @@ def quantile_above(values, over, under):
 @wrong("best_quantile", "the place is rounded to the nearest")
 def nearest_quantile(values, over, under):
     return values.quantile(under / (over + under), interpolation="nearest").item()
+
+
+@wrong("best_quantile", "and a half up, so it is too high")
+def rounded_half_up(values, over, under):
+    return values.sort().values[int((len(values) - 1) * under / (over + under) + 0.5)].item()
+
+
+@wrong("best_quantile", "halfway between two values")
+def midpoint(values, over, under):
+    return values.quantile(under / (over + under), interpolation="midpoint").item()
+
+
+@wrong("best_quantile", "the largest cost is made as small as possible")
+def smallest_of_the_largest(values, over, under):
+    return min(values, key=lambda guess: torch.maximum(over * (guess - values), under * (values - guess)).max())
+
+
+@wrong("best_quantile", "has the smallest cost\n      expected")
+def moved_by_the_prices(values, over, under):
+    place = int(len(values) / 2 + (under - over) / 2)
+    return values.sort().values[min(len(values) - 1, max(0, place))].item()
 
 
 @wrong("best_quantile", "not under / over")
