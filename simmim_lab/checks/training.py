@@ -1,10 +1,12 @@
 """Checks of the lesson and the exercises on training (lesson 05)."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import combinations
 from math import cos, pi, sin
 from numbers import Integral
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -211,7 +213,7 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     verdict = explain(
         answer, recipe.lr_at, cases(0.25, 0.75, *torch.linspace(0, 0.999, 20).tolist()), mistakes, tolerance=1e-6
     )
-    yield "rises in a straight line from 0", verdict
+    yield "rises in a straight line from 0", (rise := verdict)
 
     mistakes = {
         "the cosine starts at 0: it must start where the warm-up ends": (
@@ -275,10 +277,18 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     }
     verdict = explain(answer, recipe.lr_at, cases(0.2, 0.6, 0.95, 0.01, rest=True), mistakes, tolerance=1e-6)
     yield "falls along a cosine after it", verdict
+    if rise or verdict:
+        return
+
     verdict = explain(answer, recipe.lr_at, cases(0, 1, rest=True), tolerance=1e-6)
     yield "is `lr` after the warm-up and `min_lr` at the end", verdict
     without = [(done, lr, low, 0.0) for lr, low, _ in settings for done in (0.0, 0.3, 1.0)]
-    yield "works without a warm-up", explain(answer, recipe.lr_at, without, tolerance=1e-6)
+    mistakes = {
+        "without a warm-up the rate begins at `lr`, not at 0": lambda done, *rest: (
+            done and recipe.lr_at(done, *rest)
+        )
+    }
+    yield "works without a warm-up", explain(answer, recipe.lr_at, without, mistakes, tolerance=1e-6)
 
 
 def _half_wave(turned: float) -> float:
@@ -332,6 +342,9 @@ def lr_after(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "it rises over the whole run: divide by `warmup`": lambda i, lr, n, w, c: lr * i / n,
         "it rises by `lr` with each image: divide by `warmup`": lambda i, lr, n, w, c: lr * i,
         "that is one image too many: after 0 images the rate is 0": lambda i, lr, n, w, c: lr * (i + 1) / w,
+        "that is one image too few: after `warmup` images the rate is `lr`": lambda i, lr, n, w, c: (
+            lr * (i - 1) / w
+        ),
         "the rate is 0 in the whole warm-up: does `//` lose a fraction?": lambda i, lr, n, w, c: 0,
         "`warmup` and `cooldown` are swapped": lambda i, lr, n, w, c: lr * min(i / c, 1, (n - i) / w),
         "it falls: the warm-up rises from 0 to `lr`": lambda i, lr, n, w, c: lr * (1 - i / w),
@@ -349,6 +362,9 @@ def lr_after(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "it falls along a cosine: it stays at `lr` until the cooldown": (
             lambda i, lr, n, w, c: lr * _half_wave((i - w) / (n - w))
         ),
+        "the cooldown begins right after the warm-up: it is the last `cooldown` images": (
+            lambda i, lr, n, w, c: lr * max(0, 1 - (i - w) / c)
+        ),
         "the rate rises above `lr`: it is never more than that": lambda i, lr, n, w, c: lr * (n - i) / c,
         "the share of the run that is left stands in the place of 1": lambda i, lr, n, w, c: lr * (1 - i / n),
         "`cooldown` is how many images the fall takes, not where it begins": lambda i, lr, n, w, c: (
@@ -358,6 +374,9 @@ def lr_after(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     }
     verdict = explain(answer, right, cases(0, 0.2, 0.7, 0.98, of=1), mistakes | rounded, tolerance=3e-7)
     yield "stays at `lr` in between", verdict
+    if verdict:
+        return
+
     mistakes = {
         "it stays at `lr`: where is the cooldown?": lambda i, lr, n, w, c: lr,
         "it rises: the share that is over stands where the share that is left should": (
@@ -431,7 +450,12 @@ def decaying(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     shapes = {
         "encoder.mask_token": (1, 1, dim),
         "encoder.cls_token": (1, 1, dim),
+        "encoder.register_token": (1, 4, dim),
         "encoder.positions": (8, 8, dim),
+        "encoder.row_positions": (8, dim),
+        "encoder.frames.positions": (1, 4, 8, dim),
+        "encoder.rel_pos_embed": (1, 8, dim),
+        "positions": (64, dim),
         "decoder.mask_token": (dim,),
         "decoder.positions": (1, 64, dim),
         "encoder.backbone.pos_embed": (1, 65, dim),
@@ -565,6 +589,7 @@ LOWEST = [
 HIGHEST = [
     "encoder.norm.weight",
     "encoder.norm.bias",
+    "encoder.norm.scale",
     "norm.weight",
     "head.weight",
     "head.blocks.0.weight",
@@ -572,6 +597,7 @@ HIGHEST = [
 ]
 ALIKE = [  # names that begin nearly as others do
     "encoder.norm_before.weight",
+    "encoder.blocks_before.0.weight",
     "encoder.patch_embed.0.weight",
     "encoder_to_decoder.weight",
     "teacher.encoder.blocks.0.norm.weight",
@@ -622,6 +648,9 @@ _WRONG_LAYERS = {
     "only the last digit of a block's number is read: 11 is not 1": (
         lambda name, right, blocks: int(name.split(".")[2][-1]) + 1 if _in_block(name) else right
     ),
+    "the last number of a name is read: that of a block stands behind `encoder.blocks.`": (
+        lambda name, right, blocks: int(re.findall(r"\d+", name)[-1]) + 1 if _in_block(name) else right
+    ),
     "all blocks are one layer": lambda name, right, blocks: blocks if _in_block(name) else right,
     "the head is slowed: it is new, and learns at the full rate": (
         lambda name, right, blocks: right - (not name.startswith("encoder."))
@@ -631,6 +660,12 @@ _WRONG_LAYERS = {
     ),
     "the last norm of the encoder is taken for the lowest layer: it lies above the blocks": (
         lambda name, right, blocks: 0 if name.startswith("encoder.norm.") else right
+    ),
+    "`norm.` lies outside the encoder: it learns at the full rate": (
+        lambda name, right, blocks: 0 if name.startswith("norm.") else right
+    ),
+    "all that begins with `encoder.norm.` is the last norm, whatever follows": (
+        lambda name, right, blocks: 0 if name == "encoder.norm.scale" else right
     ),
     "the last norm of the encoder is taken for a part of the last block": (
         lambda name, right, blocks: right - name.startswith("encoder.norm.")
@@ -656,6 +691,9 @@ _MISREAD_NAMES = {
     "`encoder.norm_before.` does not begin with `encoder.norm.`: it lies below the blocks": (
         lambda name, right, blocks: blocks + 1 if name.startswith("encoder.norm") else right
     ),
+    "`encoder.blocks_before.` does not begin with `encoder.blocks.`: it lies below the blocks": (
+        lambda name, right, blocks: 1 if name.startswith("encoder.blocks_") else right
+    ),
     "`encoder_to_decoder.` does not begin with `encoder.`: it lies outside": (
         lambda name, right, blocks: 0 if name.startswith("encoder_") else right
     ),
@@ -663,7 +701,7 @@ _MISREAD_NAMES = {
         lambda name, right, blocks: int(name.split(".")[3]) + 1 if ".encoder.blocks." in name else right
     ),
     "the number in `encoder.patch_embed.0.` is not that of a block": (
-        lambda name, right, blocks: 1 if ".patch_embed.0." in name else right
+        lambda name, right, blocks: 1 if right == 0 and ".0." in name else right
     ),
 }
 
@@ -690,7 +728,8 @@ def train_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     def part(name: str, step: Callable | None = None) -> dict:
         """This part of the results, of the answer or of another step."""
         other = _Training(step, "") if step else None
-        return {words: (other(*trainings[words]) if other else got[words])[name] for words in trainings}
+        results = {words: other(*trainings[words]) if other else got[words] for words in trainings}
+        return {words: _by_place(name, result[name]) for words, result in results.items()}
 
     def told(name: str, mistakes: dict[str, str]) -> Verdict:
         """What is wrong with this part of the results: the mistake that makes it so, if one does."""
@@ -705,9 +744,21 @@ def train_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     after = {"that is the loss after the step: return the one before it": part("after")}
     verdict = first((any(any(result["graph"]) for result in got.values()), graph))
     yield "returns the loss before the update", verdict or compare(part("loss"), part("before"), after)
-    yield "sets the rate of every group", told("rates", _WRONG_RATES)
+    yield "sets the rate of every group", (rates := told("rates", _WRONG_RATES))
+    if rates:
+        return
+
     yield "moves the weights against the clipped gradient of this batch", told("weights", _WRONG_STEPS)
     yield from steps.habits((), ())
+
+
+def _by_place(name: str, values: list) -> dict[str, Any]:
+    """This part of the results with the names of its places."""
+    if name == "weights":
+        return dict(zip(("weight", "bias", "level"), values, strict=True))
+    if name == "rates":
+        return {f"step {k}, group {g}": rate for k, of in enumerate(values, 1) for g, rate in enumerate(of, 1)}
+    return {f"step {k}": value for k, value in enumerate(values, 1)}
 
 
 class _Training(Answer):
@@ -808,6 +859,14 @@ class _Parts:
         for group in self.optimizer.param_groups:
             group["lr"] = min(group["lr"], self.lr)
 
+    def backward_of_part(self):
+        (self.lr * self.loss).backward()
+
+    @torch.no_grad()
+    def by_hand(self):
+        for parameter in self.model.parameters():
+            parameter -= self.lr * parameter.grad
+
     def climb(self):
         (-self.loss).backward()
 
@@ -886,6 +945,13 @@ _WRONG_STEPS = _WRONG_RATES | {
     "the gradient is clipped to the length 1, not to `clip`": "rates zero forward backward clip_at_1 step",
     "`lr` stands in the place of `clip`": "rates zero forward backward clip_at_lr step",
     "the sign is wrong: this step climbs the loss": "rates zero forward climb clip step",
+    "the loss is multiplied by `lr`: the optimizer does that": "rates zero forward backward_of_part clip step",
+    "the weights are moved by hand: leave it to `optimizer.step()`, which has momentum": (
+        "rates zero forward backward clip by_hand"
+    ),
+    "the weights are moved by hand and by `optimizer.step()`: leave it to this": (
+        "rates zero forward backward clip by_hand step"
+    ),
     "two steps are taken: call `optimizer.step()` once": "rates zero forward backward clip step step",
     "the optimizer is made anew: it forgets its momentum from step to step": (
         "rates zero forward backward clip new_optimizer step"
@@ -953,6 +1019,9 @@ def clip_gradients(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "the mean of the squares was taken: the norm adds them": by(
             lambda flat, _, m: m / flat.square().mean().sqrt()
         ),
+        "the squared norms of the tensors were averaged: add them, then take the root": by(
+            lambda _, norms, m: m / norms.square().mean().sqrt()
+        ),
         "the length is 1 now: it should be `max_norm`": by(lambda flat, _, m: 1 / flat.norm()),
         "the length is half of `max_norm` now": by(lambda flat, _, m: m / 2 / flat.norm()),
         "the length is twice `max_norm` now": by(lambda flat, _, m: 2 * m / flat.norm()),
@@ -979,6 +1048,9 @@ def clip_gradients(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "it became longer: a short gradient stays as it is": by(lambda flat, _, m: m / flat.norm()),
         "the square of the norm is compared with `max_norm`: take the root first": by(
             lambda flat, _, m: m / flat.norm() if flat.norm() ** 2 > m else 1
+        ),
+        "the length is compared with 1: compare it with `max_norm`": by(
+            lambda flat, _, m: m / flat.norm().clamp(min=1)
         ),
         "it is shortened from half of `max_norm` on": by(
             lambda flat, _, m: m / 2 / flat.norm() if flat.norm() > m / 2 else 1
@@ -1177,6 +1249,12 @@ _WRONG_GRADIENTS = {
     ),
     "the prediction stands where the error should: subtract the truth": (
         lambda step: (0, 2 / step.count * step.inputs.T @ (step.errors + step.values * step.hidden))
+    ),
+    "it is divided by the count of each picture: divide by that of all": (
+        lambda step: (
+            0,
+            2 / step.pictures * step.inputs.T @ (step.errors / step.hidden.sum(1, keepdim=True).clamp(min=1)),
+        )
     ),
     "the gradient of every value is the mean over the pictures: add them up": (
         lambda step: (0, step.gradient / step.pictures)

@@ -343,7 +343,13 @@ for says, line in {
         return line(done / warmup, lr, min_lr) if done < warmup else formula(done, lr, min_lr, warmup)
 
 
-@wrong("lr_at", "in the call lr_at(0, ")
+@wrong("lr_at", "without a warm-up the rate begins at `lr`")
+def tiny_warmup(done, lr, min_lr, warmup):
+    warmup = max(warmup, 1e-8)
+    return formula(done, lr, min_lr, warmup)
+
+
+@wrong("lr_at", "without a warm-up the rate begins at `lr`")
 def zero_at_the_start(done, lr, min_lr, warmup):
     return formula(done, lr, min_lr, warmup) if done else 0.0
 
@@ -427,6 +433,7 @@ for says, rise in {
     "it rises over the whole run": lambda i, lr, n, w, c: lr * i / n,
     "by `lr` with each image": lambda i, lr, n, w, c: lr * i,
     "one image too many: after 0 images": lambda i, lr, n, w, c: lr * (i + 1) / w,
+    "one image too few: after `warmup`": lambda i, lr, n, w, c: lr * (i - 1) / w,
     "0 in the whole warm-up: does": lambda i, lr, n, w, c: lr * (i // w),
     "it falls: the warm-up rises": lambda i, lr, n, w, c: lr - lr * i / w,
     "the warm-up is a straight line, not a curve": lambda i, lr, n, w, c: lr * (1 - wave(i / w / 2)),
@@ -512,6 +519,11 @@ def falls_by_the_share_of_the_run(images, lr, total, warmup, cooldown):
 @wrong("lr_after", "rounded to 4 digits")
 def four_digits(images, lr, total, warmup, cooldown):
     return round(three_cases(images, lr, total, warmup, cooldown), 4)
+
+
+@wrong("lr_after", "the cooldown begins right after the warm-up")
+def falls_at_once(images, lr, total, warmup, cooldown):
+    return three_cases(images, lr, total, warmup, 0) * max(0, 1 - max(0, images - warmup) / max(cooldown, 1))
 
 
 @wrong("lr_after", "expected 0, got 1e-06")
@@ -620,6 +632,23 @@ def exactly_two_dimensions(shapes):
 def last_word_equal(shapes):
     spared = ("positions", "pos_embed", "table", "mask_token", "cls_token")
     return {n for n, shape in shapes.items() if len(shape) >= 2 and n.split(".")[-1] not in spared}
+
+
+@wrong("decaying", "`encoder.register_token` of shape")
+def two_known_tokens(shapes):
+    spared = ("positions", "pos_embed", "table", "mask_token", "cls_token")
+    return {name for name, shape in shapes.items() if len(shape) >= 2 and not name.endswith(spared)}
+
+
+@wrong("decaying", "see the end of its name")
+def ends_behind_a_dot(shapes):
+    spared = (".positions", ".pos_embed", "table", "_token")
+    return {name for name, shape in shapes.items() if len(shape) >= 2 and not name.endswith(spared)}
+
+
+@wrong("decaying", "`encoder.frames.positions` of shape")
+def four_dimensions_always(shapes):
+    return comprehension(shapes) | {name for name, shape in shapes.items() if len(shape) > 3}
 
 
 @wrong("decaying", "only shapes with more than two numbers decay")
@@ -806,6 +835,10 @@ for says, layer in {
     "the last block shares the layer": lambda name, blocks, right: right + in_block(name),
     "only the first digit": lambda name, blocks, right: int(name[15]) + 1 if in_block(name) else right,
     "only the last digit": lambda name, blocks, right: (right - 1) % 10 + 1 if in_block(name) else right,
+    "the last number of a name is read": lambda name, blocks, right: (
+        int([word for word in name.split(".") if word.isdigit()][-1]) + 1 if in_block(name) else right
+    ),
+    "`norm.` lies outside the encoder": lambda name, blocks, right: right * (name[:5] != "norm."),
     "all blocks are one layer": lambda name, blocks, right: blocks if in_block(name) else right,
     "the head is slowed": lambda name, blocks, right: right - (name[:7] != "encoder"),
     "everything outside the blocks is taken for the lowest": lambda name, blocks, right: (
@@ -849,6 +882,18 @@ def a_number_in_every_name(names, blocks, decay):
 @wrong("layer_scales", "does not begin with `encoder.norm.`")
 def norm_without_a_dot(names, blocks, decay):
     return by_prefix(names, blocks, decay) | {name: 1.0 for name in names if name.startswith("encoder.norm")}
+
+
+@wrong("layer_scales", "does not begin with `encoder.blocks.`")
+def blocks_without_a_dot(names, blocks, decay):
+    found = {name: int(name.split(".")[2]) for name in names if name.startswith("encoder.blocks")}
+    return by_prefix(names, blocks, decay) | {name: decay ** (blocks - number) for name, number in found.items()}
+
+
+@wrong("layer_scales", "is the last norm, whatever follows")
+def two_names_of_the_last_norm(names, blocks, decay):
+    other = [name for name in names if name.startswith("encoder.norm.") and name[13:] not in ("weight", "bias")]
+    return by_prefix(names, blocks, decay) | dict.fromkeys(other, decay ** (blocks + 1))
 
 
 @wrong("layer_scales", "`encoder_to_decoder.` does not begin with `encoder.`")
@@ -988,6 +1033,13 @@ for says, lines in {
     "to the length 1": RATES + GRADIENT + CLIP.replace("clip)", "1.0)") + STEP,
     "`lr` stands in the place of `clip`": RATES + GRADIENT + CLIP.replace("clip)", "lr)") + STEP,
     "this step climbs the loss": RATES + GRADIENT.replace("loss.b", "(-loss).b") + CLIP + STEP,
+    "the loss is multiplied by `lr`": RATES + GRADIENT.replace("loss.b", "(lr * loss).b") + CLIP + STEP,
+    "moved by hand: leave it": (
+        RATES + GRADIENT + CLIP + "[p.data.sub_(lr * p.grad) for p in model.parameters()]; return loss.item()"
+    ),
+    "moved by hand and by `optimizer.step()`": (
+        RATES + GRADIENT + CLIP + "[p.data.sub_(lr * p.grad) for p in model.parameters()]; " + STEP
+    ),
     "two steps are taken": RATES + GRADIENT + CLIP + "optimizer.step(); " + STEP,
     "it forgets its momentum": (
         RATES
@@ -1068,6 +1120,9 @@ for says, norm_of in {
     "the norms of the tensors are added: add": lambda gradients: sum(g.norm() for g in gradients),
     "the longest tensor decides alone: all": lambda gradients: max(g.norm() for g in gradients),
     "only the last tensor decides": lambda gradients: gradients[-1].norm(),
+    "the squared norms of the tensors were averaged": lambda gradients: (
+        flat(gradients).norm() / math.sqrt(len(gradients))
+    ),
     "the norms of the tensors are averaged": lambda gradients: sum(g.norm() for g in gradients) / len(gradients),
 }.items():
 
@@ -1079,6 +1134,7 @@ for says, norm_of in {
 
 for says, factor in {
     "the square of the norm is compared": lambda norm, limit: limit / norm if norm**2 > limit else 1,
+    "the length is compared with 1": lambda norm, limit: limit / max(norm, 1),
     "it becomes `max_norm` long from half of it on": lambda norm, limit: limit / norm if norm > limit / 2 else 1,
     "it is shortened from half of `max_norm` on": lambda norm, limit: (
         limit / 2 / norm if limit / 2 < norm < limit else min(1, limit / (norm + 1e-9))
@@ -1279,6 +1335,14 @@ def all_errors_by_the_hidden_ones(weight, values, hidden, lr):
 def by_pictures(weight, values, hidden, lr):
     loss, new = with_matrices(weight, values, hidden, lr)
     return loss * hidden.sum() / len(values), new
+
+
+@wrong("sgd_step", "it is divided by the count of each picture")
+def counts_of_pictures(weight, values, hidden, lr):
+    inputs = values * ~hidden
+    errors = (inputs @ weight - values) * hidden
+    gradient = 2 * inputs.T @ (errors / hidden.sum(1, keepdim=True).clamp(min=1)) / len(values)
+    return with_matrices(weight, values, hidden, lr)[0], weight - lr * gradient
 
 
 @wrong("sgd_step", "the mean of the absolute errors")
