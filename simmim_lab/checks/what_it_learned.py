@@ -149,6 +149,9 @@ WRONG_SIMILARITIES: dict[str, Callable] = {
     "these are distances, turned: the similarity is the dot product of tokens of length 1": _similar(
         lambda x, one: -(x - one).norm(dim=0), unit=False
     ),
+    "1 minus the distance of tokens of length 1: take their dot product": _similar(
+        lambda x, one: 1 - (x - one).norm(dim=0)
+    ),
     "1 minus the similarity is a distance: return the similarity": _similar(lambda x, one: 1 - (x * one).sum(0)),
     "the sign is lost: opposite tokens have -1": _similar(lambda x, one: (x * one).sum(0).abs()),
     "negative values are cut off: opposite tokens have -1": _similar(lambda x, one: (x * one).sum(0).clamp(min=0)),
@@ -387,6 +390,10 @@ def _pool(
 WRONG_POOLS: dict[str, Callable] = {
     "all tokens count alike: the query is not used": _pool(weights=lambda s: torch.ones_like(s) / s.shape[1]),
     "the fits are not divided by the root of `dim`": _pool(lambda x, q: x @ q),
+    "the fits are divided by 2, as in the example: divide by the root of `dim`": _pool(lambda x, q: x @ q / 2),
+    "the fits are divided by the length of the query: divide by the root of `dim`": _pool(
+        lambda x, q: x @ q / q.norm()
+    ),
     "the fits are divided by `dim`: divide by its root": _pool(lambda x, q: x @ q / len(q)),
     "the fits are multiplied by the root of `dim`: divide by it": _pool(lambda x, q: x @ q * len(q) ** 0.5),
     "the fits are divided by the root of the number of tokens: take that of `dim`": _pool(
@@ -631,6 +638,9 @@ WRONG_SCALES: dict[str, Callable] = {
     ),
     "divided by the range, not by the deviation": _scaled_by(
         lambda train, test: (train.mean(0), train.amax(0) - train.amin(0))
+    ),
+    "first subtract the mean, then divide by the deviation": _scaled_by(
+        lambda train, test: (train.mean(0) * _mean_and_deviation(train)[1], _mean_and_deviation(train)[1])
     ),
     "it is multiplied by the deviation: divide by it": _scaled_by(
         lambda train, test: (train.mean(0), 1 / _mean_and_deviation(train)[1])
@@ -955,6 +965,9 @@ WRONG_VOTES: dict[str, Callable] = {
     "only the training images are divided by their lengths: it changes the weights": _vote(
         lambda x, y: y @ normalize(x, dim=1).T
     ),
+    "the vectors are divided by their squared lengths: a length has a root": _vote(
+        lambda x, y: (y / y.square().sum(1, keepdim=True)) @ (x / x.square().sum(1, keepdim=True)).T
+    ),
     "only the test images are divided by their lengths": _vote(lambda x, y: normalize(y, dim=1) @ x.T),
     "the nearest are chosen by the distance of the vectors: choose by the cosine": _chosen_by(
         lambda x, y: -torch.cdist(y, x)
@@ -981,6 +994,7 @@ WRONG_VOTES: dict[str, Callable] = {
     "the temperature is missing, or stands outside `exp`: exp(similarity / temperature)": _vote(
         weight=lambda s, t: s.exp()
     ),
+    "the temperature is squared: divide by it once": _vote(weight=lambda s, t: (s / t**2).exp()),
     "the similarity is multiplied by the temperature: divide by it": _vote(weight=lambda s, t: (s * t).exp()),
     "the sign is wrong: the more similar, the larger the weight": _vote(weight=lambda s, t: (-s / t).exp()),
     "the weight is a power of 2: `exp` is one of e": _vote(weight=lambda s, t: 2 ** (s / t)),
@@ -1179,6 +1193,9 @@ WRONG_DISTANCES: dict[str, Callable] = WRONG_TABLES | {
     "only the key with the largest weight counts: add up over all keys": _distance_by(
         mean=lambda maps, table: torch.stack([table.gather(1, m.argmax(1, keepdim=True)).mean() for m in maps])
     ),
+    "the queries are added, and divided by one less than their number: take their mean": _distance_by(
+        mean=lambda maps, table: (maps * table).sum((1, 2)) / (len(table) - 1)
+    ),
     "the queries are added: take their mean": _distance_by(mean=lambda maps, table: (maps * table).sum((1, 2))),
     "it is divided by the number of keys: the weights of a query add up to 1 already": _distance_by(
         mean=lambda maps, table: (maps * table).mean((1, 2))
@@ -1305,6 +1322,14 @@ WRONG_ROLLOUTS: dict[str, Callable] = {
     "0.5 is added everywhere: the identity has 1 on its diagonal alone": _rollout(
         step=lambda layer: (layer + 1) / 2
     ),
+    "the largest of the heads is taken, and each row divided by its sum: take their mean": _rollout(
+        lambda maps: maps.amax(1),
+        lambda layer: (layer + torch.eye(len(layer))) / (layer + torch.eye(len(layer))).sum(1, keepdim=True),
+    ),
+    "the first layer has no identity: it belongs to every layer": _rollout(
+        step=lambda layer: layer,
+        of=lambda steps: _product([steps[0], *((layer + torch.eye(len(layer))) / 2 for layer in steps[1:])]),
+    ),
     "the largest of the heads is taken: take their mean": _rollout(lambda maps: maps.amax(1)),
     "the smallest of the heads is taken: take their mean": _rollout(lambda maps: maps.amin(1)),
     "the heads are added: take their mean": _rollout(lambda maps: maps.sum(1)),
@@ -1411,6 +1436,11 @@ def _mean(differences: list[float], *_: list[float]) -> float:
 
 WRONG_MARGINS: dict[str, tuple] = {  # rules for the mean and, where it is wrong, for the deviation
     "it is divided by n: the sample deviation divides by n - 1": (_mean, lambda d, *_: statistics.pstdev(d)),
+    "the mean is divided by 3, as in the example: divide by how many draws there are": (lambda d, *_: sum(d) / 3,),
+    "the signs are lost in the deviation: a loss is negative": (
+        _mean,
+        lambda d, *_: statistics.stdev(map(abs, d)),
+    ),
     "this is the variance: the deviation is its root": (_mean, lambda d, *_: statistics.variance(d)),
     "this is the variance, divided by n: the deviation is its root, with n - 1": (
         _mean,

@@ -65,6 +65,11 @@ def compared(of, unit=True):
 
 
 TASK = "similarity_map"
+wrong(TASK, "1 minus the distance of tokens of length 1")(
+    lambda x, place: (
+        1 - (F.normalize(x, dim=0) - F.normalize(x, dim=0)[:, place[0], place[1], None, None]).norm(dim=0)
+    )
+)
 wrong(TASK, "the dot product grows")(compared(lambda x, one: (x * one).sum(0), unit=False))
 wrong(TASK, "only the length of the chosen token")(
     compared(lambda x, one: (x * one).sum(0) / one.norm(), unit=False)
@@ -257,6 +262,10 @@ def soft(fit):
 
 
 TASK = "attentive_pool"
+wrong(TASK, "divided by 2, as in the example")(lambda x, q: ((x @ q / 2).softmax(1)[..., None] * x).sum(1))
+wrong(TASK, "divided by the length of the query")(
+    lambda x, q: ((x @ F.normalize(q, dim=0)).softmax(1)[..., None] * x).sum(1)
+)
 wrong(TASK, "all tokens count alike")(lambda x, q: x.mean(1))
 wrong(TASK, "not divided by the root of `dim`")(soft(lambda x, q: x @ q))
 wrong(TASK, "divide by its root")(soft(lambda x, q: x @ q / len(q)))
@@ -356,6 +365,9 @@ def scaled(part, mean, deviation):
 
 
 TASK = "standardise"
+wrong(TASK, "first subtract the mean, then divide")(
+    lambda a, b: tuple(part / moments(a)[1] - a.mean(0) for part in (a, b))
+)
 wrong(TASK, "each part has its own")(lambda a, b: (scaled(a, *moments(a)), scaled(b, *moments(b))))
 wrong(TASK, "of both parts together")(
     lambda a, b: tuple(scaled(part, *moments(torch.cat([a, b]))) for part in (a, b))
@@ -700,6 +712,10 @@ def of_neighbours(of):
 
 
 TASK = "knn_predict"
+wrong(TASK, "the temperature is squared")(voted(weight=lambda s, t: (s / t / t).exp()))
+wrong(TASK, "divided by their squared lengths")(
+    voted(lambda x, y: (y @ x.T) / (y**2).sum(1, keepdim=True) / (x**2).sum(1))
+)
 wrong(TASK, "the dot product grows")(voted(lambda x, y: y @ x.T))
 wrong(TASK, "not by the distance of the vectors")(voted(lambda x, y: -torch.cdist(y, x)))
 wrong(TASK, "that is a correlation")(
@@ -818,6 +834,7 @@ def looked(mean=lambda x: x.sum(2).mean(1), table=grid_table, unit=lambda patch:
 
 
 TASK = "attention_distance"
+wrong(TASK, "one less than their number")(looked(lambda x: x.sum((1, 2)) / (x.shape[1] - 1)))
 wrong(TASK, "a patch is `patch` pixels wide\n")(looked(unit=lambda patch: 1))
 wrong(TASK, "multiply by it, do not divide")(looked(unit=lambda patch: 1 / patch))
 wrong(TASK, "not by its square")(looked(unit=lambda patch: patch * patch))
@@ -948,7 +965,23 @@ def rolled(
     return answer
 
 
+def first_without_identity(maps):
+    shares = maps[0].mean(0)
+    for layer in maps[1:].mean(1):
+        shares = (layer @ shares + shares) / 2
+    return shares
+
+
 TASK = "attention_rollout"
+wrong(TASK, "the largest of the heads is taken, and each row divided")(
+    lambda maps: torch.linalg.multi_dot(
+        [
+            torch.eye(maps.shape[2]),
+            *(F.normalize(m.amax(0) + torch.eye(len(m[0])), p=1, dim=1) for m in maps.flip(0)),
+        ]
+    )
+)
+wrong(TASK, "the first layer has no identity")(first_without_identity)
 wrong(TASK, "the order of the layers is turned")(rolled(join=lambda layer, shares: shares @ layer))
 wrong(TASK, "add the identity\n")(rolled(step=lambda layer, one: layer))
 wrong(TASK, "the rows do not add up to 1")(rolled(step=lambda layer, one: layer + one))
@@ -1032,6 +1065,12 @@ def margin(mean=None, spread=None):
 
 
 TASK = "paired_margin"
+wrong(TASK, "the mean is divided by 3, as in the example")(
+    lambda a, b: (sum(np.subtract(a, b)).item() / 3, np.std(np.subtract(a, b), ddof=1).item())
+)
+wrong(TASK, "the signs are lost in the deviation")(
+    lambda a, b: (np.mean(np.subtract(a, b)).item(), np.std(np.abs(np.subtract(a, b)), ddof=1).item())
+)
 wrong(TASK, "it is divided by n: ")(margin(spread=lambda d, a, b: np.std(d)))
 wrong(TASK, "this is the variance: ")(margin(spread=lambda d, a, b: statistics.variance(d)))
 wrong(TASK, "this is the variance, divided by n")(margin(spread=lambda d, a, b: np.var(d)))
