@@ -150,7 +150,7 @@ def patchify(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "pixels far apart share a patch: split the height as `(rows p)`, not as `(p rows)`": (
             cut("(rows cols) (c p q)", "c (p rows) (q cols)")
         ),
-        "a row holds patches of one colour: bring the axis of the colours behind those of the patches first": (
+        "a row holds patches of one colour: bring the colours behind rows and cols first": (
             joined_without_permute
         ),
         "the last row and the last column of patches are missing": lambda x, p: right(x[:, :-p, :-p], p),
@@ -303,7 +303,7 @@ def wrong_counts(cases: list[tuple[int, int, float]], counts: list[Tensor], many
         ),
         "a count of 20.004 is rounded down: `ceil` never goes down": lambda r, c, ratio: int(ratio * r * c + 0.99),
         "one too many is hidden where the count is whole": lambda r, c, ratio: int(ratio * r * c) + 1,
-        "everything is hidden where the count is 0: the place `count - 1` is then the last one": (
+        "all is hidden where the count is 0: the place `count - 1` is then the last one": (
             lambda r, c, ratio: math.ceil(ratio * r * c) or r * c
         ),
         "one is hidden where the ratio is 0, which hides nothing": lambda r, c, ratio: max(
@@ -767,7 +767,7 @@ def wrong_own_counts(
     for ratio, drawn in many.items():
         counts = drawn.sum((1, 2))
         if (drawn == drawn[:1]).all() and counts[0] > math.ceil(35 * ratio):
-            return "all images have one mask, which hides too many: does each turn fill it for all, not its own?"
+            return "all images have one mask, and it hides too many: is each drawn into all of them?"
         if counts.min() < counts.max():
             why = (
                 "is it a coin for each patch?"
@@ -795,7 +795,7 @@ def wrong_own_counts(
         "`round` may go down, `ceil` never does": lambda r, c, n: n.round(),
         "a count of 20.004 is rounded down: `ceil` never goes down": lambda r, c, n: (n + 0.99).floor(),
         "one too many is hidden where the count is whole": lambda r, c, n: n.floor() + 1,
-        "everything is hidden where the count is 0: the place `count - 1` is then the last one": (
+        "all is hidden where the count is 0: the place `count - 1` is then the last one": (
             lambda r, c, n: n.ceil().where(n > 0, r * c)
         ),
         "one too many is hidden: the ranks begin at 0, so use `<`": lambda r, c, n: n.ceil() + 1,
@@ -901,7 +901,7 @@ def blind_share(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         "the window goes round the edge, to the other end of the image": by_sight(
             lambda mask, r: around(mask, r, r, "circular")
         ),
-        "a window that begins above or left of the image is empty: begin it at max(0, place - reach)": (
+        "windows that begin above or left of the image are empty: begin at max(0, y - reach)": (
             by_sight(without_windows_at_the_edge)
         ),
         "the window goes down and right alone: it goes up and left, too": by_sight(
@@ -1000,7 +1000,7 @@ def lmmse_fill(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "each entry of S_vv is inverted, not the matrix: use `torch.linalg.solve` or `inv`": (
             filled(mean[h] + S_hv @ (1 / S_vv) @ d[v])
         ),
-        "the visible values lose their own average; subtract what is given, `mean`, of each place": (
+        "the visible values lose their own average: subtract `mean`, which is given": (
             filled(mean[h] + S_hv @ torch.linalg.solve(S_vv, values[v] - values[v].mean()))
         ),
         "the clues are subtracted: is a sign lost?": filled(mean[h] - S_hv @ w),

@@ -257,7 +257,7 @@ def image_vote_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, V
         "it is divided twice by the number of images": (lambda b: _image_vote(b) / len(b.errors)),
         "it is not divided: each image has one vote, shared by its hidden values": lambda b: 1,
         "it divides by the number of images only": lambda b: 1 / len(b.errors),
-        "it divides by the hidden values of the whole batch, and by the images: count each image on its own": (
+        "it divides by images x hidden values of the batch: count those of each image": (
             lambda b: 1 / b.hidden.sum() / len(b.errors)
         ),
         "it divides by the hidden share of each image: divide by its count": (
@@ -460,7 +460,7 @@ WRONG_WEIGHTS: dict[str, Callable[[_Batch, Tensor], Tensor]] = {
     "it is the sum of the images' means: one mean over the whole batch is asked for": (
         lambda b, w: ((w * b.sizes).sum((1, 2, 3)) / (w * b.hidden).sum((1, 2, 3))).sum()
     ),
-    "the errors are averaged over the channels before they are made positive, so they cancel": lambda b, w: (
+    "the channels are averaged before the errors are made positive, so they cancel": lambda b, w: (
         (w * b.errors.mean(1, keepdim=True).abs())[b.hidden].sum() / w[b.hidden].sum()
     ),
     "the errors are squared: that is MSE": lambda b, w: (w * b.squares).sum() / w[b.hidden].sum(),
@@ -716,7 +716,7 @@ def best_quantile(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "the place is rounded to the nearest, so it is too low or too high for some shares": at(
             lambda share, n: round(share * (n - 1))
         ),
-        "the place is rounded to the nearest, and a half up, so it is too high for some shares": at(
+        "the place is rounded to the nearest, a half up, so it is too high for some shares": at(
             lambda share, n: share * (n - 1) + 0.5
         ),
         "the share of all values up to the answer is under / (over + under), not under / over": (

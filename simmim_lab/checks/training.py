@@ -691,7 +691,7 @@ _MISREAD_NAMES = {
     "`encoder.norm_before.` does not begin with `encoder.norm.`: it lies below the blocks": (
         lambda name, right, blocks: blocks + 1 if name.startswith("encoder.norm") else right
     ),
-    "`encoder.blocks_before.` does not begin with `encoder.blocks.`: it lies below the blocks": (
+    "`encoder.blocks_before.` does not begin with `encoder.blocks.`: it lies below them": (
         lambda name, right, blocks: 1 if name.startswith("encoder.blocks_") else right
     ),
     "`encoder_to_decoder.` does not begin with `encoder.`: it lies outside": (

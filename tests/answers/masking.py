@@ -174,7 +174,7 @@ def nearly_rounded_up(batch, grid, ratio, generator):
     return (rank < count).view(batch, *grid)
 
 
-@wrong("random_mask", "everything is hidden where the count is 0")
+@wrong("random_mask", "all is hidden where the count is 0")
 def up_to_the_number_at_the_last_place(batch, grid, ratio, generator):
     numbers = torch.rand(batch, math.prod(grid), generator=generator)
     limits = numbers.sort(1).values[:, math.ceil(ratio * math.prod(grid)) - 1]
@@ -1298,7 +1298,7 @@ def nearly_rounded_up_counts(grid, ratios, generator):
     return by_rank((math.prod(grid) * ratios + 0.99).floor(), grid, generator)
 
 
-@wrong("masks_of_ratios", "everything is hidden where the count is 0")
+@wrong("masks_of_ratios", "all is hidden where the count is 0")
 def limits_at_the_last_place(grid, ratios, generator):
     scores = torch.rand(len(ratios), math.prod(grid), generator=generator)
     places = (ratios * math.prod(grid)).ceil().long() - 1
@@ -1306,7 +1306,7 @@ def limits_at_the_last_place(grid, ratios, generator):
     return (scores <= limits[:, None]).view(-1, *grid)
 
 
-@wrong("masks_of_ratios", "does each turn fill it for all")
+@wrong("masks_of_ratios", "is each drawn into all of them?")
 def fills_all_images(grid, ratios, generator):
     masks = torch.zeros(len(ratios), math.prod(grid)).bool()
     for ratio in ratios:
@@ -1477,7 +1477,7 @@ def round_the_edge(mask, reach):
     return blind.sum((1, 2)) / mask.sum((1, 2)).clamp(min=1)
 
 
-@wrong("blind_share", "above or left of the image is empty")
+@wrong("blind_share", "above or left of the image are empty")
 def slices_from_below_0(mask, reach):
     shares = []
     for image in mask:

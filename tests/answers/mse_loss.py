@@ -1477,7 +1477,7 @@ def weighted_sum_of_image_means(prediction, target, mask, weight):
     return (sums / (weight.expand_as(target).sum((1, 2, 3)) + 1e-9)).sum()
 
 
-@wrong("weighted_l1", "averaged over the channels before they are made positive")
+@wrong("weighted_l1", "the channels are averaged before the errors")
 def weighted_means_of_channels(prediction, target, mask, weight):
     weight = enlarged_weight(target, mask, weight)[:, 0]
     errors = (prediction - target).nan_to_num(posinf=0, neginf=0).mean(1).abs()
@@ -1883,7 +1883,7 @@ def vote_divided_twice(prediction, target, mask):
     return vote_by_formula(prediction, target, mask) / len(mask)
 
 
-@wrong("image_vote_gradient", "count each image on its own")
+@wrong("image_vote_gradient", "count those of each image")
 def vote_of_the_batch(prediction, target, mask):
     return by_formula(prediction, target, mask) / len(mask)
 
@@ -2122,7 +2122,7 @@ def nearest_quantile(values, over, under):
     return values.quantile(under / (over + under), interpolation="nearest").item()
 
 
-@wrong("best_quantile", "and a half up, so it is too high")
+@wrong("best_quantile", "a half up, so it is too high")
 def rounded_half_up(values, over, under):
     return values.sort().values[int((len(values) - 1) * under / (over + under) + 0.5)].item()
 
