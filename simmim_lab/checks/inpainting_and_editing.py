@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain, pairwise, product, takewhile
 
 import torch
@@ -11,7 +12,17 @@ from einops import rearrange
 from torch import Generator, Tensor
 
 from simmim_lab.checks import solutions
-from simmim_lab.checks.core import Answer, Verdict, check, compare, distinct, explain, first, gradients
+from simmim_lab.checks.core import (
+    Answer,
+    Verdict,
+    check,
+    compare,
+    distinct,
+    explain,
+    first,
+    gradients,
+    other_gradient,
+)
 from simmim_lab.checks.guessing import Guess
 
 
@@ -75,7 +86,7 @@ def window_starts(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         return
 
     text = "a picture is cut at whole numbers: 0, not 0.0"
-    yield "lists whole numbers", first((not all(map(_is_whole, answer(*even[0]))), text))
+    yield "lists whole numbers", first((not all(map(is_whole, answer(*even[0]))), text))
     mistakes = {
         "the last pixels are in no window: add one that ends at the end": regular,
         "the end is left over where `size` divides `length`: ask where the last window ends": (
@@ -102,6 +113,7 @@ def window_starts(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "where the last window ends at the end, it is there twice": (
             lambda n, s, d: [*regular(n, s, d), max(0, n - s)]
         ),
+        "a side as long as a window has a window, too, at 0": (lambda n, s, d: [] if n == s else right(n, s, d)),
         "a side shorter than a window has a window, too, at 0": regular,
         "a start must not be negative: a side shorter than a window has one, at 0": (
             lambda n, s, d: [*range(0, n - s, d), n - s]
@@ -125,8 +137,8 @@ def _unordered(answer: Answer, right: Callable) -> Callable:
     return made
 
 
-def _is_whole(number: object) -> bool:
-    """Whether a slice may begin there."""
+def is_whole(number: object) -> bool:
+    """Whether a slice may begin there, or a loop count so far: 14.0 is none, though it equals 14."""
     try:
         operator.index(number)
     except TypeError:
@@ -137,7 +149,7 @@ def _is_whole(number: object) -> bool:
 def _with_added(answer: Callable, parts: Callable, cases: Sequence[tuple]) -> Callable:
     """A quotient with a number added to its divisor: that which explains the answer in the first case.
 
-    `parts` gives the dividend and the divisor of a case.
+    It may be negative. `parts` gives the dividend and the divisor of a case.
     """
 
     def made(*case) -> Tensor:
@@ -221,6 +233,7 @@ def blend(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "a corner is (top, left), not (left, top)": lambda x, c, *rest: right(x, [(q, r) for r, q in c], *rest),
         "rows and columns of the weight are swapped": lambda x, c, w, *size: right(x, c, w.T, *size),
         "rows and columns inside the windows are swapped": lambda x, *rest: right(x.mT, *rest),
+        "the corners are sorted, but not the windows": lambda x, c, *rest: right(x, sorted(c), *rest),
         "the weight is upside down": lambda x, c, w, *size: right(x, c, w.flip(0), *size),
         "left and right of the weight are swapped": lambda x, c, w, *size: right(x, c, w.flip(1), *size),
         "the weight is turned by half": lambda x, c, w, *size: right(x, c, w.flip(0, 1), *size),
@@ -234,7 +247,7 @@ def blend(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the first window is missing": lambda x, c, *rest: right(x[1:], c[1:], *rest).nan_to_num(),
         "all windows lie in the upper left corner": lambda x, c, *rest: right(x, [(0, 0)] * len(c), *rest),
         "the order of the colours is reversed": lambda x, *rest: right(x.flip(1), *rest),
-        "a number is added to the sum of the weights": _with_added(answer, _sums, cases),
+        "a number is added to the sum of the weights, or taken off": _with_added(answer, _sums, cases),
     }
     problem = explain(answer, right, cases, mistakes, tolerance=1e-4)
     yield "is the weighted mean of the windows that cover a pixel", problem
@@ -410,7 +423,7 @@ def halve(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         return squares(image.masked_fill(hidden, 0)).sum(-1), squares(~hidden).sum(-1)
 
     quotient = _with_added(lambda *case: answer(*case)[0], parts, cases)
-    mistakes["a number is added to the number of visible pixels"] = lambda *case: (
+    mistakes["a number is added to that of the visible pixels, or taken off"] = lambda *case: (
         torch.where(right(*case)[1], 0.5, quotient(*case)),
         right(*case)[1],
     )
@@ -501,6 +514,7 @@ def psnr_of_hole(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
         "the factor is 10 for squared errors; 20 belongs to their root": lambda p, s: p + 20 * math.log10(s),
         "the factor 10 is missing: a bel is ten decibels": lambda p, s: p + math.log10(s),
         "that is the natural logarithm: dB use base 10": lambda p, s: p + 10 * math.log(s),
+        "the factor 10 is missing, and that is the natural logarithm": lambda p, s: p + math.log(s),
         "that is the logarithm to base 2: dB use base 10": lambda p, s: p + 10 * math.log2(s),
         "`share` is the share of hidden pixels, not of visible ones": lambda p, s: p + 10 * math.log10(1 - s),
         "a factor of the error becomes a sum in dB, not a product": lambda p, s: p * s,
@@ -583,9 +597,18 @@ def mask_from_picture(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         "transparent pixels are hidden here; opaque ones should be": lambda c, a, t: white(c, t) & (a < 128),
         "white *and* opaque: here one of the two is enough": lambda c, a, t: white(c, t) | (a >= 128),
         "white *and* opaque: here what is white or transparent is hidden": lambda c, a, t: white(c, t) | (a < 128),
-        "the colour has no say here: all that is opaque is hidden": lambda c, a, t: a >= 128,
+        "the colour has no say here: all opaque is hidden. (8 bits hold nothing below 0.)": lambda c, a, t: (
+            a >= 128
+        ),
         "one colour that reaches the threshold is enough here; all three must": (
             lambda c, a, t: (c >= t).any(0) & (a >= 128)
+        ),
+        "two colours that reach the threshold are enough here; all three must": (
+            lambda c, a, t: ((c >= t).sum(0) >= 2) & (a >= 128)
+        ),
+        "8 bits cannot hold 255 + 1": lambda c, a, t: ((c + 1) % 256 > t).all(0) & (a >= 128),
+        "the brightness is compared; each colour must reach the threshold": (
+            lambda c, a, t: (0.299 * c[0] + 0.587 * c[1] + 0.114 * c[2] >= t) & (a >= 128)
         ),
         "red alone decides here; all three colours must reach the threshold": (
             lambda c, a, t: (c[0] >= t) & (a >= 128)
@@ -770,7 +793,7 @@ def loss_on_known(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         count = 3 * (drawn & ~damaged).sum()
         return count * right(prediction, images, drawn, damaged), count
 
-    mistakes["a number is added to the divisor"] = _with_added(answer, parts, cases)
+    mistakes["a number is added to the divisor, or taken off"] = _with_added(answer, parts, cases)
     problem = explain(answer, right, cases, mistakes)
     yield "averages the errors where the model is asked and the answer is known", problem
     if problem:
@@ -788,7 +811,11 @@ def loss_on_known(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     nothing = torch.zeros_like(drawn)
     empty = [(prediction, poisoned[0][1], drawn & damaged, damaged), (prediction, images, nothing, damaged)]
     problem = _not_finite(answer, empty, "the mean of no value is NaN: there the loss is 0")
-    yield "is 0 where no value counts", problem or explain(answer, right, empty)
+    problem = problem or explain(answer, right, empty)
+    text = "there, too, a tensor is asked for, as `torch.zeros(())`: a training calls its methods"
+    numbers = not all(isinstance(answer(*case), Tensor) for case in empty)
+    yield "is 0 where no value counts", problem or first((numbers, text))
+    yield "has the gradient of these values", other_gradient(answer, right, cases[0], (0,))
     single = nothing.clone()
     single[0, 1, 2] = True
     plain = [
@@ -798,7 +825,7 @@ def loss_on_known(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         tuple(part[:1] for part in cases[1]),
     ]
     texts = {
-        "a number is added to the divisor: it changes the loss of a single pixel": _with_added(
+        "a number is added to the divisor, or taken off: the loss of a single pixel shows it": _with_added(
             answer, parts, plain[2:]
         )
     }
@@ -956,15 +983,19 @@ def windows_needed(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         one[row, col] = True
         lonely += [(one, tops, lefts, size), (~one, tops, lefts, size)]
     yield "sees a single hidden or visible pixel, in a corner and in the middle", explain(answer, right, lonely)
-    one = torch.zeros(32, 64, dtype=torch.bool)
-    one[7, 40] = True
+    one, square = torch.zeros(2, 64, 128, dtype=torch.bool)
+    one[7, 80] = True
+    square[:16, :16] = True
     texts = {
-        "one pixel of 1024 is enough: do not round the share of hidden ones": lambda *args: [
-            corner for corner, part in _parts(*args) if 0.01 < part.float().mean() < 0.99
-        ],
+        "one pixel of 4096 is enough: do not round the share of hidden ones": rule(
+            lambda part: 0.0005 < part.double().mean() < 0.9995
+        ),
+        "8 bits cannot hold the number of hidden pixels": rule(
+            lambda part: 0 < int(part.sum()) % 256 < part.numel()
+        ),
     }
-    large = [(mask, [0], [0, 32], 32) for mask in (one, ~one)]
-    yield "counts a single pixel of a large window", explain(answer, right, large, texts)
+    large = [(one, [0], [0, 64], 64), (~one, [0], [0, 64], 64), (square, [0], [0, 64], 64)]
+    yield "counts a single pixel of a large window, and 256", explain(answer, right, large, texts)
     side = min(hidden.shape)
     edges = [(hidden[:side, :side], [0], [0], side), (hidden, tops, lefts, 1), (hidden[:1, :2], [0], [0, 1], 1)]
     yield "works for one window, and for windows of one pixel", explain(answer, right, edges)
@@ -1072,6 +1103,10 @@ def nearest_patch(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
             lambda v, e, h: (e - e[..., ~h].mean((1, 2)).view(-1, 1, 1, 1)).square() * ~h
         ),
         "the first colour alone is compared": best(lambda v, e, h: v[:, :1].square()),
+        "the last colour alone is compared": best(lambda v, e, h: v[:, -1:].square()),
+        "True is hidden: here visible pixels are filled, from what fits the hidden ones": lambda w, h, bank: right(
+            w, ~h, bank
+        ),
         "the mean of the colours is compared, not each": best(lambda v, e, h: v.mean(1).square()),
         "each colour comes from another patch: all three belong together": filled(
             lambda w, h, bank, d: torch.stack(
@@ -1131,6 +1166,10 @@ def nearest_patch(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     alike = [(w, h, w + 0.1 * (bank - w)) for w, h, bank in cases]
     texts = {OF_NO_PATCH: _of_no_patch(answer, right)}
     yield "tells patches apart that are alike", explain(answer, right, alike, texts, tolerance=1e-6)
+    window, hidden, _ = cases[0]
+    far = window + torch.linspace(8, 5, 20).roll(7).view(-1, 1, 1, 1)
+    texts = {"a search for the smallest error begins at infinity": lambda w, h, bank: right(w, h, bank[:1])}
+    yield "finds the best of patches that are far", explain(answer, right, [(window, hidden, far)], texts)
     poisoned = [(w.masked_fill(h, odd), h, bank) for w, h, bank in cases for odd in (torch.nan, torch.inf)]
     texts = {
         TIMES_0: lambda w, h, bank: w.where(~h, bank[((bank - w) * ~h).square().sum((1, 2, 3)).argmin()]),
@@ -1166,11 +1205,11 @@ OF_NO_PATCH = "what fills the hole is in no patch: copy the best one as it is, a
 
 
 def _of_no_patch(answer: Answer, right: Callable) -> Callable:
-    """What the answer gives if its hole is filled as no patch of the bank would."""
+    """What the answer gives if its hole is filled, but as no patch of the bank would."""
 
     def made(window: Tensor, hidden: Tensor, bank: Tensor) -> Tensor:
         got = answer(window, hidden, bank)
-        copied = ((bank - got)[:, :, hidden].abs().amax((1, 2)) < 1e-6).any()
+        copied = ((torch.cat([bank, window[None]]) - got)[:, :, hidden].abs().amax((1, 2)) < 1e-6).any()
         return right(window, hidden, bank) if copied else got
 
     return made
@@ -1288,7 +1327,13 @@ def seam_ratio(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "only the outermost pixels inside each window are taken; a seam has two sides": rule(seam=_outermost),
         "only the pixels of the inner side are taken; a seam has two sides": rule(seam=one_sided(0, -1)),
         "only the pixels of the outer side are taken; a seam has two sides": rule(seam=one_sided(-1, 0)),
-        "the frame of the picture is no seam": rule(seam=_seam_and_frame),
+        "the frame of the picture is no seam": rule(seam=partial(_seam_and_frame, frame=(0, -1))),
+        "the first row and column are no seam: ask for 0 < edge, too": rule(
+            seam=partial(_seam_and_frame, frame=(0,))
+        ),
+        "the last row and column are no seam: ask for edge < height, too": rule(
+            seam=partial(_seam_and_frame, frame=(-1,))
+        ),
         "the seams between rows are there, but not those between columns": rule(
             seam=lambda shape, tops, lefts, size: _seam(shape, tops, [], size)
         ),
@@ -1331,7 +1376,7 @@ def seam_ratio(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
             of=lambda at, off: at.mean() / torch.cat([at, off]).mean()
         ),
         "this is the error at the seams alone: divide it by that elsewhere": rule(of=lambda at, off: at.mean()),
-        "the errors are squared already, or not meant to be: use them as they are": rule(
+        "the errors are squared here: use them as they are": rule(
             of=lambda at, off: at.square().mean() / off.square().mean()
         ),
         "this is the ratio of two medians, not of two means": rule(of=lambda at, off: at.median() / off.median()),
@@ -1357,7 +1402,7 @@ def seam_ratio(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
             )
             for digits in (2, 3, 4)
         },
-        "a number is added to the divisor": _with_added(answer, _means, cases),
+        "a number is added to the divisor, or taken off": _with_added(answer, _means, cases),
     }
     problem = explain(answer, _seam_ratio, cases, mistakes, tolerance=1e-5)
     yield "divides the mean error at the seams by that elsewhere", problem
@@ -1441,10 +1486,10 @@ def _along_windows(shape: tuple[int, int], tops: list[int], lefts: list[int], si
     return seam
 
 
-def _seam_and_frame(shape: tuple[int, int], *windows) -> Tensor:
+def _seam_and_frame(shape: tuple[int, int], *windows, frame: tuple[int, ...]) -> Tensor:
     seam = _seam(shape, *windows)
-    seam[[0, -1]] = True
-    seam[:, [0, -1]] = True
+    seam[list(frame)] = True
+    seam[:, list(frame)] = True
     return seam
 
 
@@ -1465,6 +1510,7 @@ def _outermost(shape: tuple[int, int], tops: list[int], lefts: list[int], size: 
 def stroke(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`stroke(points, radius, height, width)` hides what a round brush paints along a line."""
     cases = [_line(rng, *of) for of in ((1, 1.3), (2, 0.3), (3, 0.7), (4, 3.2))]
+    cases.insert(0, ([(3.4, 2.0), (3.4, 9.0)], 0.3, 8, 12))  # so thin that it hides nothing
 
     def rule(of: Callable[[Tensor, float], Tensor], *, pieces: Callable = _pieces, **options) -> Callable:
         """A mistake, from the distances of each pixel to each piece."""
@@ -1510,6 +1556,9 @@ def stroke(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
         "a piece has round ends: here it is cut off straight": cut_off,
         "the radius is cut down to a whole number": rule(lambda d, r: inside(d, int(r))),
+        "the radius is raised to half a pixel: a thinner brush paints less": rule(
+            lambda d, r: inside(d, max(r, 0.5))
+        ),
         "the radius is rounded up": rule(lambda d, r: inside(d, math.ceil(r))),
         "half a pixel is added to the radius: the centre of a pixel counts": rule(lambda d, r: inside(d, r + 0.5)),
         "half a pixel is taken off the radius: the centre of a pixel counts": rule(
@@ -1597,7 +1646,7 @@ def stroke(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     texts = {
         "a point that comes again is left out": lambda points, *rest: right(list(dict.fromkeys(points)), *rest)
     }
-    closed = [([*points, points[0]], radius, height, width) for points, radius, height, width in cases[1:]]
+    closed = [([*points, points[0]], radius, height, width) for points, radius, height, width in cases[2:]]
     yield "may come back to a point", explain(answer, right, closed, texts)
     through, far = [(-3.1, -2.2), (height + 2.3, width + 1.4)], [(-907.3, -1108.9), (1009.1, 1211.7)]
     beyond = [(line, _clear(line, radius, height, width), height, width) for line in (through, far)]

@@ -54,6 +54,11 @@ def whole(length, size, stride):
     return list(range(0, length - size + 1, stride))
 
 
+@wrong("window_starts", "a side as long as a window has a window, too")
+def none_for_its_own_length(length, size, stride):
+    return [] if length == size else step_by_step(length, size, stride)
+
+
 @wrong("window_starts", "the last pixels are in no window")
 def without_the_last(length, size, stride):
     return whole(length, size, stride) or [0]
@@ -259,6 +264,9 @@ def from_pasted(of):
     return lambda *args: of(*pasted(*args))
 
 
+wrong("blend", "the corners are sorted, but not the windows")(
+    lambda windows, corners, *rest: two_sums(windows, sorted(corners), *rest)
+)
 wrong("blend", "all windows count the same")(from_pasted(lambda x, w: x.sum(0) / (w > 0).sum(0)))
 wrong("blend", "this is the sum of values times weights")(from_pasted(lambda x, w: (x * w).sum(0)))
 wrong("blend", "this is the sum of the windows")(from_pasted(lambda x, w: x.sum(0)))
@@ -431,7 +439,12 @@ wrong("halve", "the mean of columns, then of these")(
     )
 )
 wrong("halve", "values are cut off at 0 and 1")(halved(lambda x, h, mean, mask: (mean.clamp(0, 1), mask)))
-wrong("halve", "a number is added to the number of visible pixels")(
+wrong("halve", "a number is added to that of the visible pixels, or taken off")(
+    halved(
+        lambda x, h, mean, mask: ((x.masked_fill(h, 0).sum(-1) / ((~h).sum(-1) - 1)).masked_fill(mask, 0.5), mask)
+    )
+)
+wrong("halve", "a number is added to that of the visible pixels, or taken off")(
     halved(
         lambda x, h, mean, mask: ((x.masked_fill(h, 0).sum(-1) / ((~h).sum(-1) + 1)).masked_fill(mask, 0.5), mask)
     )
@@ -498,6 +511,7 @@ def natural_logarithms(whole, share):
 
 
 TASK = "psnr_of_hole"
+wrong(TASK, "the factor 10 is missing, and that is the natural")(lambda p, s: p + math.log(s))
 wrong(TASK, "the hole is worse than the picture")(lambda p, s: p + 10 * math.log10(1 / s))
 wrong(TASK, "20 belongs to their root")(lambda p, s: p + 20 * math.log10(s))
 wrong(TASK, "a bel is ten decibels")(lambda p, s: p + math.log10(s))
@@ -621,7 +635,14 @@ def channels_last(rgba, threshold):
     return (rgba[..., :3] >= threshold).all(-1)
 
 
-@wrong(TASK, "hides what is white and opaque expected")
+wrong(TASK, "two colours that reach the threshold are enough")(
+    painted(lambda c, a, t: (c.sort(0).values[1] >= t) & (a >= 128))
+)
+wrong(TASK, "8 bits cannot hold 255 + 1")(lambda rgba, t: (rgba[:3] + 1 > t).all(0) & (rgba[3] >= 128))
+wrong(TASK, "8 bits hold nothing below 0")(lambda rgba, t: (rgba[:3] - t >= 0).all(0) & (rgba[3] >= 128))
+
+
+@wrong(TASK, "the brightness is compared")
 def luma(rgba, threshold):
     red, green, blue, alpha = rgba.float()
     return (0.299 * red + 0.587 * green + 0.114 * blue >= threshold) & (alpha >= 128)
@@ -759,7 +780,11 @@ def border_alone(hidden, tops, lefts, size):
     return [corner for corner, part in parts.items() if part.any() and not shows_nothing(part)]
 
 
-wrong(TASK, "one pixel of 1024 is enough")(listed(lambda part: 0.01 < part.float().mean() < 0.99))
+wrong(TASK, "one pixel of 4096 is enough")(listed(lambda part: 0 < round(part.double().mean().item(), 3) < 1))
+wrong(TASK, "8 bits cannot hold the number of hidden pixels")(
+    listed(lambda part: part.sum(dtype=torch.uint8) > 0 and not part.all())
+)
+wrong(TASK, "one pixel of 4096 is enough")(listed(lambda part: 0.01 < part.float().mean() < 0.99))
 wrong(TASK, "one visible pixel is enough")(listed(lambda part: 0 < part.double().mean() <= 0.5))
 wrong(TASK, "a single hidden pixel is enough, and here")(listed(lambda part: 1 < part.sum() < part.numel()))
 wrong(TASK, "a single visible pixel is enough, and here")(listed(lambda part: 0 < part.sum() < part.numel() - 1))
@@ -858,6 +883,15 @@ def known(drawn, damaged):
 
 
 TASK = "loss_on_known"
+wrong(TASK, "a number is added to the divisor, or taken off")(
+    errors_where(known, lambda errors: errors.abs().sum() / max(1, len(errors) - 1))
+)
+wrong(TASK, "there, too, a tensor is asked for")(
+    lambda p, x, m, d: picked(p, x, m, d) if known(m, d).any() else 0.0
+)
+wrong(TASK, "the gradient of argument 1 is not that of these values")(
+    lambda p, x, m, d: (picked(p, x, m, d) + picked(p.detach(), x, m, d)) / 2
+)
 wrong(TASK, "damaged pixels have no target")(errors_where(lambda m, d: m))
 wrong(TASK, "that is the loss at the damage, where")(errors_where(lambda m, d: d))
 wrong(TASK, "that is the loss at drawn holes in the damage")(errors_where(lambda m, d: m & d))
@@ -1030,6 +1064,22 @@ def laid_in(fill):
 
 
 TASK = "nearest_patch"
+wrong(TASK, "here visible pixels are filled")(
+    lambda w, h, bank: torch.where(h, w, bank[(bank - w).masked_fill(~h, 0).square().sum((1, 2, 3)).argmin()])
+)
+wrong(TASK, "the last colour alone is compared")(chosen(lambda v, e, h: v[2].square().sum()))
+
+
+@wrong(TASK, "a search for the smallest error begins at infinity")
+def search_from_ten(window, hidden, bank):
+    best, found = 10.0, bank[0]
+    for patch in bank:
+        error = (patch - window)[:, ~hidden].square().sum()
+        if error < best:
+            best, found = error, patch
+    return torch.where(hidden, found, window)
+
+
 wrong(TASK, "all pixels are compared")(chosen(lambda v, e, h: e.square().sum()))
 wrong(TASK, "the hidden pixels are compared")(chosen(lambda v, e, h: e[:, h].square().sum()))
 wrong(TASK, "the patch that fits worst")(chosen(lambda v, e, h: -v.square().sum()))
@@ -1225,6 +1275,24 @@ wrong(TASK, "the pixel after it is missing")(ratio(seams(sides=(-1,))))
 wrong(TASK, "three are taken")(ratio(seams(sides=(-1, 0, 1))))
 wrong(TASK, "four are taken")(ratio(seams(sides=(-2, -1, 0, 1))))
 wrong(TASK, "the frame of the picture is no seam")(ratio(seams(frame=True)))
+
+
+def up_to_edges(of):
+    """Seams where of(edge, length) holds, by slices, which reach no place below 0 or behind the end."""
+
+    def found(shape, tops, lefts, size):
+        near = [torch.zeros(length).bool() for length in shape]
+        for starts, along in zip((tops, lefts), near, strict=True):
+            for edge in [*starts, *(start + size for start in starts)]:
+                if of(edge, len(along)):
+                    along[max(0, edge - 1) : edge + 1] = True
+        return near
+
+    return found
+
+
+wrong(TASK, "ask for 0 < edge, too")(ratio(up_to_edges(lambda edge, length: edge < length)))
+wrong(TASK, "ask for edge < height, too")(ratio(up_to_edges(lambda edge, length: edge > 0)))
 wrong(TASK, "not those between columns")(ratio(lambda shape, t, c, n: seams()(shape, t, [], n)))
 wrong(TASK, "not those between rows")(ratio(lambda shape, t, c, n: seams()(shape, [], c, n)))
 wrong(TASK, "but they end at a seam")(ratio(lambda shape, t, c, n: seams()(shape, t[1:], c[1:], n)))
@@ -1379,6 +1447,7 @@ def brush(
 
 
 TASK = "stroke"
+wrong(TASK, "the radius is raised to half a pixel")(brush(hide=lambda d, r: d <= max(r, 0.5)))
 wrong(TASK, "the pieces are endless")(brush(clamp=(-math.inf, math.inf)))
 wrong(TASK, "the pieces go on beyond their ends")(brush(clamp=(0, math.inf)))
 wrong(TASK, "the pieces go on before their starts")(brush(clamp=(-math.inf, 1)))
