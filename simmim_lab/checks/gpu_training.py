@@ -1,7 +1,7 @@
 """Checks of lesson 06 and its exercises, on training with a GPU. None of them needs a GPU."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import NamedTuple
 
@@ -44,9 +44,11 @@ def choose_precision(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         "8.0 is the lowest of them, not the only one: `>=`, not `==`": lambda capability, claimed: (
             capability == (8, 0)
         ),
-        "the minor number is compared alone: 9.0 is above 8.9": lambda capability, claimed: capability[1] >= 8,
+        "the minor number must be 8 or more here: 9.0 is above 8.9": lambda capability, claimed: (
+            capability[1] >= 8
+        ),
         "the minor number has a say of its own: 9.0 is above 8.9": lambda capability, claimed: capability[1] > 0,
-        "from 10.0 on it is fp16 again: as numbers, not as texts, 10.0 is above 8.0": lambda capability, claimed: (
+        "from 10.0 on it is fp16 again, but 10.0 is above 8.0, though not as text": lambda capability, claimed: (
             capability[0] < 10
         ),
         "only GPUs that existed when you wrote it are known: compare with 8.0": lambda capability, claimed: (
@@ -58,6 +60,7 @@ def choose_precision(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
     mistakes = {
         "the claim is trusted, but it counts emulation, too": lambda capability, claimed: claimed,
         "the limit is 8.0, not 7.0": lambda capability, claimed: capability >= (7, 0),
+        "the two numbers are added here, but 7.5 is below 8.0": lambda capability, claimed: sum(capability) >= 8,
         "7.5 is below 8.0: do not round it": lambda capability, claimed: capability >= (7, 5),
     }
     old = [case for case in cases if case[0] < (8, 0)]
@@ -81,6 +84,7 @@ def training_memory(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
         "one number too many for each parameter; `ema` is False: is the average counted?": (20, 16),
         "a number of 32 bits has 4 bytes, not 8": (32, 24),
         "these are the weights alone; training keeps more": (4, 4),
+        "AdamW keeps two numbers for each parameter, not three": (20, 12),
         "the optimizer's numbers are missing": (8, 8),
         "one number for each parameter is missing: are weights and gradients both counted?": (12, 8),
         "these are the optimizer's numbers alone: weights and gradients are missing": (8, 4),
@@ -183,7 +187,7 @@ def vit_flops(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
         "it is twice too much: a multiply-add is two FLOP, not four": lambda *of: 2 * work(*of),
         "this is the work for one token": lambda n, d, depth: work(n, d, depth) / n,
-        "the blocks follow each other, so `depth` counts once": lambda n, d, depth: work(n, d, depth) * depth,
+        "the blocks follow each other: multiply by `depth` once": lambda n, d, depth: work(n, d, depth) * depth,
         "these are GFLOP: give FLOP": lambda *of: work(*of) / 1e9,
         "these are MFLOP: give FLOP": lambda *of: work(*of) / 1e6,
     }
@@ -246,7 +250,8 @@ def accumulated_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, 
         parts, each = sorted((parts, each), reverse=many_parts)
         batch = torch.randn(parts * each, 3, height, width, generator=rng)
         weight = torch.randn(3, height, width, generator=rng)
-        cases.append((_Squares(weight, room=max(parts, each)), batch, parts))  # room for `split(parts)`, too
+        room = max(parts, each)  # for `split(parts)`, too
+        cases.append((_Squares(weight, room, shared=not many_parts), batch, parts))
 
     def means(gradient: Callable, batch: Tensor, parts: int) -> Tensor:
         return torch.stack([gradient(part) for part in batch.chunk(parts)])
@@ -288,11 +293,14 @@ def accumulated_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, 
         "only one image of each part is taken": (
             lambda g, x, n: torch.stack([g(part[:1]) for part in x.chunk(n)]).mean(0)
         ),
+        "the gradient has the shape that `gradient` gives, which need not be that of an image": lambda g, x, n: (
+            sum((g(part) for part in x.chunk(n)), torch.zeros_like(x[0])) / n
+        ),
         "the median of the parts is no mean": lambda g, x, n: means(g, x, n).median(0).values,
     }
     right = solutions.accumulated_gradient
     yield "is the gradient of the mean loss over the whole batch", explain(answer, right, cases, rules)
-    tight = [(_Squares(g.weight, room=len(x) // n), x, n) for g, x, n in cases]
+    tight = [(replace(g, room=len(x) // n), x, n) for g, x, n in cases]
     yield "works off no more images at a time than fit", explain(answer, right, tight, rules)
     gradient, batch, _ = cases[0]
     whole = _Squares(gradient.weight, room=len(batch))
@@ -304,16 +312,21 @@ def accumulated_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, 
 
 @dataclass(frozen=True, eq=False)
 class _Squares:
-    """The gradient of the mean over images x of (w · x)² / 2, on a machine with room for a few images."""
+    """The gradient of the mean over images x of (w · x)² / 2, on a machine with room for a few images.
+
+    It has the shape of an image or, as that of a weight that the colours share, of one of its colours.
+    """
 
     weight: Tensor
     room: int
+    shared: bool = False
 
     def __call__(self, images: Tensor) -> Tensor:
         if len(images) > self.room:
             raise MemoryError(f"out of memory: {len(images)} images at a time, but only {self.room} fit")
         products = (images * self.weight).sum((1, 2, 3), keepdim=True)
-        return (products * images).mean(0)
+        gradient = (products * images).mean(0)
+        return gradient.sum(0) if self.shared else gradient
 
     def __repr__(self) -> str:
         return "gradient"
@@ -340,10 +353,10 @@ def swin_flops(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the attention is missing": rule(mix=0),
         "half of the attention: is a product missing, or is the first stage merged already?": rule(mix=2),
         "the linear layers are missing": rule(square=0),
-        "query, key and value are three products for each token, not one": rule(square=20),
-        "the projection is missing": rule(square=22),
-        "the MLP has two layers": rule(square=16),
-        "the MLP is four times as wide as a token": rule(square=12),
+        "two products of d * d are missing, as if query, key and value were one": rule(square=20),
+        "one product of d * d is missing, as if there were no projection": rule(square=22),
+        "four products of d * d are missing, as if the MLP had one layer": rule(square=16),
+        "the products with d * d count half, as if the MLP were not 4 * dim wide inside": rule(square=12),
         "the merging is counted: leave it out": rule(merging=4),
         "all stages count like the first: tokens become fewer and longer": rule(wider=1, fewer=1),
         "the MLP is missing": rule(square=8),
@@ -420,8 +433,9 @@ def _swin(rng: Generator, stages: int) -> tuple[tuple[int, int], int, int, list[
 def bytes_per_gpu(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`bytes_per_gpu(parameters, largest_block, gpus, shard)` is what each GPU keeps of a model in training."""
     models = []
-    for _ in range(2):
-        gpus, block, times = distinct(rng, 3, 3, 23)
+    for many in (True, False):
+        block, *counts = distinct(rng, 3, 3, 23)
+        gpus, times = sorted(counts, reverse=many)  # a GPU keeps less than a block, or more
         block = 1_000 * block + 1
         models.append((times * block + 2, block, gpus))
 
@@ -481,6 +495,14 @@ def bytes_per_gpu(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "the block's own share is there already, and comes on top: do not take it off": (
             lambda p, b, n: 16 * p / n + 8 * b * (n - 1) / n
         ),
+        "the whole block comes on top of what a GPU keeps: subtract nothing": (
+            lambda p, b, n: 16 * p / n + 8 * max(0, b - p / n)
+        ),
+        "`shard` divides the weights, too, not the other three numbers alone": (
+            lambda p, b, n: 4 * p + 12 * p / n + 8 * b
+        ),
+        "`shard` divides the weights, too; and the largest block is missing": lambda p, b, n: 4 * p + 12 * p / n,
+        "the share is rounded up: it need not be a whole number": lambda p, b, n: 16 * -(-p // n) + 8 * b,
         "with `shard` AdamW's two means are missing": lambda p, b, n: 8 * p / n + 8 * b,
         "the block comes on top with one GPU, too": lambda p, b, n: 16 * p / n + 8 * b * (n > 1),
         "the division cuts off: `/`, not `//`": lambda p, b, n: 16 * (p // n) + 8 * b,
@@ -515,14 +537,16 @@ def bytes_per_gpu(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
 def whole_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`whole_gradient(gradients, hidden)` is the gradient of the mean error over all GPUs' hidden pixels."""
     cases = []
-    for _ in range(2):
-        gpus, rows, cols = distinct(rng, 3, 3, 7)
-        gradients = [torch.randn(rows, cols, generator=rng) for _ in range(gpus)]
+    for axes in (2, 1, 4):
+        gpus, *sides = distinct(rng, 5, 3, 7)
+        gradients = [torch.randn(sides[:axes], generator=rng) for _ in range(gpus)]
         *others, most = sorted(distinct(rng, gpus, 10, 99))
         cases.append((gradients, [*others[1:], most, others[0]]))  # neither the first nor the last hides most
 
     def rule(of: Callable[[Tensor, Tensor], Tensor]) -> Callable:
-        return lambda gradients, hidden: of(torch.stack(gradients), torch.tensor(hidden).view(-1, 1, 1))
+        return lambda gradients, hidden: of(
+            torch.stack(gradients), torch.tensor(hidden).view(-1, *[1] * gradients[0].ndim)
+        )
 
     rules = {
         "the GPUs hide different numbers of pixels: weigh each gradient with its number": lambda g, h: g.mean(0),
@@ -551,6 +575,9 @@ def whole_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "one number is returned; a gradient has a value for each parameter": (
             lambda g, h: (g * h).sum() / h.sum() / g[0].numel()
         ),
+        "a gradient may have one axis, or four: give the numbers as many axes": (
+            lambda g, h: (g * h.view(-1, 1, 1)).sum(0) / h.sum()
+        ),
     }
     mistakes = {text: rule(of) for text, of in rules.items()}
     problem = explain(answer, _whole_gradient, cases, mistakes)
@@ -567,17 +594,35 @@ def whole_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "a GPU that hides nothing counts as if it hid one pixel": (
             lambda g, h: (g.nan_to_num() * h).sum(0) / h.clamp(min=1).sum()
         ),
+        "a gradient is left out, but not its 0 in `hidden`: the numbers behind it shift": lambda g, h: (
+            (g[h.flatten() > 0] * h[: (h > 0).sum()]).sum(0) / h.sum()
+        ),
         "the GPUs behind one that hides nothing are left out": lambda g, h: _average(g, h * (h > 0).cumprod(0)),
     }
     mistakes = {text: rule(of) for text, of in rules.items()}
-    idle = [([nothing, *gradients], [0, *hidden]), ([*gradients, nothing], [*hidden, 0])]
+    idle = [
+        (
+            [*gradients[:place], *[nothing] * gpus, *gradients[place:]],
+            [*hidden[:place], *[0] * gpus, *hidden[place:]],
+        )
+        for place, gpus in ((0, 1), (len(hidden), 1), (1, 1), (2, 2))
+    ]
     problem = _poisoned(answer, idle) or explain(answer, _whole_gradient, idle, mistakes)
     yield "leaves out a GPU that hides nothing", problem
     none = [([nothing, nothing], [0, 0]), ([nothing], [0])]
     yield "is 0 where nothing is hidden at all", explain(answer, _whole_gradient, none, mistakes)
     one, two = torch.rand(2, 1, 3, generator=rng)
-    edges = [([one], [1]), ([one, two], [1, 2]), ([one, two], [5, 5]), ([one, two], [10**6, 1])]
-    yield "is right for one GPU, for equal numbers, 1 and large ones", explain(answer, _whole_gradient, edges)
+    edges = [
+        ([one], [1]),
+        ([one[0, 0], two[0, 0]], [1, 2]),
+        ([one, two], [1, 2]),
+        ([one, two], [5, 5]),
+        ([one, two], [10**6, 1]),
+    ]
+    yield (
+        "is right for one GPU, for one value, for equal numbers, 1 and large ones",
+        explain(answer, _whole_gradient, edges),
+    )
 
 
 def _average(gradients: Tensor, weights: Tensor) -> Tensor:
@@ -664,11 +709,23 @@ def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
             lambda m: m.batch * (1 / m.seconds).mean()
         ),
         "the median hides the slow step, which happened": lambda m: m.batch / m.seconds.median(),
+        "the fastest and the slowest step are left out, which happened, too": (
+            lambda m: m.batch / m.seconds.sort().values[1:-1].mean()
+        ),
         "this is the rate of the fastest step": lambda m: m.batch / m.seconds.min(),
         "this is the rate of the slowest step": lambda m: m.batch / m.seconds.max(),
         "this is the rate of the first step after the warm-up": lambda m: m.batch / m.seconds[0],
         "it is rounded to a whole number: keep the fraction": lambda m: round(
             m.images / (m.done[-1] - m.ready).item()
+        ),
+        "it is rounded, to one digit or two: keep them all": (
+            lambda m: round((m.images / (m.done[-1] - m.ready)).item(), 1)
+        ),
+        "it is rounded to two digits: keep them all": (
+            lambda m: round((m.images / (m.done[-1] - m.ready)).item(), 2)
+        ),
+        "the warm-up is counted, both its images and its time, and the clock does not start at 0": (
+            lambda m: m.batch * len(m.done) / m.done[-1]
         ),
         "the fraction is cut off: keep it": lambda m: int(m.images / (m.done[-1] - m.ready)),
         "this is the rate of the last step alone": lambda m: m.batch / m.seconds[-1],
@@ -750,7 +807,9 @@ def _queued(rng: Generator, warmup: int, timed: int, start: float) -> list[tuple
     others = torch.tensor([0, 1, *range(3, timed - 2), timed - 1])[
         torch.randperm(timed - 2, generator=rng)
     ].tolist()
-    fast = 0.2 + 0.02 * torch.tensor([2, *others, timed - 2]).double()  # neither end is the fastest or the median
+    fast = (
+        0.2 + 0.002 * torch.tensor([2, *others, timed - 2]).double() ** 2
+    )  # neither end is the fastest or the median
     seconds = torch.cat([slow, fast])
     seconds[warmup + 3] += 1
     launched = start + 0.01 * torch.arange(warmup + timed).double()
@@ -769,7 +828,7 @@ def minutes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     cases = [_training(rng, percents[0] / 100, 0.1, 0.4), _training(rng, percents[1] / 100, 0.6, 0.9)]
     rules = {  # of the minutes and the arguments
         "this is the forward pass alone; the backward pass costs twice as much again": lambda m, *_: m / 3,
-        "this is the backward pass alone; the forward pass comes first": lambda m, *_: m * 2 / 3,
+        "these are two passes: the backward pass alone costs two, so both cost three": lambda m, *_: m * 2 / 3,
         "the backward pass costs twice the forward pass, so both cost three": lambda m, *_: m * 4 / 3,
         "the GPU does not reach its peak: the utilisation is missing": lambda m, n, e, f, s, used: m * used,
         "this is the forward pass alone, and the utilisation is missing": lambda m, n, e, f, s, used: m * used / 3,
@@ -790,6 +849,8 @@ def minutes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "a minute has 60 seconds: divide the seconds by 60": lambda m, *_: m * 3600,
         "`flops_per_image` counts products and sums already: twice as much is too much": lambda m, *_: m * 2,
         "keep the fraction: do not round": lambda m, *_: round(m),
+        "keep all digits: do not round to one or two": lambda m, *_: round(m, 1),
+        "keep all digits: do not round to two": lambda m, *_: round(m, 2),
         "keep the fraction: do not cut it off": lambda m, *_: int(m),
         "keep the fraction: do not round it up": lambda m, *_: int(m) + 1,
         "these are hours": lambda m, *_: m / 60,
@@ -811,7 +872,7 @@ def minutes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     )
     yield "gives 0.2 minutes for the example", verdict
     edges = [(1, 1, 1e6, 1e6, 1.0), (7, 1, 3e10, 2e11, 1.0)]
-    yield "is right for one image, one epoch and full use", explain(answer, _minutes, edges, tolerance=1e-5)
+    yield "is right for one image, one epoch and full use", explain(answer, _minutes, edges, mistakes, tolerance=1e-5)
     official = (1_281_167, 800, 34_710_552_576, 65e12, 0.23)
     claim = f"gives {_minutes(*official) / 60 / 24:.0f} days for SimMIM's ViT-B on one T4"
     yield claim, compare(answer(*official), _minutes(*official), tolerance=1e-5)
@@ -843,8 +904,9 @@ def _training(rng: Generator, used: float, low: float, high: float) -> tuple[int
 def crop_batch(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`crop_batch(images, tops, lefts, size)` cuts a square from each image, at an offset of its own."""
     cases = []
-    for _ in range(2):
-        batch, size, height, width = distinct(rng, 4, 4, 9)
+    for high in (False, True):
+        batch, size, *sides = distinct(rng, 4, 4, 9)
+        height, width = sorted(sides, reverse=high)
         images = 2 * torch.randn(batch, 3, height + 30, width + 30, generator=rng)
         offsets = torch.randperm(29 - size + min(height, width), generator=rng)[: 2 * batch]
         cases.append((images, *(1 + offsets).chunk(2), size))  # no offset twice, and none at a border
@@ -856,22 +918,32 @@ def crop_batch(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     scenes = draw_scenes(2, 64, generator=rng).pixels[:, :, 16:] / 255  # 48 x 64 pixels
     tops, lefts = 1 + torch.randperm(15, generator=rng)[:4].view(2, 2)
     yield "cuts pictures", compare(answer(scenes, tops, lefts, 32), _crops(scenes, tops, lefts, 32), picture=True)
-    images, *_, size = cases[0]
-    images = images[:4]
-    height, width = images.shape[2] - size, images.shape[3] - size
-    corners = images, torch.tensor([0, height, 0, height]), torch.tensor([0, 0, width, width]), size
+    corners = [(images[:4], *_corners(images, size), size) for images, *_, size in cases]
     mistakes = {
-        "the last possible offsets, height - size and width - size, are left out": (
-            lambda x, t, c, s: _crops(x, t.clamp(max=height - 1), c.clamp(max=width - 1), s)
+        "the last possible offsets, height - size and width - size, are left out": lambda x, t, c, s: _crops(
+            x, t.clamp(max=x.shape[2] - s - 1), c.clamp(max=x.shape[3] - s - 1), s
         ),
         "the first possible offset, 0, is left out": lambda x, t, c, s: _crops(
             x, t.clamp(min=1), c.clamp(min=1), s
         ),
+        "`lefts` is cut off at the height: it may be as large as width - size": lambda x, t, c, s: _crops(
+            x, t, c.clamp(max=x.shape[2] - s), s
+        ),
+        "`tops` is cut off at the width: it may be as large as height - size": lambda x, t, c, s: _crops(
+            x, t.clamp(max=x.shape[3] - s), c, s
+        ),
     }
-    yield "reaches into all four corners", explain(answer, _crops, [corners], mistakes)
+    yield "reaches into all four corners", explain(answer, _crops, corners, mistakes)
+    images, *_, size = cases[0]
     none = torch.zeros(2, dtype=torch.long)
     whole, pixels = images[:2, :, :size, :size], (images[:2], none + 2, none + 5, 1)
     yield "takes whole images, and single pixels", explain(answer, _crops, [(whole, none, none, size), pixels])
+
+
+def _corners(images: Tensor, size: int) -> Tensor:
+    """The offsets, tops and lefts, of the four corners."""
+    last = torch.tensor(images.shape[2:])[:, None] - size
+    return last * torch.tensor([[0, 1, 0, 1], [0, 0, 1, 1]])
 
 
 def _crops(images: Tensor, tops: Tensor, lefts: Tensor, size: int) -> Tensor:
@@ -893,6 +965,12 @@ def _after(change: Callable[[Tensor], Tensor]) -> Callable:
 WRONG_CROPS: dict[str, Callable] = {  # of images x, tops t, lefts c and size s; no square touches a border
     "all images are cut at the offset of the first one": lambda *args: _everywhere(*args)[:, :, 0],
     "all images are cut at the offset of the last one": lambda *args: _everywhere(*args)[:, :, -1],
+    "the first of `tops` is used for all: each image has its own": lambda x, t, c, s: _crops(
+        x, 0 * t + t[0], c, s
+    ),
+    "the first of `lefts` is used for all: each image has its own": lambda x, t, c, s: _crops(
+        x, t, 0 * c + c[0], s
+    ),
     "tops and lefts are swapped": lambda x, t, c, s: _crops(x, c, t, s),
     "`tops` says where the columns begin, too: that is for `lefts`": lambda x, t, c, s: _crops(x, t, t, s),
     "`lefts` says where the rows begin, too: that is for `tops`": lambda x, t, c, s: _crops(x, c, c, s),

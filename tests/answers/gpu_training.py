@@ -56,7 +56,7 @@ wrong("choose_precision", "8.0 itself is enough")(by(lambda c, claimed: c > (8, 
 wrong("choose_precision", "all of 8.x is left out")(by(lambda c, claimed: c[0] > 8))
 wrong("choose_precision", "`>=`, not `==`")(by(lambda c, claimed: c[0] == 8))
 wrong("choose_precision", "not the only one")(by(lambda c, claimed: c == (8, 0)))
-wrong("choose_precision", "the minor number is compared alone")(by(lambda c, claimed: c[1] >= 8))
+wrong("choose_precision", "the minor number must be 8 or more here")(by(lambda c, claimed: c[1] >= 8))
 wrong("choose_precision", "the minor number has a say of its own")(by(lambda c, claimed: c[0] >= 8 and c[1] > 0))
 wrong("choose_precision", "from 10.0 on it is fp16 again")(by(lambda c, claimed: f"{c[0]}.{c[1]}" >= "8.0"))
 wrong("choose_precision", "the limit is 8.0, not 7.0")(by(lambda c, claimed: c >= (7, 0)))
@@ -96,7 +96,11 @@ def always_fp32(capability, bf16_claimed):
 
 
 wrong("choose_precision", "all of 8.x is left out")(by(lambda c, claimed: c >= (9, 0)))
-wrong("choose_precision", "the minor number is compared alone")(by(lambda c, claimed: c[0] >= 8 and c[1] >= 8))
+wrong("choose_precision", "from 10.0 on it is fp16 again")(by(lambda c, claimed: c[0] in (8, 9)))
+wrong("choose_precision", "the two numbers are added here")(by(lambda c, claimed: c[0] + c[1] >= 8))
+wrong("choose_precision", "the minor number must be 8 or more here")(
+    by(lambda c, claimed: c[0] >= 8 and c[1] >= 8)
+)
 wrong("choose_precision", "only GPUs that existed")(
     by(lambda c, claimed: c in [(8, 0), (8, 6), (8, 7), (8, 9), (9, 0), (10, 0), (12, 0)])
 )
@@ -153,6 +157,7 @@ def sized(adamw, sgd, average):
 wrong("training_memory", "these are the weights alone")(sized(4, 4, 4))
 wrong("training_memory", "the optimizer's numbers are missing")(sized(8, 8, 4))
 wrong("training_memory", "one number for each parameter is missing")(sized(12, 8, 4))
+wrong("training_memory", "two numbers for each parameter, not three")(sized(20, 12, 4))
 wrong("training_memory", "both optimizers get as much as SGD")(sized(12, 12, 4))
 wrong("training_memory", "both optimizers get as much as AdamW")(sized(16, 16, 4))
 wrong("training_memory", "the optimizers are swapped")(sized(12, 16, 4))
@@ -341,7 +346,7 @@ def bits(image_size, patch, dim, depth):
     return depth * (24 * n * (dim ^ 2) + 4 * (n ^ 2) * dim)
 
 
-@wrong("vit_flops", "`depth` counts once")
+@wrong("vit_flops", "multiply by `depth` once")
 def square_depth(image_size, patch, dim, depth):
     return formula(image_size, patch, dim, depth) * depth
 
@@ -415,6 +420,14 @@ def by_finishes_alone(steps, batch, warmup):
     return batch / statistics.fmean(after - before for before, after in pairwise(finished))
 
 
+wrong(TASK, "the fastest and the slowest step are left out")(
+    rate(lambda t, f, n, b, w: b / statistics.mean(sorted(gaps(f, w))[1:-1] or gaps(f, w)))
+)
+wrong(TASK, "it is rounded, to one digit or two")(
+    rate(lambda t, f, n, b, w: round(b * (n - w) / (f[-1] - f[w - 1]), 1))
+)
+wrong(TASK, "keep them all")(rate(lambda t, f, n, b, w: round(b * (n - w) / (f[-1] - f[w - 1]), 2)))
+wrong(TASK, "its time, and the clock does not start at 0")(rate(lambda t, f, n, b, w: b * n / f[-1]))
 wrong(TASK, "the last step is left out")(rate(lambda t, f, n, b, w: b * (n - w - 1) / (f[-2] - f[w - 1])))
 wrong(TASK, "one step too few is counted")(rate(lambda t, f, n, b, w: b * (n - w - 1) / (f[-1] - f[w - 1])))
 wrong(TASK, "one step of the warm-up is counted")(
@@ -470,7 +483,9 @@ def in_single_precision(*numbers):
 
 
 wrong("minutes", "this is the forward pass alone")(timed(lambda u, e, n: 1 / 3))
-wrong("minutes", "this is the backward pass alone")(timed(lambda u, e, n: 2 / 3))
+wrong("minutes", "these are two passes")(timed(lambda u, e, n: 2 / 3))
+wrong("minutes", "do not round to one or two")(lambda *of: round(in_single_precision(*of).item(), 1))
+wrong("minutes", "keep all digits: do not round to")(lambda *of: round(in_single_precision(*of).item(), 2))
 wrong("minutes", "so both cost three")(timed(lambda u, e, n: 4 / 3))
 wrong("minutes", "the utilisation is missing")(timed(lambda u, e, n: u))
 wrong("minutes", "a GPU that is used less takes longer")(timed(lambda u, e, n: u * u))
@@ -578,6 +593,26 @@ def last_offset(images, tops, lefts, size):
     for top, left in zip(tops, lefts, strict=True):
         squares = images[:, :, top : top + size, left : left + size]
     return squares
+
+
+@wrong("crop_batch", "the first of `tops` is used for all")
+def first_top(images, tops, lefts, size):
+    return loop(images, tops[:1].expand_as(tops), lefts, size)
+
+
+@wrong("crop_batch", "the first of `lefts` is used for all")
+def first_left(images, tops, lefts, size):
+    return loop(images, tops, lefts[:1].expand_as(lefts), size)
+
+
+@wrong("crop_batch", "`lefts` is cut off at the height")
+def as_far_as_the_height(images, tops, lefts, size):
+    return loop(images, tops, lefts.clamp(max=images.shape[2] - size), size)
+
+
+@wrong("crop_batch", "`tops` is cut off at the width")
+def as_far_as_the_width(images, tops, lefts, size):
+    return loop(images, tops.clamp(max=images.shape[3] - size), lefts, size)
 
 
 @wrong("crop_batch", "tops and lefts are swapped")
@@ -810,6 +845,9 @@ wrong(TASK, "these are the gradients of all parts")(parted(lambda g, n, p: g))
 wrong(TASK, "one number is returned")(parted(lambda g, n, p: g.mean()))
 wrong(TASK, "the sign is turned")(parted(lambda g, n, p: -g.mean(0)))
 wrong(TASK, "`squeeze` drops an axis of length 1")(parted(lambda g, n, p: g.mean(0).squeeze()))
+wrong(TASK, "which need not be that of an image")(
+    lambda g, x, n: sum((g(part) / n for part in x.chunk(n)), torch.zeros(x.shape[1:]))
+)
 wrong(TASK, "the median of the parts")(parted(lambda g, n, p: g.median(0).values))
 wrong(TASK, "is the gradient of the mean loss over the whole batch\n      expected")(
     parted(lambda g, n, p: g.mean(0).abs())
@@ -940,10 +978,11 @@ wrong(TASK, "as many blocks as `depths` says")(swin(deep=False))
 wrong(TASK, "these are GFLOP")(swin(24e-9, 4e-9))
 wrong(TASK, "`^` is no power in Python")(swin(look=lambda n, w: w ^ 2))
 wrong(TASK, "counts the products of all stages\n      expected")(swin(mix=6))
-wrong(TASK, "query, key and value are three products")(swin(square=20))
-wrong(TASK, "the projection is missing")(swin(square=22))
-wrong(TASK, "the MLP has two layers")(swin(square=16))
-wrong(TASK, "the MLP is four times as wide")(swin(square=12))
+wrong(TASK, "as if query, key and value were one")(swin(square=20))
+wrong(TASK, "the products with d * d count half")(swin(square=12, mix=4))
+wrong(TASK, "as if there were no projection")(swin(square=22))
+wrong(TASK, "as if the MLP had one layer")(swin(square=16))
+wrong(TASK, "as if the MLP were not 4 * dim wide")(swin(square=12))
 wrong(TASK, "all stages count like the first")(swin(wider=1, fewer=1))
 
 
@@ -1045,6 +1084,16 @@ wrong(TASK, "it is the other way round")(held(a_share_and_a_block, all_of_it))
 wrong(TASK, "the gradient and AdamW's two means are missing")(
     held(lambda p, b, n: 4 * p, lambda p, b, n: 4 * p / n + 4 * b)
 )
+wrong(TASK, "of what a GPU keeps: subtract nothing")(
+    held(lambda p, b, n: 16 * p, lambda p, b, n: 16 * p / n + 8 * max(0, b - p / n))
+)
+wrong(TASK, "not the other three numbers alone")(
+    held(lambda p, b, n: 16 * p, lambda p, b, n: 4 * (p + 3 * p / n) + 8 * b)
+)
+wrong(TASK, "the weights, too; and the largest block is missing")(
+    held(lambda p, b, n: 16 * p, lambda p, b, n: 4 * (p + 3 * p / n))
+)
+wrong(TASK, "the share is rounded up")(held(lambda p, b, n: 16 * p, lambda p, b, n: 16 * math.ceil(p / n) + 8 * b))
 wrong(TASK, "AdamW's two means are missing")(held(lambda p, b, n: 8 * p, lambda p, b, n: 8 * p / n + 8 * b))
 wrong(TASK, "two means for each parameter, not one")(
     held(lambda p, b, n: 12 * p, lambda p, b, n: 12 * p / n + 8 * b)
@@ -1107,7 +1156,9 @@ right("whole_gradient")(Averager())
 
 def gathered_by(of):
     """The answer of(gradients, counts), both stacked along the GPUs."""
-    return lambda gradients, hidden: of(torch.stack(gradients), torch.tensor(hidden).view(-1, 1, 1))
+    return lambda gradients, hidden: of(
+        torch.stack(gradients), torch.tensor(hidden).view(-1, *[1] * gradients[0].ndim)
+    )
 
 
 TASK = "whole_gradient"
@@ -1125,6 +1176,22 @@ wrong(TASK, "this is the last GPU alone")(lambda gradients, hidden: gradients[-1
 wrong(TASK, "not their squares")(gathered_by(lambda g, h: (g * h**2).sum(0) / (h**2).sum()))
 wrong(TASK, "not their square roots")(gathered_by(lambda g, h: (g * h**0.5).sum(0) / (h**0.5).sum()))
 wrong(TASK, "it is divided by the largest number")(gathered_by(lambda g, h: (g * h).sum(0) / h.max()))
+wrong(TASK, "a gradient may have one axis, or four")(
+    lambda gradients, hidden: (
+        (torch.stack(gradients).nan_to_num() * torch.tensor(hidden).view(-1, 1, 1)).sum(0) / max(1, sum(hidden))
+    )
+)
+
+
+@wrong(TASK, "but not its 0 in `hidden`")
+def numbers_shifted(gradients, hidden):
+    kept = [gradient for gradient in gradients if not gradient.isnan().any()]
+    total = torch.zeros_like(gradients[0])
+    for gradient, count in zip(kept, hidden, strict=False):
+        total = total + gradient * count
+    return total / max(1, sum(hidden))
+
+
 wrong(TASK, "joined, not averaged")(lambda gradients, hidden: torch.cat(gradients))
 wrong(TASK, "one number is returned")(lambda gradients, hidden: stacked(gradients, hidden).mean())
 wrong(TASK, "NaN times 0 is NaN")(
