@@ -14,6 +14,7 @@ from simmim_lab import generation
 from simmim_lab.checks import solutions
 from simmim_lab.checks.core import Answer, Verdict, check, distinct, explain, fair, first, telling
 from simmim_lab.checks.guessing import Guess
+from simmim_lab.checks.inpainting_and_editing import is_whole
 
 
 @check(
@@ -37,6 +38,7 @@ def nearest_codes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     known = [(codebook.flip(0), codebook), (codebook[:1], codebook), (codebook[-1:], codebook), (many[-3:], many)]
     texts = {"a code may be larger than 255: 8 bits are too few for it": lambda p, c: right(p, c) % 256}
     yield "finds a patch that is in the codebook", explain(answer, right, known, texts)
+    dark = torch.linspace(0, 0.5, 9)[:, None]
     edges = [
         (patches[:1], codebook),
         (patches, codebook[:1]),
@@ -44,12 +46,11 @@ def nearest_codes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         (torch.tensor([[0.0, 1.0], [1.0, 0.0]]), torch.eye(2)),
         (1e-3 * patches, 1e-3 * codebook),
         (codebook.repeat(40, 1), codebook),
-        (torch.ones(2, 12), torch.linspace(0, 0.5, 9)[:, None].expand(-1, 12).clone()),
+        *((torch.ones(2, values), dark.repeat(1, values)) for values in (12, 5000)),
     ]
     texts = {
-        "a search for the smallest distance begins at infinity, not at 1": (
-            lambda p, c: right(p, c).masked_fill(torch.cdist(p, c).amin(1) >= 1, 0)
-        )
+        "a search for the smallest distance begins at infinity, not at 1": _near_alone(1),
+        "far from all codes the first is taken: begin a search at infinity, and take no `exp`": _near_alone(10),
     }
     yield (
         "works for one patch, one code, one value, small values, many patches and codes that are far",
@@ -66,6 +67,13 @@ def _patches(rng: Generator) -> tuple[Tensor, Tensor]:
         nearest, second = torch.cdist(patches, codebook).square().sort(dim=1).values[:, :2].T
         if (second - nearest > 1e-3).all() and (nearest < 1).all():
             return patches, codebook
+
+
+def _near_alone(limit: float) -> Callable:
+    """The nearest code, or the first one if none is nearer than the limit."""
+    return lambda patches, codebook: solutions.nearest_codes(patches, codebook).masked_fill(
+        torch.cdist(patches, codebook).amin(1) >= limit, 0
+    )
 
 
 def _nearest(far: Callable[[Tensor, Tensor], Tensor]) -> Callable:
@@ -127,6 +135,8 @@ def tokens_left(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     yield "is the share cos(pi / 2 * step / steps), rounded down", problem
     if problem:
         return
+    text = "tokens are counted: 14, not 14.0, so end with `int` or `math.floor`"
+    yield "is a whole number", first((not is_whole(answer(*cases[0])), text))
     hidden, _, steps = cases[0]
     ends = [(hidden, steps, steps), (hidden, 13, 13), (1, 1, 1), (1_000_003, 7, 7), (hidden, 1, 1)]
     texts = {
@@ -140,11 +150,23 @@ def tokens_left(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         "3.14 is not exact enough: take `math.pi`": lambda h, k, n: math.floor(h * math.cos(3.14 / 2 * k / n)),
     }
     yield "is 0 after the last step", explain(answer, right, ends, texts)
-    edges = [(0, 1, 3), (1, 1, 2), (100_003, 1, 11), (100_003, 12, 13), (7, 1, 100), (7, 3, 7), (3, 3, 7)]
+    edges = [
+        (0, 1, 3),
+        (1, 1, 2),
+        (100_003, 1, 11),
+        (100_003, 12, 13),
+        (7, 1, 100),
+        (7, 3, 7),
+        (3, 3, 7),
+        (81, 3, 4),
+    ]
     texts = {
         "before the last step none may be left, too, if there are few": (
             lambda h, k, n: max(int(k < n), right(h, k, n))
-        )
+        ),
+        "it is rounded before it is rounded down, and 30.997 becomes 31": (
+            lambda h, k, n: math.floor(round(h * _quarter(k / n), 2))
+        ),
     }
     yield "works for none, one and many tokens", explain(answer, right, edges, texts)
 
@@ -155,7 +177,7 @@ def _step(rng: Generator) -> tuple[int, int, int]:
         steps, hidden = distinct(rng, 1, 6, 17)[0], distinct(rng, 1, 60, 300)[0]
         step = distinct(rng, 1, 2, steps - 2)[0]
         t = step / steps
-        left = (hidden * share for share in (_quarter(t), _quarter(t) ** 2, _quarter(1 - t), 1 - t))
+        left = (hidden * share for share in (_quarter(t), _quarter(t) ** 2, _quarter(1 - t), 1 - t, 1 - t * t))
         if all(0.01 < number % 1 < 0.99 for number in left):
             return hidden, step, steps
 
@@ -193,6 +215,8 @@ WRONG_LEFT: dict[str, Callable] = {
     "it is rounded up: round down": _share_left(_quarter, math.ceil),
     "it is rounded to the nearest: round down": _share_left(_quarter, round),
     "it must be a whole number: round down": _share_left(_quarter, float),
+    "the share falls like 1 - t²: take the cosine": _share_left(lambda t: 1 - t * t),
+    "a quarter turn is pi / 2, not pi / 4": _share_left(lambda t: math.cos(math.pi / 4 * t)),
     "the share alone is returned: multiply it by `hidden`": lambda h, k, n: _quarter(k / n),
     "that is the number before this step: steps are counted from 1": (
         lambda h, k, n: generation.tokens_left(h, k - 1, n)
@@ -240,9 +264,13 @@ def unmask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     texts = {
         "a large number is added to known tokens: put infinity in their place": _stepped(
             lambda m, c, n: _least(c + 1e9 * ~m, n)
-        )
+        ),
+        "known tokens get a number that hidden ones may exceed: take infinity": _stepped(
+            lambda m, c, n: _least(c.masked_fill(~m, 1000), n)
+        ),
     }
     extreme = [(codes, mask, drawn, confidence.masked_fill(~mask, low), 2) for low in (-math.inf, -1e30, 1e30)]
+    extreme.append((codes, mask, drawn, 1e6 * (1 + confidence.argsort(1).argsort(1)), 2))
     yield "keeps known tokens whatever their confidence", explain(judged, right, extreme, texts)
     fewest, none, every = int(mask.sum(1).min()), torch.zeros_like(mask), torch.ones_like(mask)
     edges = [(codes, mask, drawn, confidence, left) for left in (0, 1, fewest)]
@@ -254,6 +282,11 @@ def unmask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         )
     }
     yield "works where none, one or all stay hidden, and for one picture", explain(judged, right, edges, texts)
+    last, left = mask.int().sort(dim=1).values.bool(), fewest - 1
+    for sorted_mask in (last, last.flip(1)):
+        case = codes, sorted_mask, drawn, torch.ones_like(confidence), left
+        problem = _equally_sure(answer, case, sorted_mask, [left] * len(mask))
+        yield "keeps the right number hidden where all are equally confident", problem
 
 
 @dataclass
@@ -273,6 +306,19 @@ class _Judged:
 def _judged(step: Callable) -> Callable:
     """A step without what does not matter in its result, as `_mattering` says."""
     return lambda *case: _mattering(step(*case), solutions.unmask(*case)[1])
+
+
+def _equally_sure(answer: Answer, case: tuple, mask: Tensor, left: list[int]) -> Verdict:
+    """What is wrong with which tokens stay hidden after a step in which all are equally confident."""
+    _, hidden = answer(*case)
+    return first(
+        (bool((hidden & ~mask).any()), "known tokens are hidden where hidden ones are as confident"),
+        (
+            hidden.sum(1).tolist() != left,
+            f"all tokens are equally confident here, and {hidden.sum(1).tolist()} of them stay hidden instead of "
+            f"{left}: rank them, for a limit of confidence does not tell equal ones apart",
+        ),
+    )
 
 
 def _mattering(result: Any, hidden: Tensor, see: Callable[[Tensor], Tensor] = lambda codes: codes) -> Any:
@@ -363,6 +409,11 @@ STEPS: dict[str, dict[str, Callable]] = {
     "the last hidden tokens stay hidden, not the least confident": {
         "stay": lambda m, c, n: m & (m.flip(1).cumsum(1).flip(1) <= n)
     },
+    "places among the hidden tokens are used as places in the picture": {
+        "stay": lambda m, c, n: (
+            torch.zeros_like(c).scatter_add(1, (m.cumsum(1) - 1).clamp(min=0), _staying(m, c, n).float()) > 0
+        )
+    },
     "nothing stays hidden": {"stay": lambda m, c, n: m & ~m},
     "known tokens take what is drawn: they must keep their codes": {"of": lambda c, d, m, h: (d, h)},
     "known tokens take what is drawn, hidden ones keep their codes: turn it round": {
@@ -399,6 +450,9 @@ WRONG_STEPS: dict[str, Callable] = {
     "known tokens get the confidence 1, which hidden ones may exceed: take infinity": _stepped(
         lambda m, c, n: _least(c.masked_fill(~m, 1), n)
     ),
+    "each picture has as many tokens filled, not as many hidden": _stepped(
+        lambda m, c, n: _staying(m, c, m.sum(1, keepdim=True) - m.sum(1).amin() + n)
+    ),
     "the sign of the confidence is lost": _stepped(lambda m, c, n: _least(_known_last(m, c.abs()), n)),
     "the tokens of all pictures are ranked together: rank those of each picture": _stepped(
         lambda m, c, n: _least(_known_last(m, c).flatten()[None], n * len(m)).view_as(m)
@@ -416,7 +470,7 @@ WRONG_STEPS: dict[str, Callable] = {
 def hinge_losses(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`hinge_losses(real_scores, fake_scores)` are the losses of a GAN's discriminator and of its generator."""
     right = _hinge_losses
-    cases = telling(lambda: [_scores(rng), _scores(rng)], right, HINGES)
+    cases = telling(lambda: [_scores(rng, 1.2), _scores(rng, -0.9)], right, HINGES)
     problem = explain(answer, right, cases, HINGES)
     yield "is the loss of the discriminator and that of the generator", problem
     if problem:
@@ -433,12 +487,12 @@ def _hinge_losses(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     return (1 - real).relu().mean() + (1 + fake).relu().mean(), -fake.mean()
 
 
-def _scores(rng: Generator) -> tuple[Tensor, Tensor]:
-    """Scores on both sides of -1 and of 1, the real ones higher."""
+def _scores(rng: Generator, better: float) -> tuple[Tensor, Tensor]:
+    """Scores on both sides of -1 and of 1, the real ones so much higher."""
     real, fake = (
         torch.linspace(-2.4, 2.8, n) + 0.3 * torch.rand(n, generator=rng) for n in distinct(rng, 2, 6, 12)
     )
-    return real + 1.2, fake
+    return real + better, fake
 
 
 def _generator_learns(answer: Answer, real: Tensor, fake: Tensor) -> Verdict:
@@ -509,6 +563,19 @@ HINGES: dict[str, Callable] = {
     ),
     "the hinge acts on the mean score: it belongs to each score": _hinges(
         lambda r, f: (1 - r.mean()).relu() + (1 + f.mean()).relu()
+    ),
+    "the real scores alone have a hinge: the fake ones need one, too": _hinges(
+        lambda r, f: (1 - r).relu().mean() + (1 + f).mean()
+    ),
+    "the fake scores alone have a hinge: the real ones need one, too": _hinges(
+        lambda r, f: (1 - r).mean() + (1 + f).relu().mean()
+    ),
+    **{
+        f"the margin is 1, not {margin}": _hinges(_missed(lambda s, margin=margin: (margin - s).relu()))
+        for margin in (2, 0.5)
+    },
+    "the hinge of the real scores acts on their mean: it belongs to each score": _hinges(
+        lambda r, f: (1 - r.mean()).relu() + (1 + f).relu().mean()
     ),
     "what a score misses is squared": _hinges(_missed(lambda s: (1 - s).relu().square())),
     "these are squared distances from 1 and -1 (least squares): take hinges": _hinges(
@@ -597,8 +664,8 @@ def temper(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     problem = problem or explain(answer, right, frozen, FROZEN)
     yield "gives all to the largest at temperature 0", problem
     if not problem:
-        near = [(2e-7 * ranks, 0.0)]
-        texts = {"nearly equal scores share: is 0 replaced by a small number, or are scores rounded?": answer.raw}
+        near = [(2e-7 * ranks, 0.0), (1000 + ranks / 256, 0.0)]
+        texts = {"nearly equal scores share: is 0 replaced by a small number, or is equality rounded?": answer.raw}
         yield "gives all to the largest, however near the others are", explain(answer, right, near, texts)
     large = [(400 * ranks, temperature), (quarters + 1000, 0.5), (ranks, 0.005), (-300 * ranks, 0.1)]
     large += [(ranks - 500 * torch.arange(ranks.shape[1])[:, None], 0.5), (0.004 * quarters, 0.004)]
@@ -607,7 +674,11 @@ def temper(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         large,
         "`exp` of a large number is infinite, of a very negative one 0: `softmax` takes care of that",
     )
-    yield "works for large scores and low temperatures", problem or explain(answer, right, large)
+    problem = problem or explain(answer, right, large, _cold_as_0(0.01))
+    yield "works for large scores and low temperatures", problem
+    if not problem:
+        coldest = [(1e-4 * quarters, 1e-4)]  # an answer may take logarithms first, which rounds
+        yield "works where it is nearly 0", explain(answer, right, coldest, _cold_as_0(0.001), tolerance=1e-2)
     impossible = logits.clone()
     impossible[..., 0] = -math.inf
     edges = [(logits, 1.0), (impossible, temperature), (impossible, 0.0), (impossible, 1e6), (quarters, 1000.0)]
@@ -625,6 +696,14 @@ def _temper(logits: Tensor, temperature: float) -> Tensor:
         largest = (logits == logits.amax(-1, keepdim=True)).float()
         return largest / largest.sum(-1, keepdim=True)
     return (logits / temperature).softmax(-1)
+
+
+def _cold_as_0(limit: float) -> dict[str, Callable]:
+    return {
+        "a temperature near 0 is taken for 0: divide the scores by it": (
+            lambda logits, temperature: _temper(logits, temperature if temperature >= limit else 0)
+        )
+    }
 
 
 def _not_a_number(answer: Answer, cases: list[tuple], text: str) -> Verdict:
@@ -717,7 +796,8 @@ def diversity(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     right = _diversity
     cases = telling(lambda: [(_completions(rng),) for _ in range(2)], right, DIVERSITIES)
     rounding = "rounding made a square negative, and its root NaN"
-    problem = _not_a_number(answer, cases, rounding) or explain(answer, right, cases, DIVERSITIES)
+    nothing = "NaN: is a mean taken of nothing, or the root of a negative number?"
+    problem = _not_a_number(answer, cases, nothing) or explain(answer, right, cases, DIVERSITIES)
     yield "is the mean RMSE of the pairs of completions", problem
     if problem:
         return
@@ -811,6 +891,10 @@ DIVERSITIES: dict[str, Callable] = {
     ),
     "a picture is paired with itself, too, which counts as 0": _scaled(lambda n: (n - 1) / n),
     "a picture is paired with itself once, which counts as 0": _scaled(lambda n: (n - 1) / (n + 1)),
+    "the squares are divided by twice the number of values": _scaled(lambda n: 0.5**0.5),
+    "pairs side by side are compared, the first with the second and so on: every pair counts": (
+        lambda x: _rmse(x[:, : x.shape[1] // 2 * 2 : 2] - x[:, 1::2]).mean()
+    ),
     "every pair is counted twice, but divided by their number once": _scaled(lambda n: 2),
     "every pair is counted once, but divided by n (n - 1), twice their number": _scaled(lambda n: 1 / 2),
     "divide by the number of pairs, n (n - 1) / 2, not by n²": _scaled(lambda n: (n - 1) / 2 / n),
@@ -862,16 +946,32 @@ def unmask_counts(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     yield "fills what the cosine says", problem
     if problem:
         return
-    tight = telling(lambda: [_tight(rng), _tight(rng)], right, TIGHT)
+    tight = telling(lambda: [_tight(rng, 3), _tight(rng, 1)], right, TIGHT)
     yield "fills at least one token in each step, and all in the end", explain(answer, right, tight, TIGHT)
+    whole = all(map(is_whole, answer(*tight[0])))
+    yield "is a list of whole numbers", first((not whole, "tokens are counted: 2, not 2.0"))
     steps = tight[0][1]
-    edges = [(steps, steps), (1, 1), (steps, 1), (2, 2), (3, 2), (100_003, 2), (100_003, 7), (steps + 20, 13)]
+    edges = [
+        (steps, steps),
+        (1, 1),
+        (steps, 1),
+        (2, 2),
+        (3, 2),
+        (100_003, 2),
+        (100_003, 7),
+        (steps + 20, 13),
+        (81, 4),
+        (13, 8),
+    ]
     texts = {
         "after the last step the cosine is a rounding below 0 for some `steps`: one too many": (
             lambda h, n: _last_more(_unmask_counts(h, n), int(math.cos(math.pi / 2 * n / n) < 0))
         ),
         "after the last step the cosine is a rounding below 0: one token too many is filled": (
             lambda h, n: _last_more(_unmask_counts(h, n), 1)
+        ),
+        "what is left is rounded before it is rounded down, and 30.997 becomes 31": _by_rule(
+            lambda h, k, n: math.floor(round(h * _quarter(k / n), 2))
         ),
         "3.14 is not exact enough: take `math.pi`": _by_rule(
             lambda h, k, n: math.floor(h * math.cos(3.14 / 2 * k / n))
@@ -907,12 +1007,12 @@ def _many(rng: Generator) -> tuple[int, int]:
             return hidden, steps
 
 
-def _tight(rng: Generator) -> tuple[int, int]:
-    """So few tokens that the cosine alone would leave steps with none, at the start and later."""
+def _tight(rng: Generator, empty: int) -> tuple[int, int]:
+    """So few tokens that the cosine alone would leave so many steps, or more, with none."""
     while True:
         steps = distinct(rng, 1, 14, 20)[0]
         hidden = steps + distinct(rng, 1, 3, 14)[0]
-        if not _nearly_whole(hidden, steps) and _falls(_goals(hidden, steps)).count(0) > 2:
+        if not _nearly_whole(hidden, steps) and _falls(_goals(hidden, steps)).count(0) >= empty:
             return hidden, steps
 
 
@@ -1032,6 +1132,9 @@ TIGHT: dict[str, Callable] = {
     "the last step alone makes up for the ones that were added: the next steps do": (
         lambda h, n: _last_makes_up([max(1, count) for count in _falls(_goals(h, n))], h)
     ),
+    "the steps that fill most make up for the ones that were added: the next steps do": (
+        lambda h, n: _largest_make_up([max(1, count) for count in _falls(_goals(h, n))], h)
+    ),
     "the steps that fill nothing are left out: there must be `steps` numbers": (
         lambda h, n: [count for count in _falls(_goals(h, n)) if count]
     ),
@@ -1054,6 +1157,12 @@ def _step_counts(hidden: int, goals: list[int], fewest: int = 1) -> list[int]:
 
 def _last_makes_up(counts: list[int], hidden: int) -> list[int]:
     return _last_more(counts, hidden - sum(counts))
+
+
+def _largest_make_up(counts: list[int], hidden: int) -> list[int]:
+    while sum(counts) > hidden:
+        counts[counts.index(max(counts))] -= 1
+    return counts
 
 
 def _last_more(counts: list[int], more: int) -> list[int]:
@@ -1168,6 +1277,10 @@ GUIDES: dict[str, Callable] = {
         lambda n, a, w: _added(n, a, w[-1:].expand_as(w))
     ),
     "the strengths lose their fractions: they need not be whole": _guided(lambda n, a, w: _added(n, a, w.trunc())),
+    "the strengths are rounded: they need not be whole": _guided(lambda n, a, w: _added(n, a, w.round())),
+    "the scores start from the first word: start with `none`": _guided(
+        lambda n, a, w: a[0] + (w * (a - n)).sum(0)
+    ),
     "the strengths are cut off at 1: a larger one exaggerates": _guided(
         lambda n, a, w: _added(n, a, w.clamp(max=1))
     ),
@@ -1315,6 +1428,14 @@ KIDS: dict[str, Callable] = {
         within=lambda k: k[torch.ones_like(k).triu().bool()].mean()
     ),
     "divide by n (n - 1), not by (n - 1)²": _kid(within=lambda k: _others(k) * len(k) / (len(k) - 1)),
+    "both sums are divided by the n (n - 1) of the real set: each set has its own n": lambda r, f: (
+        _others(_kernel(r, r))
+        + _others(_kernel(f, f)) * len(f) * (len(f) - 1) / len(r) / (len(r) - 1)
+        - 2 * _kernel(r, f).mean()
+    ),
+    "the diagonal is there, and each other pair once, in a sum divided by n (n - 1) / 2: leave it out": _kid(
+        within=lambda k: k.triu().sum() / (len(k) * (len(k) - 1) / 2)
+    ),
     "each pair counts once in the sum, but twice in n (n - 1)": _kid(within=lambda k: _others(k) / 2),
     "each pair counts twice in the sum, but once in n (n - 1) / 2": _kid(within=lambda k: _others(k) * 2),
     "the tables are added up: take their means": _kid(within=lambda k: k.sum() - k.trace()),
@@ -1352,8 +1473,8 @@ KIDS: dict[str, Callable] = {
     "the 1 is missing, or added after the third power, where it cancels": _kid(
         lambda x, y: (x @ y.T / x.shape[1]) ** 3
     ),
-    "the 1 is added after the division by d, not before": _kid(lambda x, y: ((x @ y.T + 1) / x.shape[1]) ** 3),
-    "the third power comes last, after the division by d and the 1": _kid(
+    "add the 1 after the division by d, not before": _kid(lambda x, y: ((x @ y.T + 1) / x.shape[1]) ** 3),
+    "take the third power last, after the division by d and the 1": _kid(
         lambda x, y: (x @ y.T) ** 3 / x.shape[1] + 1
     ),
     "the kernel is squared: it has the third power": _kid(lambda x, y: (x @ y.T / x.shape[1] + 1) ** 2),
@@ -1390,7 +1511,7 @@ KIDS: dict[str, Callable] = {
 def decode_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`decode_step(chances, codes, mask, left, generator)` draws codes and keeps the most confident ones."""
     right, judged = _judged_draw(_decode_step), _Judged(answer, _judged_draw)
-    cases = telling(lambda: [_chances(rng) for _ in range(3)], right, DECODINGS)
+    cases = telling(lambda: [_chances(rng), _chances(rng), _chances(rng, old=True)], right, DECODINGS)
     problem = _odd_draws(answer, cases) or explain(judged, right, cases, DECODINGS)
     yield "fills the most confident hidden tokens, and no known one", problem
     if problem:
@@ -1416,7 +1537,7 @@ def decode_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     }
     problem = explain(judged, right, edges, texts)
     yield "works where none, one or all stay hidden, for one picture and one token", problem
-    yield "keeps the right number hidden where all are equally confident", _equally_sure(answer, *cases[0])
+    yield "keeps the right number hidden where all are equally confident", _alike(answer, *cases[0])
 
 
 def _decode_step(chances: Tensor, codes: Tensor, mask: Tensor, left: Tensor, generator: Generator) -> tuple:
@@ -1439,7 +1560,7 @@ def _judged_draw(step: Callable) -> Callable:
 
     def judged(chances: Tensor, codes: Tensor, *rest: Any) -> Any:
         def see(new: Tensor) -> Tensor:
-            return new.where((_chance_of(new, chances) == 0) | (new == codes), -1)
+            return new.where(_chance_of(new, chances) == 0, -1)
 
         case = (chances, codes, *rest)
         return _mattering(step(*case), _decode_step(*case)[1], see)
@@ -1447,10 +1568,11 @@ def _judged_draw(step: Callable) -> Callable:
     return judged
 
 
-def _chances(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, Generator]:
+def _chances(rng: Generator, *, old: bool = False) -> tuple[Tensor, Tensor, Tensor, Tensor, Generator]:
     """Pictures whose tokens have 1, 2, ... equally likely codes, so that confidence does not depend on the draw.
 
-    What stands in `codes` is never likely. Known tokens are of every confidence.
+    What stands in `codes` is never likely, or with `old` likely at every second token. Known tokens are of every
+    confidence.
     """
     batch, tokens = distinct(rng, 1, 3, 4)[0], distinct(rng, 1, 7, 9)[0]
     codes = torch.randint(tokens + 1, (batch, tokens), generator=rng)
@@ -1462,6 +1584,7 @@ def _chances(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, Generator]
     )
     likely = 1 + torch.rand(batch, tokens, generator=rng).argsort(1)[..., None]
     chances = (ranks < likely) / likely
+    codes = torch.where((torch.arange(tokens) % 2 == 0) & old, chances.argmax(2), codes)
     hidden = 4 + torch.randint(tokens - 5, (batch,), generator=rng)
     mask = torch.rand(batch, tokens, generator=rng).argsort(1).argsort(1) < hidden[:, None]
     left = 1 + torch.randint(int(hidden.min()) - 1, (batch,), generator=rng)
@@ -1478,7 +1601,8 @@ def _odd_draws(answer: Answer, cases: list[tuple]) -> Verdict:
                     return (
                         "the drawn codes are added to the old ones: put them in their place"
                         if added
-                        else "a token took a code whose chance is 0: draw from `chances` as they are"
+                        else "a token took a code whose chance is 0: draw from `chances` as they are, in the "
+                        "row of this token"
                     )
         masks = []
         for _ in range(8):
@@ -1493,17 +1617,10 @@ def _odd_draws(answer: Answer, cases: list[tuple]) -> Verdict:
     return None
 
 
-def _equally_sure(
-    answer: Answer, chances: Tensor, codes: Tensor, mask: Tensor, left: Tensor, generator: Generator
-) -> Verdict:
-    """What is wrong with how many tokens stay hidden if all codes are equally likely."""
-    _, hidden = answer(torch.full_like(chances, 1 / chances.shape[2]), codes, mask, left, generator)
-    if hidden.sum(1).tolist() == left.tolist():
-        return None
-    return (
-        f"all tokens are equally confident here, and {hidden.sum(1).tolist()} of them stay hidden instead of "
-        f"{left.tolist()}: rank them, for a limit of confidence does not tell equal ones apart"
-    )
+def _alike(answer: Answer, chances: Tensor, codes: Tensor, mask: Tensor, left: Tensor, draw: Generator) -> Verdict:
+    """What is wrong with which tokens stay hidden if all codes are equally likely."""
+    even = torch.full_like(chances, 1 / chances.shape[2])
+    return _equally_sure(answer, (even, codes, mask, left, draw), mask, left.tolist())
 
 
 def _likeliest(answer: Answer, rng: Generator) -> Verdict:
@@ -1519,11 +1636,12 @@ def _likeliest(answer: Answer, rng: Generator) -> Verdict:
     drawn, mask = answer(*_all_hidden(chances.expand(n, -1, -1), left=1), generator)
     hidden = int(mask[:, sure].sum())
     unlikely = int((drawn[:, sure] == 0)[~mask[:, sure]].sum())
-    where = (
-        f"beside a token with the chances 0.5 and 0.5, one with 0.2 and 0.8 stayed hidden {hidden} times of {n}"
-    )
+    where = f"beside a token of the chances 0.5 and 0.5, one of 0.2 and 0.8 stayed hidden {hidden} times of {n}"
     return first(
-        (hidden == 0, f"{where}: its confidence is the chance of the code that was drawn, not of the likeliest"),
+        (
+            hidden == 0,
+            f"{where}: its confidence is the chance of the code that was drawn, no number of all chances",
+        ),
         (
             not fair(torch.tensor(hidden), n, 0.2),
             f"{where}, expected about {n // 5}: where its unlikely code was drawn",
@@ -1574,7 +1692,10 @@ def _drawn_by_chance(answer: Answer, rng: Generator) -> Verdict:
         (as_if(torch.sqrt), "the roots of the chances are drawn by: take them as they are"),
         (as_if(lambda p: (1 - p) * (p > 0)), "a likely code comes seldom, and an unlikely one often"),
         (bool((drawn == drawn[0]).all()), "all pictures draw the same codes: draw for each on its own"),
-        (bool((drawn == again).all()), "two calls draw the same: draw from `generator` itself, not from a copy"),
+        (
+            bool((drawn == again).all()),
+            "two calls draw the same: draw from `generator` itself, not from a copy, and do not seed it",
+        ),
         (
             not fair(joint, draws, shares[0][:, None] * shares[1]),
             "the codes of two tokens of a picture depend on each other: draw each on its own",
@@ -1608,6 +1729,12 @@ def _decoded(stay: Callable = _staying, of: Callable = _filled) -> Callable:
 DECODINGS: dict[str, Callable] = {
     "the number of the first picture is used for all: each has its own": _decoded(
         lambda m, c, n: _staying(m, c, n[:1])
+    ),
+    "the confidence is the chance of the old code: take that of the drawn one": _judged_draw(
+        lambda chances, codes, mask, left, generator: (
+            torch.where(mask, _draw(chances, generator), codes),
+            _staying(mask, _chance_of(codes, chances), left[:, None]),
+        )
     ),
     "the mean number is used for all: each picture has its own": _decoded(
         lambda m, c, n: _staying(m, c, n.float().mean())

@@ -95,6 +95,22 @@ def search_from_one(patches, codebook):
     return codes
 
 
+@wrong(TASK, "begin a search at infinity, and take no `exp`")
+def search_from_ten(patches, codebook):
+    codes = torch.zeros(len(patches), dtype=torch.int64)
+    for k, patch in enumerate(patches):
+        best = 10.0
+        for code, other in enumerate(codebook):
+            if (patch - other).square().sum() < best:
+                best, codes[k] = (patch - other).square().sum(), code
+    return codes
+
+
+wrong(TASK, "begin a search at infinity, and take no `exp`")(
+    lambda p, c: (-torch.cdist(p, c).double().square()).exp().argmax(1)
+)
+
+
 @wrong(TASK, "leaves its inputs as they are")
 def subtracted_in_place(patches, codebook):
     codes = torch.cdist(patches, codebook).argmin(1)
@@ -182,6 +198,10 @@ def shares_of_shares(hidden, step, steps):
 wrong(TASK, "the share is rounded before")(lambda h, k, n: math.floor(h * round(cosine(k / n), 1)))
 wrong(TASK, "rounded to two digits")(lambda h, k, n: math.floor(h * round(cosine(k / n), 2)))
 wrong(TASK, "before the last step none may be left, too")(lambda h, k, n: max(int(k < n), floored(h, k, n)))
+wrong(TASK, "the share falls like 1 - t²")(lambda h, k, n: h - math.ceil(h * (k / n) ** 2))
+wrong(TASK, "not pi / 4")(lambda h, k, n: math.floor(h * math.cos(math.pi / 4 * (k / n))) if k < n else 0)
+wrong(TASK, "tokens are counted: 14, not 14.0")(lambda h, k, n: h * cosine(k / n) // 1 if k < n else 0.0)
+wrong(TASK, "rounded before it is rounded down")(lambda h, k, n: math.floor(round(h * cosine(k / n), 2)))
 wrong(TASK, "is the share cos(pi / 2 * step / steps), rounded down expected")(share_of(lambda t: 1 - t**3))
 
 # unmask
@@ -216,7 +236,9 @@ def picture_by_picture(codes, mask, drawn, confidence, left):
 @right("unmask")
 @torch.compile
 def counted(codes, mask, drawn, confidence, left):
-    less = (confidence[:, None] < confidence[:, :, None]) & mask[:, None]
+    one, other = confidence[:, :, None], confidence[:, None]
+    before = torch.ones(mask.shape[1], mask.shape[1]).tril(-1).bool()
+    less = ((other < one) | ((other == one) & before)) & mask[:, None]
     return torch.where(mask, drawn, codes), mask & (less.sum(2) < left)
 
 
@@ -246,6 +268,13 @@ def stepped(stay=lambda m, c, n: least(last(m, c), n), of=filled):
     return lambda codes, mask, drawn, confidence, left: of(codes, drawn, mask, stay(mask, confidence, left))
 
 
+def among_the_hidden(mask, confidence, left):
+    hidden, counts = torch.zeros_like(mask), torch.as_tensor(left).expand(len(mask), 1)
+    for k, row in enumerate(confidence):
+        hidden[k, row[mask[k]].argsort()[: int(counts[k])]] = True
+    return hidden
+
+
 # What is wrong in a step, whether its codes are given or drawn.
 STEPS = {
     "the most confident ones stay hidden": dict(stay=lambda m, c, n: least(last(m, -c), n)),
@@ -264,6 +293,7 @@ STEPS = {
         stay=lambda m, c, n: (last(m, c)[0].argsort().argsort() < n) | torch.zeros_like(m)
     ),
     "the first hidden tokens stay hidden": dict(stay=lambda m, c, n: m & (m.cumsum(1) <= n)),
+    "used as places in the picture": dict(stay=lambda m, c, n: among_the_hidden(m, c, n)),
     "nothing stays hidden": dict(of=lambda c, d, m, h: (torch.where(m, d, c), torch.zeros_like(m))),
     "known tokens take what is drawn": dict(of=lambda c, d, m, h: (torch.where(h, c, d), h)),
     "hidden ones keep their codes": dict(of=lambda c, d, m, h: (torch.where(~m, d, c), h)),
@@ -288,6 +318,27 @@ wrong(TASK, "confidence 1, which hidden ones may exceed")(
 )
 wrong(TASK, "the sign of the confidence is lost")(stepped(lambda m, c, n: least(last(m, c**2), n)))
 wrong(TASK, "a large number is added to known tokens")(stepped(lambda m, c, n: least(c + 1e9 * (~m), n)))
+wrong(TASK, "of them stay hidden instead of")(
+    stepped(lambda m, c, n: m & (((c[:, None] < c[:, :, None]) & m[:, None]).sum(2) < n))
+)
+wrong(TASK, "as many tokens filled, not as many hidden")(
+    stepped(lambda m, c, n: m & (last(m, -c).argsort(1).argsort(1) >= m.sum(1).min() - n))
+)
+for high in (10, 100, 10_000):
+    wrong(TASK, "known tokens get a number that hidden ones may exceed")(
+        stepped(lambda m, c, n, high=high: least(torch.where(m, c, float(high)), n))
+    )
+wrong(TASK, "known tokens are hidden where hidden ones are as confident")(
+    stepped(lambda m, c, n: least(torch.where(m, c, c.max()), n))
+)
+wrong(TASK, "of them stay hidden instead of")(
+    stepped(lambda m, c, n: m & (last(m, c) <= last(m, c).sort(1).values[:, n - 1 : n]) if n else m & ~m)
+)
+wrong(TASK, "of them stay hidden instead of")(
+    stepped(
+        lambda m, c, n: m & (last(m, c) < F.pad(last(m, c), (0, 1), value=math.inf).sort(1).values[:, n, None])
+    )
+)
 
 
 @wrong(TASK, "the tokens of all pictures are ranked together")
@@ -386,6 +437,13 @@ wrong(TASK, "not at most 1")(losses(lambda r, f: F.relu(1 - r).mean() + F.relu(f
 wrong(TASK, "all scores go through a sigmoid first")(lambda r, f: clamped(r.sigmoid(), f.sigmoid()))
 wrong(TASK, "the hinge acts on the mean score")(
     losses(lambda r, f: F.relu((1 - r).mean()) + F.relu((1 + f).mean()))
+)
+wrong(TASK, "the real scores alone have a hinge")(losses(lambda r, f: F.relu(1 - r).mean() + 1 + f.mean()))
+wrong(TASK, "the fake scores alone have a hinge")(losses(lambda r, f: 1 - r.mean() + F.relu(1 + f).mean()))
+wrong(TASK, "the margin is 1, not 2")(both(lambda s: F.relu(2 - s)))
+wrong(TASK, "the margin is 1, not 0.5")(both(lambda s: F.relu(0.5 - s)))
+wrong(TASK, "the hinge of the real scores acts on their mean")(
+    losses(lambda r, f: F.relu(1 - r.mean()) + F.relu(1 + f).mean())
 )
 wrong(TASK, "what a score misses is squared")(both(lambda s: F.relu(1 - s) ** 2))
 wrong(TASK, "least squares")(both(lambda s: (s - 1) ** 2))
@@ -526,14 +584,16 @@ wrong(TASK, "a code whose score is -infinity")(
 
 wrong(TASK, "nearly equal scores share")(lambda x, t: F.softmax((x - x.amax(2, keepdim=True)) / (t + 1e-7), 2))
 wrong(TASK, "nearly equal scores share")(
+    lambda x, t: (x / t).softmax(2) if t else F.normalize(torch.isclose(x, x.amax(2, True)).float(), p=1, dim=2)
+)
+wrong(TASK, "a temperature near 0 is taken for 0")(lambda x, t: softmax_or_share(x, t if t >= 1e-3 else 0))
+wrong(TASK, "nearly equal scores share")(
     lambda x, t: (
         (x / t).softmax(2) if t else F.normalize(torch.isclose(x, x.amax(2, True), atol=1e-3).float(), p=1, dim=2)
     )
 )
 wrong(TASK, "or nearly 0, is infinite")(lambda x, t: F.softmax(x / max(t, 1e-9), 2))
-wrong(TASK, "works for large scores and low temperatures expected")(
-    lambda x, t: softmax_or_share(x, t if t >= 0.01 else 0)
-)
+wrong(TASK, "a temperature near 0 is taken for 0")(lambda x, t: softmax_or_share(x, t if t >= 0.01 else 0))
 wrong(TASK, "of a very negative one 0")(
     tempered(lambda x, t: ((x - x.max()) / t).exp() / ((x - x.max()) / t).exp().sum(2, keepdim=True))
 )
@@ -634,6 +694,13 @@ wrong(TASK, "that is the largest RMSE")(lambda x: rmse(apart(x)).max(1).values.m
 wrong(TASK, "the first input alone counts")(lambda x: rmse(apart(x))[0].mean())
 wrong(TASK, "the colours are averaged first")(lambda x: with_combinations(x.mean(2, keepdim=True)))
 wrong(TASK, "multiplied by 255")(lambda x: with_combinations(x) * 255)
+wrong(TASK, "twice the number of values")(lambda x: (apart(x).square().mean((2, 3, 4)) / 2).sqrt().mean())
+wrong(TASK, "pairs side by side are compared")(
+    lambda x: torch.stack([rmse(x[:, k : k + 1] - x[:, k - 1 : k]) for k in range(1, x.shape[1], 2)]).mean()
+)
+wrong(TASK, "is a mean taken of nothing")(
+    lambda x: torch.stack([rmse(x[:, k + 1 :] - x[:, k : k + 1]).mean() for k in range(x.shape[1])]).mean()
+)
 wrong(TASK, "and its root NaN")(
     lambda x: torch.tensor(math.nan) if with_combinations(x) == 0 else with_combinations(x)
 )
@@ -756,6 +823,18 @@ wrong(TASK, "sorted, the steps may fill more or less")(lambda h, n: sorted(step_
 wrong(TASK, "one token for each step first")(lambda h, n: [1 + count for count in falls(goals(h - n, n))])
 
 
+wrong(TASK, "tokens are counted: 2, not 2.0")(lambda h, n: [float(count) for count in step_by_step(h, n)])
+wrong(TASK, "rounded before it is rounded down")(ruled(lambda h, k, n: math.floor(round(h * cosine(k / n), 2))))
+
+
+@wrong(TASK, "the steps that fill most make up")
+def made_up_by_the_largest(hidden, steps):
+    counts = [max(1, count) for count in falls(goals(hidden, steps))]
+    while sum(counts) > hidden:
+        counts[counts.index(max(counts))] -= 1
+    return counts
+
+
 wrong(TASK, "and one is left at the end")(ruled(lambda h, k, n: math.ceil(h * cosine(k / n))))
 wrong(TASK, "that before the step")(ruled(lambda h, k, n: math.floor(h * cosine((k - 1) / n))))
 wrong(TASK, "that after the next step")(ruled(lambda h, k, n: math.floor(h * cosine(min(k + 1, n) / n))))
@@ -851,6 +930,8 @@ wrong(TASK, "the word that changes most wins")(guided(lambda n, a, w: n + (w * (
 wrong(TASK, "all words have their sum")(guided(lambda n, a, w: n + w.sum() * (a - n).sum(0)))
 wrong(TASK, "all words have the last strength")(guided(lambda n, a, w: changed(n, a, w[-1])))
 wrong(TASK, "the strengths lose their fractions")(guided(lambda n, a, w: changed(n, a, w.int())))
+wrong(TASK, "the strengths are rounded")(guided(lambda n, a, w: changed(n, a, torch.round(w))))
+wrong(TASK, "the scores start from the first word")(guided(lambda n, a, w: a[0] - n + changed(n, a, w)))
 wrong(TASK, "the strengths are cut off at 1")(guided(lambda n, a, w: changed(n, a, w.clamp(-1, 1))))
 wrong(TASK, "there once for each word")(guided(lambda n, a, w: len(a) * n + (w * (a - n)).sum(0)))
 wrong(TASK, "the scores of the words are there beside")(guided(lambda n, a, w: a.sum(0) + (w * (a - n)).sum(0)))
@@ -997,11 +1078,21 @@ wrong(TASK, "each picture meets itself once")(
     distance(lambda k: k[tuple(torch.triu_indices(len(k), len(k)))].mean())
 )
 wrong(TASK, "not by (n - 1)²")(distance(lambda k: (k.sum() - k.trace()) / (len(k) - 1) ** 2))
-wrong(TASK, "added after the division by d, not before")(
+wrong(TASK, "add the 1 after the division by d, not before")(
     distance(like=lambda x, y: ((x @ y.T + 1) / x.shape[1]) ** 3)
 )
 wrong(TASK, "the cosine takes the place")(
     distance(like=lambda x, y: (torch.cosine_similarity(x[:, None], y, dim=2) + 1) ** 3)
+)
+wrong(TASK, "take the third power last")(distance(like=lambda x, y: (x @ y.T) ** 3 / x.shape[1] + 1))
+wrong(TASK, "each set has its own n")(
+    lambda r, f: (
+        sum((k.sum() - k.trace()) / (len(r) * (len(r) - 1)) for k in (kernel(r, r), kernel(f, f)))
+        - 2 * kernel(r, f).mean()
+    )
+)
+wrong(TASK, "and each other pair once, in a sum divided by n (n - 1) / 2")(
+    distance(lambda k: k.tril().sum() / math.comb(len(k), 2))
 )
 wrong(TASK, "the larger set is cut")(lambda r, f: with_masks(r[: min(len(r), len(f))], f[: min(len(r), len(f))]))
 wrong(TASK, "pairs whose kernel is 0 are left out")(
@@ -1081,7 +1172,12 @@ for says, options in STEPS.items():
     wrong(TASK, says)(decoded(**options))
 wrong(TASK, "the number of the first picture")(decoded(lambda m, c, n: least(last(m, c), n[0])))
 wrong(TASK, "the largest number is used for all")(decoded(lambda m, c, n: least(last(m, c), n.max())))
-wrong(TASK, "the chance of the code that was drawn, not of the likeliest")(decoded(sure=lambda p, d: p.amax(2)))
+wrong(TASK, "the chance of the code that was drawn, no number of all chances")(
+    decoded(sure=lambda p, d: p.amax(2))
+)
+wrong(TASK, "the chance of the code that was drawn, no number of all chances")(
+    decoded(sure=lambda p, d: (p * p.clamp(min=1e-9).log()).sum(2))
+)
 wrong(TASK, "the likeliest code is taken each time")(
     decoded(sharpen=lambda p: (p == p.amax(2, keepdim=True)).float())
 )
@@ -1109,6 +1205,25 @@ def ranked_together(chances, codes, mask, left, generator):
 @wrong(TASK, "two calls draw the same")
 def copied_generator(chances, codes, mask, left, generator):
     return drawn_from_rows(chances, codes, mask, left, torch.Generator().manual_seed(generator.initial_seed()))
+
+
+@wrong(TASK, "and do not seed it")
+def seeded(chances, codes, mask, left, generator):
+    return drawn_from_rows(chances, codes, mask, left, generator.manual_seed(0))
+
+
+@wrong(TASK, "the confidence is the chance of the old code")
+def chance_of_the_old_code(chances, codes, mask, left, generator):
+    drawn = torch.multinomial(chances.flatten(0, 1), 1, generator=generator).view(codes.shape)
+    confidence = chances.gather(2, codes[..., None])[..., 0]
+    return torch.where(mask, drawn, codes), least(last(mask, confidence), left[:, None])
+
+
+@wrong(TASK, "in the row of this token")
+def in_other_rows(chances, codes, mask, left, generator):
+    drawn = torch.multinomial(chances.flatten(0, 1), 1, generator=generator).view(codes.shape[::-1]).T
+    confidence = chances.gather(2, drawn[..., None])[..., 0]
+    return torch.where(mask, drawn, codes), least(last(mask, confidence), left[:, None])
 
 
 @wrong(TASK, "leaves global chance alone")
