@@ -484,6 +484,10 @@ def patches_to_hide(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
             lambda m: m[..., m.shape[3] // 2, m.shape[3] // 2]
         ),
         "only the last pixel of each patch is looked at": each(lambda m: m[..., -1, -1]),
+        "only the corners of each patch are looked at": each(
+            lambda m: m[..., :: m.shape[3] - 1, :: m.shape[3] - 1].any(-1).any(-1)
+        ),
+        "only the diagonal of each patch is looked at": each(lambda m: m.diagonal(0, 3, 4).any(-1)),
         "only the first row of each patch is looked at": each(lambda m: m[..., 0, :].any(-1)),
         "only the first column of each patch is looked at": each(lambda m: m[..., 0].any(-1)),
         "a patch is hidden only if each of its rows is damaged": each(lambda m: m.any(-1).all(-1)),

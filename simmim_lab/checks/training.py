@@ -210,9 +210,14 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
             lambda done, lr, low, w: done / w
         ),
     }
-    verdict = explain(
-        answer, recipe.lr_at, cases(0.25, 0.75, *torch.linspace(0, 0.999, 20).tolist()), mistakes, tolerance=1e-6
-    )
+    rounded = {
+        f"it is rounded to {digits} digits: return the rate itself": lambda *case, digits=digits: round(
+            recipe.lr_at(*case), digits
+        )
+        for digits in range(1, 7)
+    }
+    early = cases(0.25, 0.75, *torch.linspace(0, 0.999, 20).tolist())
+    verdict = explain(answer, recipe.lr_at, early, mistakes | rounded, tolerance=1e-6)
     yield "rises in a straight line from 0", (rise := verdict)
 
     mistakes = {
@@ -275,7 +280,9 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
             after(lambda p, lr, low: low + (lr - low) * _half_wave(p) ** 2)
         ),
     }
-    verdict = explain(answer, recipe.lr_at, cases(0.2, 0.6, 0.95, 0.01, rest=True), mistakes, tolerance=1e-6)
+    verdict = explain(
+        answer, recipe.lr_at, cases(0.2, 0.6, 0.95, 0.01, rest=True), mistakes | rounded, tolerance=1e-6
+    )
     yield "falls along a cosine after it", verdict
     if rise or verdict:
         return
@@ -1370,7 +1377,7 @@ def _no_coins(mask: Tensor) -> str | None:
 
 
 def _masks_of_pairs(answer: Answer) -> tuple[Tensor, str | None]:
-    """The masks of `_pairs`, as far as no two pictures share one, and what is wrong if two do."""
+    """The masks of `_pairs`, as far as no two pictures have one or opposite ones, and what is wrong if two do."""
     masks, seen = [], {}
     for pair in _pairs():
         masks.append(answer(COINS, *pair))
@@ -1379,6 +1386,9 @@ def _masks_of_pairs(answer: Answer) -> tuple[Tensor, str | None]:
             if known != (*pair, place):
                 text = "seed {} at step {} and seed {} at step {} share a mask".format(*known[:2], *pair)
                 return torch.stack(masks), text + f", of pictures {known[2]} and {place}" * (known[2] != place)
+            if other := seen.get((~picture.bool()).numpy().tobytes()):
+                text = "what seed {} hides at step {} is just what seed {} shows at step {}: draw it anew"
+                return torch.stack(masks), text.format(*pair, *other[:2])
     return torch.stack(masks), None
 
 

@@ -848,6 +848,18 @@ def resized(damage, patch):
     return damage[:, patch // 2 :: patch, patch // 2 :: patch]
 
 
+@wrong("patches_to_hide", "only the corners of each patch")
+def corners_of_patches(damage, patch):
+    ends = damage[:, ::patch] | damage[:, patch - 1 :: patch]
+    return ends[:, :, ::patch] | ends[:, :, patch - 1 :: patch]
+
+
+@wrong("patches_to_hide", "only the diagonal of each patch")
+def diagonals(damage, patch):
+    split = rearrange(damage, "b (r p) (c q) -> b r c p q", p=patch, q=patch)
+    return split[..., torch.arange(patch), torch.arange(patch)].any(-1)
+
+
 @wrong("patches_to_hide", "only the first row of each patch")
 def first_rows(damage, patch):
     return F.max_pool1d(damage[:, ::patch].float(), patch) > 0

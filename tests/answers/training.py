@@ -310,6 +310,11 @@ for says, fall in {
     wrong("lr_at", says)(after_warmup(fall))
 
 
+@wrong("lr_at", "it is rounded to 4 digits")
+def rate_of_four_digits(done, lr, min_lr, warmup):
+    return round(formula(done, lr, min_lr, warmup), 4)
+
+
 @wrong("lr_at", "the cosine alone")
 def no_warmup(done, lr, min_lr, warmup):
     return min_lr + (lr - min_lr) * wave(done / 2)
@@ -1705,6 +1710,12 @@ for says, draw in {
 def a_seed_for_each_picture(shape, seed, step):
     pictures = [two_numbers_in_one(shape[1:], seed, step + picture) for picture in range(shape[0])]
     return torch.stack(pictures)
+
+
+@wrong("mask_of_step", "is just what seed")
+def opposite_in_odd_steps(shape, seed, step):
+    mask = two_numbers_in_one(shape, seed, step // 2)
+    return 1 - mask if step % 2 else mask
 
 
 @wrong("mask_of_step", "leaves global chance alone")
