@@ -965,9 +965,6 @@ WRONG_VOTES: dict[str, Callable] = {
     "only the training images are divided by their lengths: it changes the weights": _vote(
         lambda x, y: y @ normalize(x, dim=1).T
     ),
-    "the vectors are divided by their squared lengths: a length has a root": _vote(
-        lambda x, y: (y / y.square().sum(1, keepdim=True)) @ (x / x.square().sum(1, keepdim=True)).T
-    ),
     "only the test images are divided by their lengths": _vote(lambda x, y: normalize(y, dim=1) @ x.T),
     "the nearest are chosen by the distance of the vectors: choose by the cosine": _chosen_by(
         lambda x, y: -torch.cdist(y, x)
@@ -994,7 +991,6 @@ WRONG_VOTES: dict[str, Callable] = {
     "the temperature is missing, or stands outside `exp`: exp(similarity / temperature)": _vote(
         weight=lambda s, t: s.exp()
     ),
-    "the temperature is squared: divide by it once": _vote(weight=lambda s, t: (s / t**2).exp()),
     "the similarity is multiplied by the temperature: divide by it": _vote(weight=lambda s, t: (s * t).exp()),
     "the sign is wrong: the more similar, the larger the weight": _vote(weight=lambda s, t: (-s / t).exp()),
     "the weight is a power of 2: `exp` is one of e": _vote(weight=lambda s, t: 2 ** (s / t)),

@@ -712,10 +712,6 @@ def of_neighbours(of):
 
 
 TASK = "knn_predict"
-wrong(TASK, "the temperature is squared")(voted(weight=lambda s, t: (s / t / t).exp()))
-wrong(TASK, "divided by their squared lengths")(
-    voted(lambda x, y: (y @ x.T) / (y**2).sum(1, keepdim=True) / (x**2).sum(1))
-)
 wrong(TASK, "the dot product grows")(voted(lambda x, y: y @ x.T))
 wrong(TASK, "not by the distance of the vectors")(voted(lambda x, y: -torch.cdist(y, x)))
 wrong(TASK, "that is a correlation")(
