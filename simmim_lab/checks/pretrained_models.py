@@ -310,6 +310,9 @@ PACKINGS: dict[str, Callable] = (
             torch.stack, torch.stack
         ),
         "the weights are stacked on an axis of their own: put their rows below each other": _packed(torch.stack),
+        "the rows of the weights take turns, those of the biases do not: no rows should": _packed(
+            lambda w: torch.stack(w, 1).flatten(0, 1)
+        ),
         "the rows take turns, one of each: first come all rows of query": _packed(
             lambda w: torch.stack(w, 1).flatten(0, 1), lambda b: torch.stack(b, 1).flatten()
         ),
@@ -485,6 +488,9 @@ RESIZINGS: dict[str, Callable] = {
     "the new grid became a square of its columns: it has (rows, cols)": (
         lambda p, g: resizing.resize_positions(p, (g[1], g[1]))
     ),
+    "where the grid shrinks it is smoothed (`antialias=True`): leave that out": lambda p, g: _resized(
+        antialias=g[0] < p.shape[0]
+    )(p, g),
     "rows alone are interpolated bicubically": _along_one(0),
     "columns alone are interpolated bicubically": _along_one(1),
     "the vectors were made to the length 1": lambda p, g: torch.nn.functional.normalize(
@@ -590,6 +596,9 @@ GREYS: dict[str, Callable[[Tensor], Any]] = {
     "half of the sum is returned: three channels are added, not two averaged": lambda w: _grey(w) / 2,
     "negative weights became 0: the sum stays as it is": lambda w: _grey(w).clamp(min=0),
     "the patch is turned by half a turn": lambda w: _grey(w).flip(2, 3),
+    "`reshape` does not exchange axes: the channels are axis 1, not axis 0": (
+        lambda w: w.reshape(3, len(w), 1, *w.shape[2:]).sum(0)
+    ),
     "`reshape` does not exchange axes: the channels are axis 1": (
         lambda w: w.reshape(len(w), *w.shape[2:], 3).sum(3)[:, None]
     ),
@@ -1146,6 +1155,9 @@ SIZES: dict[str, Callable] = {
     "one patch of each side is lost: 2 * side - 1 offsets, so add 1 before you halve": _misread(
         image_size=_size(lambda s: s.image_size - s.patch)
     ),
+    "a side of the grid is in `image_size` twice: multiply it by `patch` once": _misread(
+        image_size=_size(lambda s: s.image_size**2 // s.patch)
+    ),
     "one patch too many on each side: a side of the table is 2 * side - 1": _misread(
         image_size=_size(lambda s: s.image_size + s.patch)
     ),
@@ -1303,6 +1315,13 @@ ROUNDINGS: dict[str, Callable] = {
     "the mean absolute value sets the scale: the largest": _rounded(lambda w: w.abs().mean(1) / 127),
     "the standard deviation sets the scale: the largest absolute value": _rounded(lambda w: w.std(1) / 127),
     "the length of a row sets the scale: its largest absolute value": _rounded(lambda w: w.norm(dim=1) / 127),
+    "the largest is divided by 127.5, the half of 255: by 127": _rounded(
+        lambda w: w.abs().amax(1) / 127.5, lambda steps: steps.round().clamp(-127, 127)
+    ),
+    "the weights are multiplied by 127, but not divided by the largest of the row": lambda w: (
+        (w * 127).round().clamp(-127, 127).to(torch.int8),
+        _scales(w),
+    ),
     "the numbers are cut off towards 0: round them": _rounded(whole=torch.trunc),
     "the numbers are rounded down: to the nearest": _rounded(whole=torch.floor),
     "the numbers are rounded up: to the nearest": _rounded(whole=torch.ceil),
@@ -1521,6 +1540,15 @@ FOLDINGS: dict[str, Callable] = {
     "the shift is a mean over the channels: a sum": _fold(
         shift=lambda w, m, s, n, t: (w * (n - m) / s).mean(1).sum((1, 2))
     ),
+    "the weights and the shifts are added up apart: each weight has the shift of its channel": _fold(
+        shift=lambda w, m, s, n, t: w.sum((1, 2, 3)) * ((n - m) / s).sum()
+    ),
+    "the weights are added up apart, times the mean shift: each has that of its channel": _fold(
+        shift=lambda w, m, s, n, t: w.sum((1, 2, 3)) * ((n - m) / s).mean()
+    ),
+    "the means are added in the shift: new_mean - mean": _fold(
+        shift=lambda w, m, s, n, t: (w * (n + m) / s).sum((1, 2, 3))
+    ),
     "the shift has no weight: a constant input counts as much as the weights say": _fold(
         shift=lambda w, m, s, n, t: ((n - m) / s).sum()
     ),
@@ -1714,6 +1742,12 @@ PLACES: dict[str, Callable] = {
         lambda old, new: [(new - 1) / (old - 1)] * (old - 1)
     ),
     "all steps are 1: the last place must be new - 1": _other_steps(lambda old, new: [1.0] * (old - 1)),
+    "the first step is 1, and all others are equal: each is q times the one before": _other_steps(
+        lambda old, new: [1.0] + [(new - 2) / (old - 2)] * (old - 2)
+    ),
+    "q is taken for (new - 1) / (old - 1): the sum of the steps says what it is": _other_steps(
+        lambda old, new: [((new - 1) / (old - 1)) ** k for k in range(old - 1)]
+    ),
     "the steps grow by the same amount, not by the same factor": _other_steps(
         lambda old, new: [1 + 2 * k * (new - old) / (old - 1) / (old - 2) for k in range(old - 1)]
     ),

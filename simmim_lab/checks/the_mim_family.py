@@ -725,6 +725,12 @@ WRONG_CANVASES: dict[str, Callable] = {
     "the last answer is 128: in pictures from 0 to 1 grey is 0.5": _painted(
         _last_answer(lambda x, y: 0 * x[-1] + 128)
     ),
+    **{
+        f"the last answer is {grey} / 255: grey is 0.5": _painted(
+            _last_answer(lambda x, y, grey=grey: 0 * x[-1] + grey / 255)
+        )
+        for grey in (127, 128)
+    },
     "the mean of the question stands in the last place: put grey there": _painted(
         _last_answer(lambda x, y: 0 * x[-1] + x[-1].mean())
     ),
@@ -897,6 +903,9 @@ WRONG_UNSHUFFLED: dict[str, Callable] = {
     ),
     "the class token is taken for the first visible one, so all tokens are one place off": lambda e, o, t: (
         torch.cat([e[:, :1], _picked(_with_class(e, o, t), o.argsort(1))], 1)
+    ),
+    "`[:, :-1]` leaves out the last token: the class token is the first": lambda e, o, t: torch.cat(
+        [e[:, :1], _unshuffle(e.roll(1, 1), o, t)[:, 1:]], 1
     ),
     "the class token is shuffled among the patches, and lost as such": lambda e, o, t: _picked(
         _with_class(e, o, t), o.argsort(1)
@@ -1106,6 +1115,13 @@ WRONG_ATTENDED: dict[str, Callable] = {
         hints * len(maps),
         math.ceil(ratio * (maps.shape[3] - 1)) * len(maps),
     ).view(len(maps), -1),
+    "the patches of all images are ranked and counted together: take each image": lambda maps, ratio, hints: (
+        _between(
+            maps.mean(1)[:, 0, 1:].flatten()[None],
+            hints * len(maps),
+            math.ceil(ratio * len(maps) * (maps.shape[3] - 1)),
+        ).view(len(maps), -1)
+    ),
     "these are the numbers of the patches: make a mask of them": _attended(
         keep=lambda s, low, high: s.argsort(1, descending=True)[:, low:high]
     ),
@@ -1244,6 +1260,9 @@ WRONG_NORMS: dict[str, Callable] = {
     "each place has its own mean and variance, as in a layer norm: each channel has them": _normed(_over((1,))),
     "means and variances of the images are averaged: take the places of all together": _normed(
         lambda x, h: tuple(part.mean(0) for part in _of_each_image(x, h))
+    ),
+    "the means of the images are averaged: take the mean over the places of all together": _normed(
+        lambda x, h: (_of_each_image(x, h)[0].mean(0), _of_visible(x, h)[1])
     ),
     "the variance is divided by n - 1: by n, as in a batch norm": _normed(
         lambda x, h: _of_visible(x, h, unbiased=True)
@@ -1425,6 +1444,15 @@ WRONG_COPIES: dict[str, Callable] = {
     "a place that is never visible has the mean of the clip: it is grey, 0.5": _copied(
         never=lambda clip: clip.mean().expand_as(clip)
     ),
+    "a place that is never visible has the mean of all visible pixels: it is grey, 0.5": lambda clip, mask: (
+        _copied(
+            never=lambda clip: (
+                clip[(~masking.to_pixels(mask, clip.shape[2] // mask.shape[1])[:, None]).expand_as(clip)]
+                .mean()
+                .expand_as(clip)
+            )
+        )(clip, mask)
+    ),
     "nothing is copied here, hidden places are grey: look for a frame for each patch": _copied(
         lambda t, s: math.inf
     ),
@@ -1548,6 +1576,9 @@ WRONG_LESSONS: dict[str, Callable] = {
         lambda scores: scores.softmax(2) / b, scores=lambda s, t, c, a, b: (s / a, t - c)
     )(s, t, c, m, a, b),
     "the center is not subtracted": _taught(scores=lambda s, t, c, a, b: (s / a, t / b)),
+    "the mean of this batch is subtracted: subtract `center`": _taught(
+        scores=lambda s, t, c, a, b: (s / a, (t - t.mean((0, 1))) / b)
+    ),
     "the center is added: subtract it": _taught(scores=lambda s, t, c, a, b: (s / a, (t + c) / b)),
     "the center is subtracted after the division: before": _taught(
         scores=lambda s, t, c, a, b: (s / a, t / b - c)

@@ -269,6 +269,9 @@ def in_order(*order):
 
 
 TASK = "pack_qkv"
+wrong(TASK, "the rows of the weights take turns, those of the biases do not")(
+    packed(lambda w: einops.rearrange(w, "three out dim -> (out three) dim"))
+)
 wrong(TASK, "the order here is key, query, value")(in_order(1, 0, 2))
 wrong(TASK, "the order here is value, key, query")(in_order(2, 1, 0))
 wrong(TASK, "the order here is query, value, key")(in_order(0, 2, 1))
@@ -402,6 +405,9 @@ def resized(mode="bicubic", **options):
 
 
 TASK = "resize_positions"
+wrong(TASK, "where the grid shrinks it is smoothed")(
+    lambda p, g: resized(antialias=g[0] * g[1] < p.shape[0] * p.shape[1])(p, g)
+)
 wrong(TASK, "that is bilinear: take")(resized("bilinear"))
 wrong(TASK, "that is the nearest patch")(resized("nearest"))
 wrong(TASK, "nearest to the centre")(resized("nearest-exact"))
@@ -508,6 +514,9 @@ def shares(*channels):
 
 
 TASK = "grey_embedding"
+wrong(TASK, "the channels are axis 1, not axis 0")(
+    lambda w: w.reshape(3, len(w), *w.shape[2:]).sum(0).unsqueeze(1)
+)
 wrong(TASK, "three times too small")(lambda w: w.mean(dim=1, keepdim=True))
 wrong(TASK, "the shares of the colours in brightness")(shares(0.299, 0.587, 0.114))
 wrong(TASK, "three times the shares of the colours")(lambda w: 3 * shares(0.299, 0.587, 0.114)(w))
@@ -900,6 +909,9 @@ def block_numbers(shapes):
 
 
 TASK = "read_sizes"
+wrong(TASK, "a side of the grid is in `image_size` twice")(
+    misread(image_size=lambda s, r: (r["image_size"] // r["patch"]) ** 2 * r["patch"])
+)
 wrong(TASK, "they are counted from 0")(misread(depth=lambda s, r: max(map(int, block_numbers(s)))))
 wrong(TASK, "each of them was counted")(misread(depth=lambda s, r: sum("blocks" in name for name in s)))
 wrong(TASK, "compared as texts")(misread(depth=lambda s, r: int(max(block_numbers(s))) + 1))
@@ -1007,6 +1019,12 @@ def steps(scale=lambda w: w.abs().amax(1) / 127, whole=torch.round, of=lambda q,
 
 
 TASK = "quantize_rows"
+wrong(TASK, "the largest is divided by 127.5")(
+    steps(lambda w: 2 * w.abs().amax(1) / 255, lambda x: x.round().clamp(-127, 127))
+)
+wrong(TASK, "but not divided by the largest of the row")(
+    lambda w: ((127 * w).round().clamp(-127, 127).to(torch.int8), w.abs().amax(1) / 127)
+)
 wrong(TASK, "one scale is used for all rows: each")(steps(lambda w: (w.abs().max() / 127).repeat(len(w))))
 wrong(TASK, "and one is returned")(
     lambda w: ((w / w.abs().max() * 127).round().to(torch.int8), w.abs().max() / 127)
@@ -1164,6 +1182,13 @@ def everything(w):
 
 
 TASK = "fold_normalization"
+wrong(TASK, "the weights and the shifts are added up apart")(
+    fold(shift=lambda w, m, s, n, t: everything(w) * ((n - m) / s).sum())
+)
+wrong(TASK, "the weights are added up apart, times the mean shift")(
+    fold(shift=lambda w, m, s, n, t: everything(w) * ((n - m) / s).mean())
+)
+wrong(TASK, "the means are added in the shift")(fold(shift=lambda w, m, s, n, t: everything(w * (m + n) / s)))
 wrong(TASK, "old and new are exchanged")(on(lambda m, s, n, t: (n, t, m, s)))
 wrong(TASK, "the factor is upside down")(fold(lambda m, s, n, t: s / t))
 wrong(TASK, "but not multiplied by new_std")(fold(lambda m, s, n, t: 1 / s))
@@ -1323,6 +1348,10 @@ def growing(q, count, first=0):
 
 
 TASK = "geometric_places"
+wrong(TASK, "the first step is 1, and all others are equal")(
+    lambda old, new: mirrored(np.linspace(1, new - 1, old - 1).tolist())
+)
+wrong(TASK, "q is taken for (new - 1) / (old - 1)")(lambda old, new: growing((new - 1) / (old - 1), old - 1))
 wrong(TASK, "all steps are equal")(lambda old, new: np.linspace(1 - new, new - 1, 2 * old - 1).tolist())
 wrong(TASK, "all steps are 1")(lambda old, new: list(range(1 - old, old)))
 wrong(TASK, "grow by the same amount")(

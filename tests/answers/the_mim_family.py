@@ -618,6 +618,7 @@ def pieced(pattern="c (n h) (two w)", fill=0.5, hide=None, of=lambda p, m: (p, m
 
 
 TASK = "prompt_canvas"
+wrong(TASK, "the last answer is 127 / 255")(pieced(fill=127 / 255))
 wrong(TASK, "the answers stand on the left: the inputs should")(
     pieced(pairs=lambda x, y: (y, x), hide=lambda r, c: (slice(-r, None), slice(0, c)))
 )
@@ -737,6 +738,9 @@ def decoder_tokens(places=lambda o: o.argsort(1), join=lambda v, h: torch.cat([v
 
 
 TASK = "unshuffle"
+wrong(TASK, "`[:, :-1]` leaves out the last token")(
+    lambda e, o, t: torch.cat([e[:, :1], sorted_back(torch.cat([e[:, :1], e[:, :-1]], 1), o, t)[:, 1:]], 1)
+)
 wrong(TASK, "the way back is its `argsort`")(decoder_tokens(lambda o: o))
 wrong(TASK, "the way back is its `argsort`")(decoder_tokens(lambda o: o.argsort(1).argsort(1)))
 wrong(TASK, "the tokens are still in the shuffled order")(decoder_tokens(lambda o: o.sort(1).values))
@@ -867,6 +871,13 @@ def cut(
 
 
 TASK = "attention_mask"
+wrong(TASK, "ranked and counted together: take each image")(
+    lambda maps, ratio, hints: cut(
+        lambda m: m[:, :, 0, 1:].mean(1).view(1, -1),
+        lambda _: math.ceil(ratio * len(maps) * (maps.shape[3] - 1)),
+        lambda r, h, n: (r >= h * len(maps)) & (r < n),
+    )(maps, ratio, hints).view(len(maps), -1)
+)
 wrong(TASK, "how much the patches look at the class token")(cut(lambda m: m[:, :, 1:, 0].mean(1)))
 wrong(TASK, "the mean of all tokens is taken")(cut(lambda m: reduce(m, "b h i j -> b j", "mean")[:, 1:]))
 wrong(TASK, "the mean of all patches is taken")(
@@ -1037,6 +1048,14 @@ def over(axes, of=lambda x, h: x):
 
 
 TASK = "masked_batch_norm"
+wrong(TASK, "the means of the images are averaged: take the mean over")(
+    norm(
+        lambda x, h: (
+            torch.stack([seen(x[k : k + 1], h[k : k + 1])[0][0] for k in range(len(x))]).mean(0),
+            seen(x, h)[1],
+        )
+    )
+)
 wrong(TASK, "mean and variance are those of all places")(norm(over((0, 2, 3))))
 wrong(TASK, "mean and variance are those of all places")(
     lambda x, m, w, b: F.batch_norm(x, None, None, w, b, training=True) * ~holes(x, m)
@@ -1212,6 +1231,11 @@ def near(t, n):
 
 
 TASK = "copy_in_time"
+wrong(TASK, "has the mean of all visible pixels")(
+    lambda clip, mask: from_frames(
+        near, never=lambda clip, t: clip.movedim(1, 3)[~enlarged(clip, mask)[:, 0]].mean().expand_as(clip[t])
+    )(clip, mask)
+)
 
 
 @wrong(TASK, "the frame before is copied, even where it is hidden itself")
@@ -1344,6 +1368,9 @@ def taught(
 
 
 TASK = "teacher_loss"
+wrong(TASK, "the mean of this batch is subtracted: subtract `center`")(
+    taught(lambda s, t, c, a, b: (s / a, (t - t.flatten(0, 1).mean(0)) / b))
+)
 wrong(TASK, "the temperatures are swapped")(taught(lambda s, t, c, a, b: (s / b, (t - c) / a)))
 wrong(TASK, "the student's temperature is missing")(taught(lambda s, t, c, a, b: (s, (t - c) / b)))
 wrong(TASK, "the teacher's temperature is missing")(taught(lambda s, t, c, a, b: (s / a, t - c)))
