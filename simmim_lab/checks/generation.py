@@ -892,7 +892,7 @@ DIVERSITIES: dict[str, Callable] = {
     "a picture is paired with itself, too, which counts as 0": _scaled(lambda n: (n - 1) / n),
     "a picture is paired with itself once, which counts as 0": _scaled(lambda n: (n - 1) / (n + 1)),
     "the squares are divided by twice the number of values": _scaled(lambda n: 0.5**0.5),
-    "pairs side by side are compared, the first with the second and so on: every pair counts": (
+    "pairs side by side alone are compared: every pair counts": (
         lambda x: _rmse(x[:, : x.shape[1] // 2 * 2 : 2] - x[:, 1::2]).mean()
     ),
     "every pair is counted twice, but divided by their number once": _scaled(lambda n: 2),
@@ -1433,7 +1433,7 @@ KIDS: dict[str, Callable] = {
         + _others(_kernel(f, f)) * len(f) * (len(f) - 1) / len(r) / (len(r) - 1)
         - 2 * _kernel(r, f).mean()
     ),
-    "the diagonal is there, and each other pair once, in a sum divided by n (n - 1) / 2: leave it out": _kid(
+    "the diagonal is there, and each other pair once: leave it out": _kid(
         within=lambda k: k.triu().sum() / (len(k) * (len(k) - 1) / 2)
     ),
     "each pair counts once in the sum, but twice in n (n - 1)": _kid(within=lambda k: _others(k) / 2),

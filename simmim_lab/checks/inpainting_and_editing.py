@@ -73,7 +73,7 @@ def window_starts(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         ),
         "`size` and `stride` are swapped": lambda n, s, d: right(n, d, s),
         "the last start is there twice": lambda n, s, d: [*regular(n, s, d), n - s],
-        "where `stride` does not divide `length`, the last start is there twice: ask where the last window ends": (
+        "the end decides, not `length % stride`: the last start is there twice": (
             lambda n, s, d: [*regular(n, s, d), *[n - s] * (n % d > 0)]
         ),
         "the last start is there more than once": lambda n, s, d: [min(k, n - s) for k in range(0, n, d)],
@@ -983,18 +983,18 @@ def windows_needed(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         one[row, col] = True
         lonely += [(one, tops, lefts, size), (~one, tops, lefts, size)]
     yield "sees a single hidden or visible pixel, in a corner and in the middle", explain(answer, right, lonely)
-    one, square = torch.zeros(2, 64, 128, dtype=torch.bool)
+    one, square = torch.zeros(2, 48, 96, dtype=torch.bool)
     one[7, 80] = True
     square[:16, :16] = True
     texts = {
-        "one pixel of 4096 is enough: do not round the share of hidden ones": rule(
+        "one pixel of 2304 is enough: do not round the share of hidden ones": rule(
             lambda part: 0.0005 < part.double().mean() < 0.9995
         ),
         "8 bits cannot hold the number of hidden pixels": rule(
             lambda part: 0 < int(part.sum()) % 256 < part.numel()
         ),
     }
-    large = [(one, [0], [0, 64], 64), (~one, [0], [0, 64], 64), (square, [0], [0, 64], 64)]
+    large = [(mask, [0], [0, 48], 48) for mask in (one, ~one, square)]
     yield "counts a single pixel of a large window, and 256", explain(answer, right, large, texts)
     side = min(hidden.shape)
     edges = [(hidden[:side, :side], [0], [0], side), (hidden, tops, lefts, 1), (hidden[:1, :2], [0], [0, 1], 1)]

@@ -695,7 +695,7 @@ wrong(TASK, "the first input alone counts")(lambda x: rmse(apart(x))[0].mean())
 wrong(TASK, "the colours are averaged first")(lambda x: with_combinations(x.mean(2, keepdim=True)))
 wrong(TASK, "multiplied by 255")(lambda x: with_combinations(x) * 255)
 wrong(TASK, "twice the number of values")(lambda x: (apart(x).square().mean((2, 3, 4)) / 2).sqrt().mean())
-wrong(TASK, "pairs side by side are compared")(
+wrong(TASK, "pairs side by side alone")(
     lambda x: torch.stack([rmse(x[:, k : k + 1] - x[:, k - 1 : k]) for k in range(1, x.shape[1], 2)]).mean()
 )
 wrong(TASK, "is a mean taken of nothing")(
@@ -1091,9 +1091,7 @@ wrong(TASK, "each set has its own n")(
         - 2 * kernel(r, f).mean()
     )
 )
-wrong(TASK, "and each other pair once, in a sum divided by n (n - 1) / 2")(
-    distance(lambda k: k.tril().sum() / math.comb(len(k), 2))
-)
+wrong(TASK, "and each other pair once: leave it out")(distance(lambda k: k.tril().sum() / math.comb(len(k), 2)))
 wrong(TASK, "the larger set is cut")(lambda r, f: with_masks(r[: min(len(r), len(f))], f[: min(len(r), len(f))]))
 wrong(TASK, "pairs whose kernel is 0 are left out")(
     distance(lambda k: (lambda others: others[others != 0].mean())(k.clone().fill_diagonal_(0)))

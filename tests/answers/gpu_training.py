@@ -427,7 +427,7 @@ wrong(TASK, "it is rounded, to one digit or two")(
     rate(lambda t, f, n, b, w: round(b * (n - w) / (f[-1] - f[w - 1]), 1))
 )
 wrong(TASK, "keep them all")(rate(lambda t, f, n, b, w: round(b * (n - w) / (f[-1] - f[w - 1]), 2)))
-wrong(TASK, "its time, and the clock does not start at 0")(rate(lambda t, f, n, b, w: b * n / f[-1]))
+wrong(TASK, "the warm-up is counted, and the clock does not start at 0")(rate(lambda t, f, n, b, w: b * n / f[-1]))
 wrong(TASK, "the last step is left out")(rate(lambda t, f, n, b, w: b * (n - w - 1) / (f[-2] - f[w - 1])))
 wrong(TASK, "one step too few is counted")(rate(lambda t, f, n, b, w: b * (n - w - 1) / (f[-1] - f[w - 1])))
 wrong(TASK, "one step of the warm-up is counted")(
