@@ -401,7 +401,7 @@ def hidden_psnr(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         "a constant was added to the error: a perfect fill gets infinity": (
             lambda e, h: -10 * math.log10(mse(e, h) + 1e-10)
         ),
-        "the digits behind the point are cut off: keep them": lambda e, h: int(psnr(e, h)),
+        "the result is rounded down: keep its digits": lambda e, h: int(psnr(e, h)),
         "the result is rounded: keep its digits": lambda e, h: round(psnr(e, h)),
         "the result is rounded to 1 digit: keep its digits": lambda e, h: round(psnr(e, h), 1),
         "the result is rounded to 2 digits: keep its digits": lambda e, h: round(psnr(e, h), 2),
