@@ -1424,7 +1424,7 @@ SMALL_ROWS: dict[str, Callable] = {
     "a row of small weights is treated as if it were zeros: only a row of zeros gets 1": _rounded(
         lambda w: torch.where(w.abs().amax(1) > 1e-6, w.abs().amax(1) / 127, 1)
     ),
-    "a small number is added to the scale, or it has a least value: small rows become zeros": _at_least(1e-8),
+    "a small number is added to the scale, or it has a least value": _at_least(1e-8),
     "the scale is not let below a limit (1e-12), so a row of small weights becomes zeros": _at_least(1e-12),
 }
 
@@ -1540,7 +1540,7 @@ FOLDINGS: dict[str, Callable] = {
     "the shift is a mean over the channels: a sum": _fold(
         shift=lambda w, m, s, n, t: (w * (n - m) / s).mean(1).sum((1, 2))
     ),
-    "the weights and the shifts are added up apart: each weight has the shift of its channel": _fold(
+    "the weights and the shifts are added up apart: each weight has its own shift": _fold(
         shift=lambda w, m, s, n, t: w.sum((1, 2, 3)) * ((n - m) / s).sum()
     ),
     "the weights are added up apart, times the mean shift: each has that of its channel": _fold(

@@ -273,9 +273,7 @@ WRONG_NEAREST: dict[str, Callable] = {
     "the ranks of the vectors are returned, not the places: one `argsort` is enough": (
         lambda q, v, count: torch.cdist(q, v).argsort(1).argsort(1)[:, :count]
     ),
-    "the dot product grows with the length of a vector: use the distance, or is |v|² missing?": _ranked(
-        lambda q, v: -q @ v.T
-    ),
+    "the dot product grows with the length: use the distance, or is |v|² missing?": _ranked(lambda q, v: -q @ v.T),
     "near is a small distance, not a large cosine": _ranked(
         lambda q, v: -normalize(q, dim=1) @ normalize(v, dim=1).T
     ),
@@ -1694,7 +1692,7 @@ WRONG_AGREEMENTS: dict[str, dict[str, Callable]] = {
     "only neighbours in the order of the losses are compared: take all pairs": {
         "pairs": lambda runs: pairwise(sorted(runs))
     },
-    "that is 0 for any runs: is `//` used, is nothing counted, or each list sorted by itself?": {
+    "that is 0 for any runs: is `//` used, is nothing counted, is each list sorted?": {
         "pairs": lambda runs: combinations(zip(*map(sorted, zip(*runs, strict=True)), strict=True), 2)
     },
     "a pair counts as right only if its better run comes first in the list": {

@@ -441,11 +441,6 @@ wrong("halve", "the mean of columns, then of these")(
 wrong("halve", "values are cut off at 0 and 1")(halved(lambda x, h, mean, mask: (mean.clamp(0, 1), mask)))
 wrong("halve", "a number is added to that of the visible pixels, or taken off")(
     halved(
-        lambda x, h, mean, mask: ((x.masked_fill(h, 0).sum(-1) / ((~h).sum(-1) - 1)).masked_fill(mask, 0.5), mask)
-    )
-)
-wrong("halve", "a number is added to that of the visible pixels, or taken off")(
-    halved(
         lambda x, h, mean, mask: ((x.masked_fill(h, 0).sum(-1) / ((~h).sum(-1) + 1)).masked_fill(mask, 0.5), mask)
     )
 )
