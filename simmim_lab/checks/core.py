@@ -33,7 +33,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 from numbers import Real
-from operator import eq
+from operator import eq, index
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -459,6 +459,15 @@ def form(got: Any, shape: tuple[int, ...], dtype: torch.dtype) -> str | None:
 def first(*cases: tuple[bool, str]) -> str | None:
     """The text of the first case that holds, or None."""
     return next((text for holds, text in cases if holds), None)
+
+
+def is_whole(number: object) -> bool:
+    """Whether a slice may begin there, or a loop count so far: 14.0 is none, though it equals 14."""
+    try:
+        index(number)
+    except TypeError:
+        return False
+    return True
 
 
 def describe(value: Any) -> str:

@@ -626,7 +626,8 @@ def repaired_output(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
     mean, std = (low + (order + torch.rand(3, generator=rng)) / 20 for low in (0.4, 0.2))
     m, s = mean.view(3, 1, 1), std.view(3, 1, 1)
     values, want = (colours - m) / s, colours.clamp(0, 1)
-    got = answer(*(case := (values, mean, std)))
+    case = values, mean, std
+    got = answer(*case)
     problem = None
     if not (isinstance(got, tuple | list) and len(got) == 2):
         problem = f"expected two tensors, the prediction and the picture; got {describe(got)}"

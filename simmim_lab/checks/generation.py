@@ -12,9 +12,8 @@ from torch.nn.functional import normalize, one_hot, softplus
 
 from simmim_lab import generation
 from simmim_lab.checks import solutions
-from simmim_lab.checks.core import Answer, Verdict, check, distinct, explain, fair, first, telling
+from simmim_lab.checks.core import Answer, Verdict, check, distinct, explain, fair, first, is_whole, telling
 from simmim_lab.checks.guessing import Guess
-from simmim_lab.checks.inpainting_and_editing import is_whole
 
 
 @check(

@@ -612,16 +612,8 @@ def whole_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
     none = [([nothing, nothing], [0, 0]), ([nothing], [0])]
     yield "is 0 where nothing is hidden at all", explain(answer, _whole_gradient, none, mistakes)
     one, two = torch.rand(2, 1, 3, generator=rng)
-    edges = [
-        ([one], [1]),
-        ([one, two], [1, 2]),
-        ([one, two], [5, 5]),
-        ([one, two], [10**6, 1]),
-    ]
-    yield (
-        "is right for one GPU, for equal numbers, 1 and large ones",
-        explain(answer, _whole_gradient, edges),
-    )
+    edges = [([one], [1]), ([one, two], [1, 2]), ([one, two], [5, 5]), ([one, two], [10**6, 1])]
+    yield "is right for one GPU, for equal numbers, 1 and large ones", explain(answer, _whole_gradient, edges)
 
 
 def _average(gradients: Tensor, weights: Tensor) -> Tensor:
@@ -806,9 +798,8 @@ def _queued(rng: Generator, warmup: int, timed: int, start: float) -> list[tuple
     others = torch.tensor([0, 1, *range(3, timed - 2), timed - 1])[
         torch.randperm(timed - 2, generator=rng)
     ].tolist()
-    fast = (
-        0.2 + 0.002 * torch.tensor([2, *others, timed - 2]).double() ** 2
-    )  # neither end is the fastest or the median
+    ranks = torch.tensor([2, *others, timed - 2]).double()  # neither end is the fastest or the median
+    fast = 0.2 + 0.002 * ranks**2
     seconds = torch.cat([slow, fast])
     seconds[warmup + 3] += 1
     launched = start + 0.01 * torch.arange(warmup + timed).double()

@@ -1,7 +1,6 @@
 """Checks of lesson 08 and its exercises: holes of any shape in pictures of any size."""
 
 import math
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain, pairwise, product, takewhile
@@ -21,6 +20,7 @@ from simmim_lab.checks.core import (
     explain,
     first,
     gradients,
+    is_whole,
     other_gradient,
 )
 from simmim_lab.checks.guessing import Guess
@@ -135,15 +135,6 @@ def _unordered(answer: Answer, right: Callable) -> Callable:
         return got if isinstance(got, list | tuple) and sorted(got) == sorted(right(*case)) else None
 
     return made
-
-
-def is_whole(number: object) -> bool:
-    """Whether a slice may begin there, or a loop count so far: 14.0 is none, though it equals 14."""
-    try:
-        operator.index(number)
-    except TypeError:
-        return False
-    return True
 
 
 def _with_added(answer: Callable, parts: Callable, cases: Sequence[tuple]) -> Callable:

@@ -63,22 +63,28 @@ def left(seconds: float, elapsed: float, used: float) -> float:
     return rest if rest >= 0.1 * seconds else 0.0
 
 
+def countdown(seconds: float, processor: Callable[[], float] = time.process_time) -> Callable[[], float]:
+    """A function that tells what is `left` of so many seconds from now; `processor` tells those used so far."""
+    begin, used = time.monotonic(), processor()
+    return lambda: left(seconds, time.monotonic() - begin, processor() - used)
+
+
 @contextmanager
 def time_limit(seconds: float, processor: Callable[[], float] = time.process_time) -> Iterator[None]:
     """Stop what takes longer, as the button Interrupt would. Only the main thread, where cells run, can be.
 
-    `processor` tells the seconds that were used so far; see `left` for those that count.
+    The seconds are those of a `countdown`.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     over, late = threading.Event(), threading.Event()
-    begin, used = time.monotonic(), processor()
+    begin, rest = time.monotonic(), countdown(seconds, processor)
 
     def watch() -> None:
         wait = seconds
         while not over.wait(wait):
-            wait = left(seconds, time.monotonic() - begin, processor() - used)
+            wait = rest()
             if not wait:
                 late.set()
                 if hasattr(signal, "pthread_kill"):  # not on Windows; it also ends a sleep

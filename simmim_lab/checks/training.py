@@ -217,8 +217,8 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         for digits in range(1, 7)
     }
     early = cases(0.25, 0.75, *torch.linspace(0, 0.999, 20).tolist())
-    verdict = explain(answer, recipe.lr_at, early, mistakes | rounded, tolerance=1e-6)
-    yield "rises in a straight line from 0", (rise := verdict)
+    rise = explain(answer, recipe.lr_at, early, mistakes | rounded, tolerance=1e-6)
+    yield "rises in a straight line from 0", rise
 
     mistakes = {
         "the cosine starts at 0: it must start where the warm-up ends": (
@@ -751,8 +751,9 @@ def train_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     after = {"that is the loss after the step: return the one before it": part("after")}
     verdict = first((any(any(result["graph"]) for result in got.values()), graph))
     yield "returns the loss before the update", verdict or compare(part("loss"), part("before"), after)
-    yield "sets the rate of every group", (rates := told("rates", _WRONG_RATES))
-    if rates:
+    verdict = told("rates", _WRONG_RATES)
+    yield "sets the rate of every group", verdict
+    if verdict:
         return
 
     yield "moves the weights against the clipped gradient of this batch", told("weights", _WRONG_STEPS)

@@ -811,12 +811,12 @@ def _unequal_chances(labels: list[int], turns: list[list[int]], copied: bool) ->
         (bool((often == 0).any()), f"{where} one image never came"),
         (
             not fair(often, DRAWS, 1 / 3),
-            f"{where} the images came {often.tolist()} times, not each about 133 times",
+            f"{where} the images came {often.tolist()} times, not each about {DRAWS / 3:.0f} times",
         ),
         (bool((together == 0).any()), f"{where} some pairs never came: draw anew for every class"),
         (
             not fair(together, DRAWS, 1 / 9),
-            f"{where} the nine pairs came {together.tolist()} times, not each about 44 times",
+            f"{where} the nine pairs came {together.tolist()} times, not each about {DRAWS / 9:.0f} times",
         ),
     )
 
@@ -833,12 +833,13 @@ def _unequal_pairs(labels: list[int], turns: list[list[int]]) -> str | None:
             drawn[labels[place]].append(place_of[labels[place]].index(place))
         pairs.update(map(frozenset, drawn.values()))
     together = torch.tensor([pairs[frozenset(pair)] for pair in combinations(range(4), 2)])
-    where = f"in {len(turns) * len(place_of)} draws of two of four images of a class"
+    draws = len(turns) * len(place_of)
+    where = f"in {draws} draws of two of four images of a class"
     return first(
         (bool((together == 0).any()), f"{where} some pairs never came: any two can be drawn, not only neighbours"),
         (
-            not fair(together, len(turns) * len(place_of), 1 / 6),
-            f"{where} the six pairs came {together.tolist()} times, not each about 533 times",
+            not fair(together, draws, 1 / 6),
+            f"{where} the six pairs came {together.tolist()} times, not each about {draws / 6:.0f} times",
         ),
     )
 

@@ -660,15 +660,15 @@ def dictionary(size, kernel, stride):
 
 
 @right("transposed_convolution")
-def stamp(features, weight, stride):
+def stamp(features, weight, stride, write=torch.add):
     batch, _, rows, cols = features.shape
     _, colours, kernel, _ = weight.shape
     image = torch.zeros(batch, colours, (rows - 1) * stride + kernel, (cols - 1) * stride + kernel)
     for row in range(rows):
         for col in range(cols):
-            y, x = row * stride, col * stride
+            y, x = (slice(place * stride, place * stride + kernel) for place in (row, col))
             square = torch.einsum("bd,dcij->bcij", features[:, :, row, col], weight)
-            image[:, :, y : y + kernel, x : x + kernel] += square
+            image[:, :, y, x] = write(image[:, :, y, x], square)
     return image
 
 
@@ -734,15 +734,7 @@ def with_fold_too(features, weight, stride):
 
 @wrong("transposed_convolution", "the last one replaces the others")
 def replaces(features, weight, stride):
-    batch, _, rows, cols = features.shape
-    _, colours, kernel, _ = weight.shape
-    image = torch.zeros(batch, colours, (rows - 1) * stride + kernel, (cols - 1) * stride + kernel)
-    for row in range(rows):
-        for col in range(cols):
-            y, x = row * stride, col * stride
-            square = torch.einsum("bd,dcij->bcij", features[:, :, row, col], weight)
-            image[:, :, y : y + kernel, x : x + kernel] = square
-    return image
+    return stamp(features, weight, stride, write=lambda old, square: square)
 
 
 @wrong("transposed_convolution", "the kernel is flipped")
@@ -866,15 +858,7 @@ def gaps_filled(features, weight, stride):
 
 @wrong("transposed_convolution", "lets the whole gradient through")
 def stamps_forget(features, weight, stride):
-    batch, _, rows, cols = features.shape
-    _, colours, kernel, _ = weight.shape
-    image = torch.zeros(batch, colours, (rows - 1) * stride + kernel, (cols - 1) * stride + kernel)
-    for row in range(rows):
-        for col in range(cols):
-            y, x = (slice(place * stride, place * stride + kernel) for place in (row, col))
-            written = torch.einsum("bd, dckl -> bckl", features[:, :, row, col], weight)
-            image[:, :, y, x] = image[:, :, y, x].detach() + written
-    return image
+    return stamp(features, weight, stride, write=lambda old, square: old.detach() + square)
 
 
 @wrong("transposed_convolution", "takes another number of features than of colours")

@@ -84,28 +84,23 @@ wrong(TASK, "names the code of the nearest patch expected")(
 )
 
 
-@wrong(TASK, "begins at infinity, not at 1")
-def search_from_one(patches, codebook):
-    codes = torch.zeros(len(patches), dtype=torch.int64)
-    for k, patch in enumerate(patches):
-        best = 1.0
-        for code, other in enumerate(codebook):
-            if (patch - other).norm() < best:
-                best, codes[k] = (patch - other).norm(), code
-    return codes
+def search_from(best, distance):
+    """The answer that looks for a smaller distance than `best`, and then for a smaller one than that."""
+
+    def answer(patches, codebook):
+        codes = torch.zeros(len(patches), dtype=torch.int64)
+        for k, patch in enumerate(patches):
+            least = best
+            for code, other in enumerate(codebook):
+                if (far := distance(patch - other)) < least:
+                    least, codes[k] = far, code
+        return codes
+
+    return answer
 
 
-@wrong(TASK, "begin a search at infinity, and take no `exp`")
-def search_from_ten(patches, codebook):
-    codes = torch.zeros(len(patches), dtype=torch.int64)
-    for k, patch in enumerate(patches):
-        best = 10.0
-        for code, other in enumerate(codebook):
-            if (patch - other).square().sum() < best:
-                best, codes[k] = (patch - other).square().sum(), code
-    return codes
-
-
+wrong(TASK, "begins at infinity, not at 1")(search_from(1.0, torch.norm))
+wrong(TASK, "begin a search at infinity, and take no `exp`")(search_from(10.0, lambda d: d.square().sum()))
 wrong(TASK, "begin a search at infinity, and take no `exp`")(
     lambda p, c: (-torch.cdist(p, c).double().square()).exp().argmax(1)
 )

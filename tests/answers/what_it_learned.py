@@ -1201,9 +1201,7 @@ wrong(TASK, "that is 0 for any runs: is `//` used")(
     agreed(share=lambda good, kept, runs: sum(good) // kept if kept else 0.5)
 )
 wrong(TASK, "that is 0 for any runs: is `//` used, is nothing counted")(agreed(lambda loss, accuracy: False))
-wrong(TASK, "is each list sorted?")(
-    lambda losses, accuracies: pair_by_pair(sorted(losses), sorted(accuracies))
-)
+wrong(TASK, "is each list sorted?")(lambda losses, accuracies: pair_by_pair(sorted(losses), sorted(accuracies)))
 wrong(TASK, "alike in both numbers are taken for one")(
     lambda losses, accuracies: pair_by_pair(*zip(*set(zip(losses, accuracies, strict=True)), strict=True))
 )

@@ -97,15 +97,15 @@ class Sandbox:
     def receive(self, seconds: float) -> bytes:
         """The next answer; Dead if none comes within `seconds`, for then all of it is killed.
 
-        Seconds in which other programs have the processor do not count (`running.left`).
+        Seconds in which other programs have the processor do not count (`running.countdown`).
         """
-        begin, used, wait = time.monotonic(), self.used, seconds
+        left, wait = running.countdown(seconds, lambda: self.used), seconds
         while wait:
             try:
                 reply = self._replies.get(timeout=wait)
                 break
             except queue.Empty:
-                wait = running.left(seconds, time.monotonic() - begin, self.used - used)
+                wait = left()
         else:
             self._end(f"after {seconds:g} s")
             reply = None
@@ -178,8 +178,8 @@ class Sandbox:
                 return
             self._why = why
             until = time.monotonic() + PATIENCE
-            while (running := self._processes()) and time.monotonic() < until:
-                for process in running:
+            while (alive := self._processes()) and time.monotonic() < until:
+                for process in alive:
                     with suppress(psutil.Error):
                         process.kill()
                 time.sleep(PAUSE / 10)

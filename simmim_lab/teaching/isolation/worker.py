@@ -18,7 +18,6 @@ import linecache
 import os
 import signal
 import sys
-import time
 import types
 from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -211,14 +210,14 @@ class Alarm:
         signal.signal(signal.SIGALRM, self._ring)
 
     def set(self, seconds: float) -> None:
-        self._seconds, self._begin, self._used = seconds, time.monotonic(), time.process_time()
+        self._left = running.countdown(seconds)
         signal.setitimer(signal.ITIMER_REAL, seconds, REPEAT)
 
     def stop(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _ring(self, *_: Any) -> None:
-        if not running.left(self._seconds, time.monotonic() - self._begin, time.process_time() - self._used):
+        if not self._left():
             raise Late
 
 
