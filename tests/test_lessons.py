@@ -27,7 +27,8 @@ from simmim_lab.teaching.rules import EXEMPT, YOUR_TURN, output_text, problems, 
 
 ROOT = Path(__file__).parents[1]
 COSTS = json.loads((ROOT / "results" / "lessons.json").read_text(encoding="utf-8"))
-FAST_SECONDS = 60  # on two cores
+FAST_SECONDS = 60  # on two cores of the machine that measures results/lessons.json;
+OTHERS = 3  # times as long a slower one may take, so that only a lesson that grew fails there
 each_lesson = pytest.mark.parametrize("path", hosting.lessons(ROOT), ids=lambda path: path.stem)
 
 # The mathematics of an older processor, in vectors of another length, summed in another order.
@@ -95,7 +96,7 @@ def test_a_fast_run_with_the_solutions_prints_what_is_stored_without(path, capsy
         print(f"\n{path.stem}: {found.compared} cells compared, {found.exempt} exempt", end=" ")
     assert not found.differences, "\n".join(found.differences)
     assert found.exempt <= EXEMPT * (found.compared + found.exempt), "too many cells are exempt from comparison"
-    assert seconds <= FAST_SECONDS
+    assert seconds <= OTHERS * FAST_SECONDS
 
 
 @pytest.mark.verify
@@ -171,6 +172,7 @@ def run_fast(
             progress_bar=False,
             store_widget_state=False,
             execution_timeout=300,  # seconds, for a cell that hangs
+            coalesce_streams=True,  # a kernel sends a text in pieces, which may end within a line
         )
     return executed, float(output_text(executed.cells.pop()))
 
