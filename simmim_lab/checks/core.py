@@ -572,7 +572,8 @@ def _close(got: Any, want: Any, tolerance: float) -> bool:
     if isinstance(want, Between):
         return _is_number(got) and want.low <= got <= want.high
     if isinstance(want, Tensor):
-        return _layout(got, want.shape, want.dtype) is None and not _far(got, want, tolerance).any()
+        alike = isinstance(got, Tensor) and not _layout(got, want.shape, want.dtype)
+        return alike and not _far(got, want, tolerance).any()
     if _is_number(want):
         tolerance = 0 if isinstance(want, int) else tolerance
         return _is_number(got) and math.isclose(got, want, rel_tol=tolerance, abs_tol=tolerance)
@@ -587,7 +588,8 @@ def _close(got: Any, want: Any, tolerance: float) -> bool:
 
 def _far(got: Tensor, want: Tensor, tolerance: float) -> Tensor:
     """Where the values differ; NaN differs from everything."""
-    tolerance = tolerance if want.is_floating_point() else 0
+    if not tolerance or not want.is_floating_point():
+        return got != want
     got, want = got.double(), want.double()
     near = (got - want).abs() <= tolerance * (1 + want.abs())
     return ~((got == want) | (near & want.isfinite()))
