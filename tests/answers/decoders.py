@@ -700,17 +700,16 @@ def loop_over_the_kernel(features, weight, stride):
 
 @right("transposed_convolution")
 def every_product(features, weight, stride):
-    batch, dim, rows, cols = features.shape
+    batch, _, rows, cols = features.shape
     _, colours, kernel, _ = weight.shape
     image = torch.zeros(batch, colours, (rows - 1) * stride + kernel, (cols - 1) * stride + kernel)
-    for d in range(dim):
-        for c in range(colours):
-            for row in range(rows):
-                for col in range(cols):
-                    for i in range(kernel):
-                        for j in range(kernel):
-                            written = features[:, d, row, col] * weight[d, c, i, j]
-                            image[:, c, row * stride + i, col * stride + j] += written
+    for c in range(colours):
+        for row in range(rows):
+            for col in range(cols):
+                for i in range(kernel):
+                    for j in range(kernel):
+                        written = features[:, :, row, col] @ weight[:, c, i, j]
+                        image[:, c, row * stride + i, col * stride + j] += written
     return image
 
 

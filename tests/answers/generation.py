@@ -34,8 +34,9 @@ def sorted_distances(patches, codebook):
 
 @right("nearest_codes")
 def one_patch_after_another(patches, codebook):
+    entries = codebook.tolist()
     return torch.tensor(
-        [min(range(len(codebook)), key=lambda k: math.dist(p, codebook[k])) for p in patches.tolist()]
+        [min(range(len(entries)), key=lambda k: math.dist(p, entries[k])) for p in patches.tolist()]
     )
 
 

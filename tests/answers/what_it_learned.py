@@ -659,7 +659,7 @@ def class_by_class_vote(train, labels, test, k, temperature):
 def image_by_image_vote(train, labels, test, k, temperature):
     found = []
     for image in test:
-        similar = [float(product) for product in train @ image / train.norm(dim=1) / image.norm()]
+        similar = (train @ image / train.norm(dim=1) / image.norm()).tolist()
         votes = defaultdict(float)
         for place in sorted(range(len(train)), key=lambda place: -similar[place])[:k]:
             votes[int(labels[place])] += math.exp(similar[place] / temperature)
