@@ -648,6 +648,11 @@ def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         )
     ]
     right = _rate(lambda m: m.images / (m.done[-1] - m.ready))
+    advice = "keep the fraction", "keep all digits, not one", "keep all digits, not two"
+    roundings = {
+        f"it is rounded: {text}": _rate(lambda m, n=digits: round(m.images / (m.done[-1] - m.ready).item(), n))
+        for digits, text in enumerate(advice)
+    }
     rules = {
         "this is the time between launches: a launch only puts work in a queue": (
             lambda m: m.images / (m.launched[-1] - m.launched[m.warmup - 1])
@@ -706,15 +711,6 @@ def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         "this is the rate of the fastest step": lambda m: m.batch / m.seconds.min(),
         "this is the rate of the slowest step": lambda m: m.batch / m.seconds.max(),
         "this is the rate of the first step after the warm-up": lambda m: m.batch / m.seconds[0],
-        "it is rounded to a whole number: keep the fraction": lambda m: round(
-            m.images / (m.done[-1] - m.ready).item()
-        ),
-        "it is rounded, to one digit or two: keep them all": (
-            lambda m: round((m.images / (m.done[-1] - m.ready)).item(), 1)
-        ),
-        "it is rounded to two digits: keep them all": (
-            lambda m: round((m.images / (m.done[-1] - m.ready)).item(), 2)
-        ),
         "the warm-up is counted, and the clock does not start at 0": (
             lambda m: m.batch * len(m.done) / m.done[-1]
         ),
@@ -733,7 +729,7 @@ def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         "these are all images, not those of one second": lambda m: m.images,
         "these are all seconds; divide the images by them": lambda m: m.done[-1] - m.ready,
     }
-    mistakes = {text: _rate(rule) for text, rule in rules.items()}
+    mistakes = {text: _rate(rule) for text, rule in rules.items()} | roundings
     yield (
         "divides the images after the warm-up by the time they took",
         explain(answer, right, cases, mistakes, tolerance=1e-5),
@@ -755,7 +751,7 @@ def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     edges = [(steps[-2:], 7, 1), (steps, 1, 1), (steps, 5, len(steps) - 1)]
     yield (
         "is right for one warm-up step, one timed step and one image",
-        explain(answer, right, edges, tolerance=1e-5),
+        explain(answer, right, edges, roundings, tolerance=1e-5),
     )
 
 

@@ -423,17 +423,15 @@ def by_finishes_alone(steps, batch, warmup):
 wrong(TASK, "the fastest and the slowest step are left out")(
     rate(lambda t, f, n, b, w: b / statistics.mean(sorted(gaps(f, w))[1:-1] or gaps(f, w)))
 )
-wrong(TASK, "it is rounded, to one digit or two")(
-    rate(lambda t, f, n, b, w: round(b * (n - w) / (f[-1] - f[w - 1]), 1))
-)
-wrong(TASK, "keep them all")(rate(lambda t, f, n, b, w: round(b * (n - w) / (f[-1] - f[w - 1]), 2)))
+wrong(TASK, "it is rounded")(rate(lambda t, f, n, b, w: round(b * (n - w) / (f[-1] - f[w - 1]), 1)))
+wrong(TASK, "it is rounded")(rate(lambda t, f, n, b, w: round(b * (n - w) / (f[-1] - f[w - 1]), 2)))
 wrong(TASK, "the warm-up is counted, and the clock does not start at 0")(rate(lambda t, f, n, b, w: b * n / f[-1]))
 wrong(TASK, "the last step is left out")(rate(lambda t, f, n, b, w: b * (n - w - 1) / (f[-2] - f[w - 1])))
 wrong(TASK, "one step too few is counted")(rate(lambda t, f, n, b, w: b * (n - w - 1) / (f[-1] - f[w - 1])))
 wrong(TASK, "one step of the warm-up is counted")(
     rate(lambda t, f, n, b, w: b * (n - w + 1) / (f[-1] - f[max(w - 2, 0)]))
 )
-wrong(TASK, "it is rounded to a whole number")(rate(lambda t, f, n, b, w: round(b * (n - w) / (f[-1] - f[w - 1]))))
+wrong(TASK, "it is rounded")(rate(lambda t, f, n, b, w: round(b * (n - w) / (f[-1] - f[w - 1]))))
 wrong(TASK, "first step after the warm-up")(rate(lambda t, f, n, b, w: b / (f[w] - f[w - 1])))
 wrong(TASK, "the rate of the fastest step")(rate(lambda t, f, n, b, w: b / min(gaps(f, w))))
 wrong(TASK, "these are images per minute")(rate(lambda t, f, n, b, w: 60 * b * (n - w) / (f[-1] - f[w - 1])))
