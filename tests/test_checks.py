@@ -511,6 +511,15 @@ def test_global_chance_is_left_alone(answer, capsys):
     assert "leaves global chance alone" in failed(double, answer, capsys)
 
 
+def test_a_check_tells_again_who_sets_a_seed_and_leaves_global_chance_as_it_was(capsys):
+    for seed in (torch.manual_seed, np.random.seed, random.seed):
+        before = running.chance()
+        for _ in range(2):
+            said = failed(double, lambda x, seed=seed: (seed(0), 2 * x)[1], capsys)
+            assert "leaves global chance alone" in said
+        assert running.chance() == before
+
+
 def test_a_layer_may_draw_weights_that_do_not_count(capsys):
     assert "all checks here passed" in failed(double, lambda x: (torch.nn.Linear(2, 3), 2 * x)[1], capsys)
 

@@ -41,7 +41,16 @@ from torch import Generator, Tensor
 
 from simmim_lab import plots
 from simmim_lab.checks import running
-from simmim_lab.checks.running import ROOM, Ended, fixed_settings, generators, map_tensors, one_line, tensors
+from simmim_lab.checks.running import (
+    ROOM,
+    Ended,
+    fixed_settings,
+    generators,
+    kept_chance,
+    map_tensors,
+    one_line,
+    tensors,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -151,7 +160,8 @@ class Check:
         results: dict[str, Mistake | None] = {}
         wrapped = Answer(answer, self.name)
         try:
-            with fixed_settings(), wrapped.process.time_limit(SECONDS):
+            with fixed_settings(), kept_chance(), wrapped.process.time_limit(SECONDS):
+                wrapped.begin()
                 for claim, verdict in self._rule(wrapped, Generator().manual_seed(seed)):
                     mistake = Mistake(verdict) if isinstance(verdict, str) else verdict
                     results[claim] = results.get(claim) or mistake  # a claim may be checked several times
@@ -221,16 +231,20 @@ class Answer:
         self.function, self.name = function, name
         self.process = getattr(function, "process", running)  # that it runs in; this one has no name
         self._calls: list[_Call] = []
-        self._stirs = False  # global chance
+        self._chance: Any = None  # the state of global chance before the first call
+
+    def begin(self) -> None:
+        """Note the state of global chance. A draw makes it a new one, which no seed that the answer sets gives."""
+        self.process.stir()
+        self._chance = self.process.chance()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         states = [generator.get_state() for generator in generators((args, kwargs))]
-        copies, chance = map_tensors(Tensor.clone, (args, kwargs)), self.process.chance()
+        copies = map_tensors(Tensor.clone, (args, kwargs))
         result = self._call(*copies[0], **copies[1])
         if not _close(map_tensors(_comparable, copies), map_tensors(_comparable, (args, kwargs)), 0):
             message = "it changes its input in place, so the caller's data are lost: work on a copy"
             raise _Stopped("leaves its inputs as they are", message)
-        self._stirs = self._stirs or self.process.chance() != chance
         if len(self._calls) < REMEMBERED:
             self._calls.append(_Call(args, kwargs, states, result))
         return map_tensors(Tensor.detach, result)
@@ -241,8 +255,9 @@ class Answer:
 
     def habits(self, gradient: tuple[int, ...], batched: tuple[int, ...]) -> Iterator[tuple[str, str]]:
         """What is wrong with the answer though all its results were right: a property, and the mistake."""
+        stirs = self.process.chance() != self._chance
         repeats = all(self._repeats(call) for call in self._calls)
-        if self._stirs and (not repeats or any(self._seeds(call) for call in self._calls)):
+        if stirs and (not repeats or any(self._seeds(call) for call in self._calls)):
             yield (
                 "leaves global chance alone",
                 "it draws its result from the global chance of torch, NumPy or Python, or sets its seed, which "

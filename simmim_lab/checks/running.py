@@ -136,6 +136,18 @@ def stir() -> None:
     torch.rand(1), random.random(), np.random.random()
 
 
+@contextmanager
+def kept_chance() -> Iterator[None]:
+    """Whatever is drawn here, a notebook goes on with the numbers that it would have drawn."""
+    torchs, pythons, numpys = torch.get_rng_state(), random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(torchs)
+        random.setstate(pythons)
+        np.random.set_state(numpys)
+
+
 def stopped(error: BaseException) -> str:
     """Where and why a function stopped: the last of its own lines, not one of a library."""
     frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is the call itself

@@ -73,7 +73,6 @@ class Proxy:
     def time_limit(self, seconds: float) -> Iterator[None]:
         """More than those of a notebook: this machine may be a slower one."""
         self._elapsed, self._used = 0.0, self._session.used
-        self.stir()  # an answer that sets a seed may have left chance just as it will leave it again
         # Of the check itself, if what came back makes it slow.
         with running.time_limit(2 * TASK, lambda: time.process_time() + self._session.used):
             yield
