@@ -992,9 +992,9 @@ def _goals(
 
 
 def _nearly_whole(hidden: int, steps: int) -> bool:
-    """Whether rounding could decide how many are left after a step."""
+    """Whether rounding, to two digits or to whole numbers, could decide how many are left after a step."""
     shares = (hidden * _quarter(step / steps) % 1 for step in range(1, steps))
-    return any(not 1e-3 < share < 1 - 1e-3 for share in shares)
+    return any(not 6e-3 < share < 1 - 6e-3 for share in shares)
 
 
 def _many(rng: Generator) -> tuple[int, int]:

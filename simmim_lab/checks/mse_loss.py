@@ -751,7 +751,7 @@ def best_quantile(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "it has lost its sign": lambda v, over, under: abs(_quantile(v, over, under)),
         "it is never below 0, but the values may be": lambda v, over, under: max(_quantile(v, over, under), 0.0),
         "it lies from 0 to 1, but the values do not: look for it where they are": (
-            lambda v, over, under: _around(v.mean().clamp(0, 1), 0.12)
+            lambda v, over, under: _around(min(max(_quantile(v, over, under), 0), 1), 0.011)
         ),
     }
     mistakes |= {
