@@ -612,9 +612,7 @@ def _far(got: Tensor, want: Tensor, tolerance: float) -> Tensor:
     """Where the values differ; NaN differs from everything."""
     if not tolerance or not want.is_floating_point():
         return got != want
-    got, want = got.double(), want.double()
-    near = (got - want).abs() <= tolerance * (1 + want.abs())
-    return ~((got == want) | (near & want.isfinite()))
+    return ~got.double().isclose(want.double(), rtol=tolerance, atol=tolerance)
 
 
 def _is_number(value: Any) -> bool:
