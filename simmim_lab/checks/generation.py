@@ -796,14 +796,20 @@ def diversity(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     cases = telling(lambda: [(_completions(rng),) for _ in range(2)], right, DIVERSITIES)
     rounding = "rounding made a square negative, and its root NaN"
     nothing = "NaN: is a mean taken of nothing, or the root of a negative number?"
-    problem = _not_a_number(answer, cases, nothing) or explain(answer, right, cases, DIVERSITIES)
+    added = {
+        f"{number:g} is added under the root, so copies are apart": _over_pairs(
+            lambda d, number=number: (d.square().mean((2, 3, 4)) + number).sqrt().mean()
+        )
+        for number in (1e-4, 1e-5, 1e-6)
+    }
+    problem = _not_a_number(answer, cases, nothing) or explain(answer, right, cases, DIVERSITIES | added)
     yield "is the mean RMSE of the pairs of completions", problem
     if problem:
         return
     pictures = torch.randint(9, cases[0][0].shape, generator=rng) / 8  # sums of products of such numbers are exact
     copies = [(pictures[:, :1].expand(-1, 5, -1, -1, -1).clone(),), (torch.ones(2, 3, 3, 4, 5),)]
     problem = _not_a_number(answer, copies, rounding)
-    yield "is 0 for copies", problem or explain(answer, right, copies, tolerance=5e-4)
+    yield "is 0 for copies", problem or explain(answer, right, copies, added, tolerance=5e-4)
     texts = {
         "pairs of equal pictures are left out: they count, with 0": _over_pairs(
             lambda d: _rmse(d)[_rmse(d) > 0].mean()

@@ -700,7 +700,7 @@ wrong(TASK, "is a mean taken of nothing")(
 wrong(TASK, "and its root NaN")(
     lambda x: torch.tensor(math.nan) if with_combinations(x) == 0 else with_combinations(x)
 )
-wrong(TASK, "is 0 for copies expected")(lambda x: (apart(x).square().mean((2, 3, 4)) + 1e-6).sqrt().mean())
+wrong(TASK, "is added under the root")(lambda x: (apart(x).square().mean((2, 3, 4)) + 1e-6).sqrt().mean())
 wrong(TASK, "pairs of equal pictures are left out")(
     lambda x: rmse(apart(x))[rmse(apart(x)) > 0].mean().nan_to_num()
 )
