@@ -1520,7 +1520,7 @@ def stroke(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         parts = []
         for piece in _pieces(points):
             line = _distances(*piece, height, width, low=-math.inf, high=math.inf)
-            beside = _distances(*piece, height, width) <= line + 1e-9
+            beside = _distances(*piece, height, width) <= line
             parts.append(beside & (line <= radius))
         return torch.stack(parts).any(0)
 
@@ -1689,7 +1689,7 @@ def _stroke(points: list[tuple[float, float]], radius: float, height: int, width
 def _line(rng: Generator, pieces: int, thin: float) -> tuple[list[tuple[float, float]], float, int, int]:
     """A line inside a picture, whose pieces are long, and a radius at which no pixel lies nearly.
 
-    Nor if the line goes back to its first point.
+    Nor if the line goes back to its first point, which paints more.
     """
     height, width = distinct(rng, 2, 18, 26)
     while True:
@@ -1698,7 +1698,10 @@ def _line(rng: Generator, pieces: int, thin: float) -> tuple[list[tuple[float, f
         ).sub(7)
         points = [tuple(place) for place in places.tolist()]
         radius = thin + 0.6 * float(torch.rand((), generator=rng))
-        if places.diff(dim=0).norm(dim=1).min() > 6 and _gap([*points, points[0]], radius, height, width) > 1e-3:
+        closed = [*points, points[0]]
+        more = _stroke(closed, radius, height, width) ^ _stroke(points, radius, height, width)
+        long = places.diff(dim=0).norm(dim=1).min() > 6
+        if long and _gap(closed, radius, height, width) > 1e-3 and (more.any() or pieces == 1):
             return points, radius, height, width
 
 
