@@ -650,7 +650,7 @@ def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     right = _rate(lambda m: m.images / (m.done[-1] - m.ready))
     advice = "keep the fraction", "keep all digits, not one", "keep all digits, not two"
     roundings = {
-        f"it is rounded: {text}": _rate(lambda m, n=digits: round(m.images / (m.done[-1] - m.ready).item(), n))
+        f"it is rounded: {text}": lambda *case, n=digits: round(right(*case), n)
         for digits, text in enumerate(advice)
     }
     rules = {

@@ -1699,9 +1699,9 @@ def _line(rng: Generator, pieces: int, thin: float) -> tuple[list[tuple[float, f
         points = [tuple(place) for place in places.tolist()]
         radius = thin + 0.6 * float(torch.rand((), generator=rng))
         closed = [*points, points[0]]
-        more = _stroke(closed, radius, height, width) ^ _stroke(points, radius, height, width)
+        more = not _stroke(closed, radius, height, width).equal(_stroke(points, radius, height, width))
         long = places.diff(dim=0).norm(dim=1).min() > 6
-        if long and _gap(closed, radius, height, width) > 1e-3 and (more.any() or pieces == 1):
+        if long and _gap(closed, radius, height, width) > 1e-3 and (more or pieces == 1):
             return points, radius, height, width
 
 
