@@ -887,7 +887,11 @@ def knn_predict(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
 def _neighbourhood(
     rng: Generator, count: int, k: int, temperature: float, n: int | None = None
 ) -> tuple[Tensor, Tensor, Tensor, int, float]:
-    """Training images of four classes, whose labels have gaps, and test images: no vote is a close call."""
+    """Training images of four classes, whose labels have gaps, and test images: no vote is a close call.
+
+    Unless a small `n` is given, all neighbours are alike: their similarities are positive.
+    """
+    alike = n is None
     n, dim = n or 3 * k + 20 + distinct(rng, 1, 0, 5)[0], distinct(rng, 1, 5, 8)[0]
     labels = torch.tensor([0, 2, 3, 5])[torch.randint(4, (n,), generator=rng)]
     vectors = normalize(torch.randn(n + 2 * count, dim, generator=rng) + 0.3, dim=1)
@@ -895,6 +899,8 @@ def _neighbourhood(
     votes = _vote(of=lambda weights: weights)(train, labels, many, k, temperature).sort(1, descending=True).values
     similar = _cosines(train, many).sort(1, descending=True).values
     clear = (votes[:, 0] > 1.001 * votes[:, 1]) & ((similar[:, k - 1] - similar[:, k]) > 1e-5)
+    if alike:
+        clear &= similar[:, k - 1] > 0
     return train, labels, many[clear][:count], k, temperature
 
 
