@@ -17,7 +17,7 @@ test: .venv/.all  ## run the tests, two files at a time
 	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 verify: .venv/.all  ## run the long tests, which rarely fail; results/ keeps what they found
-	.venv/bin/python -m pytest tests -m verify --record results
+	.venv/bin/python -m pytest tests -m verify --record results --numprocesses 2 --dist loadfile
 	.venv/bin/simmim-course figures
 
 catalogue: .venv/.all  ## put right answers to the tasks to 1,000 seeds, wrong ones to 100: hours; ONLY=TASK for one
