@@ -22,7 +22,7 @@ from torch import Generator, nn
 
 from simmim_lab import checks
 from simmim_lab.checks.core import Failed, check, compare, explain
-from simmim_lab.checks.running import generators
+from simmim_lab.checks.running import generators, tensors
 from simmim_lab.teaching.isolation import proxy, sandbox, session
 from simmim_lab.teaching.isolation.channel import Opaque, decode, encode, plain
 from simmim_lab.teaching.isolation.session import Session
@@ -484,7 +484,8 @@ def scripted(monkeypatch, script) -> Session:
     def reply(request):
         made = script(request)
         whole = isinstance(made, bytes) or "error" in made
-        return made if whole else {"result": 0, "changed": None, "seeds": []} | made
+        new = [None] * len(tensors(made.get("result", 0)))
+        return made if whole else {"result": 0, "handed_back": new, "changed": None, "seeds": []} | made
 
     monkeypatch.setattr(session, "Sandbox", lambda *_, **__: Scripted(script=reply))
     return Session("01_masking")
@@ -550,11 +551,12 @@ def test_no_constant_passes_even_if_all_inputs_are_said_to_be_empty(name, monkey
         assert passed == []
 
 
+REPLY = {"result": 0, "handed_back": [], "changed": None, "seeds": []}
 FORGED = {
     "no dict": b'["list",1]',
     "no line": b"",
-    "another number": encode({"number": "0", "chance": [1, 2, 3], "result": 0, "changed": None, "seeds": []}),
-    "no number": encode({"chance": [1, 2, 3], "result": 0, "changed": None, "seeds": []}),
+    "another number": encode({"number": "0", "chance": [1, 2, 3], **REPLY}),
+    "no number": encode({"chance": [1, 2, 3], **REPLY}),
     "no result": {"result": None, "seeds": None},
     "no chance": {"chance": None},
     "chance that is no number": {"chance": ["a", 2, 3]},
@@ -563,6 +565,11 @@ FORGED = {
     "True as seed": {"seeds": [True]},
     "half a seed": {"seeds": [0.5]},
     "a huge seed": {"seeds": [10**300]},
+    "more is handed back than there is": {"handed_back": [0]},
+    "it is not said what is handed back": {"result": torch.zeros(2), "handed_back": []},
+    "what is handed back was never given": {"result": torch.zeros(2), "handed_back": [7]},
+    "a place before the first": {"result": torch.zeros(2), "handed_back": [-1]},
+    "a text as place": {"result": torch.zeros(2), "handed_back": ["0"]},
     "changes of another form": {"changed": [[{}, {}], 3]},
     "more changes than arguments": {"changed": [[0] * 9, {"a": 1}]},
     "a change of shape": {"changed": [[torch.zeros(9, 9)], {}]},
@@ -615,6 +622,26 @@ def test_forged_gradients_are_an_ordinary_error(gradients, monkeypatch):
         monkeypatch.setattr(forged, "ask", lambda *_, **__: {"gradients": gradients})
         with pytest.raises((ValueError, RuntimeError, TypeError, AttributeError)):
             result.sum().backward()
+
+
+@pytest.mark.parametrize(
+    "returned, is_given",
+    [
+        ("x", True),
+        ("x.view(-1, 3)", True),
+        ("x.clone()", False),
+        ("x.T", False),
+        ("x[:2]", False),
+        ("x + 0", False),
+    ],
+)
+def test_an_argument_that_comes_back_is_the_argument(returned, is_given, one):
+    given = torch.rand(3, 3)
+    other, (found, number) = defined(one, f"def answer(y, x):\n    return [y + 1, ({returned}, 5)]")(
+        given + 1, given
+    )
+    assert (found is given, number) == (is_given, 5) and torch.equal(other, given + 2)
+    assert torch.equal(found, eval(returned, {"x": given}))
 
 
 def test_gradients_go_through_the_process(one):

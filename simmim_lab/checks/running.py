@@ -186,6 +186,16 @@ def tensors(value: Any) -> list[Tensor]:
     return found
 
 
+def handed_back(result: Any, given: Any) -> list[int | None]:
+    """For each tensor of a result the place of the given one that it is, in the same memory; None if it is new."""
+
+    def memory(tensor: Tensor) -> tuple:
+        return tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tensor.requires_grad
+
+    places = {memory(tensor): place for place, tensor in enumerate(tensors(given))}
+    return [places.get(memory(tensor)) for tensor in tensors(result)]
+
+
 def generators(value: Any) -> list[Generator]:
     """All generators in lists, tuples and dicts."""
     if isinstance(value, Generator):

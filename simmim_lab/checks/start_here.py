@@ -1,7 +1,7 @@
 """Checks of the exercises on the article's program (lesson 00)."""
 
 import math
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Iterator, Set
 from functools import cache
 from typing import Any
 
@@ -22,7 +22,7 @@ from simmim_lab.checks.core import (
     form,
 )
 from simmim_lab.checks.guessing import Guess
-from simmim_lab.checks.running import map_tensors
+from simmim_lab.checks.running import handed_back
 from simmim_lab.images import load
 
 
@@ -105,18 +105,11 @@ def compose(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         want = prediction if hidden.all() else image
         problem = compare(answer(*given), want, tolerance=1e-6) or first(
             (
-                _kept(answer.function, *given),
+                handed_back(answer.function(*given), given) != [None],
                 "it returns its argument itself, not a new image: take a copy of it, `.clone()`",
             )
         )
         yield f"returns a new image where {claim} is hidden", problem
-
-
-def _kept(function: Callable, *args: Tensor) -> bool:
-    """Whether the result lies where one of the arguments does, so that who changes one changes the other."""
-    copies = map_tensors(Tensor.clone, args)
-    place = function(*copies).untyped_storage().data_ptr()
-    return any(copy.untyped_storage().data_ptr() == place for copy in copies)
 
 
 @check(

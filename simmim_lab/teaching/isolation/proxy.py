@@ -45,13 +45,14 @@ class Proxy:
         given = {"args": list(args), "kwargs": kwargs}
         reply = self._ask(do="call", name=self.__name__, elsewhere=self._elsewhere, **given)
         match reply:
-            case {"result": result, "changed": changed, "seeds": list(seeds)}:
+            case {"result": result, "handed_back": list(places), "changed": changed, "seeds": list(seeds)}:
                 for generator, seed in zip(running.generators(given), seeds, strict=True):
                     _advance(generator, seed)
                 match changed:
                     case [list(new), dict(named)]:
                         _change((*args, *kwargs.values()), (*new, *named.values()))
-                return self._with_gradients(running.tensors(given), result)
+                tensors = running.tensors(given)
+                return _with_own(tensors, places, self._with_gradients(tensors, result))
         raise ValueError(WRONG)
 
     def chance(self) -> list[int]:
@@ -180,6 +181,23 @@ def _advance(generator: torch.Generator, seed: Any) -> None:
     set_anew = seed != generator.initial_seed()
     source = str(seed).encode() if set_anew else generator.get_state().numpy().tobytes()
     generator.manual_seed(int.from_bytes(hashlib.sha256(source).digest()[:7], "big"))
+
+
+def _with_own(given: list[Tensor], places: list, result: Any) -> Any:
+    """The result, with the argument itself for each tensor that the function has handed back."""
+    if len(places) != len(running.tensors(result)):
+        raise ValueError(WRONG)
+    ordered = iter(places)
+
+    def own(tensor: Tensor) -> Tensor:
+        match next(ordered):
+            case None:
+                return tensor
+            case int(place) if 0 <= place < len(given):
+                return given[place]
+        raise ValueError(WRONG)
+
+    return running.map_tensors(own, result)
 
 
 def _change(given: Any, changed: Any) -> None:

@@ -102,8 +102,8 @@ class Worker:
     def call(self, name: str, args: list, kwargs: dict, elsewhere: bool) -> dict[str, Any]:
         """Call a function of the student, `elsewhere` as if in another process.
 
-        The reply has what it returned, or the error that it raised; its arguments, if it has changed them; and the
-        seeds of the generators among them that it has used.
+        The reply has what it returned, or the error that it raised; which of its arguments it handed back; all of
+        them, if it has changed any; and the seeds of the generators among them that it has used.
         """
         given = channel.encode(channel.plain([args, kwargs]))
         generators = running.generators((args, kwargs))
@@ -123,6 +123,7 @@ class Worker:
         after = channel.plain([args, kwargs])
         return {
             "result": result,
+            "handed_back": running.handed_back(result, [args, kwargs]),
             "changed": after if channel.encode(after) != given else None,
             "seeds": [
                 None if torch.equal(generator.get_state(), state) else generator.initial_seed()
