@@ -624,24 +624,13 @@ def test_forged_gradients_are_an_ordinary_error(gradients, monkeypatch):
             result.sum().backward()
 
 
-@pytest.mark.parametrize(
-    "returned, is_given",
-    [
-        ("x", True),
-        ("x.view(-1, 3)", True),
-        ("x.clone()", False),
-        ("x.T", False),
-        ("x[:2]", False),
-        ("x + 0", False),
-    ],
-)
-def test_an_argument_that_comes_back_is_the_argument(returned, is_given, one):
-    given = torch.rand(3, 3)
-    other, (found, number) = defined(one, f"def answer(y, x):\n    return [y + 1, ({returned}, 5)]")(
-        given + 1, given
-    )
-    assert (found is given, number) == (is_given, 5) and torch.equal(other, given + 2)
-    assert torch.equal(found, eval(returned, {"x": given}))
+@pytest.mark.parametrize("returned", ["x", "x.view(-1, 3)", "x.clone()", "x.T", "x[:2]", "x + 0"])
+def test_an_argument_that_comes_back_is_the_argument(returned, one):
+    x = torch.rand(3, 3)
+    source = f"def answer(y, x):\n    return [y + 1, ({returned}, 5)]"
+    other, (found, number) = defined(one, source)(x + 1, x)
+    assert (found is x) == (returned in ("x", "x.view(-1, 3)")) and torch.equal(found, eval(returned))
+    assert number == 5 and torch.equal(other, x + 2)
 
 
 def test_gradients_go_through_the_process(one):

@@ -889,7 +889,7 @@ def _neighbourhood(
 ) -> tuple[Tensor, Tensor, Tensor, int, float]:
     """Training images of four classes, whose labels have gaps, and test images: no vote is a close call.
 
-    Unless a small `n` is given, all neighbours are alike: their similarities are positive.
+    Without a given `n` no neighbour has a negative similarity.
     """
     alike = n is None
     n, dim = n or 3 * k + 20 + distinct(rng, 1, 0, 5)[0], distinct(rng, 1, 5, 8)[0]
