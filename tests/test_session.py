@@ -478,6 +478,9 @@ class Scripted:
         pass
 
 
+REPLY = {"result": 0, "handed_back": [], "changed": None, "seeds": []}
+
+
 def scripted(monkeypatch, script) -> Session:
     """A session whose process replies to calls with what `script` makes of them."""
 
@@ -485,7 +488,7 @@ def scripted(monkeypatch, script) -> Session:
         made = script(request)
         whole = isinstance(made, bytes) or "error" in made
         new = [None] * len(tensors(made.get("result", 0)))
-        return made if whole else {"result": 0, "handed_back": new, "changed": None, "seeds": []} | made
+        return made if whole else {**REPLY, "handed_back": new, **made}
 
     monkeypatch.setattr(session, "Sandbox", lambda *_, **__: Scripted(script=reply))
     return Session("01_masking")
@@ -551,7 +554,6 @@ def test_no_constant_passes_even_if_all_inputs_are_said_to_be_empty(name, monkey
         assert passed == []
 
 
-REPLY = {"result": 0, "handed_back": [], "changed": None, "seeds": []}
 FORGED = {
     "no dict": b'["list",1]',
     "no line": b"",

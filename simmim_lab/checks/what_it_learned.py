@@ -891,15 +891,14 @@ def _neighbourhood(
 
     Without a given `n` no neighbour has a negative similarity.
     """
-    alike = n is None
-    n, dim = n or 3 * k + 20 + distinct(rng, 1, 0, 5)[0], distinct(rng, 1, 5, 8)[0]
-    labels = torch.tensor([0, 2, 3, 5])[torch.randint(4, (n,), generator=rng)]
-    vectors = normalize(torch.randn(n + 2 * count, dim, generator=rng) + 0.3, dim=1)
-    train, many = (0.3 + 0.7 * torch.rand(len(vectors), 1, generator=rng)).mul(vectors).split([n, 2 * count])
+    size, dim = n or 3 * k + 20 + distinct(rng, 1, 0, 5)[0], distinct(rng, 1, 5, 8)[0]
+    labels = torch.tensor([0, 2, 3, 5])[torch.randint(4, (size,), generator=rng)]
+    vectors = normalize(torch.randn(size + 2 * count, dim, generator=rng) + 0.3, dim=1)
+    train, many = (0.3 + 0.7 * torch.rand(len(vectors), 1, generator=rng)).mul(vectors).split([size, 2 * count])
     votes = _vote(of=lambda weights: weights)(train, labels, many, k, temperature).sort(1, descending=True).values
     similar = _cosines(train, many).sort(1, descending=True).values
     clear = (votes[:, 0] > 1.001 * votes[:, 1]) & ((similar[:, k - 1] - similar[:, k]) > 1e-5)
-    if alike:
+    if n is None:
         clear &= similar[:, k - 1] > 0
     return train, labels, many[clear][:count], k, temperature
 
