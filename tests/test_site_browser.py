@@ -216,6 +216,57 @@ def test_a_file_that_is_no_picture_is_named_and_the_picture_stays(page, content)
     assert (pixels(page, PAINT) == before).all()
 
 
+# A widget whose acts fail, and whose computations wait until they are let go; a 3 cannot be computed.
+SLOW = """async (live) => {
+    const { run } = await import(`${live}host.js`);
+    const waiting = [];
+    window.letGo = () => waiting.shift()?.();
+    const widget = {
+        follows: ["n"],
+        compute: async ({ n }) => {
+            await new Promise((resolve) => waiting.push(resolve));
+            if (n === 3) throw new Error("odd", { cause: { n } });
+            return { status: `computed ${n}` };
+        },
+        act: async () => { throw new Error("odd", { cause: { n: "a file" } }); },
+    };
+    const ranged = { kind: "range", trait: "n", label: "n", min: 0, max: 9, step: 1 };
+    const controls = [ranged, { kind: "button", label: "act", message: "act" }];
+    const state = { controls, panels: [], chart: {}, n: 0, status: "", error: "" };
+    const place = document.createElement("div");
+    place.className = "slow";
+    document.body.append(place);
+    run(widget, { state, words: { odd: "{n} is odd" } }, place);
+}"""
+
+
+def test_what_is_said_of_an_act_outlives_older_computations_and_what_is_said_of_those_the_next(page, server):
+    page.evaluate(SLOW, f"{server.address}{LIVE}/")
+    slow = page.locator(".slow")
+
+    def moved(*numbers: int) -> None:
+        for n in numbers:
+            slow.get_by_label("n").fill(str(n))
+
+    def says(status: str, error: str) -> None:
+        wait_for(lambda: slow.locator(".sl-status").inner_text() == status, seconds=10)
+        wait_for(lambda: slow.locator(".sl-error").inner_text() == error, seconds=10)
+
+    moved(1, 2)  # the second waits for the first
+    slow.get_by_role("button").click()
+    says("", "a file is odd")
+    for status in ("computed 1", "computed 2"):
+        page.evaluate("letGo()")
+        says(status, "a file is odd")
+    moved(3, 4)
+    says("computed 2", "")
+    page.evaluate("letGo()")
+    says("computed 2", "3 is odd")
+    page.evaluate("letGo()")
+    says("computed 4", "")
+    slow.evaluate("(place) => place.remove()")
+
+
 PAGE = "index.html"
 LACKING = {
     "no SIMD": ("WebAssembly.validate = () => false", "lacks WebAssembly with SIMD"),

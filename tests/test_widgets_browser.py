@@ -285,8 +285,8 @@ def test_a_picture_file_is_opened_in_the_browser(page, tmp_path):
     for name, message in (("notes", "cannot be read"), ("large", "9.0 MB: make it smaller")):
         choose(tmp_path / f"{name}.png")
         wait_for(lambda message=message: message in error.inner_text(), seconds=10)
-    choose(tmp_path / "red.png")
-    wait_for(lambda: error.inner_text() == "", seconds=10)
+        choose(tmp_path / "red.png")
+        wait_for(lambda: error.inner_text() == "", seconds=10)
 
 
 def test_words_are_chosen_and_the_steps_gone_through(page):

@@ -37,9 +37,9 @@ export const Inpainter = {
     return { panels: [paint, { ...filled, title: words.filled_title }] };
   },
 
-  async act(content, buffers, state, data, words) {
+  async act(content, buffers, state, data) {
     if (content.message !== "picture") return brush.act(content, state, data);
-    return open(content.name, new Blob(buffers), state, data, words);
+    return open(content.name, new Blob(buffers), state, data);
   },
 };
 
@@ -76,14 +76,14 @@ function described(state, { planes }, milliseconds, words) {
 }
 
 // Go on with another picture, and with the same hole if that fits.
-async function open(name, blob, { grid }, data, words) {
+async function open(name, blob, { grid }, data) {
   const address = URL.createObjectURL(blob);
   const image = new Image();
   image.src = address;
   try {
     await image.decode(); // upright, and of an animation the first frame
   } catch {
-    return { error: say(words.unreadable, { name }) };
+    throw new Error("unreadable", { cause: { name } });
   } finally {
     URL.revokeObjectURL(address);
   }

@@ -1,5 +1,6 @@
 // What JupyterLab and Python are to widgets.js, here in a page: a model that holds the traits, and what follows them.
 
+import { say } from "./say.js";
 import widgets from "./widgets.js";
 
 // All that the page's scripts say, in the language of the page.
@@ -78,7 +79,7 @@ export async function read(address) {
 //   compute(state, data, words)        what then changes: an object, or an async generator of several
 //   act(content, buffers, state, data) what a button changes
 //   describe(state, data, words)       what changes at once with the other traits, if it has some
-// What they throw has a key of words as its message. While one computation runs, the newest state waits for it, and
+// What they throw has a key of words as its message, and as its cause what is said there. While one computation runs, the newest state waits for it, and
 // those between are never computed. Returns the model, with `refresh` to compute anew; if anything fails that nobody
 // foresaw, its `onbreak` is called.
 export function run(widget, { state, data = {}, words: own = {} }, place) {
@@ -87,16 +88,20 @@ export function run(widget, { state, data = {}, words: own = {} }, place) {
   const describe = () => model.show(views(widget.describe?.(model.state, data, said)));
   const waiting = new Set();
   let running = false;
+  let complaint = ""; // about the last computation
   let acts = 0; // that change what is computed: what was begun before the last one is no longer right
 
+  // Returns what is wrong, if anything is.
   async function attempt(work) {
-    model.show({ error: "" });
     try {
       await work();
+      return "";
     } catch (error) {
       console.error(error);
-      model.show({ error: said[error.message] ?? said.broken });
+      const message = say(said[error.message] ?? said.broken, error.cause);
+      model.show({ error: message });
       if (!said[error.message]) model.onbreak?.();
+      return message;
     }
   }
 
@@ -118,7 +123,11 @@ export function run(widget, { state, data = {}, words: own = {} }, place) {
     for (const name of followed) waiting.add(name);
     if (running) return;
     running = true;
-    while (waiting.size) await attempt(compute);
+    while (waiting.size) {
+      const message = await attempt(compute);
+      if (!message && model.get("error") === complaint) model.show({ error: "" }); // one about an act stays
+      complaint = message;
+    }
     running = false;
   }
 
@@ -126,7 +135,7 @@ export function run(widget, { state, data = {}, words: own = {} }, place) {
   model.refresh = () => follow(widget.follows);
   let last = Promise.resolve();
   const act = async (content, buffers) => {
-    const changes = await widget.act(content, buffers, model.state, data, said);
+    const changes = await widget.act(content, buffers, model.state, data);
     const names = Object.keys(changes ?? {});
     if (names.some((name) => widget.follows.includes(name))) acts += 1;
     model.show(views(changes));

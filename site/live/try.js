@@ -46,6 +46,7 @@ async function begin() {
 
 async function choose(model, { src, alt }) {
   const content = await (await fetch(src)).arrayBuffer();
+  model.show({ error: "" });
   model.send({ message: "picture", name: alt }, undefined, [content]);
 }
 

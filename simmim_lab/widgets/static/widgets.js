@@ -25,9 +25,16 @@ function make(tag, attributes = {}, ...children) {
   return node;
 }
 
+// What the learner does goes to Python, and what was wrong with what was done before is no longer said.
 function send(model, name, value) {
+  model.set("error", "");
   model.set(name, value);
   model.save_changes();
+}
+
+function ask(model, content, buffers) {
+  model.set("error", "");
+  model.send(content, undefined, buffers);
 }
 
 // A callback for several changes at a time that draws once, when all of them are there.
@@ -77,7 +84,7 @@ function selectControl(model, { trait, label, options }) {
 function buttonControl(model, { label, message, key }) {
   const button = make("button", { type: "button" }, label);
   if (key) button.setAttribute("aria-keyshortcuts", `Control+${key.toUpperCase()}`);
-  button.addEventListener("click", () => model.send({ message }));
+  button.addEventListener("click", () => ask(model, { message }));
   return button;
 }
 
@@ -110,9 +117,8 @@ function numbersControl(model, { trait, label }) {
   };
   input.addEventListener("input", () => {
     const numbers = read();
-    const good = numbers.length && numbers.every((number) => number >= 0 && number <= 1);
-    model.set("error", good ? "" : say(words.numbers, { label }));
-    if (good) send(model, trait, numbers);
+    if (numbers.length && numbers.every((number) => number >= 0 && number <= 1)) send(model, trait, numbers);
+    else model.set("error", say(words.numbers, { label }));
   });
   model.on(`change:${trait}`, show);
   show();
@@ -126,7 +132,7 @@ function fileControl(model, { label, message, most }) {
     const [file] = input.files;
     if (!file) return;
     const { name, size } = file;
-    if (size <= most) model.send({ message, name }, undefined, [await file.arrayBuffer()]);
+    if (size <= most) ask(model, { message, name }, [await file.arrayBuffer()]);
     else model.set("error", say(words.too_large, { name, size: (size / 1e6).toFixed(1), most: most / 1e6 }));
   });
   return make("label", { className: "sl-control" }, make("span", {}, label), input);
@@ -436,7 +442,7 @@ function render({ model, el }) {
     const control = event.ctrlKey || event.metaKey;
     const button = control && model.get("controls").find(({ key }) => key === event.key);
     if (button) {
-      model.send({ message: button.message });
+      ask(model, { message: button.message });
       event.preventDefault();
     }
     if (button || !(control || event.altKey)) event.stopPropagation();
