@@ -428,6 +428,15 @@ def test_describe_survives_a_value_that_cannot_be_printed():
     assert "Broken" in describe(Broken())
 
 
+def test_an_array_is_described_by_its_shape():
+    assert describe(np.zeros((2, 3))) == "a NumPy array of shape (2, 3) and float64"
+
+
+def test_a_long_error_keeps_its_begin_and_the_advice_at_its_end(capsys):
+    printed = " ".join(failed(half, lambda x: x.expand(2, 3).T.view(6) / 2, capsys).split())
+    assert "view size is not compatible" in printed and "Use .reshape(...) instead." in printed
+
+
 def failed(rule, answer, capsys) -> str:
     rule(answer)
     return capsys.readouterr().out
@@ -446,6 +455,7 @@ def half(answer, rng):
         lambda x: x.data / 2,
         lambda x: x.detach() / 2,
         lambda x: torch.tensor(x.detach().numpy() / 2),
+        lambda x: torch.from_numpy(x.numpy() / 2),
         lambda x: torch.tensor([value.item() / 2 for value in x]),
         torch.no_grad()(lambda x: x / 2),
     ],

@@ -36,6 +36,7 @@ from numbers import Real
 from operator import eq, index
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -314,7 +315,12 @@ class Answer:
                 map_tensors(partial(_clone, gradient=place in places), arg) for place, arg in enumerate(call.args)
             ]
             kwargs = map_tensors(Tensor.clone, call.kwargs)
-            results = tensors(self._call(*args, **kwargs))
+            try:
+                results = tensors(self._call(*args, **kwargs))
+            except _Stopped as stop:
+                if "requires grad" not in str(stop):
+                    raise
+                results = []  # of NumPy, whose error advises to detach
             if results and results[0].requires_grad:
                 carries = True
                 results[0].sum().backward()
@@ -466,7 +472,7 @@ def form(got: Any, shape: tuple[int, ...], dtype: torch.dtype) -> str | None:
         return problem
     if not got.isfinite().all():
         bad = (~got.isfinite()).sum().item()
-        why = "is something divided by 0, or infinity multiplied by 0?"
+        why = "is something divided by 0, or is NaN or infinity multiplied by 0?"
         return f"{bad} of {got.numel()} values are not finite (NaN or infinity): {why}"
     return None
 
@@ -492,6 +498,8 @@ def describe(value: Any) -> str:
     if isinstance(value, Tensor):
         content = f" = {value.item():.6g}" if value.numel() == 1 and value.device.type == "cpu" else ""
         return f"a tensor of shape {tuple(value.shape)} and {value.dtype}{content}"
+    if isinstance(value, np.ndarray):
+        return f"a NumPy array of shape {value.shape} and {value.dtype}"
     try:
         text = " ".join(repr(value).split())
     except Exception:

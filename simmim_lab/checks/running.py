@@ -162,9 +162,11 @@ def stopped(error: BaseException) -> str:
 
 
 def one_line(error: BaseException, room: int = 180) -> str:
-    """The kind and the message of an error."""
+    """The kind and the message of an error; of a long one its begin and its end, where the advice stands."""
     text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text if len(text) < room else text[: room - 3] + '...'}"
+    half = room // 2 - 2
+    text = text if len(text) <= room else f"{text[:half]}...{text[-half:]}"
+    return f"{type(error).__name__}: {text}"
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], value: Any) -> Any:
