@@ -505,7 +505,7 @@ def describe(value: Any) -> str:
     except Exception:
         text = "one that cannot be printed"
     if len(text) >= 60 and isinstance(value, list | tuple) and tensors(value):
-        return f"a {type(value).__name__} of {len(value)} values"
+        return f"a {type(value).__name__} of {_values(len(value))}"
     return f"{text if len(text) < 60 else text[:57] + '...'} ({type(value).__name__})"
 
 
@@ -649,9 +649,9 @@ def _difference(got: Any, want: Any, tolerance: float) -> str:
     if isinstance(want, list | tuple):
         if not isinstance(got, list | tuple):
             kind = "list" if isinstance(want, list) else "tuple"
-            return f"expected a {kind} of {len(want)} values, got {describe(got)}"
+            return f"expected a {kind} of {_values(len(want))}, got {describe(got)}"
         if len(got) != len(want):
-            return f"expected {len(want)} values, got {len(got)}"
+            return f"expected {_values(len(want))}, got {len(got)}"
         wrong = next(i for i, pair in enumerate(zip(got, want, strict=True)) if not _close(*pair, tolerance))
         return f"value {wrong + 1} of {len(want)}: {_difference(got[wrong], want[wrong], tolerance)}"
     if isinstance(want, dict):
@@ -668,6 +668,10 @@ def _difference(got: Any, want: Any, tolerance: float) -> str:
             return f"expected {_short(want)}, got {describe(got)}"
         return "expected {}, got {}".format(*_told_apart(want, got))
     return f"expected {want!r}, got {describe(got)}"
+
+
+def _values(count: int) -> str:
+    return "1 value" if count == 1 else f"{count} values"
 
 
 def _told_apart(want: Any, got: Any) -> tuple[str, str]:

@@ -177,7 +177,10 @@ def linear_head(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         "a ReLU is added, but the head ends with the linear map": image.relu(),
         **_wrong_layouts(channels, stride),
     }
-    verdict = compare(answer(*case), image, mistakes)
+    got = answer(*case)
+    verdict = compare(got, image, mistakes)
+    if verdict and not form(got, image.shape, image.dtype) and compare(answer(*case), got):
+        verdict = "two calls gave two images: take `weight` and `bias`, not those of a new layer"
     yield "applies weight and bias at every place and lays out the squares", verdict
 
     sizes = [(2, 5, 4, 3, 3), (3, 31, 1, 2, 2), (2, 1, 2, 3, 1), (2, 3, 1, 1, 4)]
@@ -332,6 +335,9 @@ def space_to_depth(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "`permute` puts cols before rows: in the result rows come before cols": lambda x, s: right(
             x, s
         ).mT.reshape(len(x), -1, x.shape[2] // s, x.shape[3] // s),
+        "the channels are last when `reshape` joins the axes: move them to the front before": lambda x, s: (
+            right(x, s).movedim(1, 3).reshape(right(x, s).shape)
+        ),
         "each square gives only its mean": F.avg_pool2d,
         "each square gives only its upper left pixel": lambda x, s: x[:, :, ::s, ::s],
         "the first image is used for all": lambda x, s: right(x[:1].expand_as(x), s),
@@ -403,6 +409,9 @@ def mae_head(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the picture is cut off at 0 and 1, but the head ends with the linear map": outputs.clamp(0, 1),
         "a ReLU is added, but the head ends with the linear map": outputs.relu(),
         "the first image is drawn for all": outputs[:1].expand_as(outputs),
+        "after the matrix: `reshape` moves no axis, it only cuts the numbers anew": (
+            outputs.reshape(batch, dim, rows * cols).mT
+        ),
     }
     patterns = {
         "the outputs are read colour by colour, as SimMIM's: MAE's go pixel by pixel": "(rows cols) (c i j)",
@@ -430,7 +439,9 @@ def mae_head(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
             outputs, *sizes, "b (rows cols) (i j c) -> b (rows i) (cols j) c"
         ).reshape(image.shape),
         "height and width are swapped": image.mT,
-        "`grid` is (rows, cols), not (cols, rows)": draw(outputs, cols, rows, patch),
+        "rows and cols are swapped: take both from `grid`, which is (rows, cols)": draw(
+            outputs, cols, rows, patch
+        ),
         "colours come before rows and columns: (batch, 3, height, width)": image.movedim(1, 3),
         "these are the numbers of each patch: they are not laid out yet": outputs,
         "a bare view or reshape moves no number: the axes must be reordered in between": outputs.reshape(
@@ -489,6 +500,13 @@ def overlaps(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "each input writes `kernel` values, not `stride`": lambda n, k, s: right(n, s, s) + [0] * (k - s),
         "each input writes `kernel` values; yours write one less": lambda n, k, s: [*right(n, k - 1, s), 0],
         "each input writes `kernel` values; yours write one more": lambda n, k, s: right(n, k + 1, s),
+        "each input writes `kernel` values: its last pixel is start + kernel - 1": lambda n, k, s: right(
+            n, k + 1, s
+        )[:-1],
+        "each input writes `kernel` values, also the first one, at its start": lambda n, k, s: [
+            0,
+            *right(n, k - 1, s),
+        ],
         "the first input begins at pixel 0, not 1": lambda n, k, s: [0, *right(n, k, s)][: len(right(n, k, s))],
         "the last input is missing": lambda n, k, s: right(n - 1, k, s) + [0] * s,
         "there is one input too many": lambda n, k, s: right(n + 1, k, s),
@@ -744,6 +762,9 @@ def _wrong_layouts(channels: Float[Tensor, "batch 3*s*s rows cols"], stride: int
         "a bare view or reshape moves no number: the axes must be reordered in between": channels.reshape(shape),
         "rows of the map and rows in the square are in the wrong order: `rows` comes right before the row in the "
         "square": rearrange(channels, "b (c i j) h w -> b c h w i j", c=3, i=stride).reshape(shape),
+        "the channels are last when `reshape` makes the image: split and reorder the axes first": (
+            channels.movedim(1, 3).reshape(shape)
+        ),
         "colour c starts at channel c * stride * stride": F.pixel_shuffle(channels[:, overlapping], stride),
         "the first image is drawn for all": right[:1].expand_as(right),
         "only the first image is drawn": right[:1],

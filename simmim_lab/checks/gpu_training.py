@@ -1,5 +1,6 @@
 """Checks of lesson 06 and its exercises, on training with a GPU. None of them needs a GPU."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial, reduce
@@ -101,7 +102,8 @@ def training_memory(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
     units = {"kB": 1e3, "KiB": 2**10, "MB": 1e6, "MiB": 2**20, "GB": 1e9, "GiB": 2**30}
     state |= {f"give bytes, not {unit}": (16 / size, 12 / size) for unit, size in units.items()}
     average = {
-        "the average is missing, but `ema` is True": (16, 12),
+        "`ema` is True, but the average's 4 bytes for each parameter are missing": (16, 12),
+        "the average's numbers have 4 bytes each, too": (17, 13),
         "SGD has no average, but `ema` is True": (20, 12),
         "AdamW has no average, but `ema` is True": (16, 16),
         "the averaged weights are not trained: no gradient, nothing of the optimizer": (32, 24),
@@ -203,6 +205,9 @@ def vit_flops(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     }
     mistakes = {text: _of_tokens(rule) for text, rule in parts.items()}
     mistakes |= {text: _of_tokens(work, count) for text, count in tokens.items()}
+    mistakes["the patch embedding is counted: leave it out"] = lambda size, patch, d, depth: (
+        _of_tokens(work)(size, patch, d, depth) + 6 * math.prod(size) * d
+    )
     yield (
         "counts the products of all blocks",
         explain(answer, _of_tokens(work), cases, mistakes, tolerance=1e-6),
@@ -224,7 +229,8 @@ def _refused(answer: Answer, cases: list[tuple]) -> Verdict:
             got = answer(size, patch, 64, 1)
         except Exception:
             continue
-        return f"expected a ValueError for {size} pixels and patches of {patch}, got {got}"
+        advice = ": `raise` an error, do not `return` it" if isinstance(got, Exception) else ""
+        return f"expected a ValueError for {size} pixels and patches of {patch}, got {got!r}{advice}"
     return None
 
 
@@ -251,7 +257,7 @@ def accumulated_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, 
         batch = torch.randn(parts * each, 3, height, width, generator=rng)
         weight = torch.randn(3, height, width, generator=rng)
         room = max(parts, each)  # for `split(parts)`, too
-        cases.append((_Squares(weight, room, shared=not many_parts), batch, parts))
+        cases.append((_Squares(weight, room, (3, height, width) if many_parts else (height, width)), batch, parts))
 
     def means(gradient: Callable, batch: Tensor, parts: int) -> Tensor:
         return torch.stack([gradient(part) for part in batch.chunk(parts)])
@@ -262,6 +268,9 @@ def accumulated_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, 
         ),
         "this is the last part alone: add to what is there": lambda g, x, n: means(g, x, n)[-1],
         "this is the first part alone": lambda g, x, n: means(g, x, n)[0],
+        "the first part alone, divided by `parts`: does the loop return too early?": (
+            lambda g, x, n: means(g, x, n)[0] / n
+        ),
         "each part replaces the one before, so only the last one counts": lambda g, x, n: means(g, x, n)[-1] / n,
         "halved with each part, from the second on: later parts count more": lambda g, x, n: reduce(
             lambda kept, new: (kept + new) / 2, means(g, x, n)
@@ -303,10 +312,15 @@ def accumulated_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, 
     tight = [(replace(g, room=len(x) // n), x, n) for g, x, n in cases]
     yield "works off no more images at a time than fit", explain(answer, right, tight, rules)
     gradient, batch, _ = cases[0]
-    whole = _Squares(gradient.weight, room=len(batch))
+    whole = replace(gradient, room=len(batch))
     edges = [(whole, batch, 1), (whole, batch, len(batch)), (whole, batch[:1], 1)]
-    edges += [(_Squares(gradient.weight[:, :1], room=len(batch)), batch[:, :, :1], len(batch))]
-    rules |= {"`squeeze` drops an axis of length 1": lambda g, x, n: means(g, x, n).mean(0).squeeze()}
+    edges += [(replace(whole, shape=shape), batch, len(batch)) for shape in ((1, *batch.shape[2:]), ())]
+    rules |= {
+        "`squeeze` drops an axis of length 1": lambda g, x, n: means(g, x, n).mean(0).squeeze(),
+        "a gradient may have no axis: begin the sum with 0, or with the first gradient": (
+            lambda g, x, n: means(g, x, n).mean(0) + torch.zeros(1)
+        ),
+    }
     yield "is right for one part, and for parts of one image", explain(answer, right, edges, rules)
 
 
@@ -314,19 +328,18 @@ def accumulated_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, 
 class _Squares:
     """The gradient of the mean over images x of (w · x)² / 2, on a machine with room for a few images.
 
-    It has the shape of an image or, as that of a weight that the colours share, of one of its colours.
+    It may be added up to a smaller shape, as that of a weight that the colours share, or all pixels.
     """
 
     weight: Tensor
     room: int
-    shared: bool = False
+    shape: tuple[int, ...]
 
     def __call__(self, images: Tensor) -> Tensor:
         if len(images) > self.room:
             raise MemoryError(f"out of memory: {len(images)} images at a time, but only {self.room} fit")
         products = (images * self.weight).sum((1, 2, 3), keepdim=True)
-        gradient = (products * images).mean(0)
-        return gradient.sum(0) if self.shared else gradient
+        return (products * images).mean(0).sum_to_size(self.shape)
 
     def __repr__(self) -> str:
         return "gradient"
@@ -368,6 +381,7 @@ def swin_flops(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "2 x 2 tokens become one: N is a quarter in the next stage, not half": rule(fewer=2),
         "2 x 2 tokens become one: N is a quarter in the next stage": rule(fewer=1),
         "these are only the blocks of the first stage": rule(stages=slice(1)),
+        "these are only the blocks of the last stage: add up all stages": rule(stages=slice(-1, None)),
         "the last stage is missing": rule(stages=slice(-1)),
         "the first stage is missing": rule(stages=slice(1, None)),
         "each stage has as many blocks as `depths` says, not one": rule(deep=False),
@@ -417,10 +431,10 @@ def _swin_work(
 
 
 def _swin(rng: Generator, stages: int) -> tuple[tuple[int, int], int, int, list[int], int]:
-    """A Swin whose windows tile the tokens of every stage; no two of its sizes are equal."""
+    """A Swin whose windows tile the tokens of every stage, and of one more; no two of its sizes are equal."""
     rows, cols, window, patch, *depths = distinct(rng, 4 + stages, 3, 13)
     rows, cols = sorted((rows, cols), reverse=stages == 3)  # so rows * rows is not always twice as much, or half
-    side = patch * window * 2 ** (stages - 1)
+    side = patch * window * 2**stages
     return (rows * side, cols * side), patch, 32 * max(depths), depths, window
 
 
@@ -466,6 +480,9 @@ def bytes_per_gpu(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "without sharding no block is put together: its weights are there": rule(
             lambda p, b, n: 16 * p / n + 8 * b, lambda p, b, n: 16 * p + 8 * b
         ),
+        "without sharding this is all GPUs together": rule(
+            lambda p, b, n: 16 * p / n + 8 * b, lambda p, b, n: 16 * p * n
+        ),
         "it is the other way round: with `shard` it is divided": rule(
             lambda p, b, n: 16 * p, lambda p, b, n: 16 * p / n + 8 * b
         ),
@@ -481,8 +498,14 @@ def bytes_per_gpu(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "`shard` changes nothing here": lambda p, b, n: 16 * p,
         "the largest block is missing: while it computes, it is whole on every GPU": lambda p, b, n: 16 * p / n,
         "of the largest block its gradients are whole, too": lambda p, b, n: 16 * p / n + 4 * b,
+        "the two numbers for each parameter of the block have 4 bytes each, too": lambda p, b, n: (
+            16 * p / n + 2 * b
+        ),
         "of a block only weights and gradients are put together, not AdamW's means": (
             lambda p, b, n: 16 * p / n + 16 * b
+        ),
+        "of the block AdamW's means stay sharded, and its share stays: subtract nothing": (
+            lambda p, b, n: 16 * (p - b) / n + 16 * b
         ),
         "the largest block is whole on every GPU: do not divide it": lambda p, b, n: (16 * p + 8 * b) / n,
         "`shard` divides weights and gradients, too, not AdamW's means alone": lambda p, b, n: 8 * p + 8 * p / n,
@@ -588,7 +611,7 @@ def whole_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
     gradients, hidden = cases[0]
     nothing = torch.full_like(gradients[0], torch.nan)
     rules = {
-        "NaN is replaced by 0 at the end, and takes what the others say with it": (
+        "all of it is 0, whatever the others say: is NaN replaced by 0 at the end?": (
             lambda g, h: ((g * h).sum(0) / h.sum()).nan_to_num()
         ),
         "a GPU that hides nothing counts as if it hid one pixel": (
@@ -677,6 +700,15 @@ def images_per_second(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         ),
         "the time of the warm-up is counted, but not its images": (
             lambda m: m.images / (m.done[-1] - m.launched[0])
+        ),
+        "the clock starts when the first warm-up step is finished: wait for the last one": (
+            lambda m: m.images / (m.done[-1] - m.done[0])
+        ),
+        "this is negative: subtract the start of the clock from its stop": (
+            lambda m: m.images / (m.ready - m.done[-1])
+        ),
+        "one step too many is counted: between the two marks lie those after the warm-up": (
+            lambda m: (m.images + m.batch) / (m.done[-1] - m.ready)
         ),
         "the clock does not start at 0: subtract when the warm-up is finished": lambda m: m.images / m.done[-1],
         "the clock starts at a launch, when the GPU was still busy with the warm-up": (
@@ -849,19 +881,16 @@ def minutes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "work divided by speed gives time; this is the other way round": lambda m, *_: 1 / m,
     }
     mistakes = {text: lambda *of, rule=rule: rule(_minutes(*of), *of) for text, rule in rules.items()}
-    yield (
-        "divides the work of training by the speed of the GPU",
-        explain(answer, _minutes, cases, mistakes, tolerance=1e-5),
-    )
+    problem = explain(answer, _minutes, cases, mistakes, tolerance=1e-5)
+    yield "divides the work of training by the speed of the GPU", problem
+    if problem:
+        return
     verdict = compare(
         answer(1_000, 2, 1e9, 1e12, 0.5), 0.2, {"keep the fraction of the minute": 0}, tolerance=1e-5
     )
     yield "gives 0.2 minutes for the example", verdict
     edges = [(1, 1, 1e6, 1e6, 1.0), (7, 1, 3e10, 2e11, 1.0)]
-    yield (
-        "is right for one image, one epoch and full use",
-        explain(answer, _minutes, edges, mistakes, tolerance=1e-5),
-    )
+    yield "is right for one image, one epoch and full use", explain(answer, _minutes, edges, tolerance=1e-5)
     official = (1_281_167, 800, 34_710_552_576, 65e12, 0.23)
     claim = f"gives {_minutes(*official) / 60 / 24:.0f} days for SimMIM's ViT-B on one T4"
     yield claim, compare(answer(*official), _minutes(*official), tolerance=1e-5)
@@ -872,11 +901,12 @@ def _minutes(images: int, epochs: int, flops: float, speed: float, used: float) 
 
 
 def _training(rng: Generator, used: float, low: float, high: float) -> tuple[int, int, float, float, float]:
-    """A training of some minutes and a fraction from `low` to `high`, so that round, int and ceil differ."""
+    """A training of some minutes and a fraction from `low` to `high`, so that all ways to round it differ."""
     while True:
         thousands, epochs, giga, tera = distinct(rng, 4, 7, 59)
         training = 1000 * thousands, epochs, giga * 1e9, tera * 1e12, used
-        if _minutes(*training) < 2000 and low < _minutes(*training) % 1 < high:
+        time = _minutes(*training)
+        if time < 100 and low < time % 1 < high and abs(time - round(time, 2)) > 2e-5 * time:
             return training
 
 

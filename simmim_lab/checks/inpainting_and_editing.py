@@ -72,6 +72,9 @@ def window_starts(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
             lambda n, s, d: list(range(len(regular(n, s, d))))
         ),
         "`size` and `stride` are swapped": lambda n, s, d: right(n, d, s),
+        "the last window starts at `length - size`, not at `length - stride`": (
+            lambda n, s, d: [*range(0, n - d, d), n - d]
+        ),
         "the last start is there twice": lambda n, s, d: [*regular(n, s, d), n - s],
         "the end decides, not `length % stride`: the last start is there twice": (
             lambda n, s, d: [*regular(n, s, d), *[n - s] * (n % d > 0)]
@@ -176,6 +179,16 @@ def blend(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "this is the sum of the windows: it must become a mean": lambda x, w: x.sum(0),
         "divide by the sum of the weights, not by how many windows there are": (
             lambda x, w: (x * w).sum(0) / (w > 0).sum(0)
+        ),
+        "everything is 0: are the windows added to `total`, by `+=`?": lambda x, w: 0 * x.sum(0),
+        "a later window's weights replace the earlier ones: add them up": (
+            lambda x, w: (x * w).sum(0) / _last(w, w)
+        ),
+        "divide by the sum of the weights at each pixel, not by the number of all windows": (
+            lambda x, w: (x * w).sum(0) / len(x)
+        ),
+        "divide by the sum of the weights at each pixel, not in one window": (
+            lambda x, w: (x * w).sum(0) / w[0].sum()
         ),
         "divide by the weights at each pixel, not by their largest sum": (
             lambda x, w: (x * w).sum(0) / w.sum(0).max()
@@ -413,6 +426,12 @@ def halve(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     def parts(image: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         return squares(image.masked_fill(hidden, 0)).sum(-1), squares(~hidden).sum(-1)
 
+    mistakes["True is hidden: here True and False of `hidden` are swapped"] = lambda image, hidden: right(
+        image, ~hidden
+    )
+    mistakes["`reshape` takes four pixels of one row: take those of a square"] = lambda image, hidden: right(
+        _of_rows(image), _of_rows(hidden)
+    )
     quotient = _with_added(lambda *case: answer(*case)[0], parts, cases)
     mistakes["a number is added to that of the visible pixels, or taken off"] = lambda *case: (
         torch.where(right(*case)[1], 0.5, quotient(*case)),
@@ -462,6 +481,13 @@ def _quartered(squares: Tensor) -> Tensor:
     """The picture whose squares hold what lay half a picture apart before."""
     picture = rearrange(squares, "... rows cols (i j) -> ... (rows i) (cols j)", i=2)
     return rearrange(picture, "... (i rows) (j cols) -> ... (rows i) (cols j)", i=2, j=2)
+
+
+def _of_rows(tensor: Tensor) -> Tensor:
+    """The picture whose squares hold what four places one after the other held before."""
+    height, width = tensor.shape[-2:]
+    fours = tensor.reshape(*tensor.shape[:-2], height // 2, width // 2, 4)
+    return rearrange(fours, "... rows cols (i j) -> ... (rows i) (cols j)", i=2)
 
 
 TIMES_0 = "NaN times 0 is NaN: use `torch.where`, `masked_fill` or an index"
@@ -647,7 +673,9 @@ def mask_from_picture(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         "all four numbers are divided by 255, but not the threshold": lambda c, a, t: (
             white(c, 255 * t) & (a >= 255 * t)
         ),
-        "nothing is hidden": lambda c, a, t: a < 0,
+        "nothing is hidden: are both sides of `&` in parentheses, does `.all` have its axis?": (
+            lambda c, a, t: a < 0
+        ),
         "all is hidden": lambda c, a, t: a >= 0,
         "a mask has one entry for each pixel, not for each colour": lambda c, a, t: (c >= t) & (a >= 128),
         "the mask has an axis too many": lambda c, a, t: (white(c, t) & (a >= 128))[None],
@@ -735,6 +763,7 @@ def loss_on_known(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
             lambda e, m, d: e[m & ~d].square().mean().sqrt()
         ),
         "the signs of the errors are kept: take absolute values": over(lambda m, d: m & ~d, torch.positive),
+        "the loss is always 0": rule(lambda e, m, d: 0 * e.sum()),
         "this is the sum of the errors: divide it by their number": rule(lambda e, m, d: e[m & ~d].abs().sum()),
         "divide by the number of values that count, not of pixels: a pixel has three": rule(
             lambda e, m, d: 3 * e[m & ~d].abs().mean()
@@ -1134,7 +1163,12 @@ def nearest_patch(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
             (bank - w).masked_fill(h, 0).square().sum((1, 2, 3)).argmin()
         ),
         "the mean of all patches fills the hole, not the best one": filled(lambda w, h, bank, d: bank.mean(0)),
-        "the first patch fills the hole, not the best one": filled(lambda w, h, bank, d: bank[0]),
+        "the first patch fills the hole, not the best one: does a search begin at infinity?": filled(
+            lambda w, h, bank, d: bank[0]
+        ),
+        "a search for the smallest error begins at infinity, not at 1": filled(
+            lambda w, h, bank, d: bank[d.argmin() if d.min() < 1 else 0]
+        ),
         "the last patch fills the hole, not the best one": filled(lambda w, h, bank, d: bank[-1]),
         "the second best patch fills the hole": filled(lambda w, h, bank, d: bank[d.argsort()[1]]),
         "a blend of patch and window fills the hole": filled(lambda w, h, bank, d: (bank[d.argmin()] + w) / 2),
@@ -1300,6 +1334,14 @@ def seam_ratio(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
 
         return lambda shape, tops, lefts, size: along(tops, size, shape[0])[:, None] | along(lefts, size, shape[1])
 
+    def below_height(shape: tuple[int, int], tops: list, lefts: list, size: int) -> Tensor:
+        """With `0 < edge < height` for the columns, too."""
+        seam = _seam(shape, tops, [], size)
+        for edge in both(lefts, size):
+            if 0 < edge < shape[0]:
+                seam[:, edge - 1 : edge + 1] = True
+        return seam
+
     mistakes = {
         "the starts of the windows are seams, but so are their ends": rule(seam=by_edges(lambda s, n: s)),
         "the ends of the windows are seams, but so are their starts": rule(
@@ -1325,6 +1367,7 @@ def seam_ratio(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the last row and column are no seam: ask for edge < height, too": rule(
             seam=partial(_seam_and_frame, frame=(-1,))
         ),
+        "a seam of columns has 0 < edge < width: do not ask about the height": rule(seam=below_height),
         "the seams between rows are there, but not those between columns": rule(
             seam=lambda shape, tops, lefts, size: _seam(shape, tops, [], size)
         ),
@@ -1353,6 +1396,7 @@ def seam_ratio(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the ratio is the other way round: at the seams against elsewhere": rule(
             of=lambda at, off: off.mean() / at.mean()
         ),
+        "the ratio is always 0": rule(of=lambda at, off: 0 * at.sum()),
         "this is a difference; divide the two means": rule(of=lambda at, off: at.mean() - off.mean()),
         "this is how much larger it is: the ratio itself is wanted": rule(
             of=lambda at, off: at.mean() / off.mean() - 1
@@ -1380,6 +1424,12 @@ def seam_ratio(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
         "the visible pixels are averaged, not the hidden ones": lambda error, hidden, *rest: rule()(
             error, ~hidden, *rest
+        ),
+        "elsewhere the visible pixels count, too: the hidden ones alone do": lambda error, hidden, *rest: float(
+            _means(error, hidden, *rest)[0] / _means(error, torch.ones_like(hidden), *rest)[1]
+        ),
+        "at the seams the visible pixels count, too: the hidden ones alone do": lambda error, hidden, *rest: float(
+            _means(error, torch.ones_like(hidden), *rest)[0] / _means(error, hidden, *rest)[1]
         ),
         "visible pixels count as 0 in the means: leave them out": lambda error, hidden, *rest: rule()(
             error * hidden, torch.ones_like(hidden), *rest

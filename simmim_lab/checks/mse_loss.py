@@ -21,6 +21,7 @@ from simmim_lab.checks.core import (
     explain,
     first,
     form,
+    gradients,
 )
 from simmim_lab.checks.guessing import Guess
 
@@ -92,6 +93,9 @@ WRONG_MEANS: dict[str, Callable[[_Batch], Tensor]] = {
     ),
     "it is half the mean squared error: the formula has no 1/2": lambda b: b.picked.square().mean() / 2,
     "it is the root of the mean squared error": lambda b: b.picked.square().mean().sqrt(),
+    "the errors are added up before they are squared: square each of them": (
+        lambda b: b.picked.sum().square() / b.hidden.sum()
+    ),
     "it is the square of the mean error: square first, then average": lambda b: b.picked.mean().square(),
     "it is the median of the squared errors, not their mean": lambda b: b.picked.square().median(),
     "the errors are not squared but made positive: that is L1": lambda b: b.picked.abs().mean(),
@@ -144,8 +148,8 @@ def _of_batch(rule: Callable[[_Batch], Tensor]) -> Callable[[Tensor, Tensor, Ten
     "the size of the errors first. Then ask how many values you add up.",
     "`masking.to_pixels(mask, patch)` enlarges the mask (`patch` is height // rows), and `[:, None]` gives it a "
     "place for the channels. Set the visible errors to 0 with `masked_fill` (a product would not do: "
-    "infinity times 0 is nan). Add up, and divide by hidden pixels times channels. A tiny number added to the "
-    "count turns 0 / 0 into 0.",
+    "infinity times 0 is nan). Then square and add up, and divide by hidden pixels times channels. A tiny number "
+    "added to the count turns 0 / 0 into 0.",
     solution=solutions.masked_mse,
     gradient=(0,),
 )
@@ -161,6 +165,11 @@ def masked_mse(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     right = _of_batch(lambda b: b.squares.sum() / b.hidden.sum())
     by_count = {text: lambda b, count=count: b.squares.sum() / count(b) for text, count in WRONG_COUNTS.items()}
     mistakes = {text: _of_batch(rule) for text, rule in (WRONG_MEANS | by_count).items()} | _misread(right)
+    mistakes |= {
+        "visible values of the target count: set the errors to 0, not only the prediction": lambda p, t, m: (
+            (p * (hidden := _Batch.of(p, t, m).hidden) - t).square().sum() / hidden.sum()
+        )
+    }
     claim = "averages over the hidden values of the whole batch"
     yield claim, explain(answer, right, cases, mistakes)
     yield claim, explain(answer, right, _edges(rng))
@@ -186,7 +195,13 @@ def _only_hidden_count(answer: Answer, case: tuple, *weight: Tensor) -> Iterator
             (bool(got == torch.inf), "it becomes infinite: a visible value counts"),
         )
         claim = "is not changed by a visible value of the prediction that is infinite or nan"
-        yield claim, problem or compare(got, result)
+        yield claim, (problem := problem or compare(got, result))
+        if problem:
+            return
+        [pull] = gradients(answer.raw, (spoiled, target, mask, *weight), (0,))
+        lost = pull is not None and bool(pull.isnan().any())
+        text = "replace the visible errors before the square: 0 times infinity is nan, in the gradient, too"
+        yield "has no nan in its gradient then, either", first((lost, f"it becomes nan: {text}"))
 
 
 @check(
@@ -246,6 +261,9 @@ def image_vote_gradient(answer: Answer, rng: Generator) -> Iterator[tuple[str, V
         "it divides by 3 channels: take their number from the shape": (lambda b: b.channels / 3 * _image_vote(b)),
         "it divides by the hidden patches of each image: each is a square with channels": (
             lambda b: b.channels * b.patch**2 * _image_vote(b)
+        ),
+        "it divides by hidden patches x channels of each image: a patch is a square of pixels": (
+            lambda b: b.patch**2 * _image_vote(b)
         ),
         "the hidden values of the first image are the divisor for all": (
             lambda b: 1 / b.hidden[:1].sum() / len(b.errors)
@@ -690,7 +708,7 @@ def best_quantile(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     mistakes = {
         "it is the median, the best answer if both prices are equal": lambda v, over, under: v.median(),
         "it is the mean, the best answer for squared errors": lambda v, over, under: v.mean(),
-        "the prices are swapped: `over` is for an answer that is too large": (
+        "the prices are swapped, or the values are sorted downwards: `over` is for too much": (
             lambda v, over, under: _quantile(v, under, over)
         ),
         "it lies between two values, as `torch.quantile` does: one of the values is best": (
@@ -883,6 +901,9 @@ def normalize_patches(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
                     lambda x, mean, var: x.std(1, keepdim=True, correction=0)
                 ),
                 "it is the variance: the root is missing": lambda x, mean, var: var,
+                "the root is taken twice: `std` is the root of the variance already": (
+                    lambda x, mean, var: var.sqrt().sqrt()
+                ),
                 "it is the biased variance: the root is missing, and it must divide by one less": (
                     lambda x, mean, var: x.var(1, keepdim=True, correction=0)
                 ),
@@ -936,7 +957,10 @@ def normalize_patches(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
             },
         ),
     )
-    yield "adds 1e-6 to the variance, under the root", _near_flat(answer, rng)
+    problem = _near_flat(answer, rng)
+    yield "adds 1e-6 to the variance, under the root", problem
+    if not problem:
+        yield "gives every flat patch the deviation 0.001", _rounded_squares(answer, rng)
 
 
 def _not_three(got: object) -> str | None:
@@ -973,7 +997,7 @@ def _near_flat(answer: Answer, rng: Generator) -> Verdict:
     flat = torch.tensor(distinct(rng, 3, -8, 8))[:, None].expand(3, 8) / 8
     tables = [flat.clone(), 0.0003 * _table(rng, 3, 8)]
     wrong = {
-        "nothing is added to the variance: a flat patch is divided by 0": torch.sqrt,
+        "nothing is added to the variance: a flat patch has the deviation 0": torch.sqrt,
         "1e-6 is added to the deviation: add it to the variance, before the root": lambda var: var.sqrt() + 1e-6,
         "a flat patch gets the deviation 1e-6: add 1e-6 to the variance, before the root": (
             lambda var: var.sqrt().clamp(min=1e-6)
@@ -997,8 +1021,21 @@ def _near_flat(answer: Answer, rng: Generator) -> Verdict:
     got = _named(names, (std for _, _, std in results))
     if problem := compare(got, _named(names, (std for _, _, std in want)), mistakes, tolerance=2e-7):
         return problem
+    twice = {
+        "1e-6 is added once more, to the deviation: divide by the root as it is": _named(
+            names, ((table - mean) / (std + 1e-6) for table, (_, mean, std) in zip(tables, want, strict=True))
+        )
+    }
     got, want = (_named(names, (rows for rows, _, _ in triples)) for triples in (results, want))
-    return compare(got, want, tolerance=1e-3)
+    return compare(got, want, twice)
+
+
+def _rounded_squares(answer: Answer, rng: Generator) -> Verdict:
+    """What is wrong for equal values whose sum is exact in 32 bits, but not the sum of their squares."""
+    flat = torch.randint(4096, 32768, (9, 1), generator=rng).expand(9, 7) / 4096
+    problem = compare(answer(flat)[2], torch.full((9, 1), 1e-3), tolerance=1e-5)
+    text = "a difference of two squares loses its last digits: subtract the mean first, then square"
+    return problem and f"{text}\n{problem.text}"
 
 
 def _named(names: Iterable[str], values: Iterable[Any]) -> dict[str, Any]:
@@ -1084,6 +1121,9 @@ def repaired_loss(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "at visible places y is compared with 0: multiply the error by 1 - mask": (
             lambda y, x, mask: (y - x * (1 - mask)).square().sum() / (1 - mask).sum()
         ),
+        "at visible places x is compared with 0: multiply the error by 1 - mask": (
+            lambda y, x, mask: (y * (1 - mask) - x).square().sum() / (1 - mask).sum()
+        ),
         "the output of the model goes through a sigmoid: use it as it is": (
             lambda y, x, mask: right(y.sigmoid(), x, mask)
         ),
@@ -1157,12 +1197,10 @@ def best_smooth_l1(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "far values are clipped around the mean: a pull depends on the answer itself": (
             lambda v: v.clamp(v.mean() - 1, v.mean() + 1).mean()
         ),
-        "values pull with their errors up to 2, not up to 1": lambda v: _around(_balance(v, 2), 0.001),
-        "values pull with their errors up to 0.5, not up to 1": lambda v: _around(_balance(v, 0.5), 0.001),
         "it is the smallest loss: return the answer that has it": lambda v: _smooth_loss(v, _balance(v)),
         "it is the loss of the mean: return the answer with the smallest": lambda v: _smooth_loss(v, v.mean()),
         "it is the smallest value: does the search go the wrong way?": torch.min,
-        "it is the largest value: does the search go the wrong way?": torch.max,
+        "it is the largest value: is the search's way wrong, or do all far values pull up?": torch.max,
         "it is the value that is farthest away: does the search go the wrong way?": (
             lambda v: v[(v - v.median()).abs().argmax()]
         ),
@@ -1175,13 +1213,21 @@ def best_smooth_l1(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         "it has lost its sign": lambda v: _around(abs(_balance(v)), 0.001),
         "it is -1 times the best answer": lambda v: _around(-_balance(v), 0.001),
     }
+    mistakes |= {
+        text: lambda v, pull=pull: _around(_balance(v, pull), 0.001) for text, pull in WRONG_PULLS.items()
+    }
+    short = {
+        "it is too near 0: does the search end too soon, or at a fixed limit?": (
+            lambda v: Between(min(0, _balance(v)) - 0.02, max(0, _balance(v)) + 0.02)
+        )
+    }
     inexact = _rounded(_balance, 1, 0.1, 0.01) | _nearly(_balance)
 
     def right(values: Tensor) -> Between:
         """0.001 is asked for; the costs of far values, in 32 bits, hardly tell so near answers apart."""
         return _around(_balance(values), 0.002 if values.max() - values.min() < 20 else 0.02)
 
-    problem = explain(answer, right, cases, mistakes | inexact, tolerance=1e-5)
+    problem = explain(answer, right, cases, mistakes | inexact | short, tolerance=1e-5)
     yield "is where all pulls cancel", problem
     if problem:
         return
@@ -1196,6 +1242,8 @@ def best_smooth_l1(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
     wide = torch.cat([near, torch.tensor([-400.0, 90.0, -80.0, 300.0])])
     edges = [(torch.randn(1, generator=rng),), (torch.full((4,), -1.5),), (wide,)]
     yield "is right for one value, equal values and values far apart", explain(answer, right, edges)
+    away = [(_near_and_far(rng, level, 1.0, 5, 2),) for level in (500.0, -300.0, 4000.0, -3000.0)]
+    yield "is right for values far from 0", explain(answer, right, away, short)
 
 
 def _near_and_far(rng: Generator, level: float, side: float, near: int, far: int) -> Tensor:
@@ -1220,14 +1268,24 @@ def _best_with_a_step(values: Tensor) -> Between:
     return _around(guesses[costs.argmin()], 0.01)
 
 
-def _balance(values: Tensor, limit: float = 1) -> float:
-    """Where the pulls of the values cancel, none of which is more than `limit`."""
+def _balance(values: Tensor, pull: Callable[[Tensor], Tensor] = lambda errors: errors.clamp(-1, 1)) -> float:
+    """Where the pulls of the values cancel."""
     low, high = values.min().item(), values.max().item()
     for _ in range(60):
         middle = (low + high) / 2
-        rises = (values.double() - middle).clamp(-limit, limit).sum() > 0
+        rises = pull(values.double() - middle).sum() > 0
         low, high = (middle, high) if rises else (low, middle)
     return middle
+
+
+WRONG_PULLS: dict[str, Callable[[Tensor], Tensor]] = {
+    "values pull with their errors up to 2, not up to 1": lambda errors: errors.clamp(-2, 2),
+    "values pull with their errors up to 0.5, not up to 1": lambda errors: errors.clamp(-0.5, 0.5),
+    "a near value pulls with half of its error: it pulls with all of it": (
+        lambda errors: (errors / 2).where(errors.abs() < 1, errors.sign())
+    ),
+    "far values do not pull: each of them pulls with 1 or -1": lambda errors: errors * (errors.abs() < 1),
+}
 
 
 def _smooth_loss(values: Tensor, guess: float | Tensor) -> Tensor:

@@ -178,7 +178,7 @@ def masked_mse(
     """The mean squared error over the hidden values of the whole batch; 0 if nothing is hidden.
 
     `mask` has an entry for each patch, True = hidden; patches are squares, and their side follows from the shapes.
-    What the prediction says at visible places does not matter, even if it is infinite there.
+    What the prediction says at visible places changes neither loss nor gradient, even if it is infinite there.
     """
     channels, height = target.shape[1:3]
     hidden = masking.to_pixels(mask, height // mask.shape[1])

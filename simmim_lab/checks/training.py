@@ -58,16 +58,19 @@ def split_photographs(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     training, validation = ({photographs[place] for place in side} for side in got)
     both, often = training & validation, len(got[0]) + len(got[1]) - len({*got[0], *got[1]})
     missing = set(range(len(photographs))) - {*got[0], *got[1]}
+    firsts = all(photographs.index(photographs[place]) == place for place in got[1])
+    only = "validation has only the first crop of each of its photographs: `index` finds no other"
     yield (
         "keeps all crops of a photograph on one side",
         first(
             (bool(set(got[0]) & set(got[1])), "some crops lie on both sides: take those of validation out"),
+            (bool(both) and firsts, only),
             (bool(both), f"{len(both)} photographs have crops on both sides: deal out photographs, not crops"),
         ),
     )
     nothing = (
-        "nothing is in validation: photographs need not be called 0, 1, 2, ..., and no number is found in a set "
-        "of tensors"
+        "nothing is in validation: photographs need not be called 0, 1, 2, ...; or is a number looked for in a "
+        "set of tensors, where none is found?"
     )
     yield (
         "uses every crop once",
@@ -96,7 +99,8 @@ def split_photographs(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     problem = first(
         (chosen == total - count, "the two sides are swapped: training comes first"),
         (chosen == count - 1 and fewer == DRAWS, f"{expected}: always one too few"),
-        (chosen < count and 0 < fewer < DRAWS, f"{expected}: is one drawn twice?"),
+        (chosen < count <= len(got[1]) < count + 5, f"`count` counts photographs, not crops: {expected}"),
+        (count / 2 < chosen < count and 0 < fewer < DRAWS, f"{expected}: is one drawn twice?"),
         (chosen != count, expected),
         (fewer > 0, f"in {fewer} of {DRAWS} splits there were too few: is one drawn twice?"),
         (any(len(turn) > 2 for turn in turns), "expected 2 photographs, got more"),
@@ -149,6 +153,8 @@ def _as_list(side: object) -> object:
 
 def _not_places(sides: list, count: int) -> str | None:
     """What is wrong if these are not two lists of places, from 0 to count - 1."""
+    if any(isinstance(side, set | frozenset) for side in sides):
+        return "a set is no list: return two lists, (training, validation)"
     if len(sides) != 2 or not all(isinstance(side, list) for side in sides):
         return (
             f"expected two lists, (training, validation), got {describe(sides[0] if len(sides) == 1 else sides)}"
@@ -194,6 +200,9 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the cosine begins at once, but in the warm-up there is the straight line alone": (
             lambda done, lr, low, w: (low + (lr - low) * _half_wave(done)) * done / w
         ),
+        "there is no warm-up: the curve of the rest goes on to the left of it": after(
+            lambda p, lr, low: low + (lr - low) * _half_wave(p)
+        ),
         "it rises too slowly: it must reach `lr` when the share `warmup` of the run is over": (
             lambda done, lr, low, w: lr * done
         ),
@@ -229,6 +238,15 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
         "brackets are missing: the share is (done - warmup) / (1 - warmup)": (
             lambda done, lr, low, w: low + (lr - low) * _half_wave(done - w / 1 - w)
+        ),
+        "`warmup` is not subtracted: the share is (done - warmup) / (1 - warmup)": (
+            lambda done, lr, low, w: low + (lr - low) * _half_wave(done / (1 - w))
+        ),
+        "brackets are missing around `done - warmup`": (
+            lambda done, lr, low, w: low + (lr - low) * _half_wave(done - w / (1 - w) / pi)
+        ),
+        "brackets are missing around `1 - warmup`": (
+            lambda done, lr, low, w: low + (lr - low) * _half_wave(done - w - w / pi)
         ),
         "a quarter of a turn falls from 1 to 0: the cosine of this schedule makes half a turn": (
             after(lambda p, lr, low: low + (lr - low) * cos(pi / 2 * p))
@@ -662,6 +680,15 @@ _WRONG_LAYERS = {
     "the head is slowed: it is new, and learns at the full rate": (
         lambda name, right, blocks: right - (not name.startswith("encoder."))
     ),
+    "all of the encoder is taken for the lowest layer: ask for its blocks and norm first": (
+        lambda name, right, blocks: 0 if name.startswith("encoder.") else right
+    ),
+    "every norm is taken for the last one: only `encoder.norm.` begins that": (
+        lambda name, right, blocks: blocks + 1 if "norm" in name else right
+    ),
+    "the last norm of the encoder is no layer of its own: it shares that of the head": (
+        lambda name, right, blocks: right - name.startswith("encoder.")
+    ),
     "everything outside the blocks is taken for the lowest layer": (
         lambda name, right, blocks: right if _in_block(name) else 0
     ),
@@ -922,7 +949,7 @@ class _Parts:
 
 
 _WRONG_RATES = {
-    'the rate is never set: each group of the optimizer has an entry "lr"': "zero forward backward clip step",
+    'the given optimizer keeps its rates: set "lr" in each of its groups': "zero forward backward clip step",
     "only the first group gets this rate: set it in all": "first_rate zero forward backward clip step",
     "only the last group gets this rate: set it in all": "last_rate zero forward backward clip step",
     "the rate is multiplied by `lr`: set it": "factors zero forward backward clip step",
@@ -1018,6 +1045,9 @@ def clip_gradients(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         ),
         "the norms of the tensors are added: add their squares, then take the root": by(
             lambda _, norms, m: m / norms.sum()
+        ),
+        "the root is taken of the sum of the norms: add their squares, then take the root": by(
+            lambda _, norms, m: m / norms.sum().sqrt()
         ),
         "the absolute values are added: the norm is the root of the sum of squares": by(
             lambda flat, _, m: m / flat.abs().sum()
@@ -1181,14 +1211,17 @@ class _Step:
         errors = (inputs @ (self.weight if weight is None else weight) - self.values) * counted
         return errors.square().sum() / counted.sum(), 2 / counted.sum() * inputs.T @ errors
 
-    def all_errors(self) -> tuple[Tensor, Tensor]:
+    def all_errors(self, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Those of visible values added, though the number of hidden ones divides."""
-        errors = self.inputs @ self.weight - self.values
+        errors = self.inputs @ self.weight - targets
         return errors.square().sum() / self.count, 2 / self.count * self.inputs.T @ errors
 
 
 _MIXED_UP = {
-    "the errors of visible values are added, too: they must not count": _Step.all_errors,
+    "the errors of visible values are added, too: they must not count": lambda step: step.all_errors(step.values),
+    "visible predictions are compared with 0: they must not count": (
+        lambda step: step.all_errors(step.values * step.hidden)
+    ),
     "the hidden values are among the inputs: the answer is given away": lambda step: step.with_(step.values),
     "all errors count: those of visible values must not": lambda step: step.with_(step.inputs, step.hidden | True),
     "the errors of visible values count, those of hidden ones should": (
@@ -1300,7 +1333,7 @@ def mask_of_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
         (bool(((mask != 0) & (mask != 1)).any()), "expected only 0 and 1, got other numbers: toss coins"),
         (
             bool((mask == mask[:1, :1, :1, :1]).all()),
-            "all values are the same: `randint` never draws its upper end",
+            "all values are the same: `randint` leaves out its upper end; `int` and `ceil` round one way",
         ),
     )
     yield "returns numbers 0 and 1 of the given shape", problem
@@ -1385,7 +1418,11 @@ def _masks_of_pairs(answer: Answer) -> tuple[Tensor, str | None]:
         for place, picture in enumerate(masks[-1]):
             known = seen.setdefault(picture.bool().numpy().tobytes(), (*pair, place))
             if known != (*pair, place):
-                text = "seed {} at step {} and seed {} at step {} share a mask".format(*known[:2], *pair)
+                once, twice = (
+                    "seed {} at step {} has one mask twice",
+                    "seed {} at step {} and seed {} at step {} share a mask",
+                )
+                text = (once if known[:2] == pair else twice).format(*known[:2], *pair)
                 return torch.stack(masks), text + f", of pictures {known[2]} and {place}" * (known[2] != place)
             if other := seen.get((~picture.bool()).numpy().tobytes()):
                 text = "what seed {} hides at step {} is just what seed {} shows at step {}: draw it anew"

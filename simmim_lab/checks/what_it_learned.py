@@ -122,6 +122,12 @@ WRONG_SIMILARITIES: dict[str, Callable] = {
     "`reshape` mixes the numbers of different tokens: move the axis of the numbers first": _of_units(
         lambda x: normalize(x.reshape(-1, len(x)), dim=1).T.reshape(x.shape)
     ),
+    "`/ a * b` multiplies by b: put the product of the lengths in parentheses": _similar(
+        lambda x, one: (x * one).sum(0) / x.norm(dim=0) * one.norm(dim=0), unit=False
+    ),
+    "`reshape` mixes the numbers of all tokens but the chosen one: move the axis first": _similar(
+        lambda x, one: cosine_similarity(x.reshape(-1, len(x)), one.flatten(), dim=1).view(x.shape[1:]), unit=False
+    ),
     "divided by the square of the chosen token's length: divide by both lengths": _similar(
         lambda x, one: (x * one).sum(0) / one.square().sum(0), unit=False
     ),
@@ -213,10 +219,13 @@ WRONG_SIMILARITIES: dict[str, Callable] = {
 )
 def nearest(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`nearest(queries, vectors, count)` are the places of the nearest vectors, the nearest first."""
-    cases, sizes = [], distinct(rng, 6, 3, 8)
-    for asked, dim, count in (sizes[:3], sizes[3:]):
-        cases.append(_far_apart(rng, asked, 2 * count + 9, dim, count))
     right = solutions.nearest
+
+    def draw() -> list[tuple]:
+        sizes = distinct(rng, 6, 3, 8)
+        return [_far_apart(rng, asked, 2 * count + 9, dim, count) for asked, dim, count in (sizes[:3], sizes[3:])]
+
+    cases = telling(draw, right, WRONG_NEAREST)
     problem = explain(answer, right, cases, WRONG_NEAREST)
     yield "gives the places of the nearest vectors, the nearest first", problem
     if problem:
@@ -268,6 +277,9 @@ WRONG_NEAREST: dict[str, Callable] = {
     "one too few: `[:count]` has `count`": _ranked(torch.cdist, lambda count: slice(0, count - 1)),
     "these are all vectors in their order: keep the first `count`": _ranked(
         torch.cdist, lambda count: slice(None)
+    ),
+    "`[:count]` keeps the first queries: `[:, :count]` cuts each row": (
+        lambda q, v, count: torch.cdist(q, v).argsort(1)[:count]
     ),
     "only the nearest is returned: `count` are asked for": _ranked(torch.cdist, lambda count: slice(0, 1)),
     "the ranks of the vectors are returned, not the places: one `argsort` is enough": (
@@ -388,7 +400,9 @@ def _pool(
 WRONG_POOLS: dict[str, Callable] = {
     "all tokens count alike: the query is not used": _pool(weights=lambda s: torch.ones_like(s) / s.shape[1]),
     "the fits are not divided by the root of `dim`": _pool(lambda x, q: x @ q),
-    "the fits are divided by 2, as in the example: divide by the root of `dim`": _pool(lambda x, q: x @ q / 2),
+    "the fits are divided by 2, the root of `dim` in the example: here it is another": _pool(
+        lambda x, q: x @ q / 2
+    ),
     "the fits are divided by the length of the query: divide by the root of `dim`": _pool(
         lambda x, q: x @ q / q.norm()
     ),
@@ -414,6 +428,12 @@ WRONG_POOLS: dict[str, Callable] = {
     ),
     "the fits are distances to the query, turned: they are dot products": _pool(
         lambda x, q: -(x - q).norm(dim=2) / len(q) ** 0.5
+    ),
+    "the products of a token's numbers are averaged: add them up": _pool(
+        lambda x, q: (x * q).mean(2) / len(q) ** 0.5
+    ),
+    "the weights are divided by the root of `dim`: divide the fits, before softmax": _pool(
+        lambda x, q: x @ q, mean=lambda w, x: (w[:, :, None] * x).sum(1) / x.shape[2] ** 0.5
     ),
     "the tokens themselves are divided by the root of `dim`: divide the fits alone": _pool(
         mean=lambda w, x: (w[:, :, None] * x).sum(1) / x.shape[2] ** 0.5
@@ -637,6 +657,9 @@ WRONG_SCALES: dict[str, Callable] = {
     "divided by the range, not by the deviation": _scaled_by(
         lambda train, test: (train.mean(0), train.amax(0) - train.amin(0))
     ),
+    "only the mean is divided: put the difference in parentheses": _scaled_by(
+        lambda train, test: (train.mean(0) / _mean_and_deviation(train)[1], 1)
+    ),
     "first subtract the mean, then divide by the deviation": _scaled_by(
         lambda train, test: (train.mean(0) * _mean_and_deviation(train)[1], _mean_and_deviation(train)[1])
     ),
@@ -660,7 +683,10 @@ WRONG_SCALES: dict[str, Callable] = {
             (part - _mean_and_deviation(part, 1)[0]) / _mean_and_deviation(part, 1)[1] for part in (train, test)
         )
     ),
-    "the test part comes back as it was": lambda train, test: (_standardised(train, test)[0], test),
+    "the test part comes back as it was: is it scaled by what `train` has become?": lambda train, test: (
+        _standardised(train, test)[0],
+        test,
+    ),
     "the two parts are swapped: the training part comes first": (
         lambda train, test: _standardised(train, test)[::-1]
     ),
@@ -706,7 +732,7 @@ def few_labels(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     if problem:
         return
     problem = first(
-        (again != got, "two generators of one seed gave two draws: pass `generator` on"),
+        (again != got, "two generators of one seed gave two draws: draw by torch, and pass `generator` on"),
         (set(other) == set(got), "generators of two seeds gave one draw: is it drawn at all, from `generator`?"),
     )
     yield "draws from `generator` alone", problem
@@ -714,7 +740,9 @@ def few_labels(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         return
 
     one, two = distinct(rng, 2, 0, 99)
-    small, wide = _shuffled({one: 3, two: 3}, rng), _shuffled(dict.fromkeys(range(CLASSES), 4), rng)
+    # Who takes the size of the first class for all, in any order, goes wrong in one of the two.
+    small = [one, *_shuffled({one: 1, two: 6}, rng), one]
+    wide = _shuffled(dict.fromkeys(range(CLASSES), 4) | {0: 5, CLASSES - 1: 5}, rng)
     generator = Generator().manual_seed(seed)
     single = [drawn(small, 1, generator) for _ in range(DRAWS)]
     double = [drawn(wide, 2, generator) for _ in range(DRAWS // 10)]
@@ -782,7 +810,8 @@ def _uneven(places: list[int], labels: list[int], each: int) -> str | None:
         (len(classes) > 1 and share == 1, f"these are {each} images in all: take {each} of every class"),
         (
             share == len(classes) and same is None,
-            "the number of all images is right, but not that of each class: draw within each class",
+            "the number of all images is right, but not that of each class: draw within each class, and return "
+            "places in `labels`",
         ),
         (same is not None and len(counts) < len(classes), f"a class is missing: {found}"),
         (same == each - 1 and len(counts) == len(classes), f"one too few of each class: {found}"),
@@ -793,36 +822,42 @@ def _uneven(places: list[int], labels: list[int], each: int) -> str | None:
 
 
 def _unequal_chances(labels: list[int], turns: list[list[int]], copied: bool) -> str | None:
-    """What is wrong with many draws of one from each of two classes of three images.
+    """What is wrong with many draws of one from each of two classes, one smaller than the other.
 
     `copied`: draws of more images with one generator are all alike, too.
     """
-    one, other = ([place for place, label in enumerate(labels) if label == name] for name in set(labels))
-    often = torch.tensor([sum(place in turn for turn in turns) for place in range(len(labels))])
+    few, many = sorted(
+        ([place for place, label in enumerate(labels) if label == name] for name in set(labels)), key=len
+    )
+    often = [torch.tensor([sum(place in turn for turn in turns) for place in places]) for places in (few, many)]
     pairs = Counter(map(frozenset, turns))
-    together = torch.tensor([pairs[frozenset(pair)] for pair in product(one, other)])
-    where = f"in {DRAWS} draws of one of three images of two classes"
+    together = torch.tensor([pairs[frozenset(pair)] for pair in product(few, many)])
+    where = f"in {DRAWS} draws of one image of a class of {len(few)} and one of a class of {len(many)},"
     return first(
         (
             len(pairs) == 1 and copied,
             f"{where} they were always the same: draw from `generator` itself, not from a copy",
         ),
         (len(pairs) == 1, f"{where} they were always the same: is an image taken without a draw?"),
-        (bool((often == 0).any()), f"{where} one image never came"),
         (
-            not fair(often, DRAWS, 1 / 3),
-            f"{where} the images came {often.tolist()} times, not each about {DRAWS / 3:.0f} times",
+            bool(often[0].all() and not often[1].all()),
+            f"{where} one of the {len(many)} never came: classes have different sizes",
+        ),
+        (not torch.cat(often).all(), f"{where} an image never came"),
+        (
+            not all(fair(counts, DRAWS, 1 / len(counts)) for counts in often),
+            f"{where} the images came {often[0].tolist()} and {often[1].tolist()} times, not all of a class alike",
         ),
         (bool((together == 0).any()), f"{where} some pairs never came: draw anew for every class"),
         (
-            not fair(together, DRAWS, 1 / 9),
-            f"{where} the nine pairs came {together.tolist()} times, not each about {DRAWS / 9:.0f} times",
+            not fair(together, DRAWS, 1 / len(together)),
+            f"{where} the pairs came {together.tolist()} times, not each about {DRAWS / len(together):.0f} times",
         ),
     )
 
 
 def _unequal_pairs(labels: list[int], turns: list[list[int]]) -> str | None:
-    """What is wrong with many draws of two from each of many classes of four images."""
+    """What is wrong with many draws of two from each of many classes of four images, and of a few larger ones."""
     place_of = {label: [] for label in labels}
     for place, label in enumerate(labels):
         place_of[label].append(place)
@@ -831,9 +866,9 @@ def _unequal_pairs(labels: list[int], turns: list[list[int]]) -> str | None:
         drawn = {label: [] for label in labels}
         for place in turn:
             drawn[labels[place]].append(place_of[labels[place]].index(place))
-        pairs.update(map(frozenset, drawn.values()))
+        pairs.update(frozenset(pair) for label, pair in drawn.items() if len(place_of[label]) == 4)
     together = torch.tensor([pairs[frozenset(pair)] for pair in combinations(range(4), 2)])
-    draws = len(turns) * len(place_of)
+    draws = pairs.total()
     where = f"in {draws} draws of two of four images of a class"
     return first(
         (bool((together == 0).any()), f"{where} some pairs never came: any two can be drawn, not only neighbours"),
@@ -966,6 +1001,7 @@ WRONG_VOTES: dict[str, Callable] = {
     "the lengths are those of the columns: each image has its own": _vote(
         lambda x, y: normalize(y, dim=0) @ normalize(x, dim=0).T
     ),
+    "one length for all images: each has its own": _vote(lambda x, y: (y / y.norm()) @ (x / x.norm()).T),
     "only the training images are divided by their lengths: it changes the weights": _vote(
         lambda x, y: y @ normalize(x, dim=1).T
     ),
@@ -1174,6 +1210,10 @@ WRONG_DISTANCES: dict[str, Callable] = WRONG_TABLES | {
     "these are patches: a patch is `patch` pixels wide": _distance_by(unit=lambda patch: 1),
     "a patch is `patch` pixels wide: multiply by it, do not divide": _distance_by(unit=lambda patch: 1 / patch),
     "a distance is a length: multiply by `patch`, not by its square": _distance_by(unit=lambda patch: patch**2),
+    "`patch` is under the root: multiply by it afterwards": _distance_by(unit=lambda patch: patch**0.5),
+    "`@` multiplies matrices: weights and distances go pair by pair, by `*`": _distance_by(
+        mean=lambda maps, table: (maps @ table).sum(2).mean(1)
+    ),
     "the root is missing: these are squares of distances": _distance_by(lambda grid: _straight(grid).square()),
     "the root is missing: these are squares of distances in pixels": _distance_by(
         lambda grid: _straight(grid).square(), unit=lambda patch: patch**2
@@ -1347,6 +1387,7 @@ WRONG_ROLLOUTS: dict[str, Callable] = {
     "numbers are multiplied place by place: `@` multiplies matrices": _rollout(
         of=lambda steps: torch.stack(steps).prod(0)
     ),
+    "everything is 0: do the shares begin with the identity?": lambda maps: 0 * _rollout()(maps),
     "it is transposed: rows are output tokens, columns are input tokens": (lambda maps: _rollout()(maps).mT),
     "each map is transposed: a row of it is a query, and stays a row": _rollout(lambda maps: maps.mean(1).mT),
     "softmax is taken once more: the rows of the maps add up to 1 already": _rollout(
@@ -1408,7 +1449,7 @@ def paired_margin(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
 def _paired(rng: Generator, count: int) -> tuple[list[float], list[float]]:
     """Scores in which draws differ more than methods do; not every difference is positive, no two are equal."""
     differences = torch.tensor([-0.7, 2.1, 0.4, 3.3, 1.2, 2.6])[:count] + 0.3 * torch.rand(count, generator=rng)
-    theirs = torch.tensor([20, 19.5, 33, 27, 45, 39])[:count] + 0.2 * torch.rand(count, generator=rng)
+    theirs = torch.tensor([20, 19.5, 27, 33, 45, 39])[:count] + 0.2 * torch.rand(count, generator=rng)
     order = torch.randperm(count, generator=rng)  # `theirs` has the first two in another order than `ours`
     order = order.flip(0) if order[0] == theirs.argmax() else order  # the best do not come first
     return (theirs + differences)[order].tolist(), theirs[order].tolist()
@@ -1490,6 +1531,9 @@ WRONG_MARGINS: dict[str, tuple] = {  # rules for the mean and, where it is wrong
     ),
     "the sign is wrong: `ours` minus `theirs`": (lambda d, *_: -statistics.fmean(d),),
     "this is the median of the differences: take their mean": (lambda d, *_: statistics.median(d),),
+    "this is the lower of the middle differences (`torch.median`): take their mean": (
+        lambda d, *_: statistics.median_low(d),
+    ),
     "the differences are added: take their mean": (lambda d, *_: sum(d),),
     "this is the mean of `ours`: take that of the differences": (lambda d, a, b: statistics.fmean(a),),
     "the best of both are compared: take the mean of the differences": (lambda d, a, b: max(a) - max(b),),
@@ -1745,6 +1789,9 @@ WRONG_TIES: dict[str, dict[str, Callable]] = {
     },
     "a run that equals another is left out of all pairs: only their pair is": {
         "pairs": lambda runs: combinations(_unlike_all(runs), 2)
+    },
+    "a pair is left out if both numbers are equal: one is enough (`and`, not `or`)": {
+        "counted": lambda loss, accuracy: loss != 0 or accuracy != 0
     },
     "pairs with equal losses count: leave them out": {"counted": lambda loss, accuracy: accuracy != 0},
     "pairs with equal accuracies count: leave them out": {"counted": lambda loss, accuracy: loss != 0},

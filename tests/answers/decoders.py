@@ -1509,7 +1509,7 @@ def patches_torn_apart(tokens, weight, bias, grid, patch):
     return rearrange(tokens @ weight.T + bias, pattern, rows=rows, cols=cols, i=patch, j=patch)
 
 
-@wrong("mae_head", "`grid` is (rows, cols), not (cols, rows)")
+@wrong("mae_head", "take both from `grid`, which is (rows, cols)")
 def grid_the_other_way_round(tokens, weight, bias, grid, patch):
     return tokens_to_pixels(tokens, weight, bias, grid[::-1], patch)
 
@@ -1594,3 +1594,48 @@ def patch_columns_torn_apart(tokens, weight, bias, grid, patch):
 def colours_last_then_reshape(tokens, weight, bias, grid, patch):
     outputs = (tokens @ weight.T + bias).view(len(tokens), *grid, patch, patch, 3)
     return outputs.permute(0, 1, 3, 2, 4, 5).reshape(len(tokens), 3, grid[0] * patch, grid[1] * patch)
+
+
+@wrong("mae_head", "it only cuts the numbers anew")
+def mae_map_by_reshape(tokens, weight, bias, grid, patch):
+    outputs = (tokens @ weight.T + bias).reshape(len(tokens), -1, *grid)
+    return rearrange(outputs, "b (i j c) rows cols -> b c (rows i) (cols j)", i=patch, j=patch)
+
+
+@wrong("space_to_depth", "the channels are last when `reshape` joins the axes")
+def channels_last_then_reshape(images, stride):
+    batch, colours, height, width = images.shape
+    rows, cols = height // stride, width // stride
+    split = images.reshape(batch, colours, rows, stride, cols, stride)
+    return split.permute(0, 2, 4, 3, 5, 1).reshape(batch, -1, rows, cols)
+
+
+@wrong("pixel_shuffle", "the channels are last when `reshape` makes the image")
+def channels_last_then_image(features, stride):
+    batch, _, rows, cols = features.shape
+    return features.permute(0, 2, 3, 1).reshape(batch, 3, rows * stride, cols * stride)
+
+
+@wrong("linear_head", "the channels are last when `reshape` makes the image")
+def linear_then_reshape(features, weight, bias, stride):
+    batch, _, rows, cols = features.shape
+    outputs = features.permute(0, 2, 3, 1) @ weight.T + bias
+    return outputs.reshape(batch, 3, rows * stride, cols * stride)
+
+
+@wrong("linear_head", "not those of a new layer")
+def new_layer(features, weight, bias, stride):
+    layer = nn.Linear(*weight.T.shape)
+    return F.pixel_shuffle(layer(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), stride)
+
+
+@wrong("overlaps", "its last pixel is start + kernel - 1")
+def end_of_the_kernel_included(size, kernel, stride):
+    starts = range(0, size * stride, stride)
+    return [sum(start <= pixel <= start + kernel for start in starts) for pixel in range(starts[-1] + kernel)]
+
+
+@wrong("overlaps", "also the first one, at its start")
+def start_of_the_kernel_left_out(size, kernel, stride):
+    starts = range(0, size * stride, stride)
+    return [sum(start < pixel < start + kernel for start in starts) for pixel in range(starts[-1] + kernel)]

@@ -170,7 +170,13 @@ wrong("training_memory", "give bytes, not MB")(sized(16e-6, 12e-6, 4e-6))
 wrong("training_memory", "give bytes, not MiB")(sized(16 / 2**20, 12 / 2**20, 4 / 2**20))
 wrong("training_memory", "give bytes, not GB")(sized(16e-9, 12e-9, 4e-9))
 wrong("training_memory", "give bytes, not GiB")(sized(16 / 2**30, 12 / 2**30, 4 / 2**30))
-wrong("training_memory", "the average is missing")(sized(16, 12, 0))
+wrong("training_memory", "the average's 4 bytes for each parameter are missing")(sized(16, 12, 0))
+wrong("training_memory", "the average's numbers have 4 bytes each, too")(sized(16, 12, 1))
+
+
+@wrong("training_memory", "the average's 4 bytes for each parameter are missing")
+def one_byte_for_true(parameters, optimizer, ema):
+    return added(parameters, optimizer, False) + ema
 
 
 wrong("training_memory", "2 bytes for each parameter are missing")(sized(14, 10, 4))
@@ -292,6 +298,20 @@ def only_rows_looked_at(image_size, patch, dim, depth):
     return never_refused((height, width), patch, dim, depth)
 
 
+@wrong("vit_flops", "`raise` an error, do not `return` it")
+def error_returned(image_size, patch, dim, depth):
+    try:
+        return formula(image_size, patch, dim, depth)
+    except ValueError as error:
+        return error
+
+
+@wrong("vit_flops", "the patch embedding is counted")
+def with_the_embedding(image_size, patch, dim, depth):
+    n = math.prod(tiled(image_size, patch))
+    return formula(image_size, patch, dim, depth) + 2 * n * 3 * patch**2 * dim
+
+
 wrong("vit_flops", "a multiply-add is two FLOP")(counted(square=12, mix=2))
 wrong("vit_flops", "N * N is missing")(counted(mix=0))
 wrong("vit_flops", "the products with N * N count half")(counted(mix=2))
@@ -395,6 +415,9 @@ wrong(TASK, "the clock stops when the last step is launched")(
     rate(lambda t, f, n, b, w: b * (n - w) / (t[-1] - f[w - 1]))
 )
 wrong(TASK, "the warm-up is `warmup` steps, not one")(rate(lambda t, f, n, b, w: b * (n - 1) / (f[-1] - f[0])))
+wrong(TASK, "when the first warm-up step is finished")(rate(lambda t, f, n, b, w: b * (n - w) / (f[-1] - f[0])))
+wrong(TASK, "this is negative")(rate(lambda t, f, n, b, w: b * (n - w) / (f[w - 1] - f[-1])))
+wrong(TASK, "one step too many is counted")(rate(lambda t, f, n, b, w: b * (n - w + 1) / (f[-1] - f[w - 1])))
 wrong(TASK, "both its images and its time")(rate(lambda t, f, n, b, w: b * n / (f[-1] - t[0])))
 wrong(TASK, "but not its time\n")(rate(lambda t, f, n, b, w: b * n / (f[-1] - f[w - 1])))
 wrong(TASK, "the time of the warm-up is counted")(rate(lambda t, f, n, b, w: b * (n - w) / (f[-1] - t[0])))
@@ -506,6 +529,8 @@ wrong("minutes", "the number of images is missing")(timed(lambda u, e, n: 1 / n)
 wrong("minutes", "epochs times images, not epochs plus images")(timed(lambda u, e, n: (n + e) / (n * e)))
 wrong("minutes", "do not divide it by 100")(timed(lambda u, e, n: 1 / 100))
 wrong("minutes", "these are seconds, and the utilisation is missing")(timed(lambda u, e, n: 60 * u))
+wrong("minutes", "full use\n      expected")(timed(lambda u, e, n: 60 if u == 1 else 1))
+wrong("minutes", "GPU\n      these are seconds\n")(timed(lambda u, e, n: 60))
 wrong("minutes", "is right for one image, one epoch and full use")(timed(lambda u, e, n: 1 + (u == 1)))
 
 
@@ -833,6 +858,8 @@ TASK = "accumulated_gradient"
 wrong(TASK, "each is that of a mean: divide the sum")(parted(lambda g, n, p: g.sum(0)))
 wrong(TASK, "this is the last part alone")(parted(lambda g, n, p: g[-1]))
 wrong(TASK, "this is the first part alone")(parted(lambda g, n, p: g[0]))
+wrong(TASK, "does the loop return too early?")(parted(lambda g, n, p: g[0] / p))
+wrong(TASK, "a gradient may have no axis")(parted(lambda g, n, p: torch.zeros(1) + g.mean(0)))
 wrong(TASK, "each part replaces the one before")(parted(lambda g, n, p: g[-1] / p))
 wrong(TASK, "the last part is left out")(parted(lambda g, n, p: g[:-1].sum(0) / p))
 wrong(TASK, "divided by the number of images; each")(parted(lambda g, n, p: g.sum(0) / n))
@@ -969,6 +996,7 @@ wrong(TASK, "it does not grow fourfold")(swin(wider=4))
 wrong(TASK, "N is a quarter in the next stage, not half")(swin(fewer=2))
 wrong(TASK, "2 x 2 tokens become one: N is a quarter in the next stage\n")(swin(fewer=1))
 wrong(TASK, "is the first stage merged already")(swin(skipped=1))
+wrong(TASK, "these are only the blocks of the last stage")(swin(stages=slice(-1, None)))
 wrong(TASK, "only the blocks of the first stage")(swin(stages=slice(1)))
 wrong(TASK, "the last stage is missing")(swin(stages=slice(-1)))
 wrong(TASK, "the first stage is missing")(swin(stages=slice(1, None)))
@@ -982,6 +1010,15 @@ wrong(TASK, "as if there were no projection")(swin(square=22))
 wrong(TASK, "as if the MLP had one layer")(swin(square=16))
 wrong(TASK, "as if the MLP were not 4 * dim wide")(swin(square=12))
 wrong(TASK, "all stages count like the first")(swin(wider=1, fewer=1))
+
+
+@wrong(TASK, "is the first stage merged already")
+def merged_first(image_size, patch, dim, depths, window):
+    flops, tokens = 0, (image_size[0] // patch) * (image_size[1] // patch)
+    for depth in depths:
+        tokens, dim = tokens // 4, 2 * dim
+        flops += depth * tokens * (24 * dim**2 + 4 * window**2 * dim)
+    return flops
 
 
 @wrong(TASK, "the merging is counted")
@@ -1060,6 +1097,9 @@ TASK = "bytes_per_gpu"
 wrong(TASK, "`shard` changes nothing here")(held(all_of_it, all_of_it))
 wrong(TASK, "the largest block is missing")(held(all_of_it, lambda p, b, n: 16 * p / n))
 wrong(TASK, "of the largest block its gradients")(held(all_of_it, lambda p, b, n: 16 * p / n + 4 * b))
+wrong(TASK, "of the block have 4 bytes each, too")(held(all_of_it, lambda p, b, n: 16 * p / n + 2 * b))
+wrong(TASK, "AdamW's means stay sharded")(held(all_of_it, lambda p, b, n: 16 * (p - b) / n + 16 * b))
+wrong(TASK, "without sharding this is all GPUs")(held(lambda p, b, n: 16 * p * n, a_share_and_a_block))
 wrong(TASK, "not AdamW's means")(held(all_of_it, lambda p, b, n: 16 * p / n + 16 * b))
 wrong(TASK, "is whole on every GPU: do not divide it")(held(all_of_it, lambda p, b, n: (16 * p + 8 * b) / n))
 wrong(TASK, "`shard` divides weights and gradients, too")(held(all_of_it, lambda p, b, n: 8 * p + 8 * p / n))
@@ -1209,7 +1249,12 @@ def up_to_the_first_idle(gradients, hidden):
     return weighted(gradients[:busy], hidden[:busy]) if busy else torch.zeros_like(gradients[0])
 
 
-@wrong(TASK, "NaN is replaced by 0 at the end")
+@wrong(TASK, "all of it is 0, whatever the others say")
+def nothing_if_one_is_idle(gradients, hidden):
+    return torch.zeros_like(gradients[0]) if 0 in hidden else weighted(gradients, hidden)
+
+
+@wrong(TASK, "is NaN replaced by 0 at the end?")
 def cleaned_at_the_end(gradients, hidden):
     sums = sum(g * count for g, count in zip(gradients, hidden, strict=True))
     return (sums / max(1, sum(hidden))).nan_to_num()

@@ -115,6 +115,12 @@ def numbers(length, size, stride):
     return list(range(how_many(length, size, stride)))
 
 
+@wrong("window_starts", "not at `length - stride`")
+def last_stride(length, size, stride):
+    last = max(length - stride, 0)
+    return [*range(0, last, stride), last]
+
+
 @wrong("window_starts", "`size` and `stride` are swapped")
 def swapped(length, size, stride):
     return step_by_step(length, stride, size)
@@ -269,6 +275,8 @@ wrong("blend", "the corners are sorted, but not the windows")(
 )
 wrong("blend", "all windows count the same")(from_pasted(lambda x, w: x.sum(0) / (w > 0).sum(0)))
 wrong("blend", "this is the sum of values times weights")(from_pasted(lambda x, w: (x * w).sum(0)))
+wrong("blend", "not by the number of all windows")(from_pasted(lambda x, w: (x * w).sum(0) / len(x)))
+wrong("blend", "not in one window")(from_pasted(lambda x, w: (x * w).sum(0) / w[0].sum()))
 wrong("blend", "this is the sum of the windows")(from_pasted(lambda x, w: x.sum(0)))
 wrong("blend", "not by how many windows there are")(from_pasted(lambda x, w: (x * w).sum(0) / (w > 0).sum(0)))
 wrong("blend", "but not multiplied by a weight before")(from_pasted(lambda x, w: x.sum(0) / w.sum(0)))
@@ -295,6 +303,24 @@ def overwritten(windows, corners, weight, height, width):
     for window, (top, left) in zip(windows, corners, strict=True):
         picture[:, top : top + len(weight), left : left + len(weight)] = window
     return picture
+
+
+@wrong("blend", "a later window's weights replace the earlier ones")
+def weights_replaced(windows, corners, weight, height, width):
+    total, weights = torch.zeros(3, height, width), torch.zeros(height, width)
+    for window, (top, left) in zip(windows, corners, strict=True):
+        total[:, top : top + len(weight), left : left + len(weight)] += window * weight
+        weights[top : top + len(weight), left : left + len(weight)] = weight
+    return total / weights
+
+
+@wrong("blend", "everything is 0: are the windows added")
+def added_out_of_place(windows, corners, weight, height, width):
+    total, weights = torch.zeros(3, height, width), torch.zeros(height, width)
+    for window, (top, left) in zip(windows, corners, strict=True):
+        total[:, top : top + len(weight), left : left + len(weight)].add(window * weight)
+        weights[top : top + len(weight), left : left + len(weight)] += weight
+    return total / weights
 
 
 @wrong("blend", "each new window is averaged with all before it")
@@ -400,6 +426,7 @@ wrong("halve", "grey and True stand where one is")(
 )
 wrong("halve", "not where half are")(halved(lambda x, h, mean, mask: (mean, h.float().mean(-1) >= 0.5)))
 wrong("halve", "not where most are")(halved(lambda x, h, mean, mask: (mean, h.float().mean(-1) > 0.5)))
+wrong("halve", "True and False of `hidden` are swapped")(lambda image, hidden: by_counts(image, ~hidden))
 wrong("halve", "True and False of the mask are swapped")(halved(lambda x, h, mean, mask: (mean, ~mask)))
 wrong("halve", "grey, 0.5, not black")(halved(lambda x, h, mean, mask: (mean.masked_fill(mask, 0), mask)))
 wrong("halve", "grey, 0.5, not white")(halved(lambda x, h, mean, mask: (mean.masked_fill(mask, 1), mask)))
@@ -452,6 +479,14 @@ wrong("halve", "here they come from four quarters")(
         *(rearrange(x, "... (i rows) (j cols) -> ... (rows i) (cols j)", i=2, j=2) for x in (image, hidden))
     )
 )
+
+
+@wrong("halve", "`reshape` takes four pixels of one row")
+def fours_in_a_row(image, hidden):
+    height, width = hidden.shape
+    mask = hidden.reshape(height // 2, width // 2, 4)
+    means = image.masked_fill(hidden, torch.nan).reshape(3, height // 2, width // 2, 4).nanmean(-1)
+    return means.nan_to_num(0.5), mask.all(-1)
 
 
 @wrong("halve", "NaN times 0 is NaN")
@@ -587,6 +622,8 @@ def is_white(c, t):
 
 
 TASK = "mask_from_picture"
+wrong(TASK, "are both sides of `&` in parentheses")(lambda rgba, t: (rgba[:3] >= t).all(0) & rgba[3] >= 128)
+wrong(TASK, "does `.all` have its axis?")(lambda rgba, t: (rgba[:3] >= t).all() & (rgba[3] >= 128))
 wrong(TASK, "the opacity has no say here")(painted(lambda c, a, t: is_white(c, t)))
 wrong(TASK, "True and False are swapped")(painted(lambda c, a, t: ~is_white(c, t) | (a < 128)))
 wrong(TASK, "a dark colour is enough here")(painted(lambda c, a, t: (c.amin(0) < t) & (a >= 128)))
@@ -896,6 +933,7 @@ wrong(TASK, "the visible pixels count here")(errors_where(lambda m, d: ~(m | d))
 wrong(TASK, "all pixels that are not drawn count here")(errors_where(lambda m, d: ~m))
 wrong(TASK, "all pixels count here")(errors_where(lambda m, d: torch.ones_like(m)))
 wrong(TASK, "but not both")(errors_where(lambda m, d: m != d))
+wrong(TASK, "the loss is always 0")(errors_where(known, lambda errors: 0 * errors.sum()))
 wrong(TASK, "the masks are swapped")(errors_where(lambda m, d: d & ~m))
 wrong(TASK, "the errors are squared")(errors_where(known, lambda errors: errors.square().mean()))
 wrong(TASK, "the root of the mean square")(errors_where(known, lambda errors: errors.square().mean().sqrt()))
@@ -1058,23 +1096,30 @@ def laid_in(fill):
     return answer
 
 
+def search_from(start):
+    """The fill by a loop whose smallest error begins at `start`."""
+
+    def answer(window, hidden, bank):
+        best, found = start, bank[0]
+        for patch in bank:
+            error = (patch - window)[:, ~hidden].square().sum()
+            if error < best:
+                best, found = error, patch
+        return torch.where(hidden, found, window)
+
+    return answer
+
+
 TASK = "nearest_patch"
+wrong(TASK, "begin")(search_from(1.0))
+wrong(TASK, "does a search begin at infinity?")(search_from(0.0))
 wrong(TASK, "here visible pixels are filled")(
     lambda w, h, bank: torch.where(h, w, bank[(bank - w).masked_fill(~h, 0).square().sum((1, 2, 3)).argmin()])
 )
 wrong(TASK, "the last colour alone is compared")(chosen(lambda v, e, h: v[2].square().sum()))
 
 
-@wrong(TASK, "a search for the smallest error begins at infinity")
-def search_from_ten(window, hidden, bank):
-    best, found = 10.0, bank[0]
-    for patch in bank:
-        error = (patch - window)[:, ~hidden].square().sum()
-        if error < best:
-            best, found = error, patch
-    return torch.where(hidden, found, window)
-
-
+wrong(TASK, "a search for the smallest error begins at infinity")(search_from(10.0))
 wrong(TASK, "all pixels are compared")(chosen(lambda v, e, h: e.square().sum()))
 wrong(TASK, "the hidden pixels are compared")(chosen(lambda v, e, h: e[:, h].square().sum()))
 wrong(TASK, "the patch that fits worst")(chosen(lambda v, e, h: -v.square().sum()))
@@ -1262,6 +1307,7 @@ def ratio(found=None, of=lambda at, off: at.mean() / off.mean(), join=torch.logi
 
 
 TASK = "seam_ratio"
+wrong(TASK, "the ratio is always 0")(ratio(of=lambda at, off: 0 * at.mean()))
 wrong(TASK, "but so are their ends")(ratio(seams(edges=lambda s, n: s)))
 wrong(TASK, "but so are their starts")(ratio(seams(edges=lambda s, n: [k + n for k in s])))
 wrong(TASK, "not before top + size - 1")(ratio(seams(edges=lambda s, n: [*s, *(k + n - 1 for k in s)])))
@@ -1288,6 +1334,32 @@ def up_to_edges(of):
 
 wrong(TASK, "ask for 0 < edge, too")(ratio(up_to_edges(lambda edge, length: edge < length)))
 wrong(TASK, "ask for edge < height, too")(ratio(up_to_edges(lambda edge, length: edge > 0)))
+
+
+@wrong(TASK, "do not ask about the height")
+def below_the_height(error, hidden, tops, lefts, size):
+    seam = torch.zeros_like(hidden)
+    for starts, along in (tops, seam), (lefts, seam.T):
+        for edge in [*starts, *(start + size for start in starts)]:
+            if 0 < edge < len(hidden):
+                along[edge - 1 : edge + 1] = True
+    return (error[hidden & seam].mean() / error[hidden & ~seam].mean()).item()
+
+
+@wrong(TASK, "elsewhere the visible pixels count, too")
+def visible_elsewhere(error, hidden, *windows):
+    rows, cols = seams()(error.shape, *windows)
+    seam = rows[:, None] | cols
+    return (error[hidden & seam].mean() / error[~seam].mean()).item()
+
+
+@wrong(TASK, "at the seams the visible pixels count, too")
+def visible_at_seams(error, hidden, *windows):
+    rows, cols = seams()(error.shape, *windows)
+    seam = rows[:, None] | cols
+    return (error[seam].mean() / error[hidden & ~seam].mean()).item()
+
+
 wrong(TASK, "not those between columns")(ratio(lambda shape, t, c, n: seams()(shape, t, [], n)))
 wrong(TASK, "not those between rows")(ratio(lambda shape, t, c, n: seams()(shape, [], c, n)))
 wrong(TASK, "but they end at a seam")(ratio(lambda shape, t, c, n: seams()(shape, t[1:], c[1:], n)))

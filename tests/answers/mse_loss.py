@@ -49,8 +49,8 @@ def picked(prediction, target, mask):
 @right("masked_mse")
 def in_patches(prediction, target, mask):
     patch = target.shape[2] // mask.shape[1]
-    errors = rearrange((prediction - target) ** 2, "b c (r p) (s q) -> b r s (c p q)", p=patch, q=patch)
-    return errors[mask].sum() / (mask.sum() * errors.shape[-1]).clamp(min=1)
+    errors = rearrange(prediction - target, "b c (r p) (s q) -> b r s (c p q)", p=patch, q=patch)
+    return errors[mask].square().sum() / (mask.sum() * errors.shape[-1]).clamp(min=1)
 
 
 @right("masked_mse")
@@ -59,8 +59,32 @@ def early_zero(prediction, target, mask):
     hidden = mask.repeat_interleave(patch, 1).repeat_interleave(patch, 2).unsqueeze(1)
     if hidden.sum() == 0:
         return 0.0
-    squares = torch.where(hidden, (prediction - target) ** 2, torch.zeros(()))
-    return squares.sum() / hidden.sum() / target.shape[1]
+    errors = torch.where(hidden, prediction - target, torch.zeros(()))
+    return (errors**2).sum() / hidden.sum() / target.shape[1]
+
+
+@wrong("masked_mse", "0 times infinity is nan, in the gradient, too")
+def filled_after_the_square(prediction, target, mask):
+    squares, hidden = masked_squares(prediction, target, mask)
+    return squares.sum() / (hidden.sum() + 1e-5)
+
+
+@wrong("masked_mse", "0 times infinity is nan, in the gradient, too")
+def picked_after_the_square(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    return (prediction - target).square()[hidden].sum() / (hidden.sum() + 1e-5)
+
+
+@wrong("masked_mse", "square each of them")
+def squared_sum(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    return ((prediction - target).masked_fill(~hidden, 0)).sum() ** 2 / (hidden.sum() + 1e-5)
+
+
+@wrong("masked_mse", "visible values of the target count")
+def prediction_masked_alone(prediction, target, mask):
+    hidden = enlarged(target, mask)
+    return F.mse_loss(prediction.masked_fill(~hidden, 0), target, reduction="sum") / (hidden.sum() + 1e-5)
 
 
 @wrong("masked_mse", "is 0 when nothing is hidden\n      it is nan, as 0 / 0 is")
@@ -784,7 +808,7 @@ def clamped(patches):
     return normalise(patches, patches.mean(1, True), patches.std(1, keepdim=True).clamp(min=1e-6))
 
 
-@wrong("normalize_patches", "a flat patch is divided by 0")
+@wrong("normalize_patches", "a flat patch has the deviation 0")
 def no_epsilon(patches):
     return normalise(patches, patches.mean(1, True), patches.std(1, keepdim=True))
 
@@ -1352,7 +1376,7 @@ def smooth_cut_off(values):
     return min(1, max(0, halving(values)))
 
 
-@wrong("best_smooth_l1", "is where all pulls cancel\n      expected a number from")
+@wrong("best_smooth_l1", "is where all pulls cancel it is too near 0")
 def positive_values_only(values):
     return halving(values.clamp(min=0))
 
@@ -2010,7 +2034,7 @@ def quantile_mean(values, over, under):
     return values.mean().item()
 
 
-@wrong("best_quantile", "the prices are swapped: `over` is for")
+@wrong("best_quantile", "the prices are swapped, or the values are sorted downwards")
 def prices_swapped(values, over, under):
     return by_counting(values, under, over)
 
@@ -2176,3 +2200,99 @@ def searched_from_zero(values, over, under):
 @wrong("best_quantile", "among the values as they came")
 def place_as_they_came(values, over, under):
     return values.tolist().index(by_counting(values, over, under))
+
+
+@wrong("best_quantile", "the prices are swapped, or the values are sorted downwards")
+def sorted_downwards(values, over, under):
+    rank = math.ceil(len(values) * under / (over + under))
+    return values.sort(descending=True).values[rank - 1].item()
+
+
+@wrong("repaired_loss", "at visible places x is compared with 0")
+def output_masked_alone(y, x, article_mask):
+    hidden = 1 - article_mask
+    return (y * hidden - x).square().sum() / hidden.sum()
+
+
+@wrong("repaired_loss", "square each of them")
+def squared_sum_of_the_article(y, x, article_mask):
+    hidden = 1 - article_mask
+    return ((y - x) * hidden).sum() ** 2 / hidden.sum()
+
+
+@wrong("image_vote_gradient", "patches x channels of each image")
+def vote_by_patches_and_channels(prediction, target, mask):
+    count = mask.sum((1, 2))[:, None, None, None] * target.shape[1]
+    return (2 * (prediction - target) / count / len(mask)).masked_fill(~enlarged(target, mask), 0)
+
+
+def normalised_by(deviation, returned=None):
+    """The answer that divides by `deviation(patches)`, and returns it or something else as the deviations."""
+
+    def answer(patches):
+        mean, std = patches.mean(1, keepdim=True), deviation(patches)
+        return (patches - mean) / std, mean, returned(patches) if returned else std
+
+    return answer
+
+
+def deviation(patches):
+    return (patches.var(1, keepdim=True) + 1e-6).sqrt()
+
+
+def from_squares(patches):
+    d = patches.shape[1]
+    variance = patches.square().mean(1, keepdim=True) - patches.mean(1, keepdim=True) ** 2
+    return (variance * d / (d - 1) + 1e-6).sqrt()
+
+
+for says, of in {
+    "subtract the mean first, then square": (from_squares,),
+    "the root is taken twice": (lambda patches: (patches.std(1, keepdim=True) + 1e-6).sqrt(),),
+    "1e-6 is added once more": (lambda patches: deviation(patches) + 1e-6, deviation),
+    "nothing is added to the variance": (deviation, lambda patches: patches.std(1, keepdim=True)),
+}.items():
+    wrong("normalize_patches", says)(normalised_by(*of))
+
+
+def halved_between(low, high, pull):
+    """The answer that halves an interval where the pulls have the other sign."""
+
+    def answer(values):
+        start, end = (edge(values) if callable(edge) else edge for edge in (low, high))
+        for _ in range(60):
+            middle = (start + end) / 2
+            start, end = (middle, end) if pull(values - middle).sum() > 0 else (start, middle)
+        return float(middle)
+
+    return answer
+
+
+def usual_pull(errors):
+    return errors.clamp(-1, 1)
+
+
+for says, of in {
+    "is right for values far from 0 it is too near 0": (-1000.0, 1000.0, usual_pull),
+    "does the search end too soon, or at a fixed limit?": (-100.0, 100.0, usual_pull),
+    "it pulls with all of it": (torch.min, torch.max, lambda e: torch.where(e.abs() < 1, e / 2, e.sign())),
+    "or do all far values pull up?": (torch.min, torch.max, lambda e: torch.where(e.abs() < 1, e, 1.0)),
+    "far values do not pull": (torch.min, torch.max, lambda e: torch.where(e.abs() < 1, e, 0.0)),
+}.items():
+    wrong("best_smooth_l1", says)(halved_between(*of))
+
+
+def walk_from_0(steps, rate):
+    """The answer that walks so many steps from 0."""
+
+    def answer(values):
+        place = torch.zeros(())
+        for _ in range(steps):
+            place = place + rate * (values - place).clamp(-1, 1).mean()
+        return place
+
+    return answer
+
+
+wrong("best_smooth_l1", "is where all pulls cancel it is too near 0")(walk_from_0(200, 0.01))
+wrong("best_smooth_l1", "is right for values far from 0 it is too near 0")(walk_from_0(300, 0.5))

@@ -111,6 +111,27 @@ def first_crop_of_each(photographs, count, generator):
     return [[photographs.index(name) for name in side] for side in sides]
 
 
+@wrong("split_photographs", "only the first crop of each of its photographs")
+def first_crop_of_the_drawn(photographs, count, generator):
+    validation = [photographs.index(name) for name in drawn(photographs, count, generator)]
+    return [place for place in range(len(photographs)) if place not in validation], validation
+
+
+@wrong("split_photographs", "`count` counts photographs, not crops")
+def until_enough_crops(photographs, count, generator):
+    validation = []
+    for name in shuffled(sorted(set(photographs)), generator):
+        if len(validation) < count:
+            validation += [place for place, other in enumerate(photographs) if other == name]
+    return [place for place in range(len(photographs)) if place not in validation], validation
+
+
+@wrong("split_photographs", "a set is no list")
+def sides_as_sets(photographs, count, generator):
+    training, validation = by_names(photographs, count, generator)
+    return set(training), set(validation)
+
+
 @wrong("split_photographs", "is one drawn twice?")
 def photographs_of_random_crops(photographs, count, generator):
     crops = torch.randint(len(photographs), (count,), generator=generator)
@@ -119,7 +140,7 @@ def photographs_of_random_crops(photographs, count, generator):
     return [place for place, name in enumerate(photographs) if name not in chosen], validation
 
 
-@wrong("split_photographs", "no number is found in a set of tensors")
+@wrong("split_photographs", "a set of tensors, where none is found?")
 def set_of_tensors(photographs, count, generator):
     names = torch.tensor(photographs).unique()
     chosen = set(names[torch.randperm(len(names), generator=generator)[:count]])
@@ -303,6 +324,13 @@ for says, fall in {
     "it ends at 0: `min_lr` is subtracted": lambda p, done, lr, low, w: (lr - low) * wave(p / 2),
     "the rates are added": lambda p, done, lr, low, w: low + (lr + low) * wave(p / 2),
     "only the cosine is halved": lambda p, done, lr, low, w: low + (lr - low) * (1 + math.cos(math.pi * p) / 2),
+    "`warmup` is not subtracted": lambda p, done, lr, low, w: low + (lr - low) * wave(done / (1 - w) / 2),
+    "brackets are missing around `done - warmup`": lambda p, done, lr, low, w: (
+        low + (lr - low) * (1 + math.cos(math.pi * done - w / (1 - w))) / 2
+    ),
+    "brackets are missing around `1 - warmup`": lambda p, done, lr, low, w: (
+        low + (lr - low) * (1 + math.cos(math.pi * (done - w) / 1 - w)) / 2
+    ),
     "the cosine is squared": lambda p, done, lr, low, w: low + (lr - low) * wave(p / 2) ** 2,
     "this is the sine": lambda p, done, lr, low, w: low + (lr - low) * (1 + math.sin(math.pi * p)) / 2,
     "it rises: at the end of the warm-up": lambda p, done, lr, low, w: lr + (low - lr) * wave(p / 2),
@@ -318,6 +346,11 @@ def rate_of_four_digits(done, lr, min_lr, warmup):
 @wrong("lr_at", "the cosine alone")
 def no_warmup(done, lr, min_lr, warmup):
     return min_lr + (lr - min_lr) * wave(done / 2)
+
+
+@wrong("lr_at", "the curve of the rest goes on to the left of it")
+def curve_of_the_rest_alone(done, lr, min_lr, warmup):
+    return min_lr + (lr - min_lr) * wave((done - warmup) / (1 - warmup) / 2)
 
 
 @wrong("lr_at", "the rate is constant")
@@ -991,7 +1024,10 @@ GRADIENT = f"optimizer.zero_grad(); {FORWARD}loss.backward(); "
 CLIP = "nn.utils.clip_grad_norm_(model.parameters(), clip); "
 STEP = "optimizer.step(); return loss.item()"
 for says, lines in {
-    "the rate is never set": GRADIENT + CLIP + STEP,
+    "the given optimizer keeps its rates": GRADIENT + CLIP + STEP,
+    'set "lr" in each of its groups': (
+        "optimizer = torch.optim.SGD(model.parameters(), lr=lr); " + GRADIENT + CLIP + STEP
+    ),
     "only the first group": "optimizer.param_groups[0]['lr'] = lr; " + GRADIENT + CLIP + STEP,
     "only the last group": "optimizer.param_groups[-1]['lr'] = lr; " + GRADIENT + CLIP + STEP,
     "the rate is multiplied": RATES.replace("lr=lr", "lr=lr * group['lr']") + GRADIENT + CLIP + STEP,
@@ -1637,7 +1673,7 @@ def not_rounded(shape, seed, step):
     return torch.rand(shape, generator=Generator().manual_seed(10_000 * seed + step))
 
 
-@wrong("mask_of_step", "`randint` never draws its upper end")
+@wrong("mask_of_step", "`randint` leaves out its upper end")
 def only_zeros(shape, seed, step):
     return torch.randint(0, 1, shape, generator=Generator().manual_seed(10_000 * seed + step)).float()
 
@@ -1732,3 +1768,43 @@ def hash_of_a_text(shape, seed, step):
 @wrong("mask_of_step", "with TypeError")
 def passes_the_generator_as_shape(shape, seed, step):
     return torch.randint(0, 2, Generator().manual_seed(10_000 * seed + step), shape).float()
+
+
+@wrong("mask_of_step", "`int` and `ceil` round one way")
+def fractions_cut_off(shape, seed, step):
+    return torch.rand(shape, generator=Generator().manual_seed(10_000 * seed + step)).int().float()
+
+
+@wrong("mask_of_step", "has one mask twice, of pictures 0 and 1")
+def small_masks_for_all_pictures(shape, seed, step):
+    mask = two_numbers_in_one(shape, seed, step)
+    return mask if len(mask) > 2 else mask[:1].expand(shape)
+
+
+@wrong("sgd_step", "visible predictions are compared with 0")
+def visible_targets_of_zero(weight, values, hidden, lr):
+    inputs = values * ~hidden
+    errors, count = inputs @ weight - values * hidden, hidden.sum()
+    return errors.square().sum() / count, weight - lr * 2 * inputs.T @ errors / count
+
+
+@wrong("clip_gradients", "the root is taken of the sum of the norms")
+def root_of_the_norms(gradients, max_norm):
+    norm = sum(gradient.norm() for gradient in gradients).sqrt()
+    return [gradient * (max_norm / norm if norm > max_norm else 1) for gradient in gradients]
+
+
+@wrong("layer_scales", "ask for its blocks and norm first")
+def encoder_first(names, blocks, decay):
+    return {name: decay ** (blocks + 1) if name.startswith("encoder.") else 1.0 for name in names}
+
+
+@wrong("layer_scales", "every norm is taken for the last one")
+def any_norm_at_the_top(names, blocks, decay):
+    return {name: 1.0 if "norm" in name else scale for name, scale in by_number(names, blocks, decay).items()}
+
+
+@wrong("layer_scales", "is no layer of its own")
+def norm_between_blocks_and_head(names, blocks, decay):
+    scales = by_number(names, blocks, decay)
+    return {name: decay * scale if name.startswith("encoder.") else scale for name, scale in scales.items()}

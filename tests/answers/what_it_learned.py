@@ -120,6 +120,12 @@ wrong(TASK, "0.001 is added to the product of the lengths")(
 wrong(TASK, "1e-06 is added to the product of the lengths")(
     compared(lambda x, one: (x * one).sum(0) / (x.norm(dim=0) * one.norm(dim=0) + 1e-6), unit=False)
 )
+wrong(TASK, "`/ a * b` multiplies by b")(
+    compared(lambda x, one: (x * one).sum(0) / x.norm(dim=0) * one.norm(), unit=False)
+)
+wrong(TASK, "of all tokens but the chosen one")(
+    lambda x, place: F.cosine_similarity(x.reshape(-1, len(x)), x[:, *place], dim=1).view(x.shape[1:])
+)
 wrong(TASK, "along axis 1: take them over axis 0")(
     lambda x, place: einsum(F.normalize(x), F.normalize(x)[:, place[0], place[1]], "d r c, d -> r c")
 )
@@ -187,6 +193,7 @@ wrong(TASK, "a query need not be among the vectors")(ordered(torch.cdist, lambda
 wrong(TASK, "one too many")(ordered(torch.cdist, lambda count: slice(count + 1)))
 wrong(TASK, "one too few")(ordered(torch.cdist, lambda count: slice(count - 1)))
 wrong(TASK, "all vectors in their order")(ordered(torch.cdist, lambda count: slice(None)))
+wrong(TASK, "`[:, :count]` cuts each row")(lambda q, v, count: torch.cdist(q, v).sort(dim=1).indices[:count])
 wrong(TASK, "only the nearest is returned")(lambda q, v, count: torch.cdist(q, v).argmin(1, keepdim=True))
 wrong(TASK, "one `argsort` is enough")(lambda q, v, count: torch.cdist(q, v).argsort(1).argsort(1)[:, :count])
 wrong(TASK, "the dot product grows")(ordered(lambda q, v: -(q @ v.T)))
@@ -262,7 +269,13 @@ def soft(fit):
 
 
 TASK = "attentive_pool"
-wrong(TASK, "divided by 2, as in the example")(lambda x, q: ((x @ q / 2).softmax(1)[..., None] * x).sum(1))
+wrong(TASK, "are averaged: add them up")(soft(lambda x, q: (x * q).mean(2) / len(q) ** 0.5))
+wrong(TASK, "divide the fits, before softmax")(
+    lambda x, q: pooled(lambda s: s.softmax(1), torch.matmul)(x, q) / len(q) ** 0.5
+)
+wrong(TASK, "divided by 2, the root of `dim` in the example")(
+    lambda x, q: ((x @ q / 2).softmax(1)[..., None] * x).sum(1)
+)
 wrong(TASK, "divided by the length of the query")(
     lambda x, q: ((x @ F.normalize(q, dim=0)).softmax(1)[..., None] * x).sum(1)
 )
@@ -410,6 +423,10 @@ wrong(TASK, "divided by the length of the column")(
     lambda a, b: tuple((part - a.mean(0)) / (a - a.mean(0)).norm(dim=0) for part in (a, b))
 )
 wrong(TASK, "the rows are standardised")(lambda a, b: (scaled(a, *moments(a, 1)), scaled(b, *moments(b, 1))))
+wrong(TASK, "only the mean is divided")(lambda a, b: tuple(part - a.mean(0) / moments(a)[1] for part in (a, b)))
+wrong(TASK, "is it scaled by what `train` has become?")(
+    lambda a, b: (by_hand(a, b)[0], scaled(b, *moments(by_hand(a, b)[0])))
+)
 wrong(TASK, "the test part comes back as it was")(lambda a, b: (scaled(a, *moments(a)), b))
 wrong(TASK, "the two parts are swapped")(lambda a, b: by_hand(a, b)[::-1])
 wrong(TASK, "only the test part is returned")(lambda a, b: by_hand(a, b)[1])
@@ -586,9 +603,35 @@ wrong(TASK, "a class is missing")(
 wrong(TASK, "these are all images")(
     lambda labels, each, generator: torch.randperm(len(labels), generator=generator).tolist()
 )
-wrong(TASK, "one image never came")(
+wrong(TASK, "an image never came")(
     of_each(lambda members, each, g: shuffled(members[: max(each, len(members) - 1)], g)[:each])
 )
+wrong(TASK, "classes have different sizes")(
+    lambda labels, each, generator: of_each(
+        lambda members, each, g: shuffled(members[: min(Counter(labels).values())], g)[:each]
+    )(labels, each, generator)
+)
+
+
+@wrong(TASK, "an image comes twice")
+def as_many_as_of_the_largest(labels, each, generator):
+    most = max(Counter(labels).values())
+    return of_each(
+        lambda members, each, g: [members[i % len(members)] for i in torch.randperm(most, generator=g)[:each]]
+    )(labels, each, generator)
+
+
+@wrong(TASK, "and return places in `labels`")
+def places_of_the_shuffled(labels, each, generator):
+    mixed = shuffled(labels, generator)
+    return [place for label in set(labels) for place in [i for i, one in enumerate(mixed) if one == label][:each]]
+
+
+@wrong(TASK, "draw by torch, and pass `generator` on")
+def sampled_by_python(labels, each, generator):
+    return of_each(lambda members, each, g: random.sample(members, each))(labels, each, generator)
+
+
 wrong(TASK, "is an image taken without a draw?")(
     of_each(lambda members, each, g: [members[0], *shuffled(members[1:], g)[: each - 1]])
 )
@@ -720,6 +763,7 @@ wrong(TASK, "that is a correlation")(
 wrong(TASK, "the lengths are those of the columns")(
     voted(lambda x, y: (y / y.norm(dim=0)) @ (x / x.norm(dim=0)).T)
 )
+wrong(TASK, "one length for all images")(voted(lambda x, y: y / y.norm() @ (x / x.norm()).T))
 wrong(TASK, "only the training images are divided")(voted(lambda x, y: y @ F.normalize(x).T))
 wrong(TASK, "only the test images are divided")(voted(lambda x, y: F.normalize(y) @ x.T))
 wrong(TASK, "the sign of the cosine is lost")(voted(lambda x, y: (F.normalize(y) @ F.normalize(x).T).abs()))
@@ -836,6 +880,10 @@ wrong(TASK, "multiply by it, do not divide")(looked(unit=lambda patch: 1 / patch
 wrong(TASK, "not by its square")(looked(unit=lambda patch: patch * patch))
 wrong(TASK, "rows and columns are added")(looked(table=lambda grid: grid_table(grid, 1)))
 wrong(TASK, "the larger of rows and columns")(looked(table=lambda grid: grid_table(grid, math.inf)))
+wrong(TASK, "`patch` is under the root")(looked(unit=math.sqrt))
+wrong(TASK, "`@` multiplies matrices: weights")(
+    lambda maps, grid, patch: patch * (maps @ grid_table(grid)).sum(2).mean(1)
+)
 wrong(TASK, "the root is missing")(looked(table=lambda grid: grid_table(grid) ** 2))
 wrong(TASK, "the root of the mean square")(
     looked(lambda x: x.sum(2).mean(1).sqrt(), table=lambda grid: grid_table(grid) ** 2)
@@ -1005,6 +1053,7 @@ wrong(TASK, "the first layer is missing")(lambda maps: from_the_last_layer(maps[
 wrong(TASK, "the layers are added")(rolled(join=lambda layer, shares: layer + shares))
 wrong(TASK, "this is the mean of the layers")(lambda maps: (maps.mean((0, 1)) + torch.eye(maps.shape[-1])) / 2)
 wrong(TASK, "multiplied place by place")(rolled(join=lambda layer, shares: layer * shares))
+wrong(TASK, "everything is 0: do the shares begin with the identity?")(rolled(end=lambda shares, one: 0 * shares))
 wrong(TASK, "it is transposed")(rolled(end=lambda shares, one: shares.T))
 wrong(TASK, "each map is transposed")(lambda maps: from_the_last_layer(maps.transpose(2, 3)))
 wrong(TASK, "softmax is taken once more")(lambda maps: from_the_last_layer(maps.softmax(-1)))
@@ -1094,6 +1143,7 @@ wrong(TASK, "the signs of the differences are lost")(
 )
 wrong(TASK, "the sign is wrong")(lambda ours, theirs: with_statistics(theirs, ours))
 wrong(TASK, "the median of the differences")(margin(lambda d, a, b: statistics.median(d)))
+wrong(TASK, "the lower of the middle differences")(margin(lambda d, a, b: torch.tensor(d).median().item()))
 wrong(TASK, "the differences are added")(margin(lambda d, a, b: sum(d)))
 wrong(TASK, "the best of both are compared")(margin(lambda d, a, b: max(a) - max(b)))
 wrong(TASK, "the difference of the medians")(margin(lambda d, a, b: statistics.median(a) - statistics.median(b)))
@@ -1217,6 +1267,7 @@ wrong(TASK, "counts as right: leave it out")(
 wrong(TASK, "counts as half: leave it out")(
     agreed(lambda loss, accuracy: (1 - loss * accuracy) / 2, keep=lambda loss, accuracy: True)
 )
+wrong(TASK, "`and`, not `or`")(agreed(keep=lambda loss, accuracy: loss or accuracy))
 wrong(TASK, "pairs with equal losses count: ")(agreed(keep=lambda loss, accuracy: accuracy != 0))
 wrong(TASK, "pairs with equal accuracies count: ")(agreed(keep=lambda loss, accuracy: loss != 0))
 wrong(TASK, "pairs with equal losses count as right")(
