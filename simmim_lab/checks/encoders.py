@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Generator, Tensor
 
-from simmim_lab import swin
+from simmim_lab import masking, swin
 from simmim_lab.checks import solutions
 from simmim_lab.checks.core import (
     Answer,
@@ -23,7 +23,9 @@ from simmim_lab.checks.core import (
     first,
     form,
     gradients,
+    is_whole,
     other_gradient,
+    telling,
 )
 from simmim_lab.checks.guessing import Guess
 
@@ -87,6 +89,9 @@ def dilated_field(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         ),
         "a stride counts one layer too late": lambda k, s, d: grow(wide(k, d), (1, *jumps(s))),
         "the last stride replaces the jump, but strides multiply": lambda k, s, d: grow(wide(k, d), (1, *s)),
+        "a layer's own stride is its jump, but that is the product of the strides before": (
+            lambda k, s, d: grow(wide(k, d), s)
+        ),
         "the jump is the product of the strides below, not a power of this layer's": lambda k, s, d: grow(
             wide(k, d), [stride**layer for layer, stride in enumerate(s)]
         ),
@@ -102,6 +107,9 @@ def dilated_field(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         ),
         "the field starts at 0, but before any layer it is 1 pixel": lambda k, s, d: right(k, s, d) - 1,
         "this is one pixel too many: before any layer the field is 1 pixel": lambda k, s, d: right(k, s, d) + 1,
+        "only the first layer is counted: is `return` inside the loop?": lambda k, s, d: right(
+            k[:1], s[:1], d[:1]
+        ),
         "the first layer is not counted": lambda k, s, d: right(k[1:], s[1:], d[1:]),
         "the last layer is not counted": lambda k, s, d: right(k[:-1], s[:-1], d[:-1]),
         "only the pixels that are seen are counted, not those in the gaps between them": touched,
@@ -123,10 +131,9 @@ def dilated_field(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     stacks.append([(5, 3, 2)] * 7)  # 8745 pixels
     cases = [(stack,) for stack in stacks]
     wrong = {text: of_layers(values) for text, values in mistakes.items()}
-    yield (
-        "follows kernels, strides and dilations through any layers",
-        explain(answer, of_layers(right), cases, wrong),
-    )
+    problem = explain(answer, of_layers(right), cases, wrong)
+    claim = "follows kernels, strides and dilations through any layers"
+    yield claim, problem or first((not is_whole(answer(stacks[0])), "pixels are counted: 5, not 5.0"))
 
 
 @check(
@@ -189,7 +196,9 @@ def blind_rows(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         belows = 0, reach, reach + some, rows - stride  # with the last only the uppermost cell is blind
         cases += [(2 * stride, stride, stride)] + [(2 * rows, stride + 2 * below, stride) for below in belows]
         without += [(2 * rows, stride + 2 * below, stride) for below in (rows, rows + some, 3 * rows)]
-    yield "counts the rows of all cells that see nothing visible", explain(answer, right, cases, mistakes)
+    problem = explain(answer, right, cases, mistakes)
+    claim = "counts the rows of all cells that see nothing visible"
+    yield claim, problem or first((not is_whole(answer(*cases[0])), "rows are counted: 12, not 12.0"))
     negative = {"that is negative: no row is blind there": lambda h, f, s: cells(h, (f - s) // 2, s)}
     yield "finds no blind row where every cell sees a visible one", explain(answer, right, without, negative)
 
@@ -413,8 +422,8 @@ def to_windows(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     def cut(into: str, grid: str = "batch (rows down) (cols right) dim") -> Callable[[Tensor, int], Tensor]:
         return lambda tokens, window: rearrange(tokens, f"{grid} -> {into}", down=window, right=window)
 
-    def overlapping(tokens: Tensor, window: int) -> Tensor:
-        found = tokens.unfold(1, window, 1).unfold(2, window, 1)
+    def overlapping(tokens: Tensor, window: int, rows: int | None = None, cols: int | None = None) -> Tensor:
+        found = tokens.unfold(1, window, 1).unfold(2, window, 1)[:, :rows, :cols]
         return rearrange(found, "batch rows cols dim down right -> batch (rows cols) (down right) dim")
 
     def in_as_many(tokens: Tensor, window: int) -> Tensor:
@@ -452,6 +461,9 @@ def to_windows(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "`squeeze` drops axes of length 1": lambda tokens, window: swin.to_windows(tokens, window).squeeze(),
         "tokens and channels have one axis: keep them apart": cut("batch (rows cols) (down right dim)"),
         "the windows overlap: the next one begins where the last one ends": overlapping,
+        "window i begins at token i * window, not at token i": lambda tokens, window: overlapping(
+            tokens, window, tokens.shape[1] // window, tokens.shape[2] // window
+        ),
         "these are `window` x `window` windows: so many tokens should each of them have": in_as_many,
         "the first image is used for all": lambda tokens, window: swin.to_windows(tokens[:1], window).expand(
             len(tokens), -1, -1, -1
@@ -666,7 +678,10 @@ def attend_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
     got = answer(q, k, v, blind)
     want = right(q, k, v, blind)
     problem = first(
-        (form(got, v.shape, torch.float32) is not None, "NaN or infinity: softmax of nothing but -inf is 0 / 0"),
+        (
+            form(got, v.shape, torch.float32) is not None,
+            "NaN or infinity: no token is visible, so the sum of the weights is 0, and 0 / 0 is NaN",
+        ),
         (compare(got[0], want[0]) is not None, "the image beside it changed"),
     )
     looks = {
@@ -744,7 +759,7 @@ def may_look(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         def pairs(rows: int, cols: int, window: int, shift: int) -> Tensor:
             below, right = (torch.arange(side) >= side - shift for side in (rows, cols))
             parts = part(below[:, None].expand(rows, cols), right.expand(rows, cols))
-            parts = rearrange(parts, f"{grid} -> {into}", down=window, right=window)
+            parts = rearrange(parts, f"{grid} -> {into}", down=window, right=window).reshape(-1, window**2)
             return parts[:, :, None] == parts[:, None]
 
         return pairs
@@ -771,6 +786,9 @@ def may_look(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the parts are those before the roll: after it, the last rows came round": same(
             lambda b, r: four(b.flip(0), r.flip(1))
         ),
+        "the parts are rolled down and right, but the grid is rolled up and left": same(
+            lambda b, r: four(b.roll(2 * int(b[:, 0].sum()), 0), r.roll(2 * int(r[0].sum()), 1))
+        ),
         "it takes the last `window - shift` rows and columns, but `shift` came round": shifted(
             lambda window, shift: window - shift if shift else 0
         ),
@@ -781,6 +799,9 @@ def may_look(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the tokens of a window come column by column": same(four, "(rows cols) (right down)"),
         "a window holds tokens from all over the grid, not those side by side": same(
             four, grid="(down rows) (right cols)"
+        ),
+        "the grid is read row by row, but a window is a square, not a piece of a row": same(
+            four, "(rows down cols right)"
         ),
         "every window is split, but only the last ones hold tokens that came round": (
             lambda rows, cols, window, shift: right(window, window, window, shift).expand(
@@ -896,6 +917,9 @@ def video_index(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         "the numbering begins with the columns: frames go first": lambda o, n: lines(*o[::-1], n[1], n[0]),
         "there are no factors: different offsets get one number": lambda o, n: o[0] + o[1] + o[2],
         "the frames are not counted": lambda o, n: lines(0 * o[0], o[1], o[2], n[1], n[2]),
+        "the rows are counted on from frame to frame, but they begin anew: `% rows`": lambda o, n: lines(
+            o[0], o[1] + (o[0] - n[0] // 2) * (n[1] // 2 + 1), o[2], n[1], n[2]
+        ),
         "the numbers start at 1, but the first is 0": lambda o, n: in_order(o, n) + 1,
     }
     wrong = {text: numbered(number) for text, number in mistakes.items()}
@@ -920,100 +944,131 @@ def video_index(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
 )
 def taken_for_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`taken_for_hidden(images, mask)` finds the visible patches that hiding by zeros cannot mark."""
-    batch, rows, cols, size = distinct(rng, 4, 5, 8)
-    patches = torch.rand(batch, rows * cols, 3, size, size, generator=rng) * 0.8 + 0.1  # in order of their kind:
-    patches[:, :4] = 0  # black: two visible, two hidden; then three more hidden ones; all others are visible:
-    patches[:, 7] = 1 / 255  # nearly black
-    patches[:, 8, 1:] = 0  # red
-    patches[:, 9] *= 1 - torch.eye(size)  # some black pixels
-    patches[:, 10] *= torch.eye(size)  # some pixels that are not black
-    patches[:, 11, 0, ::2], patches[:, 11, 1:, 1::2] = 0, 0  # a zero in every pixel, but no black pixel
-    patches[:, 12, 0] = 0  # no red
-    patches[:, 13] = 0
-    places = distinct(rng, batch, 0, 3 * size**2 - 1)
-    patches[:, 13].view(batch, -1)[range(batch), places] = 0.6  # a single value is not 0
-    patches[:, 14] = 1  # white
-    patches[:, 15] = patches[:, 15, :1, :1, :1]  # grey
-    patches[:, 16] = 1e-4  # darker than a step of 8 bits
-    patches[:, 17] = patches[:, 13] * 1e-6
-    kind = torch.rand(batch, rows * cols, generator=rng).argsort(1)
-    patches = patches[torch.arange(batch)[:, None], kind]
-    mask = ((kind >= 2) & (kind < 7)).view(batch, rows, cols)
-    images = rearrange(patches, "b (rows cols) c p q -> b c (rows p) (cols q)", rows=rows)
-    got = answer(images, mask)
 
-    zero, visible = (patches == 0).view(batch, rows, cols, 3, size**2), ~mask
-    empty = zero.all(-1)  # of each patch the channels that are 0
-    black = empty.all(-1)
-    below_step, below_more, tiny = (
-        (patches < limit).flatten(2).all(-1).view_as(mask) for limit in (0.0039, 0.01, 1e-5)
-    )
-    nearly_all = ((patches > 0).flatten(2).sum(-1) < 2).view_as(mask)
-    flat = (patches == patches[:, :, :1, :1, :1]).flatten(2).all(-1).view_as(mask)
+    def inputs(batch: int, rows: int, cols: int, size: int) -> tuple[Tensor, Tensor]:
+        patches = 0.1 + 0.8 * torch.rand(batch, rows * cols, 3, size, size, generator=rng)  # in order of kind:
+        patches[:, :4] = 0  # black: two visible, two hidden; then three more hidden ones; all others are visible:
+        patches[:, 7] = 1 / 255  # nearly black
+        patches[:, 8, 1:] = 0  # red
+        patches[:, 9] *= 1 - torch.eye(size)  # some black pixels
+        patches[:, 10] *= torch.eye(size)  # some pixels that are not black
+        patches[:, 11, 0, ::2], patches[:, 11, 1:, 1::2] = 0, 0  # a zero in every pixel, but no black pixel
+        patches[:, 12, 0] = 0  # no red
+        patches[:, 13] = 0
+        places = distinct(rng, batch, 0, 3 * size**2 - 1)
+        patches[:, 13].view(batch, -1)[range(batch), places] = 0.6  # a single value is not 0
+        patches[:, 14] = 1  # white
+        patches[:, 15] = patches[:, 15, :1, :1, :1]  # grey
+        patches[:, 16] = 1e-4  # darker than a step of 8 bits
+        patches[:, 17] = patches[:, 13] * 1e-6
+        kind = torch.rand(batch, rows * cols, generator=rng).argsort(1)
+        patches = patches[torch.arange(batch)[:, None], kind]
+        mask = ((kind >= 2) & (kind < 7)).view(batch, rows, cols)
+        return rearrange(patches, "b (rows cols) c p q -> b c (rows p) (cols q)", rows=rows), mask
+
+    def chosen(test: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+        """The visible patches that pass a test of their values, (batch, rows, cols, channels, pixels)."""
+
+        def found(images: Tensor, mask: Tensor) -> Tensor:
+            rows, cols = mask.shape[1:]
+            patches = rearrange(images, "b c (rows p) (cols q) -> b rows cols c (p q)", rows=rows, cols=cols)
+            return test(patches) & ~mask
+
+        return found
+
+    def black(patches: Tensor) -> Tensor:
+        return (patches == 0).flatten(3).all(-1)
+
+    def below(limit: float) -> Callable[..., Tensor]:
+        return chosen(lambda p: (p < limit).flatten(3).all(-1))
+
+    def squares(side: Callable[[Tensor, Tensor], int]) -> Callable[..., Tensor]:
+        """The visible patches whose squares are black, if these have `side(images, mask)` pixels on a side."""
+
+        def found(images: Tensor, mask: Tensor) -> Tensor:
+            rows, cols = mask.shape[1:]
+            dark = (F.max_pool2d(images, side(images, mask), ceil_mode=True) == 0).all(1)
+            return F.pad(dark, (0, cols, 0, rows), value=True)[:, :rows, :cols] & ~mask
+
+        return found
+
+    right = chosen(black)
     mistakes = {
-        "hidden patches are among them: only visible ones are asked for": black | mask,
-        "black patches that are hidden are among them: only visible ones are asked for": black,
-        "the mask is inverted: True means hidden": black & mask,
+        "hidden patches are among them: only visible ones are asked for": lambda x, m: right(x, m) | m,
+        "black patches that are hidden are among them: only visible ones are asked for": (
+            lambda x, m: right(x, m) | right(x, ~m)
+        ),
+        "the mask is inverted: True means hidden": lambda x, m: right(x, ~m),
         "one black pixel is enough for it, but the others show that the patch is visible": (
-            zero.all(-2).any(-1) & visible
+            chosen(lambda p: (p == 0).all(-2).any(-1))
         ),
         "one value of 0 is enough for it, but the others show that the patch is visible": (
-            zero.any(-1).any(-1) & visible
+            chosen(lambda p: (p == 0).flatten(3).any(-1))
         ),
         "one empty channel is enough for it, but the others show that the patch is visible": (
-            empty.any(-1) & visible
+            chosen(lambda p: (p == 0).all(-1).any(-1))
         ),
         "only the red channel is looked at, but a patch without red may show other colours": (
-            empty[..., 0] & visible
+            chosen(lambda p: black(p[..., :1, :]))
         ),
-        "only the green channel is looked at, but the patch may be red": empty[..., 1] & visible,
-        "only the blue channel is looked at, but the patch may be red": empty[..., 2] & visible,
+        "only the green channel is looked at, but the patch may be red": chosen(lambda p: black(p[..., 1:2, :])),
+        "only the blue channel is looked at, but the patch may be red": chosen(lambda p: black(p[..., 2:, :])),
         "one pixel stands for its patch, but the others may show that it is visible": (
-            zero.all(-2)[..., 0] & visible
+            chosen(lambda p: black(p[..., :1]))
         ),
         "a 0 in some channel of each pixel is enough for it, but the other channels are not 0": (
-            zero.any(-2).all(-1) & visible
+            chosen(lambda p: (p == 0).any(-2).all(-1))
         ),
-        "a nearly black patch is among them, but 1/255 is not 0": below_more & visible,
-        "values below 1/255 count as 0, but they reach the encoder as they are: ask for 0": below_step & visible,
-        "a value of less than 0.00001 counts as 0, but it reaches the encoder: ask for 0": tiny & visible,
-        "a patch with a single value above 0 is among them: all of its values must be 0": nearly_all & visible,
-        "patches of one colour are among them, but only black ones arrive like hidden ones": flat & visible,
-        "all visible patches are found, whatever they show: did you multiply by our mask? It is 0 where "
-        "visible": visible,
-        "hidden black patches and all visible ones are found: did you multiply by our mask? It is 0 where "
-        "visible": black | visible,
-        "the first image is looked at for all": black[:1] & visible,
-        "the mask of the first image is used for all": black & visible[:1],
-        "white patches are found, but the product with 0 is black": (patches == 1)
-        .flatten(2)
-        .all(-1)
-        .view_as(mask),
-        "the hidden patches are found, not the visible ones that look like them": mask,
-        "the visible patches that are not black are found": visible & ~black,
+        "a nearly black patch is among them, but 1/255 is not 0": below(0.01),
+        "values below 1/255 count as 0, but they reach the encoder as they are: ask for 0": below(0.0039),
+        "a value of less than 0.00001 counts as 0, but it reaches the encoder: ask for 0": below(1e-5),
+        "a patch with a single value above 0 is among them: all of its values must be 0": (
+            chosen(lambda p: p.flatten(3).count_nonzero(-1) < 2)
+        ),
+        "patches of one colour are among them, but only black ones arrive like hidden ones": (
+            chosen(lambda p: (p == p[..., :1, :1]).flatten(3).all(-1))
+        ),
+        "all visible patches are found: did you multiply by our mask? It is 0 where visible": lambda x, m: ~m,
+        "hidden black and all visible ones are found: did you multiply by our mask?": (
+            lambda x, m: ~m | right(x, ~m)
+        ),
+        "no patch is found: is the image cut wrongly, or has `all` no `dim`?": lambda x, m: m & ~m,
+        "the first image is looked at for all": lambda x, m: right(x[:1].expand_as(x), m),
+        "the mask of the first image is used for all": lambda x, m: right(x, m[:1].expand_as(m)),
+        "white patches are found, but the product with 0 is black": chosen(lambda p: (p == 1).flatten(3).all(-1)),
+        "the hidden patches are found, not the visible ones that look like them": lambda x, m: m,
+        "the visible patches that are not black are found": chosen(lambda p: ~black(p)),
+        "there is a value for each pixel, but the mask is on patches": lambda x, m: masking.to_pixels(
+            right(x, m), x.shape[2] // m.shape[1]
+        ),
+        "the patch size is height / rows, not height / cols": squares(lambda x, m: x.shape[2] // m.shape[2]),
+        "the patch size is width / cols, not width / rows": squares(lambda x, m: x.shape[3] // m.shape[1]),
+        "the mask is taken as square, but the patch size is height / rows": squares(
+            lambda x, m: x.shape[2] // math.isqrt(m[0].numel())
+        ),
     }
-    for fixed in {2, 4, 8, 16} - {size}:
-        squares = F.pad((F.max_pool2d(images, fixed) == 0).all(1), (0, cols, 0, rows), value=True)
-        text = f"the patch size is fixed: you look at squares of {fixed} x {fixed} pixels, but it is height / rows"
-        mistakes[text] = squares[:, :rows, :cols] & visible
-    mistakes["there is a value for each pixel, but the mask is on patches"] = (
-        (black & visible).repeat_interleave(size, 1).repeat_interleave(size, 2)
-    )
-    claim = "finds the visible patches that arrive like hidden ones, and no others"
-    yield claim, compare(got, black & visible, mistakes)
-    if form(got, mask.shape, torch.bool):
+    for fixed in (2, 4, 8, 16):
+        text = f"the patch size is fixed: you look at {fixed} x {fixed} pixels, but it is height / rows"
+        mistakes[text] = squares(lambda x, m, side=fixed: side)
+
+    def wide_and_tall() -> list[tuple]:  # so a patch size by the wrong axis is wrong in one of them
+        (short,), (long,), (batch, size, other) = (distinct(rng, *n) for n in ((1, 4, 5), (1, 7, 9), (3, 3, 5)))
+        return [inputs(batch, short, long, size), inputs(batch, long, short, other)]
+
+    cases = telling(wide_and_tall, right, mistakes)
+    problem = explain(answer, right, cases, mistakes)
+    yield "finds the visible patches that arrive like hidden ones, and no others", problem
+    if problem:
         return
 
-    images, nothing = torch.zeros(3, 3, 2 * size, 2 * size), torch.zeros(3, 1, 1, dtype=torch.bool)
+    (side,) = distinct(rng, 1, 6, 12)
+    images, nothing = torch.zeros(3, 3, side, side), torch.zeros(3, 1, 1, dtype=torch.bool)
     images[0, :, -1, -1] = images[2, :, 0, 0] = 0.5
-    quarters = F.max_pool2d(images, size).amax(1) == 0
-    mistakes = {
-        "the patch size is fixed, but it is height / rows": quarters,
-        "the last pixel is not seen: is the patch size fixed? It is height / rows": quarters[:, :1, :1],
-    }
     want = torch.tensor([False, True, False]).view(3, 1, 1)
-    verdict = compare(answer(images, nothing), want, mistakes)
-    yield f"finds one patch of {2 * size} x {2 * size} pixels if all of it is black", verdict
+    yield (
+        f"finds one patch of {side} x {side} pixels if all of it is black",
+        compare(answer(images, nothing), want),
+    )
 
 
 GUESSES: dict[str, Guess] = {

@@ -132,6 +132,9 @@ def patchify(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     def joined_without_permute(x, p):
         return x.unfold(1, p, p).unfold(2, p, p).reshape(-1, 3 * p * p)
 
+    def from_places(x, p, tops, lefts):
+        return torch.stack([x[:, top : top + p, left : left + p].flatten() for top in tops for left in lefts])
+
     right = solutions.patchify
     mistakes = {
         "`reshape` alone keeps the order of the memory: split the axes, permute, join": (
@@ -152,6 +155,15 @@ def patchify(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
         "a row holds patches of one colour: bring the colours behind rows and cols first": (
             joined_without_permute
+        ),
+        "there are as many columns of patches as rows: count them by the width": (
+            lambda x, p: from_places(x, p, places := range(0, x.shape[1], p), places)
+        ),
+        "patch i begins at pixel i * patch, not at pixel i": (
+            lambda x, p: from_places(x, p, range(x.shape[1] // p), range(x.shape[2] // p))
+        ),
+        "these are `patch` x `patch` patches: so many pixels should each of them have": (
+            lambda x, p: rearrange(x, "c (rows p) (cols q) -> (rows cols) (c p q)", rows=p, cols=p)
         ),
         "the last row and the last column of patches are missing": lambda x, p: right(x[:, :-p, :-p], p),
         "the last row of patches is missing": lambda x, p: right(x[:, :-p], p),
@@ -205,11 +217,8 @@ def random_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     if problem:
         return
 
-    problem = wrong_counts(
-        cases,
-        [mask.sum((1, 2)) for mask in masks],
-        torch.stack([draw(50, (5, 7), 0.6, extra) for extra in range(4)]),
-    )
+    many = torch.stack([draw(50, (5, 7), 0.6, extra) for extra in range(4)])
+    problem = mixed_up(many[0], masks[0]) or wrong_counts(cases, [mask.sum((1, 2)) for mask in masks], many)
     yield "hides ceil(ratio * patches) patches in every image", problem
     if not problem:
         yield from chances(lambda batch, grid, generator: answer(batch, grid, 0.5, generator=generator), rng)
@@ -253,7 +262,10 @@ def chances(draw: Callable[[int, Grid, Generator], Tensor], rng: Generator) -> I
         ),
         "draws each image on its own": first(
             (different["images of a batch"] == 1, "all images of the batch have the same mask"),
-            (different["batches of one"] == 1, "an image alone has always the same mask: is it a wrong axis?"),
+            (
+                different["batches of one"] == 1 < different["seeds"],
+                "an image alone has always the same mask: is it a wrong axis?",
+            ),
         ),
     }
     yield from problems.items()
@@ -268,6 +280,25 @@ def chances(draw: Callable[[int, Grid, Generator], Tensor], rng: Generator) -> I
     twins = [f"of {len(masks)} {name} two gave the same mask" for name, masks in drawn.items()]
     fewer = [different[name] < len(masks) for name, masks in drawn.items()]
     yield "hardly ever draws a mask again", first(*zip(fewer, twins, strict=True))
+
+
+def mixed_up(masks: Tensor, alone: Tensor) -> str | None:
+    """What is wrong with the masks of a batch, of one ratio, if an image decides what others hide.
+
+    `alone` is a mask from a batch of one.
+    """
+    hidden, times = masks.sum((1, 2)), masks.sum(0)
+    low, high = hidden.min(), hidden.max()
+    return first(
+        (
+            bool(masks.all() and not alone.all()),
+            "all images of a batch hide all patches: is each drawn into all of them?",
+        ),
+        (
+            bool(low < high and times.min() == times.max()),
+            f"images hide from {low} to {high} patches, but each patch equally often: is it a wrong axis?",
+        ),
+    )
 
 
 def wrong_counts(cases: list[tuple[int, int, float]], counts: list[Tensor], many: Tensor) -> Verdict:
@@ -302,9 +333,15 @@ def wrong_counts(cases: list[tuple[int, int, float]], counts: list[Tensor], many
             lambda r, c, ratio: r * c - int((1 - ratio) * r * c)
         ),
         "a count of 20.004 is rounded down: `ceil` never goes down": lambda r, c, ratio: int(ratio * r * c + 0.99),
+        "one too many is hidden: the ranks begin at 0, so use `<`": (
+            lambda r, c, ratio: math.ceil(ratio * r * c) + 1
+        ),
         "one too many is hidden where the count is whole": lambda r, c, ratio: int(ratio * r * c) + 1,
         "all is hidden where the count is 0: the place `count - 1` is then the last one": (
             lambda r, c, ratio: math.ceil(ratio * r * c) or r * c
+        ),
+        "all is hidden unless the count is 0: are random numbers compared with it, not ranks?": (
+            lambda r, c, ratio: r * c * (ratio > 0)
         ),
         "one is hidden where the ratio is 0, which hides nothing": lambda r, c, ratio: max(
             1, math.ceil(ratio * r * c)
@@ -417,7 +454,8 @@ def avg_dist(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     if not (isinstance(got, Tensor) and got.shape == (len(mask) + 2,)):
         yield (
             "gives a number for each image",
-            f"is it returned too early? Expected {len(mask) + 2} numbers, got {describe(got)}",
+            f"is it returned too early, or is an image skipped? Expected {len(mask) + 2} numbers, got "
+            f"{describe(got)}",
         )
         return
     early = first(
@@ -522,6 +560,12 @@ def patches_to_hide(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
         "the patches overlap: the next one begins `patch` pixels further": (
             lambda m, p: max_pool2d(m.float(), p, stride=1) > 0
         ),
+        "patch i begins at pixel i * patch, not at pixel i": (
+            lambda m, p: max_pool2d(m.float(), p, stride=1)[:, : m.shape[1] // p, : m.shape[2] // p] > 0
+        ),
+        "these are `patch` x `patch` patches: so many pixels should each of them have": (
+            lambda m, p: rearrange(m, "b (rows p) (cols q) -> b rows cols (p q)", rows=p, cols=p).any(-1)
+        ),
     }
     for side in (2, 4, 8, 16):
         mistakes[f"`patch` is not used: each patch has {side} x {side} pixels"] = lambda m, _, p=side: (
@@ -604,6 +648,7 @@ def patch_shares(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
         "the hidden patches are counted as mixed, too": changed(lambda h, m, v: (h, m + h, v)),
         "not hidden whole is not yet visible whole": changed(lambda h, m, v: (h, 0.0, 1 - h)),
         "`mixed` is no product: it is what is left of 1": changed(lambda h, m, v: (h, h * v, v)),
+        "both are taken away from 1: `1 - (hidden + visible)`": changed(lambda h, m, v: (h, 1 - h + v, v)),
         "the chances of independent coins are multiplied, not added": (
             lambda p, r: (r * p * p, 1 - p * p, (1 - r) * p * p)
         ),
@@ -617,9 +662,11 @@ def patch_shares(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
     }
     for pixels in (4, 16, 64, 256):
         mistakes[f"`patch` is not used: each patch has {pixels} pixels"] = by_count(lambda p, n=pixels: n)
-    for factor in (1, 2):
-        mistakes[f"`mixed` is what is left of 1, not a product of two chances, times {factor}"] = (
-            lambda p, r, factor=factor: (right(p, r)[0], factor * r * (1 - r), right(p, r)[2])
+    for factor, product in (1, "ratio * (1 - ratio)"), (2, "2 * ratio * (1 - ratio)"):
+        mistakes[f"`mixed` is what is left of 1, not `{product}`"] = lambda p, r, factor=factor: (
+            right(p, r)[0],
+            factor * r * (1 - r),
+            right(p, r)[2],
         )
     for digits in (1, 2, 3, 4):
         mistakes[f"the shares are rounded to {digits} digits: leave them as they are"] = changed(
@@ -755,7 +802,7 @@ def masks_of_ratios(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
         return
 
     many = {0.5929: draw((5, 7), [20.75] * 100, 1), 0.35: draw((5, 7), [12.25] * 100, 2)}
-    problem = wrong_own_counts(cases, masks, many)
+    problem = mixed_up(many[0.35], masks[4]) or wrong_own_counts(cases, masks, many)
     yield "hides ceil(ratio * patches) patches, by the ratio of each image", problem
     if not problem:
         yield from chances(lambda batch, grid, generator: answer(grid, torch.full((batch,), 0.5), generator), rng)
@@ -770,13 +817,11 @@ def wrong_own_counts(
     """
     for ratio, drawn in many.items():
         counts = drawn.sum((1, 2))
-        if (drawn == drawn[:1]).all() and counts[0] > math.ceil(35 * ratio):
-            return "all images have one mask, and it hides too many: is each drawn into all of them?"
         if counts.min() < counts.max():
-            why = (
-                "is it a coin for each patch?"
-                if fair(counts.sum(), 35 * len(counts), ratio)
-                else "is one drawn twice?"
+            why = first(
+                (fair(counts.sum(), 35 * len(counts), ratio), "is it a coin for each patch?"),
+                (bool(counts.max() <= math.ceil(35 * ratio)), "is one drawn twice?"),
+                (True, "every image must hide as many"),
             )
             return (
                 f"for a ratio of {ratio:.3g} of 5 x 7 patches, 100 times, from {counts.min()} to {counts.max()} "
@@ -786,7 +831,7 @@ def wrong_own_counts(
     def hides(rule: Callable[[int, int, Tensor], Tensor]) -> dict[str, list[float]]:
         """By case what `rule(rows, cols, patches asked for)` hides."""
         return {
-            f"ratios for {', '.join(f'{count:.5g}' for count in asked)} of {r} x {c} patches": (
+            f"{', '.join(f'{count:.5g}' for count in asked)} of {r} x {c} patches": (
                 rule(r, c, torch.tensor(asked).double()).clamp(0, r * c).tolist()
             )
             for (r, c), asked in cases
@@ -801,6 +846,9 @@ def wrong_own_counts(
         "one too many is hidden where the count is whole": lambda r, c, n: n.floor() + 1,
         "all is hidden where the count is 0: the place `count - 1` is then the last one": (
             lambda r, c, n: n.ceil().where(n > 0, r * c)
+        ),
+        "all is hidden unless the count is 0: are random numbers compared with it, not ranks?": (
+            lambda r, c, n: r * c * (n > 0).double()
         ),
         "one too many is hidden: the ranks begin at 0, so use `<`": lambda r, c, n: n.ceil() + 1,
         "one too few is hidden": lambda r, c, n: n.ceil() - 1,
@@ -998,6 +1046,9 @@ def lmmse_fill(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the inverse of S_vv is missing: two clues that say the same thing are counted twice": (
             filled(mean[h] + S_hv @ d[v])
         ),
+        "S_vv stands in the place of its inverse: use `torch.linalg.solve` or `inv`": (
+            filled(mean[h] + S_hv @ S_vv @ d[v])
+        ),
         "only the diagonal of S_vv is used: the clues depend on each other, too": (
             filled(mean[h] + S_hv @ (d[v] / S_vv.diagonal()))
         ),
@@ -1016,6 +1067,7 @@ def lmmse_fill(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "values have lost their places: all visible ones come first": torch.cat([values[v], guess]),
         "values have lost their places: all hidden ones come first": torch.cat([guess, values[v]]),
         "the visible values are lost: keep them": want.masked_fill(v, 0),
+        "the visible values became the mean: keep them": torch.where(h, want, mean),
         "hidden and visible are swapped: True = hidden": (
             values.masked_scatter(v, mean[v] + S_vh @ torch.linalg.solve(S_hh, d[h]))
         ),
@@ -1041,7 +1093,12 @@ def lmmse_fill(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         values, mean, S = linear_model(n, rng)
         S = S / 1000  # a constant that is added to the diagonal counts, too
         h = torch.rand(n, generator=rng).argsort() < count
-        yield "fills any number of values", compare(answer(values, h, mean, S), lmmse(values, h, mean, S))
+        got = answer(values, h, mean, S)
+        problem = compare(got, lmmse(values, h, mean, S))
+        yield "fills any number of values", problem
+        rounded = not problem and bool((got != values)[~h].any())
+        text = "visible values are close, but rounded: take them, do not compute them"
+        yield "keeps visible values to the bit", first((rounded, text))
     yield "gives the mean where nothing is visible", compare(answer(values, h | True, mean, S), mean)
     alone = torch.ones(1, dtype=torch.bool)
     yield (

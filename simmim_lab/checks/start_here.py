@@ -128,6 +128,7 @@ def hidden_from_article(answer: Answer, rng: Generator) -> Iterator[tuple[str, V
         "the values are right, but they are whole numbers: a mask holds True and False": lambda m: 1 - m.long(),
         "the numbers are not swapped: 1 is visible, and our mask holds True and False": lambda m: m,
         "everything is True: was it `~` on whole numbers? It flips every bit, and ~1 is -2": lambda m: m >= 0,
+        "`~` flips every bit of whole numbers, and ~1 is -2: compare with 0 instead": lambda m: ~m.int(),
         "everything is False": lambda m: m < 0,
         "a pixel counts as hidden if one of its channels is: each value has its own answer": (
             lambda m: (m == 0).any(1, keepdim=True).expand_as(m)
@@ -241,6 +242,7 @@ def error_on_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
             lambda o, h, r: (o - h) / (1 - r)
         ),
         "this is a difference of two means: each needs its weight": lambda o, h, r: o - h,
+        "the two means are swapped: `overall` is the mixture": lambda o, h, r: visible_part(h, o, r),
         "the two weights are swapped: `ratio` is the share of hidden values": lambda o, h, r: (
             (o - (1 - r) * h) / r
         ),
@@ -267,13 +269,13 @@ def error_on_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         "the part of the hidden values is not divided: divide the whole difference": (
             lambda o, h, r: o / (1 - r) - r * h
         ),
-        "the hidden values have no weight: take `ratio * hidden` away, then divide all": lambda o, h, r: (
-            o / (1 - r) - h
+        "`hidden` must have the weight `ratio`: take `ratio * hidden` away, then divide all": (
+            lambda o, h, r: o / (1 - r) - h
         ),
         "it is the difference that is divided by `1 - ratio`, not the mean multiplied": lambda o, h, r: (
             (1 - r) * o - r * h
         ),
-        "`//` drops the digits: divide with `/`": lambda o, h, r: (o - r * h) // (1 - r),
+        "`//` and `int` drop the digits: divide with `/` alone": lambda o, h, r: (o - r * h) // (1 - r),
         "the root is another measure: stay with the squared error": lambda *args: math.sqrt(visible_part(*args)),
         "`ratio` is a share from 0 to 1, not in percent": lambda o, h, r: visible_part(o, h, r / 100),
         "an error may be larger than 1: do not cut it off": lambda *args: min(1.0, visible_part(*args)),
@@ -391,9 +393,6 @@ def hidden_psnr(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         "a hidden value without an error counts too: divide by the number of hidden values": (
             lambda e, h: psnr(e, h & (e != 0))
         ),
-        "a constant was added to the error: a perfect fill gets infinity": (
-            lambda e, h: -10 * math.log10(mse(e, h) + 1e-10)
-        ),
         "the result is rounded down: keep its digits": lambda e, h: int(psnr(e, h)),
         "the result is rounded: keep its digits": lambda e, h: round(psnr(e, h)),
         "the result is rounded to 1 digit: keep its digits": lambda e, h: round(psnr(e, h), 1),
@@ -401,7 +400,14 @@ def hidden_psnr(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         "that is the mean of the dB of the channels: take one mean over all, then the dB": lambda e, h: (
             -10 * ((e.square() * h).sum((0, 2, 3)) / h.sum((0, 2, 3))).log10().mean()
         ),
+        "that is the mean of the dB of single values: take one mean over all, then the dB": lambda e, h: (
+            -10 * e[h].square().log10().mean()
+        ),
     }
+    for digits in range(5, 11):
+        mistakes[f"1e-{digits} was added to the error: a perfect fill gets infinity"] = (
+            lambda e, h, digits=digits: -10 * math.log10(mse(e, h) + 10**-digits)
+        )
     expected = {text: scores(measure) for text, measure in mistakes.items()} | {
         "the filled values are cut off at 0 and 1: score them as they are": {
             name: psnr((filled.clamp(0, 1) - images).double(), hidden)
@@ -465,6 +471,9 @@ def levels_off(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
         "all images share one count of hidden values: each has its own": (
             lambda e, h: 255 * (e.abs() * h).sum((1, 2, 3)) * len(h) / h.sum()
+        ),
+        "divide by the number of hidden values of the image, not of the whole batch": (
+            lambda e, h: 255 * (e.abs() * h).sum((1, 2, 3)) / h.sum()
         ),
         "this is the sum of the errors: divide it by their number": lambda e, h: (
             255 * (e.abs() * h).sum((1, 2, 3))
@@ -555,8 +564,8 @@ def levels_off(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     yield "works where a single value is hidden", compare(answer(images, filled, one), want)
     one[1] = False
     got, want = answer(images, filled, one), want * torch.tensor([1, 0, 1])
-    told = first((not got.isfinite().all(), "0 divided by 0 is NaN: divide by at least 1"))
-    yield "gives 0 to an image with nothing hidden", told or compare(got, want)
+    nothing = bool(got.isnan().any()), "NaN: a mean of nothing is 0 / 0. Treat it apart, or divide by at least 1"
+    yield "gives 0 to an image with nothing hidden", first(nothing) or compare(got, want)
 
 
 SUPPORTED = {

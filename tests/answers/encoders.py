@@ -127,6 +127,22 @@ def stride_replaces(layers):
     return field
 
 
+@wrong("dilated_field", "a layer's own stride is its jump")
+def own_strides(layers):
+    return 1 + sum((kernel - 1) * dilation * stride for kernel, stride, dilation in layers)
+
+
+@wrong("dilated_field", "is `return` inside the loop?")
+def returns_in_the_loop(layers):
+    for kernel, _, dilation in layers:
+        return 1 + (kernel - 1) * dilation
+
+
+@wrong("dilated_field", "5, not 5.0")
+def real_field(layers):
+    return float(forwards(layers))
+
+
 @wrong("dilated_field", "the strides are added up")
 def strides_added(layers):
     field, jump = 1, 1
@@ -254,6 +270,11 @@ def row_by_row(height, field, stride):
 @wrong("blind_rows", "that is negative")
 def negative(height, field, stride):
     return (height // 2 - (field - stride) // 2) // stride * stride
+
+
+@wrong("blind_rows", "12, not 12.0")
+def divided_with_one_stroke(height, field, stride):
+    return max(0.0, (height / 2 - (field - stride) / 2) // stride * stride)
 
 
 @wrong("blind_rows", "all hidden rows are counted")
@@ -904,6 +925,12 @@ def sliding(tokens, window):
     return tokens.unfold(1, window, 1).unfold(2, window, 1).flatten(1, 2).flatten(3).mT
 
 
+@wrong("to_windows", "not at token i")
+def cut_at_numbers(tokens, window):
+    places = [(i, j) for i in range(tokens.shape[1] // window) for j in range(tokens.shape[2] // window)]
+    return torch.stack([tokens[:, i : i + window, j : j + window].flatten(1, 2) for i, j in places], 1)
+
+
 @wrong("to_windows", "these are `window` x `window` windows")
 def as_many_windows(tokens, window):
     return rearrange(tokens, "b (rows y) (cols x) d -> b (rows cols) (y x) d", rows=window, cols=window)
@@ -1205,9 +1232,15 @@ def visible_unscaled(queries, keys, values, hidden):
     return found.nan_to_num(0) @ values
 
 
-@wrong("attend_visible", "softmax of nothing but -inf is 0 / 0")
+@wrong("attend_visible", "the sum of the weights is 0")
 def never_blind(queries, keys, values, hidden):
     return scores(queries, keys).masked_fill(hidden[:, None], -torch.inf).softmax(-1) @ values
+
+
+@wrong("attend_visible", "the sum of the weights is 0")
+def divided_by_nothing(queries, keys, values, hidden):
+    weights = scores(queries, keys).softmax(-1) * ~hidden[:, None]
+    return weights / weights.sum(-1, keepdim=True) @ values
 
 
 @wrong("attend_visible", "it looks at hidden tokens then")
@@ -1433,6 +1466,18 @@ def in_one_direction(rows, cols, window, shift):
     return (parts[..., None] == parts[:, :, None]).any(0)
 
 
+@wrong("may_look", "not a piece of a row")
+def parts_reshaped(rows, cols, window, shift):
+    parts = four_parts(rows, cols, shift).reshape(-1, window**2)
+    return parts[:, :, None] == parts[:, None]
+
+
+@wrong("may_look", "rolled down and right")
+def rolled_the_other_way(rows, cols, window, shift):
+    below, right_ = (torch.arange(side) < shift for side in (rows, cols))
+    return pairs_of((2 * below[:, None] + right_).roll((shift, shift), (0, 1)), window)
+
+
 @wrong("may_look", "one row and one column too many")
 def one_too_many(rows, cols, window, shift):
     return with_parts(rows, cols, window, shift + 1)
@@ -1603,6 +1648,15 @@ def in_bytes(frames, rows, cols):
     return with_offsets(frames, rows, cols).to(torch.uint8)
 
 
+@wrong("video_index", "they begin anew: `% rows`")
+def rows_counted_on(frames, rows, cols):
+    token = torch.arange(frames * rows * cols)
+    places = token // (rows * cols), token // cols, token % cols
+    later, down, to_the_right = (place[:, None] - place for place in places)
+    number = (later + frames - 1) * (2 * rows - 1) + down + rows - 1
+    return number * (2 * cols - 1) + to_the_right + cols - 1
+
+
 @wrong("video_index", "the numbers start at 1")
 def from_one(frames, rows, cols):
     return with_offsets(frames, rows, cols) + 1
@@ -1720,12 +1774,59 @@ def tiles_of_four(images, mask):
     return (F.max_pool2d(images, 4).amax(1) == 0) & ~mask
 
 
-@wrong("taken_for_hidden", "you look at squares of 4 x 4 pixels, but it is height / rows")
+@wrong("taken_for_hidden", "you look at 4 x 4 pixels, but it is height / rows")
 def steps_of_four(images, mask):
     found = torch.zeros_like(mask)
     for n, row, col in (~mask).nonzero().tolist():
         found[n, row, col] = not images[n, :, row * 4 : (row + 1) * 4, col * 4 : (col + 1) * 4].any()
     return found
+
+
+def by_slices(size, images, mask):
+    """Which visible patches are black, if they have so many pixels on a side."""
+    found = torch.zeros_like(mask)
+    for n, row, col in (~mask).nonzero().tolist():
+        square = images[n, :, row * size :, col * size :][:, :size, :size]
+        found[n, row, col] = (square == 0).all()
+    return found
+
+
+@wrong("taken_for_hidden", "height / rows, not height / cols")
+def height_by_cols(images, mask):
+    return by_slices(images.shape[2] // mask.shape[2], images, mask)
+
+
+@wrong("taken_for_hidden", "width / cols, not width / rows")
+def width_by_rows(images, mask):
+    return by_slices(images.shape[3] // mask.shape[1], images, mask)
+
+
+@wrong("taken_for_hidden", "the mask is taken as square")
+def square_mask(images, mask):
+    return by_slices(images.shape[2] // int(mask[0].numel() ** 0.5), images, mask)
+
+
+@wrong("taken_for_hidden", "runs on every input")
+def pooled_by_cols(images, mask):
+    return (F.max_pool2d(images.amax(1), images.shape[2] // mask.shape[2]) == 0) & ~mask
+
+
+@wrong("taken_for_hidden", "runs on every input")
+def pooled_as_square(images, mask):
+    side = int(mask[0].numel() ** 0.5)
+    return (F.max_pool2d(images.amax(1), images.shape[3] // side) == 0) & ~mask
+
+
+@wrong("taken_for_hidden", "is the image cut wrongly")
+def patches_of_every_few(images, mask):
+    rows, cols = mask.shape[1:]
+    patches = rearrange(images, "b c (p r) (q k) -> b r k (c p q)", r=rows, k=cols)
+    return (patches == 0).all(-1) & ~mask
+
+
+@wrong("taken_for_hidden", "has `all` no `dim`?")
+def all_at_once(images, mask):
+    return zeros_of(images, mask).all() & ~mask
 
 
 @wrong("taken_for_hidden", "a 0 in some channel")

@@ -99,6 +99,11 @@ def own_seed(batch, grid, ratio, generator):
     return scatter(batch, grid, ratio, torch.Generator().manual_seed(0))
 
 
+@wrong("random_mask", "not from a copy or its seed ✓ draws each image on its own")
+def seeds_the_generator(batch, grid, ratio, generator):
+    return scatter(batch, grid, ratio, generator.manual_seed(0))
+
+
 @wrong("random_mask", "expected True and False, got real numbers")
 def floats(batch, grid, ratio, generator):
     return scatter(batch, grid, ratio, generator).float()
@@ -149,6 +154,31 @@ def order_along_the_images(batch, grid, ratio, generator):
     rows, cols = grid
     rank = torch.rand(batch, rows * cols, generator=generator).argsort(0).argsort(1)
     return (rank < math.ceil(ratio * rows * cols)).view(batch, rows, cols)
+
+
+@wrong("random_mask", "each patch equally often: is it a wrong axis?")
+def ranks_along_the_images(batch, grid, ratio, generator):
+    rank = torch.rand(batch, math.prod(grid), generator=generator).argsort(0)
+    return (rank < math.ceil(ratio * math.prod(grid))).view(batch, *grid)
+
+
+@wrong("random_mask", "the ranks begin at 0")
+def up_to_the_count(batch, grid, ratio, generator):
+    rank = torch.rand(batch, math.prod(grid), generator=generator).argsort(1)
+    return (rank <= math.ceil(ratio * math.prod(grid))).view(batch, *grid)
+
+
+@wrong("random_mask", "are random numbers compared with it, not ranks?")
+def no_ranks(batch, grid, ratio, generator):
+    return torch.rand(batch, *grid, generator=generator) < math.ceil(ratio * math.prod(grid))
+
+
+@wrong("random_mask", "is each drawn into all of them?")
+def all_rows_of_all_orders(batch, grid, ratio, generator):
+    order = torch.rand(batch, math.prod(grid), generator=generator).argsort(1)
+    masks = torch.zeros(batch, math.prod(grid), dtype=torch.bool)
+    masks[:, order[:, : math.ceil(ratio * math.prod(grid))]] = True
+    return masks.view(batch, *grid)
 
 
 @wrong("random_mask", "are the patches of all images shuffled together?")
@@ -446,6 +476,29 @@ def unfolded_without_permute(image, patch):
     return image.unfold(1, patch, patch).unfold(2, patch, patch).reshape(-1, 3 * patch * patch)
 
 
+@wrong("patchify", "count them by the width")
+def as_if_square(image, patch):
+    places = range(image.shape[1] // patch)
+    return torch.stack(
+        [image[:, i * patch :, j * patch :][:, :patch, :patch].flatten() for i in places for j in places]
+    )
+
+
+@wrong("patchify", "not at pixel i")
+def cuts_at_numbers(image, patch):
+    rows, cols = image.shape[1] // patch, image.shape[2] // patch
+    result = torch.empty(rows * cols, 3 * patch**2)
+    for i in range(rows):
+        for j in range(cols):
+            result[i * cols + j] = image[:, i : i + patch, j : j + patch].flatten()
+    return result
+
+
+@wrong("patchify", "these are `patch` x `patch` patches")
+def as_many_patches(image, patch):
+    return rearrange(image, "c (r p) (k q) -> (r k) (c p q)", r=patch, k=patch)
+
+
 @wrong("patchify", "the last row of patches is missing")
 def tops_end_too_early(image, patch):
     return loops(image[:, :-patch], patch)
@@ -732,7 +785,7 @@ def looks_at_the_whole_batch(mask):
     return scipy_alone(mask)
 
 
-@wrong("avg_dist", "is it returned too early?")
+@wrong("avg_dist", "is it returned too early")
 def returns_inside_the_loop(mask):
     result = []
     for hidden, shown in images_of(mask):
@@ -740,6 +793,11 @@ def returns_inside_the_loop(mask):
             return torch.tensor([0.0])
         result.append(torch.cdist(hidden, shown).amin(1).mean() if len(shown) else torch.tensor(inf))
     return torch.stack(result)
+
+
+@wrong("avg_dist", "or is an image skipped?")
+def skips_an_image(mask):
+    return torch.stack([torch.cdist(h, v).amin(1).sum() / max(1, len(h)) for h, v in images_of(mask) if len(v)])
 
 
 @wrong("avg_dist", "all get infinity if one image shows nothing")
@@ -931,6 +989,19 @@ def without_stride(damage, patch):
     return F.max_pool2d(damage.float(), patch, 1).bool()
 
 
+@wrong("patches_to_hide", "not at pixel i")
+def looks_at_numbers(damage, patch):
+    mask = torch.zeros(len(damage), damage.shape[1] // patch, damage.shape[2] // patch, dtype=torch.bool)
+    for b, i, j in torch.ones_like(mask).nonzero().tolist():
+        mask[b, i, j] = damage[b, i : i + patch, j : j + patch].any()
+    return mask
+
+
+@wrong("patches_to_hide", "these are `patch` x `patch` patches")
+def in_as_many_patches(damage, patch):
+    return rearrange(damage, "b (r p) (k q) -> b r k (p q)", r=patch, k=patch).any(-1)
+
+
 @wrong("patches_to_hide", "`patch` is not used: each patch has 4 x 4 pixels")
 def patches_of_four(damage, patch):
     return F.max_pool2d(damage.float(), 4).bool()
@@ -1044,6 +1115,18 @@ def nothing_mixed(patch, ratio):
 def product_of_both(patch, ratio):
     hidden, _, visible = powers(patch, ratio)
     return hidden, hidden * visible, visible
+
+
+@wrong("patch_shares", "`1 - (hidden + visible)`")
+def no_brackets(patch, ratio):
+    hidden, _, visible = powers(patch, ratio)
+    return hidden, 1 - hidden + visible, visible
+
+
+@wrong("patch_shares", "what is left of 1, not `ratio * (1 - ratio)`")
+def mixed_as_a_product(patch, ratio):
+    hidden, _, visible = powers(patch, ratio)
+    return hidden, ratio * (1 - ratio), visible
 
 
 @wrong("patch_shares", "multiplied, not added")
@@ -1318,6 +1401,12 @@ def limits_at_the_last_place(grid, ratios, generator):
     return (scores <= limits[:, None]).view(-1, *grid)
 
 
+@wrong("masks_of_ratios", "are random numbers compared with it, not ranks?")
+def numbers_for_ranks(grid, ratios, generator):
+    counts = (math.prod(grid) * ratios).ceil()
+    return torch.rand(len(ratios), *grid, generator=generator) < counts[:, None, None]
+
+
 @wrong("masks_of_ratios", "is each drawn into all of them?")
 def fills_all_images(grid, ratios, generator):
     masks = torch.zeros(len(ratios), math.prod(grid)).bool()
@@ -1325,6 +1414,23 @@ def fills_all_images(grid, ratios, generator):
         order = torch.randperm(math.prod(grid), generator=generator)
         masks[:, order[: math.ceil(ratio * math.prod(grid))]] = True
     return masks.view(-1, *grid)
+
+
+@wrong("masks_of_ratios", "each patch equally often: is it a wrong axis?")
+def ranks_among_images(grid, ratios, generator):
+    rank = torch.rand(len(ratios), math.prod(grid), generator=generator).argsort(0)
+    return (rank < (ratios * math.prod(grid)).ceil()[:, None]).view(-1, *grid)
+
+
+@wrong("masks_of_ratios", "each patch equally often: is it a wrong axis?")
+def ranks_of_ranks_among_images(grid, ratios, generator):
+    rank = torch.rand(len(ratios), math.prod(grid), generator=generator).argsort(0).argsort(0)
+    return (rank < (ratios * math.prod(grid)).ceil()[:, None]).view(-1, *grid)
+
+
+@wrong("masks_of_ratios", "not from a copy or its seed ✓ draws each image on its own")
+def with_a_seed(grid, ratios, generator):
+    return ranks_and_counts(grid, ratios, torch.Generator().manual_seed(0))
 
 
 @wrong("masks_of_ratios", "all images of the batch have the same mask")
@@ -1637,6 +1743,23 @@ def without_hv(values, hidden, mean, covariance):
 def without_vv(values, hidden, mean, covariance):
     hv, _ = blocks(hidden, covariance)
     return write(values, hidden, mean[hidden] + hv @ (values - mean)[~hidden])
+
+
+@wrong("lmmse_fill", "S_vv stands in the place of its inverse")
+def vv_multiplied(values, hidden, mean, covariance):
+    hv, vv = blocks(hidden, covariance)
+    return write(values, hidden, mean[hidden] + hv @ vv @ (values - mean)[~hidden])
+
+
+@wrong("lmmse_fill", "the visible values became the mean")
+def written_into_the_mean(values, hidden, mean, covariance):
+    return torch.where(hidden, solved(values, hidden, mean, covariance), mean)
+
+
+@wrong("lmmse_fill", "take them, do not compute them")
+def formula_for_all(values, hidden, mean, covariance):
+    columns, vv = covariance[:, ~hidden], covariance[~hidden][:, ~hidden]
+    return mean + columns @ torch.linalg.solve(vv, (values - mean)[~hidden])
 
 
 @wrong("lmmse_fill", "only the diagonal of S_vv is used")

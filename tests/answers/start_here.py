@@ -232,6 +232,11 @@ def bits(article_mask):
     return (~article_mask.int()).bool()
 
 
+@wrong("hidden_from_article", "compare with 0 instead")
+def bits_as_numbers(article_mask):
+    return ~article_mask.long()
+
+
 @wrong("hidden_from_article", "if one of its channels is")
 def any_channel(article_mask):
     return repeat((article_mask == 0).any(1), "b h w -> b c h w", c=3)
@@ -550,9 +555,19 @@ def stops_at_a_perfect_fill(images, filled, hidden):
     return -10 * math.log10((filled - images)[hidden].square().mean())
 
 
-@wrong("hidden_psnr", "a constant was added to the error")
+@wrong("hidden_psnr", "1e-10 was added to the error")
 def small_constant(images, filled, hidden):
     return -10 * torch.log10((filled - images)[hidden].square().mean() + 1e-10)
+
+
+@wrong("hidden_psnr", "1e-8 was added to the error")
+def larger_constant(images, filled, hidden):
+    return -10 * torch.log10((filled - images)[hidden].square().mean() + 1e-8).item()
+
+
+@wrong("hidden_psnr", "the mean of the dB of single values")
+def dB_of_each_value(images, filled, hidden):
+    return -10 * (filled - images)[hidden].square().log10().mean()
 
 
 @wrong("hidden_psnr", "0 times it is not 0")
@@ -973,10 +988,20 @@ def multiplies_the_mask(images, filled, hidden):
     return 255 * ((filled - images).abs() * hidden).sum((1, 2, 3)) / hidden.sum((1, 2, 3)).clamp(min=1)
 
 
-@wrong("levels_off", "0 divided by 0 is NaN")
+@wrong("levels_off", "a mean of nothing is 0 / 0")
 def divides_by_nothing(images, filled, hidden):
     errors = (filled - images).abs().masked_fill(~hidden, 0)
     return 255 * errors.sum((1, 2, 3)) / hidden.sum((1, 2, 3))
+
+
+@wrong("levels_off", "a mean of nothing is 0 / 0")
+def means_of_nothing(images, filled, hidden):
+    return torch.stack([255 * (a - b)[c].abs().mean() for a, b, c in zip(images, filled, hidden, strict=True)])
+
+
+@wrong("levels_off", "not of the whole batch")
+def count_of_the_batch(images, filled, hidden):
+    return levels_summed(images, filled, hidden) / hidden.sum()
 
 
 @right("unsupported_claims")
@@ -1056,9 +1081,24 @@ def odds(printed, ratio):
     return printed * (1 - ratio) / ratio
 
 
-@wrong("error_on_visible", "the hidden values have no weight")
+@wrong("error_on_visible", "must have the weight `ratio`")
 def only_overall_divided(overall, hidden, ratio):
     return overall / (1 - ratio) - hidden
+
+
+@wrong("error_on_visible", "must have the weight `ratio`")
+def weight_of_the_visible(overall, hidden, ratio):
+    return (overall - (1 - ratio) * hidden) / (1 - ratio)
+
+
+@wrong("error_on_visible", "`//` and `int` drop the digits")
+def whole_error_on_visible(overall, hidden, ratio):
+    return int((overall - ratio * hidden) / (1 - ratio))
+
+
+@wrong("error_on_visible", "`overall` is the mixture")
+def means_swapped(overall, hidden, ratio):
+    return (hidden - ratio * overall) / (1 - ratio)
 
 
 @wrong("error_on_visible", "not the mean multiplied")
