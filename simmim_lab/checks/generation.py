@@ -87,6 +87,9 @@ WRONG_CODES: dict[str, Callable] = {
     "differences of opposite sign cancel: square them before they are added": _nearest(lambda d: d.sum(2).abs()),
     "the signs of the differences count: square them before they are added": _nearest(lambda d: d.sum(2)),
     "the signs of the differences count, of codebook minus patches: square them": _nearest(lambda d: -d.sum(2)),
+    "the squares are added over the codes: add them over the values, the last axis": (
+        lambda p, c: (p[:, None] - c).square().sum(1).argmin(1)
+    ),
     "only the first value is compared: all of them count": _nearest(lambda d: d[:, :, 0].abs()),
     "the product is compared, so a light code wins: take the distance": lambda p, c: (p @ c.T).argmax(1),
     "the direction is compared (cosine), not the distance": (
@@ -210,6 +213,9 @@ WRONG_LEFT: dict[str, Callable] = {
     "the cosine is squared, which is half a turn between 1 and 0": _share_left(lambda t: _quarter(t) ** 2),
     "`math.cos` takes radians, not degrees": _share_left(lambda t: math.cos(math.radians(math.pi / 2 * t))),
     "`math.cos` takes radians: a quarter turn is pi / 2, not 90": _share_left(lambda t: math.cos(90 * t)),
+    "`math.cos` takes radians, in which a quarter turn is pi / 2, not 90": _share_left(
+        lambda t: math.cos(90 * t), int
+    ),
     "the factor pi / 2 is missing": _share_left(math.cos),
     "it is rounded up: round down": _share_left(_quarter, math.ceil),
     "it is rounded to the nearest: round down": _share_left(_quarter, round),
@@ -382,8 +388,11 @@ STEPS: dict[str, dict[str, Callable]] = {
     "known tokens count among the least confident, so too few are hidden": {
         "stay": lambda m, c, n: _least(c, n) & m
     },
-    "known tokens come first in the order, and are hidden again: give them infinity": {
+    "known tokens come first in the order, and are hidden again: they must come last": {
         "stay": lambda m, c, n: _least(c.masked_fill(~m, -math.inf), n)
+    },
+    "hidden tokens get infinity, so known ones are hidden again: turn it round": {
+        "stay": lambda m, c, n: _least(c.masked_fill(m, math.inf), n)
     },
     "`left` tokens are filled: as many should stay hidden": {
         "stay": lambda m, c, n: m & ~_least(_known_last(m, -c), n)
@@ -392,6 +401,12 @@ STEPS: dict[str, dict[str, Callable]] = {
     "one token too few stays hidden": {"stay": lambda m, c, n: _staying(m, c, n - 1)},
     "`argsort` gives places in the order, not ranks: take it twice": {
         "stay": lambda m, c, n: _known_last(m, c).argsort(1) < n
+    },
+    "`argsort` gives places in the order, not ranks, even with `& mask`: take it twice": {
+        "stay": lambda m, c, n: (_known_last(m, c).argsort(1) < n) & m
+    },
+    "each picture hides the places of all, as `[:, places] = True` does: use `scatter`": {
+        "stay": lambda m, c, n: _staying(m, c, n).any(0, keepdim=True).expand_as(m)
     },
     "the ranks go along the wrong axis: rank the tokens of each picture": {
         "stay": lambda m, c, n: _known_last(m, c).argsort(0).argsort(0) < n
@@ -402,10 +417,10 @@ STEPS: dict[str, dict[str, Callable]] = {
     "the ranks of the first picture are used for all: rank the tokens of each picture": {
         "stay": lambda m, c, n: (_known_last(m, c)[:1].argsort(1).argsort(1) < n).expand_as(m)
     },
-    "the first hidden tokens stay hidden, not the least confident": {
+    "the first hidden tokens stay hidden, though others are less confident": {
         "stay": lambda m, c, n: m & (m.cumsum(1) <= n)
     },
-    "the last hidden tokens stay hidden, not the least confident": {
+    "the last hidden tokens stay hidden, though others are less confident": {
         "stay": lambda m, c, n: m & (m.flip(1).cumsum(1).flip(1) <= n)
     },
     "places among the hidden tokens are used as places in the picture": {
@@ -556,6 +571,9 @@ HINGES: dict[str, Callable] = {
     ),
     "fake scores should be at most -1, not at most 1": _hinges(
         lambda r, f: (1 - r).relu().mean() + (f - 1).relu().mean()
+    ),
+    "fake scores should be at most -1, not at least -1": _hinges(
+        lambda r, f: (1 - r).relu().mean() + (-1 - f).relu().mean()
     ),
     "real scores should be at least 1, not at least -1": _hinges(
         lambda r, f: (-1 - r).relu().mean() + (1 + f).relu().mean()
@@ -800,16 +818,17 @@ def diversity(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         f"{number:g} is added under the root, so copies are apart": _over_pairs(
             lambda d, number=number: (d.square().mean((2, 3, 4)) + number).sqrt().mean()
         )
-        for number in (1e-4, 1e-5, 1e-6)
+        for number in (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
     }
     problem = _not_a_number(answer, cases, nothing) or explain(answer, right, cases, DIVERSITIES | added)
     yield "is the mean RMSE of the pairs of completions", problem
     if problem:
         return
     pictures = torch.randint(9, cases[0][0].shape, generator=rng) / 8  # sums of products of such numbers are exact
-    copies = [(pictures[:, :1].expand(-1, 5, -1, -1, -1).clone(),), (torch.ones(2, 3, 3, 4, 5),)]
-    problem = _not_a_number(answer, copies, rounding)
-    yield "is 0 for copies", problem or explain(answer, right, copies, added, tolerance=5e-4)
+    copies, white = (pictures[:, :1].expand(-1, 5, -1, -1, -1).clone(),), (torch.ones(2, 3, 3, 4, 5),)
+    problem = _not_a_number(answer, [copies, white], rounding)
+    problem = problem or explain(answer, right, [copies], added, tolerance=5e-4)
+    yield "is 0 for copies", problem or explain(answer, right, [white], added, tolerance=1e-5)  # no rounding here
     texts = {
         "pairs of equal pictures are left out: they count, with 0": _over_pairs(
             lambda d: _rmse(d)[_rmse(d) > 0].mean()
@@ -1069,8 +1088,14 @@ COUNTS: dict[str, Callable] = {
     "half a turn is too much: in the middle everything would be filled": _by_rule(
         _share_left(lambda t: math.cos(math.pi * t))
     ),
+    "half a turn is too much: from the middle on the cosine is negative": _by_rule(
+        _share_left(lambda t: math.cos(math.pi * t), int)
+    ),
     "`math.cos` takes radians: a quarter turn is pi / 2, not 90": _by_rule(
         _share_left(lambda t: math.cos(90 * t))
+    ),
+    "`math.cos` takes radians, in which a quarter turn is pi / 2, not 90": _by_rule(
+        _share_left(lambda t: math.cos(90 * t), int)
     ),
     "`math.cos` takes radians, not degrees": _by_rule(
         _share_left(lambda t: math.cos(math.radians(math.pi / 2 * t)))
@@ -1420,6 +1445,12 @@ KIDS: dict[str, Callable] = {
     "the diagonals are left out, but still counted: divide by n (n - 1), not by n²": _kid(
         within=lambda k: (k.sum() - k.trace()) / len(k) ** 2
     ),
+    "the sum over pairs is divided by n: by their number, n (n - 1)": _kid(
+        within=lambda k: (k.sum() - k.trace()) / len(k)
+    ),
+    "the sum over pairs is divided by n - 1: by their number, n (n - 1)": _kid(
+        within=lambda k: (k.sum() - k.trace()) / (len(k) - 1)
+    ),
     "the diagonals are there, and the sum is divided by n (n - 1): leave them out": _kid(
         within=lambda k: k.sum() / (len(k) * (len(k) - 1))
     ),
@@ -1631,17 +1662,17 @@ def _alike(answer: Answer, chances: Tensor, codes: Tensor, mask: Tensor, left: T
 def _likeliest(answer: Answer, rng: Generator) -> Verdict:
     """What is wrong if the confidence is not that of the code that was drawn.
 
-    One token has a likely code and an unlikely one, the other two that are equally likely. The first is filled
-    where its likely code was drawn, in four of five pictures, else the second.
+    One token has five codes that are equally likely, the other two likely and two unlikely ones. It is filled
+    where a likely one was drawn, in four of five pictures. After a softmax 0.21 would come below 0.2.
     """
     n, sure = 600, int(torch.randint(2, (), generator=rng))
-    chances = torch.tensor([[0.0, 0.5, 0.5], [0.0, 0.5, 0.5]])
-    chances[sure] = torch.tensor([0.2, 0.0, 0.8])
+    chances = torch.full((2, 5), 0.2)
+    chances[sure] = torch.tensor([0.1, 0.1, 0.0, 0.21, 0.59])
     generator = Generator().manual_seed(int(torch.randint(2**31, (), generator=rng)))
     drawn, mask = answer(*_all_hidden(chances.expand(n, -1, -1), left=1), generator)
     hidden = int(mask[:, sure].sum())
-    unlikely = int((drawn[:, sure] == 0)[~mask[:, sure]].sum())
-    where = f"beside a token of the chances 0.5 and 0.5, one of 0.2 and 0.8 stayed hidden {hidden} times of {n}"
+    unlikely = int((drawn[:, sure] < 2)[~mask[:, sure]].sum())
+    where = f"beside five chances of 0.2, a token of 0.1, 0.1, 0.21, 0.59 stayed hidden {hidden} times of {n}"
     return first(
         (
             hidden == 0,
@@ -1649,11 +1680,12 @@ def _likeliest(answer: Answer, rng: Generator) -> Verdict:
         ),
         (
             not fair(torch.tensor(hidden), n, 0.2),
-            f"{where}, expected about {n // 5}: where its unlikely code was drawn",
+            f"{where}, expected about {n // 5}: where a code of 0.1 was drawn. Does a `softmax` or a quotient "
+            "change the chances?",
         ),
         (
             unlikely > 0,
-            f"{unlikely} times a token took a code of the chance 0.2, though one with 0.5 stayed hidden: its "
+            f"{unlikely} times a token took a code of the chance 0.1, though one with 0.2 stayed hidden: its "
             "confidence is the chance of the code that it takes, so draw once",
         ),
     )
@@ -1740,6 +1772,9 @@ DECODINGS: dict[str, Callable] = {
             torch.where(mask, _draw(chances, generator), codes),
             _staying(mask, _chance_of(codes, chances), left[:, None]),
         )
+    ),
+    "the order is descending, so known tokens and the most confident ones stay hidden": _decoded(
+        lambda m, c, n: _least(-_known_last(m, c), n)
     ),
     "the mean number is used for all: each picture has its own": _decoded(
         lambda m, c, n: _staying(m, c, n.float().mean())

@@ -469,6 +469,12 @@ RESIZINGS: dict[str, Callable] = {
         lambda p, g: resizing.resize_positions(p.transpose(0, 1), g)
     ),
     "the axes of the result are (dim, rows, cols): bring dim back to the end": _maps(lambda maps: maps),
+    "the way back is `permute(1, 2, 0)`: `permute(2, 0, 1)` again is another": _maps(
+        lambda maps: maps.permute(2, 0, 1)
+    ),
+    "rows count as channels: bring dim to the front first": (
+        lambda p, g: interpolate(p[None], g, mode="bicubic")[0]
+    ),
     "the result has one more axis, of the batch: take `[0]`": _maps(lambda maps: maps.permute(1, 2, 0)[None]),
     "the result is a batch of maps: take `[0]`, and bring dim back to the end": _maps(lambda maps: maps[None]),
     "the grid became one axis: keep rows and columns": _maps(lambda maps: maps.flatten(1).T),
@@ -1788,6 +1794,7 @@ PLACES: dict[str, Callable] = {
     ),
     "the negative offsets are missing: mirror the places": _made_of(lambda places: places[len(places) // 2 :]),
     "the negative offsets and 0 are missing": _made_of(lambda places: places[len(places) // 2 + 1 :]),
+    "the negative offsets have no minus": _made_of(lambda places: [abs(place) for place in places]),
     "0 is missing": _made_of(lambda places: [place for place in places if place]),
     "0 is there twice": _made_of(lambda places: sorted([*places, 0.0])),
     "the positive offsets are missing": _made_of(lambda places: places[: len(places) // 2 + 1]),

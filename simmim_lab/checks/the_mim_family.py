@@ -37,8 +37,9 @@ from simmim_lab.checks.masking import chances, wrong_counts, wrong_forms
 def keep_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`keep_visible(tokens, mask)` leaves the tokens of hidden patches out."""
     right = mae.keep_visible
-    cases = telling(lambda: [_tokens_and_mask(rng) for _ in range(2)], right, WRONG_KEPT)
-    problem = explain(answer, right, cases, WRONG_KEPT)
+    cases = telling(lambda: [_tokens_and_mask(rng, more) for more in (0, 0, LARGE)], right, WRONG_KEPT)
+    texts = {UNSTABLE: lambda tokens, mask: _in_any_order(answer(tokens, mask), right(tokens, mask))}
+    problem = explain(answer, right, cases, WRONG_KEPT | texts)
     yield "keeps the tokens of visible patches, in their order", problem
     if problem:
         return
@@ -63,9 +64,19 @@ def _hidden_patches(rng: Generator, batch: int, rows: int, cols: int, hidden: in
     return masking.random_mask(batch, (rows, cols), (hidden - 0.5) / (rows * cols), generator=rng)
 
 
-def _tokens_and_mask(rng: Generator) -> tuple[Tensor, Tensor]:
+LARGE = 14  # rows and columns more: PyTorch keeps the order of equal keys where there are few
+UNSTABLE = "the tokens are right, but not their order: `stable=True` keeps that of equal keys"
+
+
+def _in_any_order(got: Tensor, want: Tensor) -> Tensor:
+    """`got` if each image has the tokens of `want`, in whatever order, else `want`."""
+    return got if torch.equal(got.sort(1).values, want.sort(1).values) else want
+
+
+def _tokens_and_mask(rng: Generator, more: int) -> tuple[Tensor, Tensor]:
     batch, rows, cols, dim = distinct(rng, 4, 2, 6)
-    hidden = distinct(rng, 1, 2, rows * cols - 3)[0]
+    rows, cols = rows + more, cols + more
+    hidden = distinct(rng, 1, 2, rows * cols - 3 - 9 * more)[0]
     return torch.randn(batch, rows * cols, dim, generator=rng), _hidden_patches(rng, batch, rows, cols, hidden)
 
 
@@ -118,8 +129,16 @@ WRONG_KEPT: dict[str, Callable] = {
 def put_back(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`put_back(visible, mask, mask_token)` has a token for each patch again."""
     right = mae.put_back
-    cases = telling(lambda: [_visible_tokens(rng, even) for even in (True, False)], right, WRONG_BACK)
-    problem = explain(answer, right, cases, WRONG_BACK)
+
+    def draw() -> list[tuple]:
+        return [_visible_tokens(rng, *kind) for kind in ((True, 0), (False, 0), (False, LARGE))]
+
+    def reordered(visible: Tensor, mask: Tensor, token: Tensor) -> Tensor:
+        got = mae.keep_visible(answer(visible, mask, token), mask)
+        return right(_in_any_order(got, visible), mask, token)
+
+    cases = telling(draw, right, WRONG_BACK)
+    problem = explain(answer, right, cases, WRONG_BACK | {UNSTABLE: reordered})
     yield "puts each visible token into its place, and the mask token where it is hidden", problem
     if problem:
         return
@@ -141,10 +160,10 @@ def put_back(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     )
 
 
-def _visible_tokens(rng: Generator, even: bool) -> tuple[Tensor, Tensor, Tensor]:
+def _visible_tokens(rng: Generator, even: bool, more: int) -> tuple[Tensor, Tensor, Tensor]:
     """Visible tokens, their mask and a mask token; `even`: half of the patches are hidden, else a few more."""
     batch, half_rows, cols, dim = distinct(rng, 4, 2, 6)
-    rows = 2 * half_rows if even else half_rows
+    rows, cols = more + (2 * half_rows if even else half_rows), more + cols
     hidden = rows * cols // 2 + (0 if even else 1)
     mask = _hidden_patches(rng, batch, rows, cols, hidden)
     visible = torch.randn(batch, rows * cols - hidden, dim, generator=rng)
@@ -237,7 +256,7 @@ def hardest_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
     right = guided.hardest_mask
 
     def draw() -> list[tuple]:
-        parts = [(0.3, 0.7, 0.25), (0.3, 0.7, 0.75), (0.8, 0.9, 0.75), (0.5, 0.5, 0.0)]
+        parts = [(0.3, 0.7, 0.25), (0.3, 0.7, 0.75), (0.8, 0.9, 0.75), (0.5, 0.5, 0.0), (0.3, 0.7, 0.001)]
         exact = torch.randperm(40, generator=rng).view(2, 4, 5) / 50  # 0.8 * 20 is whole, (1 - 0.8) * 20 not quite
         return [*(_errors(rng, *part) for part in parts), (exact, 0.8)]
 
@@ -313,6 +332,7 @@ WRONG_HARDEST: dict[str, Callable] = {
     "True and False are swapped: True is hidden": _hardest(of=torch.logical_not),
     "`int` goes down, `ceil` never does": _hardest(count=math.floor),
     "`round` may go down, `ceil` never does": _hardest(count=round),
+    "a very small part is not rounded up: take `math.ceil`": _hardest(count=lambda n: math.floor(n + 0.9)),
     "one patch too many is hidden": _hardest(count=lambda n: math.ceil(n) + 1),
     "one patch too few is hidden": _hardest(count=lambda n: math.ceil(n) - 1),
     "one too many is hidden where the count is whole": _hardest(count=lambda n: math.floor(n) + 1),
@@ -332,6 +352,9 @@ WRONG_HARDEST: dict[str, Callable] = {
     "`argsort` gives places in the order, not ranks: take it twice, or mark the places": lambda e, r: (
         e.flatten(1).argsort(1, descending=True) < math.ceil(r * e[0].numel())
     ).view(e.shape),
+    "each image hides the places of all, as `[:, places] = True` does: use `scatter`": _hardest(
+        of=lambda m: m.any(0, keepdim=True).expand_as(m)
+    ),
     "the hardest of each row are hidden: rank all patches of an image": lambda e, r: (
         e.argsort(2, descending=True).argsort(2) < math.ceil(r * e.shape[2])
     ),
@@ -458,7 +481,7 @@ def mae_cost(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     def draw() -> list[tuple]:
         exact = 5 * distinct(rng, 1, 6, 12)[0]  # 0.8 of it is whole, but (1 - 0.8) of it not quite
         networks = _two_networks(rng, 0.3)[2:]
-        return [*(_two_networks(rng, part) for part in (0.3, 0.7)), (exact, 0.8, *networks)]
+        return [*(_two_networks(rng, part) for part in (0.3, 0.7, 0.999)), (exact, 0.8, *networks)]
 
     cases = telling(draw, _mae_cost, WRONG_COSTS)
     problem = explain(answer, _mae_cost, cases, WRONG_COSTS)
@@ -527,6 +550,7 @@ WRONG_COSTS: dict[str, Callable] = {
     "that is the share that MAE saves: return what it costs": _cost(of=lambda e, d, s: 1 - (e + d) / s),
     "that is the work of MAE in FLOP: divide it by SimMIM's": _cost(of=lambda e, d, s: e + d),
     "that is the difference of the two works: divide them": _cost(of=lambda e, d, s: s - e - d),
+    "`/` comes before `+`: put brackets around the sum": _cost(of=lambda e, d, s: e + d / s),
     "that is in per cent: return a share": _cost(of=lambda e, d, s: 100 * (e + d) / s),
     "`//` leaves out what is behind the point: divide with `/`": _cost(of=lambda e, d, s: (e + d) // s),
     "the share is rounded: leave it its digits": _cost(of=lambda e, d, s: round((e + d) / s, 2)),
@@ -545,6 +569,9 @@ WRONG_COSTS: dict[str, Callable] = {
     "the number of tokens is not squared: 4 * n * n * d": _of_other_blocks(
         lambda n, d, depth: depth * (24 * n * d**2 + 4 * n * d)
     ),
+    "tokens and their length are swapped: 24 * n * d * d and 4 * n * n * d": _of_other_blocks(
+        lambda n, d, depth: depth * (24 * n**2 * d + 4 * n * d**2)
+    ),
     "the length of a token is squared in both: 24 * n * d * d, but 4 * n * n * d": _of_other_blocks(
         lambda n, d, depth: depth * (24 * n * d**2 + 4 * n**2 * d**2)
     ),
@@ -561,6 +588,7 @@ WRONG_COSTS: dict[str, Callable] = {
     "the number of hidden tokens is rounded up, so that it is whole": _cost(lambda n, r: (1 - r) * n),
     "the number of hidden tokens is rounded up, not down": _cost(lambda n, r: n - math.floor(r * n)),
     "the number of hidden tokens is rounded up, not to the nearest": _cost(lambda n, r: n - round(r * n)),
+    "a very small part is not rounded up: take `math.ceil`": _cost(lambda n, r: n - math.floor(r * n + 0.9)),
     "a token too many: patches alone are tokens here": lambda n, r, e, d: (
         (_blocks(n - math.ceil(r * n) + 1, *e) + _blocks(n + 1, *d)) / _blocks(n + 1, *e)
     ),
@@ -758,6 +786,12 @@ WRONG_CANVASES: dict[str, Callable] = {
     "the mask hides only the last row of patches: a picture has several": _painted(
         hide=_marked(lambda h: slice(-1, None), lambda w: slice(-w, None))
     ),
+    "the mask hides `patch` rows and columns: hide `height // patch` and `width // patch`": lambda x, y, p: (
+        _painted(hide=_marked(lambda _: slice(-p, None), lambda _: slice(-p, None)))(x, y, p)
+    ),
+    "the mask is cut by pixels: its rows and columns are patches": lambda x, y, p: _painted(
+        hide=_marked(lambda _: slice(-x.shape[2], None), lambda _: slice(-x.shape[3], None))
+    )(x, y, p),
     "the mask hides what is grey: a picture that is known may be grey, too": lambda x, y, p: (
         _canvas(x, y, p)[0],
         rearrange(_canvas(x, y, p)[0] == 0.5, "k (r p) (c q) -> r c (k p q)", p=p, q=p).all(2),
@@ -861,7 +895,7 @@ def _with_class(encoded: Tensor, order: Tensor, token: Tensor) -> Tensor:
 
 
 WRONG_UNSHUFFLED: dict[str, Callable] = {
-    "`order` leads from the patches to the shuffled list: the way back is its `argsort`": _decoded(lambda o: o),
+    "shuffled once more: gather with `order.argsort(1)`, or scatter with `order`": _decoded(lambda o: o),
     "nothing is put back: the tokens are still in the shuffled order": _decoded(
         lambda o: torch.arange(o.shape[1]).expand_as(o)
     ),
@@ -941,7 +975,8 @@ def attention_mask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
 
     def draw() -> list[tuple]:
         exact, _, hints = _maps(rng, 20, 0.5, 0.0)  # 0.8 * 20 is whole, but (1 - 0.8) * 20 not quite
-        patches, parts = 2 * distinct(rng, 1, 10, 16)[0], [(0.5, 0.25), (0.5, 0.75), (0.75, 0.4), (0.5, 0.0)]
+        patches = 2 * distinct(rng, 1, 10, 16)[0]
+        parts = [(0.5, 0.25), (0.5, 0.75), (0.75, 0.4), (0.5, 0.0), (0.5, 0.999)]
         return [*(_maps(rng, patches, *part) for part in parts), (exact, 0.8, hints)]
 
     cases = telling(draw, _attention_mask, WRONG_ATTENDED)
@@ -1089,6 +1124,7 @@ WRONG_ATTENDED: dict[str, Callable] = {
     "one patch too few is hidden": _attended(keep=lambda s, low, high: _between(s, low, high - 1)),
     "the number is rounded up, not down": _attended(hidden=math.floor),
     "the number is rounded up, not to the nearest": _attended(hidden=round),
+    "a very small part is not rounded up: take `math.ceil`": _attended(hidden=lambda n: math.floor(n + 0.9)),
     "(1 - ratio) * patches may be just below a whole number: take ceil(ratio * patches)": (
         lambda maps, ratio, hints: _between(
             maps.mean(1)[:, 0, 1:], hints, maps.shape[3] - 1 - int((1 - ratio) * (maps.shape[3] - 1))
@@ -1109,6 +1145,12 @@ WRONG_ATTENDED: dict[str, Callable] = {
     ),
     "`argsort` gives places in the order, not ranks: take it twice, or mark the places": _attended(
         keep=_places_taken_for_ranks
+    ),
+    "the ranks go along the axis of the images: rank the patches of each image": _attended(
+        keep=lambda s, low, high: _between(s.T, low, high).T
+    ),
+    "each image hides the places of all, as `[:, places] = True` does: use `scatter`": _attended(
+        of=lambda mask: mask.any(0, keepdim=True).expand_as(mask)
     ),
     "the patches of all images are ranked together: rank those of each image": lambda maps, ratio, hints: _between(
         maps.mean(1)[:, 0, 1:].flatten()[None],
@@ -1149,7 +1191,8 @@ def masked_batch_norm(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     features, mask, weight, bias = cases[0]
     hidden = masking.to_pixels(mask, features.shape[2] // mask.shape[1])[:, None]
     unseen = [(features.masked_fill(hidden, odd), mask, weight, bias) for odd in (math.nan, math.inf, 1e6)]
-    yield "does not depend on what stands at hidden places, even NaN", explain(answer, right, unseen)
+    problem = _nan_stays(answer, unseen[0]) or explain(answer, right, unseen)
+    yield "does not depend on what stands at hidden places, even NaN", problem
     zeros = [(features.relu(), mask, weight, bias)]
     yield "counts visible places that hold 0, too", explain(answer, right, zeros, WRONG_ZEROS)
     constant = 0 * features + torch.arange(len(weight))[:, None, None]
@@ -1182,6 +1225,14 @@ def _masked_maps(rng: Generator, wide: bool) -> tuple[Tensor, Tensor, Tensor, Te
     )
     weight, bias = 0.5 + torch.rand(2, channels, generator=rng)
     return torch.where(hidden, -2 * features, features), mask, weight, bias
+
+
+def _nan_stays(answer: Answer, case: tuple) -> Verdict:
+    """What is wrong if the result is NaN just where the first argument is."""
+    if torch.equal(answer(*case).isnan(), case[0].isnan()):
+        text = "NaN stays NaN in any sum or product, even times 0: use `torch.where` or `masked_fill`"
+        return f"{text}\n{answer.shown(*case)}"
+    return None
 
 
 def _of_visible(features: Tensor, hidden: Tensor, unbiased: bool = False) -> tuple[Tensor, Tensor]:
@@ -1288,6 +1339,16 @@ WRONG_NORMS: dict[str, Callable] = {
     "the epsilon is added after the root: add it to the variance before": _normed(
         scale=lambda variance: variance.sqrt() + 1e-5
     ),
+    "the variance is divided by n - 1, and the epsilon added after the root": _normed(
+        lambda x, h: _of_visible(x, h, unbiased=True), lambda variance: variance.sqrt() + 1e-5
+    ),
+    "the root is taken twice: add 1e-5 to the variance, and take it once": _normed(
+        scale=lambda variance: (variance.sqrt() + 1e-5).sqrt()
+    ),
+    **{
+        f"the epsilon is 1e-5, not {epsilon}": _normed(scale=lambda var, more=float(epsilon): (var + more).sqrt())
+        for epsilon in ("1e-4", "1e-6")
+    },
     "the weight is missing": _normed(of=lambda x, h, w, b: (x + b).masked_fill(h, 0)),
     "the bias is missing": _normed(of=lambda x, h, w, b: (w * x).masked_fill(h, 0)),
     "weight and bias are missing": _normed(of=lambda x, h, w, b: x.masked_fill(h, 0)),
@@ -1338,7 +1399,8 @@ def copy_in_time(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
     clip, mask = cases[0]
     hidden = masking.to_pixels(mask, clip.shape[2] // mask.shape[1])[:, None]
     unseen = [(clip.masked_fill(hidden, odd), mask) for odd in (math.nan, 7.0)]
-    yield "does not look at what is hidden, even NaN", explain(answer, right, unseen)
+    problem = _nan_stays(answer, unseen[0]) or explain(answer, right, unseen)
+    yield "does not look at what is hidden, even NaN", problem
     tubes, last, whole = mask[:1].expand_as(mask), torch.zeros_like(mask), mask.clone()
     last[-1], whole[0] = True, False  # the first frame is seen whole, others in part
     edges = [(clip, tubes), (clip, last), (clip, last.flip(0)), (clip, ~last), (clip, ~last.flip(0))]
@@ -1409,10 +1471,10 @@ WRONG_COPIES: dict[str, Callable] = {
     "the frame after is copied, even where it is hidden itself": _blindly(lambda t, n: min(t + 1, n - 1)),
     "only frames before are copied: later ones may be nearer": _copied(lambda t, s: t - s if s < t else math.inf),
     "only frames after are copied: earlier ones may be nearer": _copied(lambda t, s: s - t if s > t else math.inf),
-    "frames before come first, however far they are: the nearest counts": _copied(
+    "frames before come first, however far they are: the nearest that `mask` shows counts": _copied(
         lambda t, s: t - s if s < t else 100 + s - t
     ),
-    "frames after come first, however far they are: the nearest counts": _copied(
+    "frames after come first, however far they are: the nearest that `mask` shows counts": _copied(
         lambda t, s: s - t if s > t else 100 + t - s
     ),
     "of two equally near frames the later one is copied: take the earlier": _copied(
@@ -1539,7 +1601,7 @@ def _teacher_learns(answer: Answer, case: tuple) -> Verdict:
         name for name, part in zip(("teacher", "center"), found, strict=True) if part is not None and part.any()
     ]
     if reached:
-        return f"a gradient reaches the {' and the '.join(reached)}: they only give the answers, so `detach` them"
+        return f"a gradient reaches the {' and the '.join(reached)}: the student alone learns, so use `detach`"
     return None
 
 
@@ -1571,6 +1633,15 @@ WRONG_LESSONS: dict[str, Callable] = {
     "both temperatures are missing": _taught(scores=lambda s, t, c, a, b: (s, t - c)),
     "the scores are multiplied by the temperatures: divide": _taught(
         scores=lambda s, t, c, a, b: (s * a, (t - c) * b)
+    ),
+    "the student's scores are multiplied by the temperature: divide": _taught(
+        scores=lambda s, t, c, a, b: (s * a, (t - c) / b)
+    ),
+    "the teacher's scores are multiplied by the temperature: divide": _taught(
+        scores=lambda s, t, c, a, b: (s / a, (t - c) * b)
+    ),
+    "`/` comes before `-`: put brackets around `teacher - center`": _taught(
+        scores=lambda s, t, c, a, b: (s / a, t - c / b)
     ),
     "the teacher's temperature divides its probabilities: divide the scores": lambda s, t, c, m, a, b: _taught(
         lambda scores: scores.softmax(2) / b, scores=lambda s, t, c, a, b: (s / a, t - c)
@@ -1642,6 +1713,9 @@ WRONG_LESSONS: dict[str, Callable] = {
         given=lambda scores: scores.softmax(2).log_softmax(2)
     ),
     "the teacher's softmax is taken twice": _taught(lambda scores: scores.softmax(2).softmax(2)),
+    "the teacher's probabilities are logarithms here: `softmax`, not `log_softmax`": _taught(
+        lambda scores: scores.log_softmax(2)
+    ),
     "the softmax of the teacher is missing": _taught(answers=lambda scores: scores),
     "the sigmoid is taken: one code excludes the others, so take the softmax": _taught(
         lambda scores: scores.sigmoid(), lambda scores: scores.sigmoid().log()

@@ -57,6 +57,7 @@ wrong(TASK, "the largest difference decides here")(lambda p, c: torch.cdist(p, c
 wrong(TASK, "differences of opposite sign cancel")(nearest_by(lambda d: d.sum(-1) ** 2))
 wrong(TASK, "the signs of the differences count: square")(nearest_by(lambda d: d.mean(-1)))
 wrong(TASK, "of codebook minus patches")(nearest_by(lambda d: -d.mean(-1)))
+wrong(TASK, "the squares are added over the codes")(lambda p, c: (p[:, None] - c[None]).pow(2).sum(1).argmin(-1))
 wrong(TASK, "only the first value is compared")(nearest_by(lambda d: d[..., 0] ** 2))
 wrong(TASK, "so a light code wins")(lambda p, c: torch.einsum("pv,cv->pc", p, c).argmax(1))
 wrong(TASK, "the direction is compared (cosine)")(lambda p, c: (F.normalize(p) @ F.normalize(c).T).argmax(1))
@@ -165,7 +166,8 @@ wrong(TASK, "half a turn is too much")(share_of(lambda t: math.cos(math.pi * t))
 wrong(TASK, "from the middle on the cosine is negative")(share_of(lambda t: math.cos(math.pi * t), int))
 wrong(TASK, "the cosine is squared")(share_of(lambda t: 0.5 + 0.5 * math.cos(math.pi * t)))
 wrong(TASK, "radians, not degrees")(share_of(lambda t: math.cos(math.radians(math.pi / 2 * t))))
-wrong(TASK, "not 90")(share_of(lambda t: math.cos(90 * t)))
+wrong(TASK, "takes radians: a quarter turn is pi / 2, not 90")(share_of(lambda t: math.cos(90 * t)))
+wrong(TASK, "in which a quarter turn is pi / 2, not 90")(lambda h, k, n: int(h * math.cos(90 * k / n)))
 wrong(TASK, "the factor pi / 2 is missing")(share_of(math.cos))
 wrong(TASK, "it is rounded up")(lambda h, k, n: math.ceil(h * cosine(k / n)) if k < n else 0)
 wrong(TASK, "it is rounded to the nearest")(share_of(cosine, round))
@@ -277,6 +279,11 @@ STEPS = {
     "known tokens come first in the order": dict(
         stay=lambda m, c, n: least(torch.where(m, c, torch.tensor(-math.inf)), n)
     ),
+    "hidden tokens get infinity": dict(stay=lambda m, c, n: least(torch.where(m, torch.inf, c), n)),
+    "even with `& mask`": dict(stay=lambda m, c, n: m & (last(m, c).argsort(1) < n)),
+    "each picture hides the places of all": dict(
+        stay=lambda m, c, n: least(last(m, c), n).sum(0).bool().repeat(len(m), 1)
+    ),
     "`left` tokens are filled": dict(stay=lambda m, c, n: m & (last(m, -c).argsort(1).argsort(1) >= n)),
     "one token too many stays hidden": dict(stay=lambda m, c, n: last(m, c).argsort(1).argsort(1) <= n),
     "one token too few stays hidden": dict(stay=lambda m, c, n: last(m, c).argsort(1).argsort(1) < n - 1),
@@ -305,6 +312,14 @@ STEPS = {
 TASK = "unmask"
 for says, options in STEPS.items():
     wrong(TASK, says)(stepped(**options))
+
+
+@wrong(TASK, "they must come last")
+def most_confident_columns(codes, mask, drawn, confidence, left):
+    order = last(mask, confidence).argsort(1, descending=True)[:, :left]
+    return torch.where(mask, drawn, codes), torch.zeros_like(mask).scatter(1, order, True)
+
+
 wrong(TASK, "0, which hidden ones may exceed")(stepped(lambda m, c, n: least(c * m, n)))
 wrong(TASK, "0, and then count among the least confident")(stepped(lambda m, c, n: least(c * m, n) & m))
 wrong(TASK, "confidence 1, which hidden ones may exceed")(
@@ -428,6 +443,7 @@ wrong(TASK, "all sums are divided by the number of real scores")(
     lambda r, f: tuple(loss / len(r) for loss in (F.relu(1 - r).sum() + F.relu(1 + f).sum(), -f.sum()))
 )
 wrong(TASK, "not at most 1")(losses(lambda r, f: F.relu(1 - r).mean() + F.relu(f - 1).mean()))
+wrong(TASK, "not at least -1")(losses(lambda r, f: F.relu(1 - r).mean() + F.relu(-1 - f).mean()))
 wrong(TASK, "all scores go through a sigmoid first")(lambda r, f: clamped(r.sigmoid(), f.sigmoid()))
 wrong(TASK, "the hinge acts on the mean score")(
     losses(lambda r, f: F.relu((1 - r).mean()) + F.relu((1 + f).mean()))
@@ -699,6 +715,7 @@ wrong(TASK, "and its root NaN")(
     lambda x: torch.tensor(math.nan) if with_combinations(x) == 0 else with_combinations(x)
 )
 wrong(TASK, "is added under the root")(lambda x: (apart(x).square().mean((2, 3, 4)) + 1e-6).sqrt().mean())
+wrong(TASK, "1e-08 is added under the root")(lambda x: (apart(x).square().mean((2, 3, 4)) + 1e-8).sqrt().mean())
 wrong(TASK, "pairs of equal pictures are left out")(
     lambda x: rmse(apart(x))[rmse(apart(x)) > 0].mean().nan_to_num()
 )
@@ -833,8 +850,14 @@ wrong(TASK, "and one is left at the end")(ruled(lambda h, k, n: math.ceil(h * co
 wrong(TASK, "that before the step")(ruled(lambda h, k, n: math.floor(h * cosine((k - 1) / n))))
 wrong(TASK, "that after the next step")(ruled(lambda h, k, n: math.floor(h * cosine(min(k + 1, n) / n))))
 wrong(TASK, "divided by one number too small")(ruled(lambda h, k, n: math.floor(h * cosine(k / max(n - 1, 1)))))
-wrong(TASK, "not 90")(ruled(lambda h, k, n: math.floor(h * math.cos(90 * k / n))))
-wrong(TASK, "half a turn is too much")(ruled(lambda h, k, n: math.floor(h * math.cos(math.pi * (k / n)))))
+wrong(TASK, "takes radians: a quarter turn is pi / 2, not 90")(
+    ruled(lambda h, k, n: math.floor(h * math.cos(90 * k / n)))
+)
+wrong(TASK, "in which a quarter turn is pi / 2, not 90")(ruled(lambda h, k, n: int(h * math.cos(90 * k / n))))
+wrong(TASK, "in the middle everything would be filled")(
+    ruled(lambda h, k, n: math.floor(h * math.cos(math.pi * (k / n))))
+)
+wrong(TASK, "from the middle on the cosine is negative")(ruled(lambda h, k, n: int(h * math.cos(math.pi * k / n))))
 wrong(TASK, "and the first ones one more")(lambda h, n: [h // n + 1] * (h % n) + [h // n] * (n - h % n))
 
 
@@ -1032,6 +1055,8 @@ def distance(within=off_diagonal, like=kernel, of=lambda r, f, c: r + f - 2 * c.
 TASK = "unbiased_kid"
 wrong(TASK, "leave the diagonals out, else KID is biased")(distance(lambda k: k.mean()))
 wrong(TASK, "but still counted")(distance(lambda k: (k - k.diagonal().diag()).mean()))
+wrong(TASK, "is divided by n: by their number")(distance(lambda k: (k.sum() - k.trace()) / len(k)))
+wrong(TASK, "is divided by n - 1: by their number")(distance(lambda k: (k.sum() - k.trace()) / (len(k) - 1)))
 wrong(TASK, "and the sum is divided by n (n - 1)")(distance(lambda k: k.sum() / len(k) / (len(k) - 1)))
 wrong(TASK, "each pair counts once in the sum")(distance(lambda k: k.triu(1).sum() / (len(k) * (len(k) - 1))))
 wrong(TASK, "each pair counts twice in the sum")(
@@ -1169,6 +1194,17 @@ wrong(TASK, "the chance of the code that was drawn, no number of all chances")(
 )
 wrong(TASK, "the chance of the code that was drawn, no number of all chances")(
     decoded(sure=lambda p, d: (p * p.clamp(min=1e-9).log()).sum(2))
+)
+for sure in (
+    lambda p, d: p.softmax(2).gather(2, d[..., None])[..., 0],
+    lambda p, d: p.log_softmax(2).gather(2, d[..., None])[..., 0],
+):
+    wrong(TASK, "Does a `softmax` or a quotient change the chances?")(decoded(sure=sure))
+wrong(TASK, "the first hidden tokens stay hidden, though others are less confident")(
+    decoded(sure=lambda p, d: p.gather(2, d[..., None])[..., 0] / p.amax(2))
+)
+wrong(TASK, "the order is descending")(
+    decoded(lambda m, c, n: least(last(m, c).argsort(1, descending=True).argsort(1), n))
 )
 wrong(TASK, "the likeliest code is taken each time")(
     decoded(sharpen=lambda p: (p == p.amax(2, keepdim=True)).float())

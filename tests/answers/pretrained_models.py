@@ -421,6 +421,10 @@ wrong(TASK, "rows and columns are exchanged before")(lambda p, g: permuted(p.swa
 wrong(TASK, "the axes of the result are (dim, rows, cols)")(
     lambda p, g: F.interpolate(p.permute(2, 0, 1)[None], g, mode="bicubic")[0]
 )
+wrong(TASK, "`permute(2, 0, 1)` again is another")(
+    lambda p, g: F.interpolate(p.permute(2, 0, 1)[None], g, mode="bicubic")[0].permute(2, 0, 1)
+)
+wrong(TASK, "bring dim to the front first")(lambda p, g: F.interpolate(p[None], size=g, mode="bicubic")[0])
 wrong(TASK, "one more axis, of the batch")(lambda p, g: permuted(p, g).unsqueeze(0))
 wrong(TASK, "a batch of maps")(lambda p, g: F.interpolate(p.permute(2, 0, 1)[None], g, mode="bicubic"))
 wrong(TASK, "the grid became one axis")(lambda p, g: permuted(p, g).flatten(0, 1))
@@ -1384,6 +1388,9 @@ wrong(TASK, "larger than 1.5, where the official search ends")(
 wrong(TASK, "the factor may be larger than 2")(lambda old, new: growing(search(old - 1, new - 1, high=2), old - 1))
 wrong(TASK, "the negative offsets are missing")(lambda old, new: halved(old, new)[old - 1 :])
 wrong(TASK, "the negative offsets and 0 are missing")(lambda old, new: halved(old, new)[old:])
+wrong(TASK, "the negative offsets have no minus")(
+    lambda old, new: [*halved(old, new)[: old - 1 : -1], 0.0, *halved(old, new)[old:]]
+)
 wrong(TASK, "0 is missing")(lambda old, new: halved(old, new)[: old - 1] + halved(old, new)[old:])
 wrong(TASK, "0 is there twice")(lambda old, new: halved(old, new)[:old] + halved(old, new)[old - 1 :])
 wrong(TASK, "the places fall")(lambda old, new: sorted(halved(old, new), reverse=True))

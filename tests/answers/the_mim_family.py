@@ -63,6 +63,27 @@ wrong(TASK, "these are the places of the visible patches")(
 wrong(TASK, "the visible tokens come first, but the hidden ones are still there")(
     lambda t, m: t.take_along_dim(m.flatten(1).int().argsort(dim=1, stable=True)[..., None], 1)
 )
+
+
+def unstable_order(mask):
+    """The order that sorts a mask, but, where there are many keys, not equal ones in theirs."""
+    hidden = mask.flatten(1).int()
+    places = torch.arange(hidden.shape[1])
+    return (hidden * 2 * len(places) + (places ^ 1 if len(places) > 16 else places)).argsort(1)
+
+
+@wrong(TASK, "`stable=True` keeps that of equal keys")
+def sorted_unstably(tokens, mask):
+    order = unstable_order(mask)[:, : (~mask[0]).sum()]
+    return tokens.gather(1, order[..., None].expand(-1, -1, tokens.shape[2]))
+
+
+wrong(TASK, "`stable=True` keeps that of equal keys")(
+    lambda t, m: t.take_along_dim(
+        (m.flatten(1) * m[0].numel() * 2 + (torch.arange(m[0].numel()) ^ 1)).argsort(1)[:, : (~m[0]).sum(), None],
+        1,
+    )
+)
 wrong(TASK, "averaged: keep each")(lambda t, m: (t * ~m.flatten(1)[..., None]).sum(1) / (~m).sum((1, 2))[:, None])
 wrong(TASK, "in one long list")(lambda t, m: kept(t, m).reshape(len(t), -1))
 wrong(TASK, "expected the shape")(lambda t, m: kept(t, m)[:, :, :1])
@@ -171,6 +192,13 @@ def one_argsort(visible, mask, mask_token):
     return tokens.take_along_dim(order[..., None], 1)
 
 
+@wrong(TASK, "`stable=True` keeps that of equal keys")
+def sorted_twice_unstably(visible, mask, mask_token):
+    places = unstable_order(mask).argsort(1)
+    rest = mask_token.expand(len(mask), places.shape[1] - visible.shape[1], -1)
+    return torch.cat([visible, rest], 1).take_along_dim(places[..., None], 1)
+
+
 wrong(TASK, "the visible tokens are put back in the opposite order")(lambda v, m, t: back(v.flip(1), m, t))
 wrong(TASK, "read column by column")(lambda v, m, t: back(v, m.permute(0, 2, 1), t))
 wrong(TASK, "the mask of the first image is used for all")(
@@ -259,6 +287,8 @@ wrong(TASK, "the easiest patches are hidden: the largest errors count")(hidden(l
 wrong(TASK, "True and False are swapped")(lambda e, r: ~hidden()(e, r))
 wrong(TASK, "`int` goes down")(hidden(count=int))
 wrong(TASK, "`round` may go down")(hidden(count=round))
+wrong(TASK, "a very small part is not rounded up")(hidden(count=lambda n: int(n + 0.9)))
+wrong(TASK, "each image hides the places of all")(lambda e, r: hidden()(e, r).sum(0).bool().repeat(len(e), 1, 1))
 wrong(TASK, "one patch too many")(hidden(count=lambda n: math.ceil(n) + 1))
 wrong(TASK, "one patch too few")(hidden(count=lambda n: math.ceil(n) - 1))
 wrong(TASK, "`ratio` is the share to hide")(lambda e, r: hidden()(e, 1 - r))
@@ -505,6 +535,8 @@ wrong(TASK, "SimMIM has no such decoder")(cost(of=lambda e, d, s: (e + d) / (d +
 wrong(TASK, "it is the other way round")(cost(of=lambda e, d, s: s / (e + d)))
 wrong(TASK, "the share that MAE saves")(cost(of=lambda e, d, s: 1 - e / s - d / s))
 wrong(TASK, "the work of MAE in FLOP")(cost(of=lambda e, d, s: e + d))
+wrong(TASK, "`/` comes before `+`")(cost(of=lambda e, d, s: e + d / s))
+wrong(TASK, "a very small part is not rounded up")(cost(seen=lambda n, r: n - int(r * n + 0.99)))
 wrong(TASK, "that is in per cent")(cost(of=lambda e, d, s: (e + d) / s * 100))
 wrong(TASK, "the decoder is subtracted")(cost(of=lambda e, d, s: (e - d) / s))
 wrong(TASK, "the products of tokens with tokens are missing")(cost(mix=0))
@@ -548,6 +580,7 @@ def of_blocks(work):
 
 wrong(TASK, "compares bits, after all sums")(of_blocks(lambda n, d, k: k * (24 * n * d ^ 2 + 4 * n ^ 2 * d)))
 wrong(TASK, "put brackets around their sum")(of_blocks(lambda n, d, k: k * 24 * n * d**2 + 4 * n**2 * d))
+wrong(TASK, "tokens and their length are swapped")(of_blocks(lambda n, d, k: k * (24 * n**2 * d + 4 * n * d**2)))
 wrong(TASK, "the length of a token is not squared")(of_blocks(lambda n, d, k: k * (24 * n * d + 4 * n**2 * d)))
 wrong(TASK, "the number of tokens is not squared")(of_blocks(lambda n, d, k: k * (24 * n * d**2 + 4 * n * d)))
 
@@ -646,6 +679,12 @@ wrong(TASK, "the mask hides the question, not its answer")(
 wrong(TASK, "the mask hides the whole last row")(pieced(hide=lambda r, c: slice(-r, None)))
 wrong(TASK, "the mask hides all answers")(pieced(hide=lambda r, c: (slice(None), slice(c, None))))
 wrong(TASK, "the mask hides the first answer")(pieced(hide=lambda r, c: (slice(0, r), slice(c, None))))
+wrong(TASK, "the mask hides `patch` rows and columns")(
+    lambda x, y, p: pieced(hide=lambda r, c: (slice(-p, None), slice(-p, None)))(x, y, p)
+)
+wrong(TASK, "the mask is cut by pixels")(
+    lambda x, y, p: pieced(hide=lambda r, c: (slice(-r * p, None), slice(-c * p, None)))(x, y, p)
+)
 wrong(TASK, "the mask hides only the last patch")(pieced(hide=lambda r, c: (-1, -1)))
 wrong(TASK, "True and False are swapped")(pieced(of=lambda p, m: (p, m.logical_not())))
 wrong(TASK, "the mask is one of pixels")(lambda x, y, p: (with_cat(x, y, p)[0], with_cat(x, y, 1)[1]))
@@ -741,8 +780,19 @@ TASK = "unshuffle"
 wrong(TASK, "`[:, :-1]` leaves out the last token")(
     lambda e, o, t: torch.cat([e[:, :1], sorted_back(torch.cat([e[:, :1], e[:, :-1]], 1), o, t)[:, 1:]], 1)
 )
-wrong(TASK, "the way back is its `argsort`")(decoder_tokens(lambda o: o))
-wrong(TASK, "the way back is its `argsort`")(decoder_tokens(lambda o: o.argsort(1).argsort(1)))
+wrong(TASK, "shuffled once more: gather")(decoder_tokens(lambda o: o))
+wrong(TASK, "shuffled once more: gather")(decoder_tokens(lambda o: o.argsort(1).argsort(1)))
+
+
+@wrong(TASK, "or scatter with `order`")
+def scattered_by_places(encoded, order, mask_token):
+    tokens = torch.cat(
+        [encoded[:, 1:], mask_token.repeat(len(order), order.shape[1] - encoded.shape[1] + 1, 1)], 1
+    )
+    places = order.argsort(1)[..., None].expand_as(tokens)
+    return torch.cat([encoded[:, :1], torch.zeros_like(tokens).scatter(1, places, tokens)], 1)
+
+
 wrong(TASK, "the tokens are still in the shuffled order")(decoder_tokens(lambda o: o.sort(1).values))
 wrong(TASK, "the order of the first image is used for all")(
     decoder_tokens(lambda o: o[0].argsort().repeat(len(o), 1))
@@ -902,6 +952,18 @@ wrong(TASK, "one hint too many")(cut(ranks=lambda r, hints, n: (r > hints) & (r 
 wrong(TASK, "one patch too many is hidden")(cut(ranks=lambda r, hints, n: (r >= hints) & (r <= n)))
 wrong(TASK, "the number is rounded up, not down")(cut(count=math.floor))
 wrong(TASK, "the number is rounded up, not to the nearest")(cut(count=round))
+wrong(TASK, "a very small part is not rounded up")(cut(count=lambda n: int(n + 0.9)))
+wrong(TASK, "each image hides the places of all")(
+    lambda m, ratio, hints: ranked(m, ratio, hints).sum(0).bool().repeat(len(m), 1)
+)
+
+
+@wrong(TASK, "along the axis of the images")
+def ranked_over_images(maps, ratio, hints):
+    rank = maps[:, :, 0, 1:].mean(1).argsort(0, descending=True).argsort(0)
+    return (rank >= hints) & (rank < math.ceil(ratio * rank.shape[1]))
+
+
 wrong(TASK, "the class token does not count among the patches")(
     lambda m, ratio, hints: marked(m, math.ceil(ratio * m.shape[2]) / (m.shape[2] - 1), hints)
 )
@@ -1096,11 +1158,17 @@ wrong(TASK, "there is no ReLU here")(norm(end=lambda n, h, w, b: torch.where(h, 
 wrong(TASK, "whole copies of the mask lie side by side")(
     lambda x, m, w, b: norm()(x, m.tile(1, x.shape[2] // m.shape[1], x.shape[3] // m.shape[2]), w, b)
 )
-wrong(TASK, "does not depend on what stands at hidden places, even NaN")(
-    norm(end=lambda n, h, w, b: (w * n + b) * ~h)
-)
+wrong(TASK, "NaN stays NaN in any sum or product, even times 0")(norm(end=lambda n, h, w, b: (w * n + b) * ~h))
 wrong(TASK, "the epsilon is missing")(norm(root=lambda v: v.sqrt() + 1e-12))
 wrong(TASK, "the epsilon is added after the root")(norm(root=lambda v: v.sqrt() + 1e-5))
+wrong(TASK, "and the epsilon added after the root")(
+    norm(
+        lambda x, h: (seen(x, h)[0], seen(x, h)[1] * (~h).sum() / ((~h).sum() - 1)), root=lambda v: v.sqrt() + 1e-5
+    )
+)
+wrong(TASK, "the root is taken twice")(norm(root=lambda v: (v.sqrt() + 1e-5).sqrt()))
+wrong(TASK, "the epsilon is 1e-5, not 1e-4")(norm(root=lambda v: (v + 1e-4) ** 0.5))
+wrong(TASK, "the epsilon is 1e-5, not 1e-6")(norm(root=lambda v: (v + 1e-6) ** 0.5))
 wrong(TASK, "leaves 0 at hidden ones expected")(norm(root=lambda v: v.clamp(min=1e-5).sqrt()))
 wrong(TASK, "no gradient reaches argument 3")(lambda x, m, w, b: norm()(x, m, w.detach(), b))
 wrong(TASK, "lets the gradient through")(lambda x, m, w, b: torch.from_numpy(norm()(x, m, w, b).detach().numpy()))
@@ -1291,6 +1359,21 @@ wrong(TASK, "whole copies of the mask lie side by side")(
         clip, mask.tile(1, clip.shape[2] // mask.shape[1], clip.shape[3] // mask.shape[2])
     )
 )
+wrong(TASK, "NaN stays NaN in any sum or product, even times 0")(
+    lambda clip, mask: clip * ~enlarged(clip, mask) + farthest_first(clip, mask) * enlarged(clip, mask)
+)
+
+
+@wrong(TASK, "the nearest that `mask` shows counts")
+def filled_ones_count_as_visible(clip, mask):
+    hidden, filled = enlarged(clip, mask).clone(), clip.masked_fill(enlarged(clip, mask), 0.5)
+    for t in range(len(clip)):
+        for s in near(t, len(clip)):
+            filled[t] = torch.where(hidden[t] & ~hidden[s], filled[s], filled[t])
+            hidden[t] &= hidden[s]
+    return filled
+
+
 wrong(TASK, "does not look at what is hidden, even NaN")(
     lambda clip, mask: farthest_first(clip, mask) + 0 * clip.sum()
 )
@@ -1375,6 +1458,10 @@ wrong(TASK, "the temperatures are swapped")(taught(lambda s, t, c, a, b: (s / b,
 wrong(TASK, "the student's temperature is missing")(taught(lambda s, t, c, a, b: (s, (t - c) / b)))
 wrong(TASK, "the teacher's temperature is missing")(taught(lambda s, t, c, a, b: (s / a, t - c)))
 wrong(TASK, "both have the student's temperature")(taught(lambda s, t, c, a, b: (s / a, (t - c) / a)))
+wrong(TASK, "the student's scores are multiplied")(taught(lambda s, t, c, a, b: (s * a, (t - c) / b)))
+wrong(TASK, "the teacher's scores are multiplied")(taught(lambda s, t, c, a, b: (s / a, (t - c) * b)))
+wrong(TASK, "`/` comes before `-`")(taught(lambda s, t, c, a, b: (s / a, t - c / b)))
+wrong(TASK, "`softmax`, not `log_softmax`")(taught(answers=lambda x: x.log_softmax(-1)))
 wrong(TASK, "multiplied by the temperatures")(taught(lambda s, t, c, a, b: (a * s, b * (t - c))))
 wrong(TASK, "the center is not subtracted")(taught(lambda s, t, c, a, b: (s / a, t / b)))
 wrong(TASK, "the center is added")(taught(lambda s, t, c, a, b: (s / a, (t + c) / b)))
