@@ -465,6 +465,11 @@ def test_a_lost_gradient_is_said(answer, capsys):
     assert "all checks here passed" in failed(half, lambda x: x / 2, capsys)
 
 
+def test_an_argument_that_is_written_into_is_no_lost_gradient(capsys):
+    printed = failed(half, lambda x: x.mul_(1) / 2, capsys)
+    assert "in-place operation" in printed and "has no gradient" not in printed
+
+
 def test_a_gradient_that_goes_elsewhere_is_said(capsys):
     weight = torch.ones((), requires_grad=True)
     assert "no gradient reaches argument 1" in failed(half, lambda x: x.detach() / 2 * weight, capsys)
