@@ -68,8 +68,6 @@ EQUAL = [
     ("the cosine forgets the sign", "(warmup - done)", "lr_at"),
     ("the cosine forgets the sign", "(warmup - 1)", "lr_at"),
     ("at the end of the warm-up either piece gives `lr`", "done < warmup", "lr_at"),
-    ("nothing is left over in this division", "/ 2", "blind_rows"),
-    ("nothing is left over in this division", "(height / 2 - below)", "blind_rows"),
     ("nothing is left over in this division", "height / ", "masked_mse loss_gradient swin_flops"),
     ("nothing is left over in this division", "width / ", "swin_flops"),
     ("nothing is left over in this division", "tokens / 4", "swin_flops"),
