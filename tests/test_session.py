@@ -127,8 +127,8 @@ def report(task, answer, seed: int = 1) -> str:
 
 def first_mistake(text: str) -> str:
     """The first property of a report that fails and the line under it, without figures: they may be drawn."""
-    found = re.search(r"✗ .*\n.*", text)
-    return re.sub(r"[-\d.]+(e[+-]\d+)?", "#", found[0]) if found else text
+    found, figure = re.search(r"✗ .*\n.*", text), r"[-\d.]+(e[+-]\d+)?"
+    return re.sub(f"{figure}(, {figure})*", "#", found[0]) if found else text
 
 
 def same_verdicts(session: Session, task: str, right: slice = slice(None), wrong: slice = slice(None)) -> None:
