@@ -79,9 +79,9 @@ export async function read(address) {
 //   compute(state, data, words)        what then changes: an object, or an async generator of several
 //   act(content, buffers, state, data) what a button changes
 //   describe(state, data, words)       what changes at once with the other traits, if it has some
-// What they throw has a key of words as its message, and as its cause what is said there. While one computation runs, the newest state waits for it, and
-// those between are never computed. Returns the model, with `refresh` to compute anew; if anything fails that nobody
-// foresaw, its `onbreak` is called.
+// What they throw has a key of words as its message, and as its cause what is said there. While one computation runs,
+// the newest state waits for it, and those between are never computed. Returns the model, with `refresh` to compute
+// anew; if anything fails that nobody foresaw, its `onbreak` is called.
 export function run(widget, { state, data = {}, words: own = {} }, place) {
   const said = { ...words, ...own };
   const model = new Model(views(state));

@@ -2,6 +2,7 @@
 
 import { Inpainter } from "./fill.js";
 import { idle, read, run, words } from "./host.js";
+import { ask } from "./widgets.js";
 
 const place = document.querySelector(".sl-try");
 const still = place.querySelector(".sl-still");
@@ -46,8 +47,7 @@ async function begin() {
 
 async function choose(model, { src, alt }) {
   const content = await (await fetch(src)).arrayBuffer();
-  model.show({ error: "" });
-  model.send({ message: "picture", name: alt }, undefined, [content]);
+  ask(model, { message: "picture", name: alt }, [content]);
 }
 
 const mark = (button, name) => button.setAttribute("aria-pressed", button.firstChild.alt === name);

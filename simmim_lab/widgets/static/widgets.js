@@ -32,7 +32,7 @@ function send(model, name, value) {
   model.save_changes();
 }
 
-function ask(model, content, buffers) {
+export function ask(model, content, buffers) {
   model.set("error", "");
   model.send(content, undefined, buffers);
 }
