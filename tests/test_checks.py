@@ -597,6 +597,14 @@ def test_cases_are_drawn_until_every_mistake_has_its_own_results():
     assert telling(lambda: [(next(numbers),)], lambda x: 4 * x, mistakes) == [(3,)]
 
 
+def test_two_names_of_one_mistake_are_told_to_who_writes_the_task():
+    mistakes = {"a square": lambda x: x * x, "twice as much": lambda x: 2 * x, "the sum of both": lambda x: x + x}
+    with pytest.raises(ValueError, match="draws tell 'twice as much' from 'the sum of both'"):
+        telling(lambda: [(3,)], lambda x: 4 * x, mistakes)
+    with pytest.raises(ValueError, match="draws tell 'what is right' from 'a square'"):
+        telling(lambda: [(4,)], lambda x: 4 * x, mistakes)
+
+
 def test_distinct_sizes_and_fair_chances():
     rng = torch.Generator().manual_seed(0)
     for _ in range(100):

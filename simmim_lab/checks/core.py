@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 VISIBLE_SEED = 0
 SECONDS = 15.0  # for all calls of one check
 WIDTH = ROOM + 6  # characters of a line
+MOST_DRAWS = 200  # of cases, until one tells the mistakes apart
 REMEMBERED = 5  # calls of an answer that are made again
 
 
@@ -443,13 +444,19 @@ def other_gradient(answer: Answer, right: Callable, case: tuple, places: tuple[i
 
 
 def telling(draw: Callable[[], list[tuple]], right: Callable, mistakes: Mapping[str, Callable]) -> list[tuple]:
-    """The first cases drawn in which no mistake gives what is right, nor what another one gives. See `explain`."""
-    rules = [right, *mistakes.values()]
-    while True:
+    """The first cases drawn in which no mistake gives what is right, nor what another one gives. See `explain`.
+
+    Raises `ValueError` if there are none in `MOST_DRAWS` draws: then two of the rules are one.
+    """
+    rules = {"what is right": right, **mistakes}
+    for _ in range(MOST_DRAWS):
         cases = draw()
-        results = [[_outcome(rule, case) for case in cases] for rule in rules]
-        if not any(_close(one, other, 1e-3) for one, other in combinations(results, 2)):
+        results = {name: [_outcome(rule, case) for case in cases] for name, rule in rules.items()}
+        pairs = combinations(results, 2)
+        alike = next((pair for pair in pairs if _close(results[pair[0]], results[pair[1]], 1e-3)), None)
+        if alike is None:
             return cases
+    raise ValueError(f"no cases in {MOST_DRAWS} draws tell {alike[0]!r} from {alike[1]!r}")
 
 
 def distinct(rng: Generator, count: int, low: int, high: int) -> list[int]:
