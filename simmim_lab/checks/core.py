@@ -31,7 +31,6 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import combinations
 from numbers import Real
 from operator import eq, index
 from typing import TYPE_CHECKING, Any
@@ -451,12 +450,16 @@ def telling(draw: Callable[[], list[tuple]], right: Callable, mistakes: Mapping[
     rules = {"what is right": right, **mistakes}
     for _ in range(MOST_DRAWS):
         cases = draw()
-        results = {name: [_outcome(rule, case) for case in cases] for name, rule in rules.items()}
-        pairs = combinations(results, 2)
-        alike = next((pair for pair in pairs if _close(results[pair[0]], results[pair[1]], 1e-3)), None)
-        if alike is None:
+        seen: dict[str, list] = {}
+        for name, rule in rules.items():
+            results = [_outcome(rule, case) for case in cases]
+            alike = next((other for other in seen if _close(seen[other], results, 1e-3)), None)
+            if alike is not None:
+                break
+            seen[name] = results
+        else:
             return cases
-    raise ValueError(f"no cases in {MOST_DRAWS} draws tell {alike[0]!r} from {alike[1]!r}")
+    raise ValueError(f"no cases in {MOST_DRAWS} draws tell {alike!r} from {name!r}")
 
 
 def distinct(rng: Generator, count: int, low: int, high: int) -> list[int]:
