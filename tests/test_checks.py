@@ -470,6 +470,16 @@ def test_an_argument_that_is_written_into_is_no_lost_gradient(capsys):
     assert "in-place operation" in printed and "has no gradient" not in printed
 
 
+def test_a_tensor_that_is_changed_after_it_was_computed_is_said(capsys):
+    def answer(x):
+        weights = (x / 2).log().exp()
+        weights /= 1
+        return weights
+
+    printed = " ".join(failed(half, answer, capsys).split())
+    assert "lets the gradient through" in printed and "a tensor is changed in place" in printed
+
+
 def test_a_gradient_that_goes_elsewhere_is_said(capsys):
     weight = torch.ones((), requires_grad=True)
     assert "no gradient reaches argument 1" in failed(half, lambda x: x.detach() / 2 * weight, capsys)
@@ -554,11 +564,13 @@ def seed_of(answer, rng):
 def test_what_differs_from_process_to_process_is_said(capsys):
     for wrong in (
         lambda step: hash(f"step {step}"),
-        lambda step: hash((1, step)),
+        lambda step: hash(("step", step)),
+        lambda step: hash(None) + step,
         lambda step: os.getpid() + step,
     ):
         assert "in another process" in failed(seed_of, wrong, capsys)
-    assert "all checks here passed" in failed(seed_of, lambda step: 1000 + step, capsys)
+    for right in (lambda step: 1000 + step, lambda step: hash((1, step)), lambda step: hash(step / 7)):
+        assert "all checks here passed" in failed(seed_of, right, capsys)
 
 
 def test_the_threads_that_send_the_output_of_a_notebook_stay_in_their_process(capsys):
@@ -588,6 +600,37 @@ def test_a_batch_of_one_is_tried(capsys):
         lambda images: images.amax((1, 2)) if len(images) == 3 else images.amin((1, 2)),
     ):
         assert "works on a batch of one" in failed(brightest, answer, capsys)
+
+
+def test_memory_that_is_not_filled_is_not_taken_for_zeros(capsys):
+    """New memory often holds zeros: whoever forgets a part of the result would pass by luck."""
+
+    def alone(make):
+        def answer(images):
+            values = make(images)
+            values[1:] = images.amax((1, 2))[1:]
+            return values
+
+        return answer
+
+    for make in (
+        lambda images: torch.empty(len(images)),
+        lambda images: torch.empty_like(images[:, 0, 0]),
+        lambda images: images.new_empty(len(images)),
+        lambda images: torch.Tensor(len(images)),
+    ):
+        assert "a `torch.empty` not filled" in failed(brightest, alone(make), capsys)
+    assert torch.get_deterministic_debug_mode() == 0
+
+
+def test_a_loop_that_returns_too_early_is_said(capsys):
+    def answer(images):
+        values = torch.zeros(len(images))
+        for place, image in enumerate(images):
+            values[place] = image.amax()
+            return values
+
+    assert "is `return` inside the loop?" in " ".join(failed(brightest, answer, capsys).split())
 
 
 def test_cases_are_drawn_until_every_mistake_has_its_own_results():

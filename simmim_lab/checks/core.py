@@ -7,7 +7,8 @@ method `grade` is the hidden test, the same rule on inputs that nobody has seen.
 
 What holds for every task stands here, not in the rules:
 
-- The rule runs with fixed settings (`running.fixed_settings`), whatever the notebook has set.
+- The rule runs with fixed settings (`running.fixed_settings`), whatever the notebook has set, and memory that is
+  not filled holds NaN.
 - An answer must leave its inputs as they are, neither seed global chance nor draw its result from it, and give
   the same result for the same call, also in another process (`Answer.habits`).
 - Where the first axis counts images (`check(..., batched=(0,))`), a batch of one must work (`_other_for_one`).
@@ -29,6 +30,7 @@ import math
 import secrets
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Real
@@ -270,7 +272,9 @@ class Answer:
         else:
             with self.process.another_process():
                 if not all(self._repeats(call) for call in self._calls):
-                    text = "`hash` and the number of a process may be others in another process: do not use them"
+                    text = (
+                        "`hash` of a text and the number of a process are others in another process: use neither"
+                    )
                     yield "gives the same result in another process", text
         if batched and (text := self._other_for_one(batched)):
             yield "works on a batch of one", text
@@ -323,12 +327,15 @@ class Answer:
                 results = []  # else the advice of PyTorch would be told: to detach
             if results and results[0].requires_grad:
                 carries = True
-                results[0].sum().backward()
+                try:
+                    results[0].sum().backward()
+                except Exception as error:
+                    return _no_backward(error)
                 missing = [place for place in missing if all(t.grad is None for t in tensors(args[place]))]
         if not carries:
             return (
                 "the result has no gradient, so a training could not learn through it: leave out `.data`, "
-                "`.detach()`, `.item()`, `no_grad` and NumPy"
+                "`.detach()`, `.item()`, `no_grad`, NumPy, and `torch.tensor(...)` or `float` of a tensor"
             )
         if missing:
             return f"no gradient reaches argument {missing[0] + 1}: is a copy without one used, as by `.detach()`?"
@@ -408,16 +415,28 @@ def explain(
     return None
 
 
+def _no_backward(error: Exception) -> str:
+    """Why the gradient of a result cannot be computed."""
+    if "has been modified by" in str(error):
+        return (
+            "`backward` stops: a tensor is changed in place after it was computed, as by `weights[...] = 0` or "
+            "`/=`. Make a new one, as by `masked_fill`, `torch.where` or `a / b`"
+        )
+    return f"`backward` stops with {one_line(error)}"
+
+
 def gradients(function: Callable, case: tuple, places: tuple[int, ...]) -> list[Tensor | None]:
     """The gradients of the arguments at `places` of a weighted sum of the result; None where none arrives.
 
-    Of several results it is the first. One without a gradient is told by `check(..., gradient=...)`.
+    Of several results it is the first. One without a gradient, or whose `backward` stops, is told by
+    `check(..., gradient=...)`.
     """
     args = [arg.clone().requires_grad_() if place in places else arg for place, arg in enumerate(case)]
     results = tensors(function(*args))
     if results and results[0].requires_grad:
         result = results[0]
-        (result * torch.linspace(1, 2, result.numel()).view(result.shape)).sum().backward()
+        with suppress(Exception):
+            (result * torch.linspace(1, 2, result.numel()).view(result.shape)).sum().backward()
     return [args[place].grad for place in places]
 
 
@@ -482,7 +501,7 @@ def form(got: Any, shape: tuple[int, ...], dtype: torch.dtype) -> str | None:
         return problem
     if not got.isfinite().all():
         bad = (~got.isfinite()).sum().item()
-        why = "is something divided by 0, or is NaN or infinity multiplied by 0?"
+        why = "is something divided by 0, NaN or infinity multiplied by 0, or a `torch.empty` not filled?"
         return f"{bad} of {got.numel()} values are not finite (NaN or infinity): {why}"
     return None
 
@@ -655,7 +674,9 @@ def _difference(got: Any, want: Any, tolerance: float) -> str:
         where = f" at {list(place)}" if place else ""
         share = f" ({far.sum()} of {far.numel()} differ)" if far.numel() > 1 else ""
         expected, seen = _told_apart(want[place], got[place])
-        return f"expected {expected}{where}, got {seen}{share}"
+        alone = got.ndim > 0 and not far[0].any() and bool(got[0].any()) and not got[1:].any()
+        left = ": all but the first is 0, so is `return` inside the loop?" if alone else ""
+        return f"expected {expected}{where}, got {seen}{share}{left}"
     if isinstance(want, list | tuple):
         if not isinstance(got, list | tuple):
             kind = "list" if isinstance(want, list) else "tuple"

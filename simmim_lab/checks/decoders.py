@@ -17,7 +17,9 @@ from simmim_lab.checks.core import (
     describe,
     distinct,
     explain,
+    first,
     form,
+    is_whole,
     other_gradient,
 )
 from simmim_lab.checks.guessing import Guess
@@ -64,6 +66,9 @@ def linear_head_size(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         "the three colours count once: `(3 * stride) ** 2` multiplies by 9": with_outputs(lambda s: (3 * s) ** 2),
         "a square has stride * stride pixels, not stride": with_outputs(lambda stride: 3 * stride),
         "a square has stride * stride pixels, and the bias is missing": lambda dim, stride: 3 * stride * dim,
+        "the bias has 3 * stride * stride numbers, one for each output": lambda dim, stride: (
+            3 * stride * (stride * dim + 1)
+        ),
         "a square has stride * stride pixels, not 2 * stride": with_outputs(lambda stride: 6 * stride),
         "`^` is no power in Python: write `stride ** 2`": with_outputs(lambda stride: 3 * stride ^ 2),
         "`^` is no power in Python: write `stride ** 2` instead of `(stride ^ 2)`": with_outputs(
@@ -86,7 +91,11 @@ def linear_head_size(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         (1536, 16),
         *pairs,
     ]  # of the text; the smallest; SimMIM with a Swin-B
-    yield "counts weights and biases of a head of any dim and stride", explain(answer, right, cases, mistakes)
+    problem = explain(answer, right, cases, mistakes)
+    yield (
+        "counts weights and biases of a head of any dim and stride",
+        problem or first((not is_whole(answer(*cases[0])), "parameters are counted: 9, not 9.0")),
+    )
 
 
 @check(
@@ -509,6 +518,9 @@ def overlaps(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ],
         "the first input begins at pixel 0, not 1": lambda n, k, s: [0, *right(n, k, s)][: len(right(n, k, s))],
         "the last input is missing": lambda n, k, s: right(n - 1, k, s) + [0] * s,
+        "only the first input is counted: is `return` inside the loop?": lambda n, k, s: (
+            right(1, k, s) + [0] * ((n - 1) * s)
+        ),
         "there is one input too many": lambda n, k, s: right(n + 1, k, s),
         "kernel and stride are swapped": lambda n, k, s: right(n, s, k),
         "size and kernel are swapped": lambda n, k, s: right(k, n, s),
@@ -662,7 +674,8 @@ def repaired_output(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdi
         "the prediction is cut off at -1 and 1; many normalised colours lie outside": values.clamp(-1, 1),
         "a ReLU keeps the prediction from being negative, but half of the normalised colours are": values.relu(),
         "the prediction is no longer normalised, but the target of the loss is": colours,
-        "the prediction is the picture: the loss compares it with *normalised* colours": want,
+        "the prediction is the picture (are both one tensor, changed in place?), but the loss compares it with "
+        "*normalised* colours": want,
         "the prediction is normalised once more: the decoder gives normalised colours already": (values - m) / s,
         "the Sigmoid is to blame: leave it out, and take `values` as the normalised colours": (
             (values.sigmoid() - m) / s

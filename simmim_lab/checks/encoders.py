@@ -680,7 +680,8 @@ def attend_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
     problem = first(
         (
             form(got, v.shape, torch.float32) is not None,
-            "NaN or infinity: no token is visible, so the sum of the weights is 0, and 0 / 0 is NaN",
+            "NaN or infinity: no token is visible, so the sum of the weights is 0, and 0 / 0 is NaN; or is a "
+            "`torch.empty` not filled?",
         ),
         (compare(got[0], want[0]) is not None, "the image beside it changed"),
     )
@@ -730,7 +731,8 @@ def _where_nan(answer: Answer, cases: list[tuple[Tensor, ...]]) -> str | None:
     return first(
         (
             compare(lost, [torch.ones_like(where) for where in queries]) is None,
-            "all is NaN: -torch.inf times False is NaN, so fill hidden scores by `masked_fill` with -torch.inf",
+            "all is NaN: is -torch.inf multiplied by the mask (times False it is NaN), or is every score hidden? "
+            "Fill those of hidden tokens alone, by `masked_fill` with -torch.inf",
         ),
         (
             compare(lost, queries) is None,
@@ -960,7 +962,7 @@ def taken_for_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         patches[:, 14] = 1  # white
         patches[:, 15] = patches[:, 15, :1, :1, :1]  # grey
         patches[:, 16] = 1e-4  # darker than a step of 8 bits
-        patches[:, 17] = patches[:, 13] * 1e-6
+        patches[:, 17] = patches[:, 13] * 1e-9
         kind = torch.rand(batch, rows * cols, generator=rng).argsort(1)
         patches = patches[torch.arange(batch)[:, None], kind]
         mask = ((kind >= 2) & (kind < 7)).view(batch, rows, cols)
@@ -992,6 +994,10 @@ def taken_for_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
 
         return found
 
+    def tiled(images: Tensor, mask: Tensor) -> Tensor:
+        times = images.shape[2] // mask.shape[1]
+        return right(images * ~mask.repeat(1, times, times)[:, None], mask)
+
     right = chosen(black)
     mistakes = {
         "hidden patches are among them: only visible ones are asked for": lambda x, m: right(x, m) | m,
@@ -1021,7 +1027,7 @@ def taken_for_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         ),
         "a nearly black patch is among them, but 1/255 is not 0": below(0.01),
         "values below 1/255 count as 0, but they reach the encoder as they are: ask for 0": below(0.0039),
-        "a value of less than 0.00001 counts as 0, but it reaches the encoder: ask for 0": below(1e-5),
+        "a tiny value counts as 0, as by a limit or `isclose`, but it reaches the encoder: ask for 0": below(1e-5),
         "a patch with a single value above 0 is among them: all of its values must be 0": (
             chosen(lambda p: p.flatten(3).count_nonzero(-1) < 2)
         ),
@@ -1035,6 +1041,7 @@ def taken_for_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         "no patch is found: is the image cut wrongly, or has `all` no `dim`?": lambda x, m: m & ~m,
         "the first image is looked at for all": lambda x, m: right(x[:1].expand_as(x), m),
         "the mask of the first image is used for all": lambda x, m: right(x, m[:1].expand_as(m)),
+        "the mask is tiled by `repeat`, but each of its entries becomes a square of pixels": tiled,
         "white patches are found, but the product with 0 is black": chosen(lambda p: (p == 1).flatten(3).all(-1)),
         "the hidden patches are found, not the visible ones that look like them": lambda x, m: m,
         "the visible patches that are not black are found": chosen(lambda p: ~black(p)),

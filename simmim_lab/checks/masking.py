@@ -292,13 +292,17 @@ def mixed_up(masks: Tensor, alone: Tensor) -> str | None:
     return first(
         (
             bool(masks.all() and not alone.all()),
-            "all images of a batch hide all patches: is each drawn into all of them?",
+            "all images of a batch hide all patches: is each drawn into all of them, or is the count that of the "
+            "whole batch?",
         ),
         (
             bool(low < high and times.min() == times.max()),
             f"images hide from {low} to {high} patches, but each patch equally often: is it a wrong axis?",
         ),
     )
+
+
+SOME = "some images got no mask: is `return`, or the empty mask, inside the loop?"
 
 
 def wrong_counts(cases: list[tuple[int, int, float]], counts: list[Tensor], many: Tensor) -> Verdict:
@@ -316,6 +320,7 @@ def wrong_counts(cases: list[tuple[int, int, float]], counts: list[Tensor], many
             (uneven[0] > 0, "every image must hide as many"),
             (bool((many.sum((1, 2, 3)) == 50 * 21).all()), "are the patches of all images shuffled together?"),
             (fair(many.sum(), many.numel(), 0.6), "is it a coin for each patch?"),
+            (uneven[0] == 0 and bool(low == 0 and high == 21), SOME),
             (uneven[0] == 0 and bool(high <= 21), "is one drawn twice?"),
             (True, "every image must hide as many"),
         )
@@ -346,6 +351,9 @@ def wrong_counts(cases: list[tuple[int, int, float]], counts: list[Tensor], many
         "one is hidden where the ratio is 0, which hides nothing": lambda r, c, ratio: max(
             1, math.ceil(ratio * r * c)
         ),
+        "all patches are hidden: does the count choose among the drawn places?": lambda r, c, ratio: r * c,
+        "the grid has rows * cols patches, not rows * rows": lambda r, c, ratio: math.ceil(ratio * r * r),
+        "the grid has rows * cols patches, not cols * cols": lambda r, c, ratio: math.ceil(ratio * c * c),
         "round up the whole count once, not each row": lambda r, c, ratio: r * math.ceil(ratio * c),
         "round up the whole count once, not each column": lambda r, c, ratio: c * math.ceil(ratio * r),
         "`ratio` counts for rows and for columns, so twice": (
@@ -634,6 +642,11 @@ def patch_shares(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
         "a patch has patch * patch pixels: the square is not the double": by_count(lambda p: 2 * p),
         "`^` is no power in Python: write `patch**2`": by_count(lambda p: p ^ 2),
         "the three colours of a pixel share a coin: a patch has patch * patch": by_count(lambda p: 3 * p * p),
+        "`ratio ** patch * patch` is a power, times `patch`: put the product in brackets": lambda p, r: (
+            r**p * p,
+            1 - r**p * p - (1 - r) ** p * p,
+            (1 - r) ** p * p,
+        ),
         "one coin too few is counted": by_count(lambda p: p * p - 1),
         "one coin too many is counted": by_count(lambda p: p * p + 1),
         "this is one coin for a patch; the line has one for each pixel": by_count(lambda p: 1),
@@ -648,6 +661,9 @@ def patch_shares(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
         "the hidden patches are counted as mixed, too": changed(lambda h, m, v: (h, m + h, v)),
         "not hidden whole is not yet visible whole": changed(lambda h, m, v: (h, 0.0, 1 - h)),
         "`mixed` is no product: it is what is left of 1": changed(lambda h, m, v: (h, h * v, v)),
+        "their product is taken away from 1: take away both, `1 - hidden - visible`": changed(
+            lambda h, m, v: (h, 1 - h * v, v)
+        ),
         "both are taken away from 1: `1 - (hidden + visible)`": changed(lambda h, m, v: (h, 1 - h + v, v)),
         "the chances of independent coins are multiplied, not added": (
             lambda p, r: (r * p * p, 1 - p * p, (1 - r) * p * p)
@@ -735,6 +751,11 @@ def mae_to_images(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "the colours are the last axis; make them the second": joined(
             "(rows cols) (p q c)", "b (rows p) (cols q) c"
         ),
+        "the colours are still the last axis when the rows are joined: make them the second before": (
+            lambda x, p, grid: joined("(rows cols) (p q c)", "b (rows p) (cols q) c")(x, p, grid).reshape(
+                len(x), 3, grid[0] * p, -1
+            )
+        ),
         "each patch is still alone: join rows and p, cols and q": joined(
             "(rows cols) (p q c)", "b c rows p cols q"
         ),
@@ -820,6 +841,7 @@ def wrong_own_counts(
         if counts.min() < counts.max():
             why = first(
                 (fair(counts.sum(), 35 * len(counts), ratio), "is it a coin for each patch?"),
+                (bool(counts.min() == 0 and counts.max() == math.ceil(35 * ratio)), SOME),
                 (bool(counts.max() <= math.ceil(35 * ratio)), "is one drawn twice?"),
                 (True, "every image must hide as many"),
             )
@@ -939,6 +961,9 @@ def blind_share(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         ),
         "this is in percent: give a share of 1": each(lambda d, r: 100 * blind(d, r).mean()),
         "hidden and visible are swapped: True = hidden": lambda mask, r: right(~mask, r),
+        "all are blind: one hidden pixel in the window is not enough, all of it must be hidden": each(
+            lambda d, r: torch.ones(())
+        ),
         "one visible pixel in the window is enough; this asks for all of them": each(
             lambda d, r: (d.amax(1) > r).float().mean()
         ),
@@ -1077,9 +1102,22 @@ def lmmse_fill(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     yield "fills the hidden values by the formula", problem
     if form(got, (8,), torch.float32):
         return
-    changed = compare(answer(values.masked_fill(h, 7.0), h, mean, S), got)
-    looks = "other hidden values gave another result: they are the answer, so do not use them"
-    yield "does not look at the hidden values", first((changed is not None, looks))
+    other = answer(values.masked_fill(h, 7.0), h, mean, S)
+    changed = compare(other, got)
+    yield (
+        "does not look at the hidden values",
+        first(
+            (
+                changed is not None and bool((other[h] == 7).any()),
+                "a hidden place holds what was given: is `return` inside the loop, or is the guess written into a "
+                "copy, as by `filled[hidden][:] =`? Write `filled[hidden] =`",
+            ),
+            (
+                changed is not None,
+                "other hidden values gave another result: they are the answer, so do not use them",
+            ),
+        ),
+    )
     if problem or changed:
         return
 

@@ -34,7 +34,8 @@ def hidden_psnr(
     """The PSNR of the hidden values in dB: one number for the whole batch, infinity for a perfect fill.
 
     The values of `images` lie between 0 and 1. At least one value is hidden (True). What `filled` holds at visible
-    places must not count, whatever it is, even NaN; at hidden places it counts as it is, also outside 0 and 1.
+    places must not count, whatever it is, even NaN; at hidden places it is finite and counts as it is, also
+    outside 0 and 1.
     """
     error = (filled - images)[hidden].square().mean()
     return -10 * torch.log10(error).item()

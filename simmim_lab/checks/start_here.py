@@ -195,7 +195,12 @@ def error_per_hidden_value(answer: Answer, rng: Generator) -> Iterator[tuple[str
         "`//` drops the digits: divide with `/`": lambda p, r: p // r,
         "an error may be larger than 1: do not cut it off": lambda p, r: min(1.0, p / r),
         "the ratio is cut off below 0.01: a share may be smaller": lambda p, r: p / max(r, 0.01),
+        "a small number is added to `ratio`: divide by `ratio` alone": lambda p, r: p / (r + 1e-8),
     }
+    for digits in (2, 3, 4):
+        mistakes[f"the result is rounded to {digits} digits: keep its digits"] = lambda p, r, digits=digits: round(
+            p / r, digits
+        )
     problem = explain(answer, lambda p, r: p / r, cases, mistakes, tolerance=1e-6)
     yield "is the mean over the hidden values", problem
     if problem:
@@ -438,7 +443,8 @@ def hidden_psnr(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     want = psnr((filled - images).double(), one)
     yield "works where a single value is hidden", compare(answer(images, filled, one), want)
     perfect = torch.where(hidden, images, 1 - images)
-    yield "gives infinity for a perfect fill", compare(answer(images, perfect, hidden), math.inf)
+    limits = {f"no error is below 1e-{d}: is it added, or a limit? Let it be 0": 10.0 * d for d in range(5, 17)}
+    yield "gives infinity for a perfect fill", compare(answer(images, perfect, hidden), math.inf, limits)
 
 
 BLACK = "values that are filled with black are left out: `hidden` alone says what counts"
@@ -564,8 +570,8 @@ def levels_off(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     yield "works where a single value is hidden", compare(answer(images, filled, one), want)
     one[1] = False
     got, want = answer(images, filled, one), want * torch.tensor([1, 0, 1])
-    nothing = bool(got.isnan().any()), "NaN: a mean of nothing is 0 / 0. Treat it apart, or divide by at least 1"
-    yield "gives 0 to an image with nothing hidden", first(nothing) or compare(got, want)
+    nan = "NaN: a mean of nothing is 0 / 0, so divide by at least 1. Or is a `torch.empty` not filled?"
+    yield "gives 0 to an image with nothing hidden", first((bool(got.isnan().any()), nan)) or compare(got, want)
 
 
 SUPPORTED = {

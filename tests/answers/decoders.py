@@ -1,5 +1,7 @@
 """Answers to the exercises on decoders (lesson 03)."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from einops import einsum, rearrange, repeat
@@ -1639,3 +1641,40 @@ def end_of_the_kernel_included(size, kernel, stride):
 def start_of_the_kernel_left_out(size, kernel, stride):
     starts = range(0, size * stride, stride)
     return [sum(start < pixel < start + kernel for start in starts) for pixel in range(starts[-1] + kernel)]
+
+
+@wrong("linear_head_size", "the bias has 3 * stride * stride numbers")
+def bias_of_a_row(dim, stride):
+    return dim * 3 * stride**2 + 3 * stride
+
+
+@wrong("linear_head_size", "parameters are counted: 9, not 9.0")
+def power_of_real_numbers(dim, stride):
+    return (dim + 1) * 3 * math.pow(stride, 2)
+
+
+@wrong("overlaps", "only the first input is counted: is `return` inside the loop?")
+def returned_in_the_loop(size, kernel, stride):
+    counts = [0] * ((size - 1) * stride + kernel)
+    for place in range(size):
+        for pixel in range(kernel):
+            counts[place * stride + pixel] += 1
+        return counts
+
+
+@wrong("repaired_output", "are both one tensor, changed in place?")
+def one_tensor_for_both(values, mean, std):
+    prediction = values.clone()
+    picture = prediction.mul_(std[:, None, None]).add_(mean[:, None, None]).clamp_(0, 1)
+    return prediction, picture
+
+
+@wrong("linear_head", "or a `torch.empty` not filled?")
+def grid_taken_as_square(features, weight, bias, stride):
+    batch, _, rows, cols = features.shape
+    images = torch.empty(batch, 3, rows * stride, cols * stride)
+    for row in range(rows):
+        for col in range(rows):
+            square = (features[:, :, row, min(col, cols - 1)] @ weight.T + bias).view(batch, 3, stride, stride)
+            images[:, :, row * stride : (row + 1) * stride, col * stride : (col + 1) * stride] = square
+    return images

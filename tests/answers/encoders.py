@@ -1327,6 +1327,28 @@ def infinity_times_mask(queries, keys, values, hidden):
     return (scores(queries, keys) - torch.inf * hidden[:, None].float()).softmax(-1) @ values
 
 
+@wrong("attend_visible", "or is every score hidden?")
+def hidden_by_any(queries, keys, values, hidden):
+    return scores(queries, keys).masked_fill(hidden.any(), -torch.inf).softmax(-1) @ values
+
+
+@wrong("attend_visible", "or is a `torch.empty` not filled?")
+def image_without_visible_left_out(queries, keys, values, hidden):
+    result = torch.empty_like(values)
+    for image, where in enumerate(hidden):
+        if not where.all():
+            found = scores(queries[image], keys[image]).masked_fill(where, -torch.inf)
+            result[image] = found.softmax(-1) @ values[image]
+    return result
+
+
+@wrong("attend_visible", "a tensor is changed in place after it was computed")
+def weights_written_into(queries, keys, values, hidden):
+    weights = scores(queries, keys).masked_fill(hidden[:, None], -torch.inf).softmax(-1)
+    weights[hidden.all(1)] = 0
+    return weights @ values
+
+
 @wrong("attend_visible", "all is 0, though tokens are visible")
 def infinity_times_mask_replaced(queries, keys, values, hidden):
     return infinity_times_mask(queries, keys, values, hidden).nan_to_num(0)
@@ -1926,10 +1948,23 @@ def cut_to_bytes(images, mask):
     return with_einops((images * 255).byte(), mask)
 
 
-@wrong("taken_for_hidden", "a value of less than 0.00001 counts as 0")
+@wrong("taken_for_hidden", "a tiny value counts as 0")
 def nearly_zero_mean(images, mask):
     size = images.shape[2] // mask.shape[1]
     return (F.avg_pool2d(images, size).mean(1) < 1e-5) & ~mask
+
+
+@wrong("taken_for_hidden", "a tiny value counts as 0")
+def close_to_zero(images, mask):
+    rows, cols = mask.shape[1:]
+    patches = rearrange(images, "b c (r p) (k q) -> b r k (c p q)", r=rows, k=cols)
+    return patches.isclose(torch.zeros(())).all(-1) & ~mask
+
+
+@wrong("taken_for_hidden", "the mask is tiled by `repeat`")
+def tiled_mask(images, mask):
+    size = images.shape[2] // mask.shape[1]
+    return with_einops(images * ~mask.repeat(1, size, size)[:, None], mask)
 
 
 @wrong("taken_for_hidden", "a patch with a single value above 0")

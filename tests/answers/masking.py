@@ -173,7 +173,7 @@ def no_ranks(batch, grid, ratio, generator):
     return torch.rand(batch, *grid, generator=generator) < math.ceil(ratio * math.prod(grid))
 
 
-@wrong("random_mask", "is each drawn into all of them?")
+@wrong("random_mask", "is each drawn into all of them")
 def all_rows_of_all_orders(batch, grid, ratio, generator):
     order = torch.rand(batch, math.prod(grid), generator=generator).argsort(1)
     masks = torch.zeros(batch, math.prod(grid), dtype=torch.bool)
@@ -1407,7 +1407,7 @@ def numbers_for_ranks(grid, ratios, generator):
     return torch.rand(len(ratios), *grid, generator=generator) < counts[:, None, None]
 
 
-@wrong("masks_of_ratios", "is each drawn into all of them?")
+@wrong("masks_of_ratios", "is each drawn into all of them")
 def fills_all_images(grid, ratios, generator):
     masks = torch.zeros(len(ratios), math.prod(grid)).bool()
     for ratio in ratios:
@@ -1873,3 +1873,79 @@ def as_a_list(values, hidden, mean, covariance):
 @wrong("lmmse_fill", "gives the mean where nothing is visible")
 def nothing_without_clues(values, hidden, mean, covariance):
     return values if hidden.all() else solved(values, hidden, mean, covariance)
+
+
+@wrong("random_mask", "some images got no mask")
+def mask_returned_in_the_loop(batch, grid, ratio, generator):
+    masks = torch.zeros(batch, math.prod(grid), dtype=torch.bool)
+    for mask in masks:
+        mask[torch.randperm(len(mask), generator=generator)[: math.ceil(ratio * len(mask))]] = True
+        return masks.view(batch, *grid)
+
+
+@wrong("random_mask", "or is the count that of the whole batch?")
+def count_of_the_batch(batch, grid, ratio, generator):
+    rank = torch.rand(batch, math.prod(grid), generator=generator).argsort(1).argsort(1)
+    return (rank < math.ceil(ratio * rank.numel())).view(batch, *grid)
+
+
+@wrong("random_mask", "all patches are hidden")
+def all_of_the_order(batch, grid, ratio, generator):
+    masks = torch.zeros(batch, math.prod(grid), dtype=torch.bool)
+    order = torch.rand(batch, math.prod(grid), generator=generator).argsort(1)
+    return masks.scatter(1, order, True).view(batch, *grid)
+
+
+@wrong("random_mask", "not rows * rows")
+def square_of_the_rows(batch, grid, ratio, generator):
+    rank = torch.rand(batch, math.prod(grid), generator=generator).argsort(1).argsort(1)
+    return (rank < math.ceil(ratio * grid[0] ** 2)).view(batch, *grid)
+
+
+@wrong("masks_of_ratios", "some images got no mask")
+def new_masks_in_the_loop(grid, ratios, generator):
+    for image, ratio in enumerate(ratios):
+        masks = torch.zeros(len(ratios), math.prod(grid), dtype=torch.bool)
+        order = torch.randperm(math.prod(grid), generator=generator)
+        masks[image, order[: math.ceil(ratio * math.prod(grid))]] = True
+    return masks.view(-1, *grid)
+
+
+@wrong("lmmse_fill", "as by `filled[hidden][:] =`?")
+def written_into_a_copy(values, hidden, mean, covariance):
+    filled = values.clone()
+    filled[hidden][:] = solved(values, hidden, mean, covariance)[hidden]
+    return filled
+
+
+@wrong("mae_to_images", "the colours are still the last axis when the rows are joined")
+def colours_left_behind(patches, patch, grid):
+    rows, cols = grid
+    values = patches.reshape(-1, rows, cols, patch, patch, 3).permute(0, 1, 3, 2, 4, 5)
+    return values.reshape(-1, 3, rows * patch, cols * patch)
+
+
+@wrong("patch_shares", "put the product in brackets")
+def power_before_product(patch, ratio):
+    hidden, visible = ratio**patch * patch, (1 - ratio) ** patch * patch
+    return hidden, 1 - hidden - visible, visible
+
+
+@wrong("patch_shares", "their product is taken away from 1")
+def product_taken_away(patch, ratio):
+    hidden, visible = ratio**patch**2, (1 - ratio) ** patch**2
+    return hidden, 1 - hidden * visible, visible
+
+
+@wrong("blind_share", "all are blind: one hidden pixel in the window is not enough")
+def any_for_all(mask, reach):
+    hidden = F.max_pool2d(mask[:, None].float(), 2 * reach + 1, 1, reach)[:, 0] > 0
+    return (hidden & mask).sum((1, 2)) / mask.sum((1, 2))
+
+
+@wrong("avg_dist", "all but the first is 0, so is `return` inside the loop?")
+def first_image_alone(mask):
+    result = torch.zeros(len(mask))
+    for image, hidden in enumerate(mask):
+        result[image] = torch.cdist(hidden.nonzero().float(), (~hidden).nonzero().float()).amin(1).mean()
+        return result

@@ -631,7 +631,7 @@ def counts_errors(images, filled, hidden):
     return -10 * torch.log10(squares.sum() / (squares > 0).sum())
 
 
-@wrong("hidden_psnr", "gives infinity for a perfect fill\n      expected inf, got 100")
+@wrong("hidden_psnr", "no error is below 1e-10")
 def at_most_a_hundred(images, filled, hidden):
     return indexes(images, filled, hidden).clamp(max=100)
 
@@ -1145,3 +1145,27 @@ def two_digits_of_levels(images, filled, hidden):
 @wrong("levels_off", "the three channels count already")
 def three_times_the_levels(images, filled, hidden):
     return 3 * masks_and_sums(images, filled, hidden)
+
+
+@wrong("levels_off", "Or is a `torch.empty` not filled?")
+def image_with_nothing_hidden_left_out(images, filled, hidden):
+    result = torch.empty(len(images))
+    for place, where in enumerate(hidden):
+        if where.any():
+            result[place] = 255 * (filled[place] - images[place])[where].abs().mean()
+    return result
+
+
+@wrong("hidden_psnr", "no error is below 1e-12")
+def tiny_number_added(images, filled, hidden):
+    return -10 * math.log10((filled - images)[hidden].square().mean() + 1e-12)
+
+
+@wrong("error_per_hidden_value", "rounded to 3 digits")
+def rounded_to_three(printed, ratio):
+    return round(printed / ratio, 3)
+
+
+@wrong("error_per_hidden_value", "a small number is added to `ratio`")
+def share_made_safe(printed, ratio):
+    return printed / (ratio + 1e-8)
