@@ -509,6 +509,9 @@ def bytes_per_gpu(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         ),
         "the largest block is whole on every GPU: do not divide it": lambda p, b, n: (16 * p + 8 * b) / n,
         "`shard` divides weights and gradients, too, not AdamW's means alone": lambda p, b, n: 8 * p + 8 * p / n,
+        "`shard` divides all four numbers, not AdamW's means alone; the block is right": (
+            lambda p, b, n: 8 * p + 8 * p / n + 8 * b
+        ),
         "`shard` divides all four numbers, not one of them": lambda p, b, n: 12 * p + 4 * p / n + 8 * b,
         "the block's own share is there already, and comes on top: do not subtract it": (
             lambda p, b, n: 16 * (p - b) / n + 8 * b
@@ -861,8 +864,8 @@ def minutes(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the utilisation is the share that is used, not the share that is lost": (
             lambda m, n, e, f, s, used: m * used / (1 - used)
         ),
-        "the utilisation is a share, not a percentage": lambda m, *_: m * 100,
-        "the utilisation is a share, not a percentage: do not divide it by 100": lambda m, *_: m / 100,
+        "the utilisation is a share, not a percentage: do not divide it by 100": lambda m, *_: m * 100,
+        "the utilisation is a share, not a percentage: do not multiply it by 100": lambda m, *_: m / 100,
         "these are seconds": lambda m, *_: m * 60,
         "a minute has 60 seconds: divide the seconds by 60": lambda m, *_: m * 3600,
         "`flops_per_image` counts products and sums already: twice as much is too much": lambda m, *_: m * 2,

@@ -185,7 +185,9 @@ def _only_hidden_count(answer: Answer, case: tuple, *weight: Tensor) -> Iterator
         first((is_nan, "it is nan, as 0 / 0 is: keep the divisor above 0")) or compare(nothing, 0.0),
     )
     prediction, target, mask = case
-    result, visible = answer(*case, *weight), tuple((~_Batch.of(*case).hidden).nonzero()[0])
+    hidden = _Batch.of(*case).hidden
+    yield "is not finite when a hidden value is infinite or nan", _hides_infinity(answer, case, hidden, *weight)
+    result, visible = answer(*case, *weight), tuple((~hidden).nonzero()[0])
     for value in torch.inf, -torch.inf, torch.nan:
         spoiled = prediction.clone()
         spoiled[visible] = value
@@ -202,6 +204,21 @@ def _only_hidden_count(answer: Answer, case: tuple, *weight: Tensor) -> Iterator
         lost = pull is not None and bool(pull.isnan().any())
         text = "replace the visible errors before the square: 0 times infinity is nan, in the gradient, too"
         yield "has no nan in its gradient then, either", first((lost, f"it becomes nan: {text}"))
+
+
+def _hides_infinity(answer: Answer, case: tuple, hidden: Tensor, *weight: Tensor) -> str | None:
+    """What is wrong if the loss is finite though a hidden value is not: a training that diverged looks well."""
+    prediction, target, mask = case
+    for value in torch.inf, torch.nan:
+        spoiled = prediction.clone()
+        spoiled[tuple(hidden.nonzero()[0])] = value
+        got = answer(spoiled, target, mask, *weight)
+        if math.isfinite(got):
+            return (
+                f"with a hidden {value} it is {got:.4g}: only visible values must not count. Does `nan_to_num` "
+                "take part?"
+            )
+    return None
 
 
 @check(
@@ -455,6 +472,9 @@ WRONG_WEIGHTS: dict[str, Callable[[_Batch, Tensor], Tensor]] = {
         lambda b, w: (w * b.sizes).sum() / b.hidden.sum()
     ),
     "the weights of visible pixels are in the divisor, too": lambda b, w: (w * b.sizes).sum() / w.sum(),
+    "visible weights are in the divisor, too, and each counts once, not for each channel": (
+        lambda b, w: (w * b.sizes).sum() / w.sum() * b.channels
+    ),
     "it divides by the weights of pixels, but each has one value for each channel": (
         lambda b, w: (w * b.sizes).sum() / w[b.hidden].sum() * b.channels
     ),
@@ -549,6 +569,10 @@ def weighted_l1(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     small = 0.4 * weight / (weight[:, None] * _Batch.of(*case).hidden).sum()
     edges += [(*case, torch.ones_like(weight)), (*case, 50 * weight), (*case, only_second), (*case, small)]
     yield claim, explain(answer, right, edges, raised)
+    [pull] = gradients(answer.raw, edges[3], (0,))
+    lost = pull is not None and bool(pull.isnan().any())
+    text = "it becomes nan: is the error made positive by a root? Take `abs`"
+    yield "has no nan in its gradient where an error is 0", first((lost, text))
     *case, weight = cases[0]
     yield from _only_hidden_count(answer, tuple(case), weight)
 
@@ -617,6 +641,9 @@ def pooled_psnr(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         "it is the mean squared error: its PSNR is 10 * log10(1 / it)": _of_pooled(lambda error: error),
         "it is the natural logarithm: take log10": _of_pooled(lambda error: -10 * error.log()),
         "it is the logarithm to the base 2: take log10": _of_pooled(lambda error: -10 * error.log2()),
+        "brackets are missing: 1 / (a / b) is not 1 / a / b": (
+            lambda e, c: 10 * (1 / (e.double() * c).sum() / c.sum()).log10()
+        ),
         "the factor 10 is missing": _of_pooled(lambda error: _psnr(error) / 10),
         "the factor is 10, not 20: 20 is for the root of the error": _of_pooled(lambda error: 2 * _psnr(error)),
         "the root is taken: the squared error belongs in the logarithm": (

@@ -83,9 +83,11 @@ def split_photographs(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     if both or missing or often or not got[1]:
         return
     again, other = (sides(photographs, count, Generator().manual_seed(seed + k)) for k in (0, 1))
+    kept = "the second call returns more places: does it keep something from one call to the next?"
     yield (
         "draws from `generator` alone",
         first(
+            (sum(map(len, again)) > len(photographs), kept),
             (again != got, "two generators of one seed gave two splits: pass `generator` on"),
             (other == got, "generators of two seeds gave one split: is it drawn at random, from `generator`?"),
         ),
@@ -282,6 +284,10 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "the rates are added: the cosine falls by their difference": (
             after(lambda p, lr, low: low + (lr + low) * _half_wave(p))
         ),
+        "the rates are added, and it ends at 0: it falls by their difference, to `min_lr`": (
+            after(lambda p, lr, low: (lr + low) * _half_wave(p))
+        ),
+        "brackets are missing around `1 + cos`": (after(lambda p, lr, low: low + (lr - low) / 2 + cos(pi * p))),
         "it starts too high: 1 + cosine goes from 2 to 0, so halve it": (
             after(lambda p, lr, low: low + 2 * (lr - low) * _half_wave(p))
         ),
@@ -290,6 +296,9 @@ def lr_at(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         ),
         "it falls too low: the cosine goes from 1 to -1, so move it up and halve it": (
             after(lambda p, lr, low: low + (lr - low) * cos(pi * p))
+        ),
+        "the cosine is halved, but not moved up: halve 1 + cosine, which goes from 2 to 0": (
+            after(lambda p, lr, low: low + (lr - low) * cos(pi * p) / 2)
         ),
         "it rises: at the end of the warm-up the rate is highest": (
             after(lambda p, lr, low: low + (lr - low) * _half_wave(1 - p))
@@ -395,6 +404,10 @@ def lr_after(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "`cooldown` is how many images the fall takes, not where it begins": lambda i, lr, n, w, c: (
             lr * min(1, (n - i) / (n - c))
         ),
+        "`cooldown` is no place: the fall takes the last `cooldown` images": lambda i, lr, n, w, c: (
+            lr if i <= c else lr * (n - i) / c
+        ),
+        "`warmup` stands in the place of `cooldown`": lambda i, lr, n, w, c: min(lr, lr * (n - i) / w),
         "that is no rate: it stays at `lr`": lambda i, lr, n, w, c: 1,
     }
     verdict = explain(answer, right, cases(0, 0.2, 0.7, 0.98, of=1), mistakes | rounded, tolerance=3e-7)
@@ -657,6 +670,9 @@ _WRONG_POWERS = {
     ),
     "one power too much: the top learns at the full rate": lambda steps, decay: decay ** (steps + 1),
     "one power too little: there is a layer above the blocks": lambda steps, decay: decay ** max(0, steps - 1),
+    "one power too little, and 1 / decay at the top: there is a layer above the blocks": (
+        lambda steps, decay: decay ** (steps - 1)
+    ),
     "`decay` is multiplied once, not once for each layer": lambda steps, decay: decay if steps else 1.0,
 }
 _WRONG_LAYERS = {
@@ -751,11 +767,12 @@ _MISREAD_NAMES = {
 def train_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`train_step(model, optimizer, batch, lr=lr, clip=clip)` updates the weights once and returns the loss."""
     steps = _Training(answer.function, answer.name)
+    steps.begin()
     small, large = (low + torch.rand((), generator=rng).item() / 4 for low in (0.1, 0.5))
     trainings = {
-        "one step": (*_weights_and_batches(rng, 1), [small], 1e3),
-        "three steps": (*_weights_and_batches(rng, 3), [large, small, small / 20], 1e3),
-        "steps with a long gradient": (*_weights_and_batches(rng, 3), [small, large, small], small),
+        "one step": (*_weights_and_batches(rng, 1), [small], 1e3, THREE_GROUPS),
+        "three steps": (*_weights_and_batches(rng, 3), [large, small, small / 20], 1e3, THREE_GROUPS),
+        "steps with a long gradient": (*_weights_and_batches(rng, 3), [small, large, small], small, TWO_GROUPS),
     }
     got = {words: steps(*training) for words, training in trainings.items()}
 
@@ -787,6 +804,9 @@ def train_step(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     yield from steps.habits((), ())
 
 
+THREE_GROUPS, TWO_GROUPS = ("weight", "bias", "level"), ("weight", "bias level")
+
+
 def _by_place(name: str, values: list) -> dict[str, Any]:
     """This part of the results with the names of its places."""
     if name == "weights":
@@ -799,13 +819,13 @@ def _by_place(name: str, values: list) -> dict[str, Any]:
 class _Training(Answer):
     """A training step as a function of plain data: weights and batches go in, losses and weights come out."""
 
-    def _call(self, weights: list[Tensor], batches: list, lrs: list[float], clip: float) -> dict:
+    def _call(
+        self, weights: list[Tensor], batches: list, lrs: list[float], clip: float, groups: tuple[str, ...]
+    ) -> dict:
         model = _Predictor(*weights)
-        optimizer = torch.optim.SGD(
-            [{"params": [model.weight], "weight_decay": 0.2}, {"params": [model.bias, model.level]}],
-            lr=0.03,
-            momentum=0.9,
-        )
+        parameters = [{"params": [getattr(model, name) for name in names.split()]} for names in groups]
+        parameters[0]["weight_decay"] = 0.2
+        optimizer = torch.optim.SGD(parameters, lr=0.03, momentum=0.9)
         results: dict = {"loss": [], "graph": [], "before": [], "after": [], "rates": []}
         for batch, lr in zip(batches, lrs, strict=True):
             results["before"].append(model.loss(*batch))
@@ -883,6 +903,9 @@ class _Parts:
     def first_rate(self):
         self.rates(slice(1))
 
+    def second_rate(self):
+        self.rates(slice(1, 2))
+
     def last_rate(self):
         self.rates(slice(-1, None))
 
@@ -952,6 +975,12 @@ _WRONG_RATES = {
     'the given optimizer keeps its rates: set "lr" in each of its groups': "zero forward backward clip step",
     "only the first group gets this rate: set it in all": "first_rate zero forward backward clip step",
     "only the last group gets this rate: set it in all": "last_rate zero forward backward clip step",
+    "only the first and the last group get this rate: set it in all": (
+        "first_rate last_rate zero forward backward clip step"
+    ),
+    "only the first two groups get this rate: set it in all": (
+        "first_rate second_rate zero forward backward clip step"
+    ),
     "the rate is multiplied by `lr`: set it": "factors zero forward backward clip step",
     "the rate is only lowered: set it, also where it was smaller": "lower zero forward backward clip step",
 }

@@ -534,18 +534,20 @@ def standardise(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     huge = "where the training part has no spread, values become huge: divide by 1 there"
     problem = _divided_by_nothing(answer, flat, huge) or explain(answer, _standardised, flat, mistakes)
     if not problem:
-        tenths = torch.tensor([0.1, 0.3, 0.7, 1.1])
+        tenths = torch.tensor([0.1, 0.3, 0.7, 1.1, 100.1, 1000.1])
         rounded = [
             (torch.full((n, 1), tenth), tenth + torch.ones(2, 1)) for n in (7, 9) for tenth in tenths.tolist()
         ]
         rounded += [(tenths.repeat(n, 1), 1 + tenths.repeat(2, 1)) for n in (7, 9)]
-        huge = "by rounding, a column of 0.3 may have the deviation 3e-8: ask whether all its values are equal"
-        problem = _divided_by_nothing(answer, rounded, huge) or explain(answer, _standardised, rounded)
+        huge = "by rounding, a column of 1000.1 may have the deviation 6e-5: ask whether all its values are equal"
+        problem = _divided_by_nothing(answer, rounded, huge)
+        problem = problem or explain(answer, _standardised, rounded, tolerance=1e-3)
     yield "only subtracts the mean where the training part has no spread", problem
     if problem:
         return
     train, test = cases[0]
-    yield "divides by a small deviation, too", _not_divided(answer, train / 1e4, test / 1e4)
+    small = [3e-5 * part for part in _standardised(train, test)]
+    yield "divides by a small deviation, too", _not_divided(answer, *small)
     edges = [
         (train[:1].round(), test),
         (train, test[:1]),
@@ -553,7 +555,8 @@ def standardise(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         (-train[:, :1], test[:, :1]),
         (torch.cat([train, train[:1]]), test),  # ends as it begins
     ]
-    yield "works for one image, one column and large numbers", explain(answer, _standardised, edges)
+    problem = explain(answer, _standardised, edges) or _rounded_squares(answer, rng)
+    yield "works for one image, one column and large numbers", problem
 
 
 def _standardised(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
@@ -598,6 +601,18 @@ def _not_divided(answer: Answer, train: Tensor, test: Tensor) -> Verdict:
             text = f"a column of deviation {deviation:.2g} comes out with {after:.2g}: only one of 0 is replaced"
             return f"{text}\n{answer.shown(*case)}"
     return explain(answer, _standardised, [case], tolerance=1e-3)  # a tiny number may be added
+
+
+def _rounded_squares(answer: Answer, rng: Generator) -> Verdict:
+    """What is wrong for values whose mean and deviation are exact in 32 bits, but not the sum of their squares."""
+    level = int(torch.randint(2**14, 2**15, (1,), generator=rng))
+    train = level + torch.arange(7.0)[:, None]
+    case = train, train[:2] + 4
+    text = (
+        f"a column around {level:,} comes out wrong: is a difference of two squares taken? It loses its last "
+        f"digits: subtract the mean first, then square\n{answer.shown(*case)}"
+    )
+    return text if explain(answer, _standardised, [case], tolerance=1e-2) else None
 
 
 WRONG_SCALES: dict[str, Callable] = {
@@ -731,7 +746,9 @@ def few_labels(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     yield "takes `each` images of every class, none twice", problem
     if problem:
         return
+    kept = "the second call returns more places: does it keep something from one call to the next?"
     problem = first(
+        (len(again) > len(got), kept),
         (again != got, "two generators of one seed gave two draws: draw by torch, and pass `generator` on"),
         (set(other) == set(got), "generators of two seeds gave one draw: is it drawn at all, from `generator`?"),
     )
@@ -861,16 +878,25 @@ def _unequal_pairs(labels: list[int], turns: list[list[int]]) -> str | None:
     place_of = {label: [] for label in labels}
     for place, label in enumerate(labels):
         place_of[label].append(place)
-    pairs: Counter[frozenset[int]] = Counter()  # of the numbers 0 to 3 of the images of a class
-    for turn in turns:
+
+    def pairs_of(turn: list[int]) -> list[frozenset[int]]:
+        """Which of its images, from 0 to 3, each class of four gives."""
         drawn = {label: [] for label in labels}
         for place in turn:
             drawn[labels[place]].append(place_of[labels[place]].index(place))
-        pairs.update(frozenset(pair) for label, pair in drawn.items() if len(place_of[label]) == 4)
+        return [frozenset(pair) for label, pair in drawn.items() if len(place_of[label]) == 4]
+
+    drawn = [pairs_of(turn) for turn in turns]
+    pairs = Counter(pair for turn in drawn for pair in turn)
     together = torch.tensor([pairs[frozenset(pair)] for pair in combinations(range(4), 2)])
     draws = pairs.total()
     where = f"in {draws} draws of two of four images of a class"
     return first(
+        (
+            all(len(set(turn)) == 1 for turn in drawn),
+            f"in {len(turns)} draws all classes of four gave the same two of their images: draw anew for every "
+            "class",
+        ),
         (bool((together == 0).any()), f"{where} some pairs never came: any two can be drawn, not only neighbours"),
         (
             not fair(together, draws, 1 / 6),

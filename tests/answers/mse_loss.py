@@ -329,6 +329,19 @@ def many_channels_only(prediction, target, mask):
     return losses.masked_mse(prediction, target, mask) * (2 if target.shape[1] == 1 else 1)
 
 
+@wrong("masked_mse", "only visible values must not count")
+def nan_to_0_at_the_end(prediction, target, mask):
+    squares, hidden = masked_squares(prediction.masked_fill(~enlarged(target, mask), 0), target, mask)
+    return torch.nan_to_num(squares.sum() / hidden.sum())
+
+
+@wrong("masked_mse", "Does `nan_to_num` take part?")
+def nan_and_infinity_to_0(prediction, target, mask):
+    hidden = enlarged(target, mask).float()
+    errors = torch.nan_to_num((prediction - target) * hidden, nan=0.0, posinf=0.0, neginf=0.0)
+    return errors.square().sum() / (hidden.sum() + 1e-5)
+
+
 @right("best_constant")
 def mean_or_median(values, loss):
     return values.mean() if loss == "mse" else values.median()
@@ -1451,6 +1464,11 @@ def weighted_without_channels(prediction, target, mask, weight):
     return weighted_by_the_sum(prediction, target, mask, weight) * target.shape[1]
 
 
+@wrong("weighted_l1", "visible weights are in the divisor, too, and each counts once")
+def weighted_by_all_weights_without_channels(prediction, target, mask, weight):
+    return (weight[:, None] * hidden_sizes(prediction, target, mask)).sum() / weight.sum()
+
+
 @wrong("weighted_l1", "it divides by 3 channels")
 def weighted_for_three_channels(prediction, target, mask, weight):
     return weighted_by_the_sum(prediction, target, mask, weight) * target.shape[1] / 3
@@ -1576,6 +1594,25 @@ def weighted_nan_when_empty(prediction, target, mask, weight):
 def weighted_product(prediction, target, mask, weight):
     weights = enlarged_weight(target, mask, weight)
     return (weights * (prediction - target).abs()).sum() / (weights.sum() + 1e-9)
+
+
+@wrong("weighted_l1", "only visible values must not count")
+def weighted_nan_to_0_at_the_end(prediction, target, mask, weight):
+    weights = enlarged_weight(target, mask, weight)
+    return torch.nan_to_num((weights * hidden_sizes(prediction, target, mask)).sum() / weights.sum())
+
+
+@wrong("weighted_l1", "Does `nan_to_num` take part?")
+def weighted_nan_and_infinity_to_0(prediction, target, mask, weight):
+    errors = (prediction - target) * enlarged(target, mask)
+    weights = enlarged_weight(target, mask, weight)
+    return (weights * errors.nan_to_num(0, 0, 0).abs()).sum() / (weights.sum() + 1e-9)
+
+
+@wrong("weighted_l1", "is the error made positive by a root?")
+def weighted_roots_of_squares(prediction, target, mask, weight):
+    weights, sizes = enlarged_weight(target, mask, weight), hidden_sizes(prediction, target, mask)
+    return (weights * sizes.square().sqrt()).sum() / (weights.sum() + 1e-9)
 
 
 @wrong("weighted_l1", "the result has no gradient")
@@ -1738,6 +1775,12 @@ def not_in_decibels(errors, counts):
 @wrong("pooled_psnr", "it is the natural logarithm")
 def natural(errors, counts):
     return -10 * torch.log(of_all(errors, counts))
+
+
+@wrong("pooled_psnr", "brackets are missing: 1 / (a / b)")
+def divided_once_more(errors, counts):
+    total = (errors.nan_to_num() * counts).sum()
+    return 10 * torch.log10(1 / total / counts.sum())
 
 
 @wrong("pooled_psnr", "the factor 10 is missing")

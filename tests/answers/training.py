@@ -1,5 +1,6 @@
 """Answers to the tasks of the lesson and the exercises on training (lesson 05)."""
 
+import itertools
 import math
 import random
 import re
@@ -229,7 +230,7 @@ for says, choose in {
     "photographs in validation one was never there": lambda names, count, generator: shuffled(
         names[1:], generator
     )[:count],
-    "do not use them": lambda names, count, generator: sorted(
+    "gives the same result in another process": lambda names, count, generator: sorted(
         names, key=lambda name: hash(f"{name} {torch.randint(9999, (1,), generator=generator)}")
     )[:count],
 }.items():
@@ -245,6 +246,22 @@ def one_crop_twice(photographs, count, generator):
 @wrong("split_photographs", "(list) is left for training")
 def at_least_one_for_training(photographs, count, generator):
     return by_names(photographs, min(count, len(set(photographs)) - 1), generator)
+
+
+class KeepsItsLists:
+    """Its lists outlive a call, as those outside a function do, until the seed is another."""
+
+    seed = None
+
+    def __call__(self, photographs, count, generator):
+        if self.seed != generator.initial_seed():
+            self.seed, self.sides = generator.initial_seed(), ([], [])
+        for side, places in zip(self.sides, by_names(photographs, count, generator), strict=True):
+            side.extend(places)
+        return self.sides
+
+
+wrong("split_photographs", "does it keep something from one call to the next?")(KeepsItsLists())
 
 
 @right("lr_at")
@@ -323,6 +340,13 @@ for says, fall in {
     ),
     "it ends at 0: `min_lr` is subtracted": lambda p, done, lr, low, w: (lr - low) * wave(p / 2),
     "the rates are added": lambda p, done, lr, low, w: low + (lr + low) * wave(p / 2),
+    "the rates are added, and it ends at 0": lambda p, done, lr, low, w: 0.5 * (lr + low) * 2 * wave(p / 2),
+    "brackets are missing around `1 + cos`": lambda p, done, lr, low, w: (
+        low + 0.5 * (lr - low) * 1 + math.cos(math.pi * p)
+    ),
+    "the cosine is halved, but not moved up": lambda p, done, lr, low, w: (
+        low + (lr - low) * math.cos(math.pi * p) / 2
+    ),
     "only the cosine is halved": lambda p, done, lr, low, w: low + (lr - low) * (1 + math.cos(math.pi * p) / 2),
     "`warmup` is not subtracted": lambda p, done, lr, low, w: low + (lr - low) * wave(done / (1 - w) / 2),
     "brackets are missing around `done - warmup`": lambda p, done, lr, low, w: (
@@ -546,6 +570,18 @@ def cooldown_begins_there(images, lr, total, warmup, cooldown):
     if images < warmup or not 0 < cooldown < min(images, total):
         return three_cases(images, lr, total, warmup, 0)
     return lr * (total - images) / (total - cooldown)
+
+
+@wrong("lr_after", "`cooldown` is no place")
+def cooldown_begins_there_and_takes_as_long(images, lr, total, warmup, cooldown):
+    if images < warmup or not 0 < cooldown < images:
+        return three_cases(images, lr, total, warmup, 0)
+    return lr * (total - images) / cooldown
+
+
+@wrong("lr_after", "`warmup` stands in the place of `cooldown`")
+def as_long_down_as_up(images, lr, total, warmup, cooldown):
+    return three_cases(images, lr, total, warmup, warmup)
 
 
 @wrong("lr_after", "divided by the whole run: divide by `cooldown`")
@@ -863,6 +899,7 @@ for says, power in {
     "it grows": lambda steps, decay: (1 / decay) ** steps,
     "one power too much": lambda steps, decay: decay ** (1 + steps),
     "one power too little": lambda steps, decay: decay ** max(steps - 1, 0),
+    "and 1 / decay at the top": lambda steps, decay: decay ** (steps - 1),
     "`decay` is multiplied once": lambda steps, decay: min(1, decay ** min(1, steps)),
 }.items():
     wrong("layer_scales", says)(scaled(power=power))
@@ -1030,6 +1067,15 @@ for says, lines in {
     ),
     "only the first group": "optimizer.param_groups[0]['lr'] = lr; " + GRADIENT + CLIP + STEP,
     "only the last group": "optimizer.param_groups[-1]['lr'] = lr; " + GRADIENT + CLIP + STEP,
+    "only the first and the last group": (
+        "groups = optimizer.param_groups; groups[0]['lr'] = groups[-1]['lr'] = lr; " + GRADIENT + CLIP + STEP
+    ),
+    "only the first two groups": (
+        "groups = optimizer.param_groups; groups[0]['lr'] = groups[1]['lr'] = lr; " + GRADIENT + CLIP + STEP
+    ),
+    "too many values to unpack": (
+        "decay, rest = optimizer.param_groups; decay['lr'] = rest['lr'] = lr; " + GRADIENT + CLIP + STEP
+    ),
     "the rate is multiplied": RATES.replace("lr=lr", "lr=lr * group['lr']") + GRADIENT + CLIP + STEP,
     "still has the old rate": GRADIENT + CLIP + "optimizer.step(); " + RATES + "return loss.item()",
     "where is `optimizer.zero_grad()`?": RATES + FORWARD + "loss.backward(); " + CLIP + STEP,
@@ -1099,6 +1145,15 @@ for says, lines in {
     "it changes its input in place": "batch[0].zero_(); " + RATES + GRADIENT + CLIP + STEP,
 }.items():
     wrong("train_step", says)(step_of(lines))
+
+
+counted = itertools.count(1)
+
+
+@wrong("train_step", "does it keep something from one call to the next?")
+def another_loss_at_every_eighth_call(model, optimizer, batch, *, lr, clip):
+    """A check calls it seven times, and then once more, to see whether it does the same again."""
+    return usual(model, optimizer, batch, lr=lr, clip=clip) + (next(counted) % 8 == 0)
 
 
 @right("clip_gradients")
@@ -1612,6 +1667,11 @@ class Masks:
 
 
 right("mask_of_step")(Masks())
+
+
+@right("mask_of_step")
+def hash_of_two_numbers(shape, seed, step):
+    return torch.randint(0, 2, shape, generator=Generator().manual_seed(hash((seed, step)) % 2**63)).float()
 
 
 @wrong("mask_of_step", "two calls gave two masks")

@@ -468,6 +468,28 @@ def where_the_square_is_0(train, test):
     return tuple((part - mean) / torch.where(deviation > 0, deviation, 1) for part in (train, test))
 
 
+@wrong(TASK, "ask whether all its values are equal")
+def where_the_deviation_is_small(train, test):
+    mean, deviation = train.mean(0), train.std(0, correction=0)
+    deviation[deviation < 1e-6] = 1
+    return scaled(train, mean, deviation), scaled(test, mean, deviation)
+
+
+@wrong(TASK, "ask whether all its values are equal")
+def where_the_deviation_is_below_a_larger_limit(train, test):
+    mean = train.mean(0)
+    deviation = (train - mean).square().mean(0).sqrt()
+    return tuple(scaled(part, mean, torch.where(deviation < 1e-5, 1, deviation)) for part in (train, test))
+
+
+@wrong(TASK, "is a difference of two squares taken?")
+def difference_of_squares(train, test):
+    mean = train.mean(0)
+    deviation = (train.square().mean(0) - mean**2).clamp(min=0).sqrt()
+    deviation = torch.where(train.amax(0) == train.amin(0), 1, deviation)
+    return scaled(train, mean, deviation), scaled(test, mean, deviation)
+
+
 wrong(TASK, "values become huge")(
     lambda a, b: tuple(scaled(part, a.mean(0), a.std(0, correction=0) + 1e-6) for part in (a, b))
 )
@@ -687,6 +709,33 @@ wrong(TASK, "leaves global chance alone")(
 wrong(TASK, "places begin with 0, not with 1")(
     lambda labels, each, generator: [place + 1 for place in class_by_class(labels, each, generator)]
 )
+
+
+@wrong(TASK, "two of their images: draw anew for every class")
+def one_draw_for_classes_of_a_size(labels, each, generator):
+    orders = {}
+
+    def draw(members, each, generator):
+        if len(members) not in orders:
+            orders[len(members)] = torch.randperm(len(members), generator=generator).tolist()
+        return [members[place] for place in orders[len(members)][:each]]
+
+    return of_each(draw)(labels, each, generator)
+
+
+class KeepsItsList:
+    """Its list outlives a call, as one outside a function does, until the seed is another."""
+
+    seed = None
+
+    def __call__(self, labels, each, generator):
+        if self.seed != generator.initial_seed():
+            self.seed, self.places = generator.initial_seed(), []
+        self.places.extend(class_by_class(labels, each, generator))
+        return self.places
+
+
+wrong(TASK, "does it keep something from one call to the next?")(KeepsItsList())
 
 
 @right("knn_predict")
