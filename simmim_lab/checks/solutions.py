@@ -180,6 +180,7 @@ def masked_mse(
 
     `mask` has an entry for each patch, True = hidden; patches are squares, and their side follows from the shapes.
     What the prediction says at visible places changes neither loss nor gradient, even if it is infinite there.
+    At hidden places an infinite or nan value must show: the loss is not finite then.
     """
     channels, height = target.shape[1:3]
     hidden = masking.to_pixels(mask, height // mask.shape[1])
