@@ -273,8 +273,13 @@ def unmask(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "known tokens get a number that hidden ones may exceed: take infinity": _stepped(
             lambda m, c, n: _least(c.masked_fill(~m, 1000), n)
         ),
+        "a hidden token of confidence 0 is taken for a known one: ask `mask`": _stepped(
+            lambda m, c, n: _least(_known_last(m & (c != 0), c), n)
+        ),
     }
     extreme = [(codes, mask, drawn, confidence.masked_fill(~mask, low), 2) for low in (-math.inf, -1e30, 1e30)]
+    least = _known_last(mask, confidence).amin(1, keepdim=True)
+    extreme.append((codes, mask, drawn, confidence - least, 2))
     extreme.append((codes, mask, drawn, 1e6 * (1 + confidence.argsort(1).argsort(1)), 2))
     yield "keeps known tokens whatever their confidence", explain(judged, right, extreme, texts)
     fewest, none, every = int(mask.sum(1).min()), torch.zeros_like(mask), torch.ones_like(mask)
@@ -514,7 +519,10 @@ def _generator_learns(answer: Answer, real: Tensor, fake: Tensor) -> Verdict:
     fake = fake.clone().requires_grad_()
     _, loss = answer.raw(real, fake)
     if not getattr(loss, "requires_grad", False):
-        return "the second loss has no gradient: leave out `.item()`, `.detach()`, `no_grad` and NumPy"
+        return (
+            "the second loss has no gradient: leave out `.item()`, `.detach()`, `no_grad`, NumPy, and "
+            "`torch.tensor(...)` or `float` of a tensor"
+        )
     return None
 
 
@@ -812,7 +820,7 @@ def diversity(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`diversity(pictures)` is the mean RMSE between two completions of one input."""
     right = _diversity
     cases = telling(lambda: [(_completions(rng),) for _ in range(2)], right, DIVERSITIES)
-    rounding = "rounding made a square negative, and its root NaN"
+    rounding = "NaN: are copies left out, so that nothing is averaged, or did rounding make a square negative?"
     nothing = "NaN: is a mean taken of nothing, or the root of a negative number?"
     added = {
         f"{number:g} is added under the root, so copies are apart": _over_pairs(

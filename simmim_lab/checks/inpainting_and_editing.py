@@ -463,6 +463,17 @@ def halve(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     }
     plain = [(torch.full_like(image, value), hidden) for value in flat.values()]
     yield "does not take black or grey for hidden", explain(answer, right, plain, texts)
+    texts = {
+        f"a visible value of {value:g} is taken for hidden: ask the mask": rule(
+            lambda x, h, mean, mask, value=value: (
+                x.masked_fill(h | (x == value), torch.nan).nanmean(-1).nan_to_num(value).masked_fill(mask, 0.5),
+                mask,
+            )
+        )
+        for value in flat.values()
+    }
+    mixed = [(image.round() / 2, hidden)]  # black and grey beside each other
+    yield "does not take black or grey for hidden", explain(answer, right, mixed, texts)
 
 
 def _patchy(rows: int, cols: int, rng: Generator) -> Tensor:
@@ -686,6 +697,9 @@ def mask_from_picture(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         "this is ARGB: the opacity comes last": lambda c, a, t: white(torch.stack([*c[1:], a]), t) & (c[0] >= 128),
     }
     mistakes = {text: rule(of) for text, of in rules.items()}
+    mistakes["the four channels are the first axis, not the last"] = lambda rgba, threshold: (
+        (rgba[..., :3] >= threshold).all(-1) & (rgba[..., 3] >= 128)
+    )
     problem = explain(answer, _white_and_opaque, cases, mistakes)
     yield "hides what is white and opaque", problem
     if problem:
@@ -825,42 +839,53 @@ def loss_on_known(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         for odd in (torch.nan, torch.inf)
     ]
     problem = _not_finite(answer, poisoned, TIMES_0) or explain(answer, right, poisoned)
-    problem = problem or _no_finite_gradient(answer, poisoned[0])
+    problem = problem or _no_finite_gradient(answer, poisoned[:1], "pick the values first, then compute")
     yield "does not look at damaged pixels, even if they are NaN or infinite", problem
     prediction, images, drawn, damaged = cases[0]
     nothing = torch.zeros_like(drawn)
     empty = [(prediction, poisoned[0][1], drawn & damaged, damaged), (prediction, images, nothing, damaged)]
     problem = _not_finite(answer, empty, "the mean of no value is NaN: there the loss is 0")
     problem = problem or explain(answer, right, empty)
+    problem = problem or _no_finite_gradient(answer, empty, "is 0 / 0 computed? Limit the divisor")
     text = "there, too, a tensor is asked for, as `torch.zeros(())`: a training calls its methods"
     numbers = not all(isinstance(answer(*case), Tensor) for case in empty)
     yield "is 0 where no value counts", problem or first((numbers, text))
     yield "has the gradient of these values", other_gradient(answer, right, cases[0], (0,))
+    failed = prediction.clone()
+    failed[0, 0, 0, 0] = torch.nan  # where a value counts
+    loss = answer(failed, images, drawn, damaged)
+    text = f"a prediction that counts is NaN, but the loss is {float(loss):.6g}: it hides that the model failed"
+    yield "is not finite where a prediction is NaN", first((math.isfinite(loss), text))
     single = nothing.clone()
     single[0, 1, 2] = True
+    exact = prediction.where(torch.rand(images.shape, generator=rng) < 0.5, images)
     plain = [
         (prediction, images, drawn, nothing),
         (prediction, images, ~nothing, nothing),
         (prediction, images, single, nothing),
         tuple(part[:1] for part in cases[1]),
+        (exact, images, drawn, damaged),
     ]
     texts = {
+        "errors of 0 are left out: the masks say which values count": rule(
+            lambda e, m, d: e[m & ~d & (e != 0)].abs().mean()
+        ),
         "a number is added to the divisor, or taken off: the loss of a single pixel shows it": _with_added(
             answer, parts, plain[2:]
-        )
+        ),
     }
     yield (
-        "is right without damage, for one hidden pixel, and for one image",
+        "is right without damage, for one hidden pixel, for one image, and where errors are 0",
         explain(answer, right, plain, texts, tolerance=1e-5),
     )
 
 
-def _no_finite_gradient(answer: Answer, case: tuple) -> Verdict:
-    """What is wrong if the gradient of a loss by its first argument holds NaN or infinity."""
-    [found] = gradients(answer.raw, case, (0,))
-    if found is not None and not found.isfinite().all():
-        text = "the loss is right, but its gradient is NaN: pick the values first, then compute"
-        return f"{text}\n{answer.shown(*case)}"
+def _no_finite_gradient(answer: Answer, cases: list[tuple], advice: str) -> Verdict:
+    """What is wrong if the gradient of a loss by its first argument holds NaN or infinity in one of the cases."""
+    for case in cases:
+        [found] = gradients(answer.raw, case, (0,))
+        if found is not None and not found.isfinite().all():
+            return f"the loss is right, but its gradient is NaN: {advice}\n{answer.shown(*case)}"
     return None
 
 
@@ -962,6 +987,9 @@ def windows_needed(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
         ],
         "a window ends at top + size, not at size": lambda h, t, c, s: [
             (top, left) for top in t for left in c if _mixed(h[top:s, left:s])
+        ],
+        "the second bracket cuts rows again: one bracket, `hidden[rows, cols]`": lambda h, t, c, s: [
+            (top, left) for top in t for left in c if _mixed(h[top : top + s][left : left + s])
         ],
         "the windows are marked with True and False: list those that are needed": lambda *args: [
             bool(part.any() and not part.all()) for _, part in _parts(*args)
@@ -1201,6 +1229,13 @@ def nearest_patch(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     }
     problem = _not_finite(answer, poisoned, TIMES_0) or explain(answer, right, poisoned, texts, tolerance=1e-6)
     yield "does not look at what is hidden, even if it is NaN or infinite", problem
+    black = [(w - _upper_half(w), h, bank - _upper_half(w)) for w, h, bank in cases]
+    texts = {
+        "visible pixels that are black are not compared: ask the mask": filled(
+            lambda w, h, bank, d: bank[((bank - w) * (w != 0) * ~h).square().sum((1, 2, 3)).argmin()]
+        )
+    }
+    yield "compares black pixels, too", explain(answer, right, black, texts, tolerance=1e-6)
     window, hidden, bank = cases[0]
     order = torch.randperm(20, generator=rng)
     in_row = hidden[1:2] & (torch.arange(hidden.shape[1]) > 0)
@@ -1219,6 +1254,12 @@ def nearest_patch(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
 def _nearest_patch(window: Tensor, hidden: Tensor, bank: Tensor) -> Tensor:
     errors = (bank - window).masked_fill(hidden, 0).square().sum((1, 2, 3))
     return torch.where(hidden, bank[errors.argmin()], window)
+
+
+def _upper_half(window: Tensor) -> Tensor:
+    """The window, with 0 in its lower half."""
+    height = window.shape[1]
+    return window * (torch.arange(height) < height // 2)[:, None]
 
 
 def _beside(hidden: Tensor) -> Tensor:
@@ -1459,6 +1500,13 @@ def seam_ratio(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     (error, hidden, tops, lefts, size), *_ = cases
     even = [(torch.ones_like(error), hidden, tops, lefts, size)]
     yield "is 1 where all errors are equal", explain(answer, _seam_ratio, even, tolerance=1e-5)
+    perfect = [(error * (torch.rand(error.shape, generator=rng) < 0.7), hidden, tops, lefts, size)]
+    texts = {
+        "errors of 0 are left out: ask `hidden`": lambda error, hidden, *rest: _seam_ratio(
+            error, hidden & (error != 0), *rest
+        )
+    }
+    yield "counts errors of 0, too", explain(answer, _seam_ratio, perfect, texts, tolerance=1e-5)
     one_row = [
         (error[:size], hidden[:size], [0], lefts, size),
         (error[:, :size], hidden[:, :size], tops, [0], size),
@@ -1646,7 +1694,11 @@ def stroke(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "these are distances: which pixels are hidden?": rule(lambda d, r: d.amin(0)),
         "the mask has one entry for each pixel, not for each piece": rule(lambda d, r: d <= r),
     }
-    problem = explain(answer, right, cases, mistakes)
+    added = {
+        f"{number:g} is added to |b - a|²: ask for a piece without length instead": rule(inside, added=number)
+        for number in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+    }
+    problem = explain(answer, right, cases, mistakes | added)
     yield "hides what is no farther than `radius` from the line", problem
     if problem:
         return
@@ -1654,7 +1706,8 @@ def stroke(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     start = 2 + (1 + 2 * int(torch.randint(32, (), generator=rng))) / 64  # every share has few binary digits
     across = [([(3.0, start), (3.0, start + 32)], 1.0, 8, 38), ([(start, 3.0), (start + 32, 3.0)], 2.0, 38, 8)]
     across.append(([(3.0, 4.0)], 1.0, 8, 9))
-    texts = {
+    across += [([(4.0, 4.75), (4.0, 5.0)], radius, 8, 9) for radius in (0.002, 0.02)]  # dots reach its end
+    texts = added | {
         "exactly `radius` away is hidden, too: `<=`, not `<`": rule(lambda d, r: (d < r).any(0)),
         "dots on the line, however many, leave gaps: take the nearest point of each piece": lambda p, r, h, w: (
             rule(lambda d, r: (d < r).any(0))(p, r, h, w) | rule(inside, pieces=ends)(p, r, h, w)
@@ -1719,6 +1772,7 @@ def _distances(
     low: float = 0.0,
     high: float = 1.0,
     power: int = 2,
+    added: float = 0.0,
     centre: float = 0.0,
     norm: Callable[[Tensor, Tensor], Tensor] = torch.hypot,
 ) -> Tensor:
@@ -1727,7 +1781,7 @@ def _distances(
     cols = torch.arange(width, dtype=torch.float64) + centre - start[1]
     down, across = end[0] - start[0], end[1] - start[1]
     length = math.hypot(down, across)
-    share = (rows * down + cols * across) / length**power if length else torch.zeros(height, width)
+    share = (rows * down + cols * across) / (length**power + added) if length else torch.zeros(height, width)
     share = share.clamp(low, high)
     return norm(rows - share * down, cols - share * across)
 

@@ -1002,8 +1002,8 @@ NOT_FINITE: dict[str, Callable] = {
 
 
 def _in_its_kind(one: Tensor, other: Tensor) -> Tensor:
-    """The largest difference without 64 bits: whole numbers of 64 bits as real ones of 32, others as they are."""
-    return _plain(one.float(), other.float()) if one.dtype == torch.int64 else _plain(one, other)
+    """The largest difference without 64 bits: numbers of 64 bits as real ones of 32, others as they are."""
+    return _plain(one.float(), other.float()) if one.dtype.itemsize == 8 else _plain(one, other)
 
 
 OTHER_KINDS: dict[str, Callable] = {
@@ -1012,6 +1012,7 @@ OTHER_KINDS: dict[str, Callable] = {
         lambda a, b: (a.int() - b.int()).abs().max()
     ),
 }
+IN_32_BITS = "32 bits make 16777216 of 16777217: subtract in 64 bits"
 KINDS: dict[torch.dtype, tuple[str, list[tuple[int, int]]]] = {
     torch.uint8: ("8 bits without a sign wrap round, so 3 - 250 is 9: subtract in 64 bits", [(3, 250), (0, 200)]),
     torch.int8: (
@@ -1019,10 +1020,9 @@ KINDS: dict[torch.dtype, tuple[str, list[tuple[int, int]]]] = {
         [(-100, 100), (-128, 1)],
     ),
     torch.float16: ("16 bits end at 65504: subtract in 64 bits", [(60_000, -60_000), (-65_000, 1_000)]),
-    torch.int64: (
-        "32 bits make 16777216 of 16777217: subtract in 64 bits",
-        [(2**24 + 1, 2**24), (2**24 + 3, 2**24 + 4), (2**40, 0)],
-    ),
+    torch.bfloat16: ("`bfloat16` makes 256 of 257: subtract in 64 bits", [(256, -1), (-4, 3)]),
+    torch.int64: (IN_32_BITS, [(2**24 + 1, 2**24), (2**24 + 3, 2**24 + 4), (2**40, 0)]),
+    torch.float64: (IN_32_BITS, [(2**24 + 1, 2**24)]),
 }
 
 
@@ -1243,7 +1243,8 @@ def quantize_rows(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
     yield "gives other rows with zeros their own scale", explain(answer, right, some_zeros, SOME_ZEROS)
     sizes = 10.0 ** torch.tensor([-25, 20] + [0] * (len(weight) - 2))
     small = [(weight * sizes[:, None],), (1e-12 * weight,)]
-    yield "rounds small and large rows as finely", explain(answer, right, small, SMALL_ROWS)
+    problem = explain(answer, right, small, SMALL_ROWS) or first(*(_other_scales(answer, *case) for case in small))
+    yield "rounds small and large rows as finely", problem
     edges = [(weight[:1],), (weight[:, :1],), (torch.tensor([[-3.0]]),), (weight.abs(),), (-weight.abs(),)]
     yield "works for one row, one column, and numbers of one sign", explain(answer, right, edges, ONE_SIGN)
 
@@ -1287,6 +1288,16 @@ def _other_bits(got: Any) -> Verdict:
     if numbers.dtype == torch.int8:
         return None
     return f"the numbers have {8 * numbers.element_size()} bits ({numbers.dtype}): `torch.int8` saves the room"
+
+
+def _other_scales(answer: Answer, weight: Tensor) -> tuple[bool, str]:
+    """Scales are compared by their ratios: all those of small rows are nearly 0."""
+    ratios = answer(weight)[1] / _scales(weight)
+    worst = ratios[(ratios - 1).abs().argmax()].item()
+    return (
+        not abs(worst - 1) < 1e-4,
+        f"a scale is {worst:.6g} times its row's largest value / 127: is something added to it, or a limit set?",
+    )
 
 
 ROUNDINGS: dict[str, Callable] = {

@@ -296,6 +296,9 @@ def _all_for_none(errors: Tensor, ratio: float) -> Tensor:
     return guided.hardest_mask(errors, ratio or 1.0)
 
 
+CHOSEN_AGAIN = "is a chosen patch set to 0, and chosen again? Set it to -infinity"
+
+
 def _equal_errors(answer: Answer, rng: Generator) -> Verdict:
     """What is wrong where the errors are few different numbers, and any of equal ones may be hidden."""
     for values in (1, 2, 3):
@@ -303,12 +306,10 @@ def _equal_errors(answer: Answer, rng: Generator) -> Verdict:
         mask = answer(errors, 0.3)
         if not (isinstance(mask, Tensor) and mask.dtype == torch.bool and mask.shape == errors.shape):
             return "the result is not a mask of the shape of `errors`"
-        counts = mask.sum((1, 2)).tolist()
-        if counts != [8, 8, 8]:
-            return (
-                f"of 24 patches, many with equal errors, {counts[0]} are hidden, but a ratio of 0.3 hides 8: "
-                "is there a limit? Count places instead"
-            )
+        count = next((count for count in mask.sum((1, 2)).tolist() if count != 8), 8)
+        if count != 8:
+            text = CHOSEN_AGAIN if values == count == 1 else "is there a limit? Count places instead"
+            return f"of 24 patches, many with equal errors, {count} are hidden, but a ratio of 0.3 hides 8: {text}"
         if (errors.masked_fill(~mask, math.inf).amin((1, 2)) < errors.masked_fill(mask, -1).amax((1, 2))).any():
             return "a patch is hidden though a visible one has a larger error"
     return None
@@ -451,6 +452,17 @@ def _broken_tubes(mask: Tensor) -> Iterator[tuple[bool, str]]:
     """What may be wrong with the frames of (batch, frames, rows, cols)."""
     hidden = mask.sum((2, 3)).float()
     same = mask[:, :1] == mask
+    batch, frames, *grid = mask.shape
+    layouts = [  # of the same list of numbers, with the frames as the first axis
+        mask.reshape(frames, batch, *grid),
+        mask.transpose(0, 1).reshape(batch, frames, *grid).transpose(0, 1),
+        mask.reshape(batch, *grid, frames).movedim(3, 0),
+    ]
+    yield (
+        not same.all() and any(bool((layout == layout[:1]).all()) for layout in layouts),
+        "a mask is drawn once for a clip, but `view` or `reshape` mixes the axes: give the frames their own, "
+        "`mask[:, None]`, before you repeat",
+    )
     yield (
         not same.all() and bool((hidden[:, 0] == 0).all() and (mask[:, 1:] == mask[:, 1:2]).all()),
         "the first frame is shown whole: the tubes begin there",
@@ -465,7 +477,7 @@ def _broken_tubes(mask: Tensor) -> Iterator[tuple[bool, str]]:
     )
     yield (
         not same.all(),
-        "the frames hide different numbers of places: are all frames drawn together? Draw once for a clip",
+        "the frames hide different numbers of places: draw once for a clip, not frame by frame or all together",
     )
 
 
@@ -1009,17 +1021,23 @@ def _attention_mask(maps: Tensor, ratio: float, hints: int) -> Tensor:
 
 
 def _equally_looked_at(answer: Answer, rng: Generator) -> Verdict:
-    """What is wrong where six of twelve patches are looked at alike, and any of them may be hidden."""
-    looks = torch.tensor([16, 14, 12, 8, 8, 8, 8, 8, 8, 4, 3, 2]) / 128
-    looks = looks[torch.rand(2, 12, generator=rng).argsort(1)]
-    maps = torch.rand(2, 3, 13, 13, generator=rng) / 13
-    maps[:, :, 0, 1:] = looks[:, None]
-    hidden = answer(maps, 0.5, 2).sum(1)
-    if (hidden != 4).any():
-        return (
-            f"of 12 patches, 6 of them looked at alike, {hidden[0]} are hidden, but a ratio of 0.5 and 2 hints "
-            "leave 4: is there a limit? Count places instead"
-        )
+    """What is wrong where patches are looked at alike, and any of them may be hidden."""
+    some = torch.tensor([16, 14, 12, 8, 8, 8, 8, 8, 8, 4, 3, 2]) / 128
+    cases = [(some, 0.5, 2, "is there a limit? Count places instead")]
+    cases.append((torch.tensor([0.8, 0.0, 0.0, 0.0]), 0.75, 0, CHOSEN_AGAIN))
+    for patches, hints in ((12, 2), (64, 1), (196, 1), (196, 2)):  # of equal keys, orders differ with their number
+        text = "are hints and hidden patches ordered twice? Take both from one order"
+        cases.append((torch.full((patches,), 1 / 256), 0.5, hints, text))
+    for looks, ratio, hints, text in cases:
+        patches = len(looks)
+        maps = torch.rand(2, 3, 1 + patches, 1 + patches, generator=rng) / (1 + patches)
+        maps[:, :, 0, 1:] = looks[torch.rand(2, patches, generator=rng).argsort(1)][:, None]
+        hidden, wanted = answer(maps, ratio, hints).sum(1), math.ceil(ratio * patches) - hints
+        if (hidden != wanted).any():
+            return (
+                f"of {patches} patches, many looked at alike, {hidden[hidden != wanted][0]} are hidden instead of "
+                f"{wanted} (ratio {ratio:g}, hints {hints}): {text}"
+            )
     return None
 
 
@@ -1204,11 +1222,19 @@ def masked_batch_norm(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
         (features, nearly, weight, bias),
         (features[:, :, : mask.shape[1], : mask.shape[2]], mask, weight, bias),
     ]
+    single = features[:, :, : mask.shape[1], : mask.shape[2]], nearly, weight, bias
+    text = "NaN where one place is visible: is the variance divided by n - 1, which is 0?"
     yield (
         "works if nothing or nearly all is hidden, for one image, and for channels that hardly change",
-        explain(answer, right, edges),
+        explain(answer, right, edges)
+        or first((bool(answer(*single).isnan().any()), text))
+        or explain(answer, right, [single]),
     )
-    yield "lets the whole gradient through", other_gradient(answer, right, cases[0], (0, 2, 3))
+    found = gradients(answer.raw, (constant, mask, weight, bias), (0, 2, 3))
+    broken = any(part is not None and not part.isfinite().all() for part in found)
+    text = "the gradient is NaN where a channel is constant: is the root of a variance of 0 taken?"
+    problem = first((broken, text)) or other_gradient(answer, right, cases[0], (0, 2, 3))
+    yield "lets the whole gradient through", problem
 
 
 def _masked_maps(rng: Generator, wide: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -1401,6 +1427,8 @@ def copy_in_time(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]
     unseen = [(clip.masked_fill(hidden, odd), mask) for odd in (math.nan, 7.0)]
     problem = _nan_stays(answer, unseen[0]) or explain(answer, right, unseen)
     yield "does not look at what is hidden, even NaN", problem
+    plain = [((clip > 0) / 2, mask)]
+    yield "keeps and copies visible pixels that are black or grey", explain(answer, right, plain, TAKEN_FOR_HOLES)
     tubes, last, whole = mask[:1].expand_as(mask), torch.zeros_like(mask), mask.clone()
     last[-1], whole[0] = True, False  # the first frame is seen whole, others in part
     edges = [(clip, tubes), (clip, last), (clip, last.flip(0)), (clip, ~last), (clip, ~last.flip(0))]
@@ -1433,14 +1461,15 @@ def _copied(
     far: Callable[[int, int], float] = _nearest_frame,
     never: Callable[[Tensor], Tensor] = lambda clip: torch.full_like(clip, 0.5),
     enlarge: Callable[[Tensor, int], Tensor] = masking.to_pixels,
+    holes: Callable[[Tensor, Tensor], Tensor] = lambda clip, hidden: hidden,
 ) -> Callable:
     """Each hidden place from the frame with the least far(frame, other) of those that show it, if it is finite."""
 
     def answer(clip: Tensor, mask: Tensor) -> Tensor:
-        hidden = enlarge(mask, clip.shape[2] // mask.shape[1])[:, None]
+        hidden = holes(clip, enlarge(mask, clip.shape[2] // mask.shape[1])[:, None])
         frames = range(len(clip))
-        distances = torch.tensor([[float(far(t, s)) for s in frames] for t in frames])[:, :, None, None]
-        least, source = distances.where(~hidden[None, :, 0], math.inf).min(1, keepdim=True)
+        distances = torch.tensor([[float(far(t, s)) for s in frames] for t in frames])[:, :, None, None, None]
+        least, source = distances.where(~hidden, math.inf).min(1)
         copies = clip.gather(0, source.expand_as(clip))
         return torch.where(hidden, torch.where(least.isinf(), never(clip), copies), clip)
 
@@ -1463,6 +1492,23 @@ def _averaged(clip: Tensor, mask: Tensor) -> Tensor:
     return torch.where(hidden, clip.masked_fill(hidden, math.nan).nanmean(0).nan_to_num(0.5), clip)
 
 
+def _marked_by(value: float, left: float, kept: bool) -> Callable:
+    """What holds the value that marks holes counts as one; `left` stays if no frame shows another value."""
+
+    def answer(clip: Tensor, mask: Tensor) -> Tensor:
+        hidden = masking.to_pixels(mask, clip.shape[2] // mask.shape[1])[:, None]
+        marked = hidden | (clip == value)
+        copies = _copied(never=lambda clip: torch.full_like(clip, left), holes=lambda *_: marked)(clip, mask)
+        return torch.where(hidden if kept else marked, copies, clip).masked_fill(hidden.all(0), 0.5)
+
+    return answer
+
+
+TAKEN_FOR_HOLES: dict[str, Callable] = {
+    f"visible pixels of {value:g} are {what}{end}: ask the mask": _marked_by(value, left, kept)
+    for value, left, end in ((0.0, 0.0, ""), (0.0, 0.5, ", and end as grey"), (0.5, 0.5, ""))
+    for what, kept in (("taken for holes", False), ("not copied", True))
+}
 WRONG_COPIES: dict[str, Callable] = {
     "the frame before is copied, even where it is hidden itself": _blindly(lambda t, n: max(t - 1, 0)),
     "the frame before is copied even where it is hidden, and into the first the last one": _blindly(
@@ -1485,6 +1531,9 @@ WRONG_COPIES: dict[str, Callable] = {
     ),
     "only the frame before is looked at: go on, in both directions": _copied(
         lambda t, s: 0 if s == t - 1 else math.inf
+    ),
+    "`mask[t - d]` with a negative index is one of the last frames: ask for 0 <= t - d": lambda clip, mask: (
+        _copied(lambda t, s: min((t - s) % len(clip), s - t + 0.1 if s > t else math.inf))(clip, mask)
     ),
     "the first frame that shows the place is copied: take the nearest": _copied(lambda t, s: s),
     "the last frame that shows the place is copied: take the nearest": _copied(lambda t, s: -s),
@@ -1578,10 +1627,19 @@ def _limited(answer: Answer, right: Callable, cases: list[tuple]) -> Verdict:
         loss = answer(*case)
         if not isinstance(loss, Tensor | float):
             return None
+        student, teacher, center, *rest = case
+        student, teacher = (  # the loss is the same, but no `exp` is above 1
+            x - (x - middle).amax(-1, keepdim=True) for x, middle in ((student, 0), (teacher, center))
+        )
+        low = answer(student, teacher, center, *rest)
         text = first(
             (
-                not torch.as_tensor(loss).isfinite().all(),
+                not torch.as_tensor(low).isfinite().all(),
                 "the logarithm of a probability that is rounded to 0 is infinite: take `log_softmax`",
+            ),
+            (
+                not torch.as_tensor(loss).isfinite().all(),
+                "`exp` of a large score is infinite: `softmax` and `log_softmax` take care of that",
             ),
             (
                 bool((torch.as_tensor(loss) < 0.9 * right(*case)).all()),

@@ -356,6 +356,12 @@ def whole_batch(codes, mask, drawn, confidence, left):
     return torch.where(mask, drawn, codes), ranks < left * len(mask)
 
 
+@wrong(TASK, "a hidden token of confidence 0 is taken for a known one")
+def known_by_their_0(codes, mask, drawn, confidence, left):
+    masked = confidence.masked_fill(~mask, 0)
+    return torch.where(mask, drawn, codes), least(masked.masked_fill(masked == 0, math.inf), left)
+
+
 @wrong(TASK, "`[-0:]` is everything")
 def last_columns(codes, mask, drawn, confidence, left):
     order = last(mask, confidence).argsort(1, descending=True)[:, -left:]
@@ -483,6 +489,7 @@ wrong(TASK, "first the discriminator, then the generator")(lambda r, f: clamped(
 wrong(TASK, "two losses are asked for")(lambda r, f: clamped(r, f)[0] - f.mean())
 wrong(TASK, "the generator's loss is missing")(lambda r, f: clamped(r, f)[0])
 wrong(TASK, "a loss is one number")(losses(generator=lambda r, f: -f))
+wrong(TASK, "or `float` of a tensor")(losses(generator=lambda r, f: -torch.tensor(f.tolist()).mean()))
 wrong(TASK, "the second loss has no gradient")(losses(generator=lambda r, f: -f.mean().item()))
 wrong(TASK, "no gradient reaches argument 2")(losses(lambda r, f: clamped(r, f.detach())[0]))
 wrong(TASK, "the result has no gradient")(losses(lambda r, f: torch.tensor(clamped(r, f)[0].item())))
@@ -711,7 +718,12 @@ wrong(TASK, "pairs side by side alone")(
 wrong(TASK, "is a mean taken of nothing")(
     lambda x: torch.stack([rmse(x[:, k + 1 :] - x[:, k : k + 1]).mean() for k in range(x.shape[1])]).mean()
 )
-wrong(TASK, "and its root NaN")(
+wrong(TASK, "are copies left out, so that nothing is averaged")(
+    lambda x: torch.stack(
+        [d[d > 0].mean() for d in (x[:, :, None] - x[:, None]).square().mean((3, 4, 5)).sqrt()]
+    ).mean()
+)
+wrong(TASK, "did rounding make a square negative?")(
     lambda x: torch.tensor(math.nan) if with_combinations(x) == 0 else with_combinations(x)
 )
 wrong(TASK, "is added under the root")(lambda x: (apart(x).square().mean((2, 3, 4)) + 1e-6).sqrt().mean())

@@ -501,6 +501,16 @@ def every_second_pixel(image, hidden):
     return image[:, ::2, ::2].masked_fill(mask, 0.5), mask
 
 
+wrong("halve", "a visible value of 0 is taken for hidden")(
+    halved(
+        lambda x, h, mean, mask: (
+            torch.where(mask, 0.5, (x * ~h).sum(-1) / (x * ~h).count_nonzero(-1).clamp(min=1)),
+            mask,
+        )
+    )
+)
+
+
 @wrong("halve", "averages the visible pixels of each square value 1 of 2")
 def resized(image, hidden):
     small = F.interpolate(image[None], scale_factor=0.5, mode="bicubic")[0]
@@ -662,8 +672,13 @@ wrong(TASK, "the mask has an axis too many")(
 wrong(TASK, "the opacity comes last")(lambda rgba, t: (rgba[1:] >= t).all(0) & (rgba[0] >= 128))
 
 
-@wrong(TASK, "hides what is white and opaque expected the shape")
+@wrong(TASK, "the four channels are the first axis")
 def channels_last(rgba, threshold):
+    return (rgba[..., :3] >= threshold).all(-1) & (rgba[..., 3] >= 128)
+
+
+@wrong(TASK, "hides what is white and opaque expected the shape")
+def channels_last_without_opacity(rgba, threshold):
     return (rgba[..., :3] >= threshold).all(-1)
 
 
@@ -848,6 +863,11 @@ def returns_after_a_row(hidden, tops, lefts, size):
     return needed
 
 
+@wrong(TASK, "the second bracket cuts rows again")
+def two_brackets(hidden, tops, lefts, size):
+    return [(top, left) for top in tops for left in lefts if mixed(hidden[top : top + size][left : left + size])]
+
+
 @wrong(TASK, "works for one window, and for windows of one pixel")
 def breaks_for_one_window(hidden, tops, lefts, size):
     return two_loops(hidden, tops, lefts, size) if len(tops) > 1 else []
@@ -949,6 +969,25 @@ wrong(TASK, "the mean of no value is NaN")(errors_where(known))
 def times_mask(prediction, images, drawn, damaged):
     counts = known(drawn, damaged)[:, None].float()
     return ((prediction - images) * counts).abs().sum() / (3 * counts.sum()).clamp(min=1)
+
+
+@wrong(TASK, "is 0 / 0 computed? Limit the divisor")
+def nan_of_nothing_made_0(prediction, images, drawn, damaged):
+    counts = known(drawn, damaged)[:, None]
+    errors = (prediction - images.masked_fill(~counts, 0)).abs() * counts
+    return (errors.sum() / (3 * counts.sum())).nan_to_num()
+
+
+@wrong(TASK, "it hides that the model failed")
+def nan_made_0(prediction, images, drawn, damaged):
+    counts = known(drawn, damaged)[:, None]
+    return ((prediction - images).masked_fill(~counts, 0).abs().sum() / (3 * counts.sum())).nan_to_num()
+
+
+@wrong(TASK, "errors of 0 are left out")
+def errors_above_0(prediction, images, drawn, damaged):
+    errors = (prediction - images).masked_fill(~known(drawn, damaged)[:, None], 0).abs()
+    return errors[errors > 0].mean() if errors.any() else 0 * prediction.sum()
 
 
 @wrong(TASK, "not by all\n")
@@ -1202,6 +1241,13 @@ def cosine(window, hidden, bank):
     return torch.where(hidden, bank[seen.argmax()], window)
 
 
+@wrong(TASK, "visible pixels that are black are not compared")
+def black_left_out(window, hidden, bank):
+    shown = window.masked_fill(hidden, 0)
+    errors = ((bank - shown) * (shown != 0)).square().sum((1, 2, 3))
+    return torch.where(hidden, bank[errors.argmin()], window)
+
+
 @wrong(TASK, "keeps visible pixels to the bit")
 def rounded_pixels(window, hidden, bank):
     window = (window * 2**20).round() / 2**20
@@ -1332,6 +1378,9 @@ def up_to_edges(of):
     return found
 
 
+wrong(TASK, "errors of 0 are left out: ask `hidden`")(
+    ratio(of=lambda at, off: at[at > 0].mean() / off[off > 0].mean())
+)
 wrong(TASK, "ask for 0 < edge, too")(ratio(up_to_edges(lambda edge, length: edge < length)))
 wrong(TASK, "ask for edge < height, too")(ratio(up_to_edges(lambda edge, length: edge > 0)))
 
@@ -1495,6 +1544,7 @@ def brush(
     hide=lambda distance, radius: distance <= radius,
     centre=0.0,
     power=1,
+    added=0.0,
     join=lambda parts: parts.any(0),
 ):
     """A brush that paints wrongly, in the ways that its arguments say."""
@@ -1505,7 +1555,7 @@ def brush(
         parts = []
         for (top, left), (bottom, right_) in pieces(points):
             down, across = bottom - top, right_ - left
-            square = (down**2 + across**2) ** power or 1.0
+            square = (down**2 + across**2) ** power + added or 1.0
             share = (((rows - top) * down + (cols - left) * across) / square).clamp(*clamp)
             parts.append(hide(distance(rows - top - share * down, cols - left - share * across), radius))
         return join(torch.stack(parts))
@@ -1540,6 +1590,9 @@ wrong(TASK, "not by the square of it")(brush(power=0.5))
 wrong(TASK, "points and radius are rounded")(
     lambda points, *rest: brush()([(round(row), round(col)) for row, col in points], *rest)
 )
+wrong(TASK, "0.01 is added to |b - a|²")(brush(added=1e-2))
+wrong(TASK, "0.001 is added to |b - a|²")(brush(added=1e-3))
+wrong(TASK, "1e-06 is added to |b - a|²")(brush(added=1e-6))
 wrong(TASK, "`<=`, not `<`")(brush(hide=lambda d, r: d < r))
 wrong(TASK, "a mask holds True and False")(lambda *args: brush()(*args) * 1.0)
 wrong(TASK, "a single point is a dot")(

@@ -839,6 +839,15 @@ wrong(TASK, "16 bits end at 65504")(
 )
 wrong(TASK, "so -100 - 100 is 56")(shaped(lambda a, b: native(a, b) if a.dtype == torch.int8 else exact(a, b)))
 wrong(TASK, "32 bits make 16777216 of 16777217")(shaped(lambda a, b: exact(a.float(), b.float())))
+wrong(TASK, "32 bits make 16777216 of 16777217")(
+    shaped(lambda a, b: exact(a.float(), b.float()) if a.is_floating_point() else exact(a, b))
+)
+wrong(TASK, "`bfloat16` makes 256 of 257")(
+    shaped(lambda a, b: native(a, b) if a.dtype == torch.bfloat16 else exact(a, b))
+)
+wrong(TASK, "unsupported ScalarType BFloat16")(
+    shaped(lambda a, b: exact(*(torch.from_numpy(x.numpy().astype(np.float64)) for x in (a, b))))
+)
 wrong(TASK, "whole numbers of 32 bits end at 2147483647")(
     shaped(lambda a, b: exact(a, b) if a.dtype.is_floating_point else (a.int() - b.int()).abs().max())
 )
@@ -1097,6 +1106,12 @@ wrong(TASK, "is 0 here, or nearly")(
 wrong(TASK, "is 1 / 127 here")(lambda w: (steps()(w)[0], torch.where(w.any(1), w.abs().amax(1), 1) / 127))
 wrong(TASK, "a small number is added to the scale, or it has a least value")(
     steps(lambda w: (w.abs().amax(1) / 127).clamp(min=1e-8))
+)
+wrong(TASK, "is something added to it, or a limit set?")(
+    lambda w: (row_by_row(w)[0], torch.where(w.any(1), (w.abs().amax(1) / 127).clamp(min=1e-8), 1))
+)
+wrong(TASK, "is something added to it, or a limit set?")(
+    lambda w: (row_by_row(w)[0], torch.where(w.any(1), w.abs().amax(1) / 127 + 1e-5, 1))
 )
 wrong(TASK, "(1e-12), so a row of small weights becomes zeros")(
     steps(lambda w: (w.abs().amax(1) / 127).clamp(min=1e-12))

@@ -1,6 +1,7 @@
 """Answers to the exercises on the family of masked image modelling (lesson 11)."""
 
 import math
+from itertools import product
 
 import numpy as np
 import torch
@@ -295,6 +296,16 @@ wrong(TASK, "`ratio` is the share to hide")(lambda e, r: hidden()(e, 1 - r))
 wrong(TASK, "the easiest are hidden, as many as should be shown")(lambda e, r: hidden(lambda x: -x)(e, 1 - r))
 
 
+@wrong(TASK, "is a chosen patch set to 0, and chosen again?")
+def chosen_are_set_to_0(errors, ratio):
+    left, mask = errors.flatten(1).clone(), torch.zeros_like(errors, dtype=torch.bool)
+    for _ in range(math.ceil(ratio * left.shape[1])):
+        place = left.argmax(1, keepdim=True)
+        mask.view(left.shape).scatter_(1, place, True)
+        left.scatter_(1, place, 0.0)
+    return mask
+
+
 @wrong(TASK, "the patches of all images are ranked together")
 def whole_batch(errors, ratio):
     count = math.ceil(ratio * errors[0].numel()) * len(errors)
@@ -407,7 +418,19 @@ TASK = "tube_mask"
 wrong(TASK, "each frame hides other places")(
     lambda b, f, g, r, generator: drawn(b * f, g, r, generator).view(b, f, *g)
 )
-wrong(TASK, "are all frames drawn together?")(
+wrong(TASK, "`view` or `reshape` mixes the axes")(
+    lambda b, f, g, r, generator: drawn(b, g, r, generator).repeat(f, 1, 1).view(b, f, *g)
+)
+wrong(TASK, "`view` or `reshape` mixes the axes")(
+    lambda b, f, g, r, generator: drawn(b, g, r, generator).repeat_interleave(f, 0).view(f, b, *g).transpose(0, 1)
+)
+wrong(TASK, "`view` or `reshape` mixes the axes")(
+    lambda b, f, g, r, generator: drawn(b, g, r, generator)[..., None].repeat(1, 1, 1, f).view(b, f, *g)
+)
+wrong(TASK, "the frames hide different numbers of places")(
+    lambda b, f, g, r, generator: torch.rand(b, f, *g, generator=generator) < r
+)
+wrong(TASK, "not frame by frame or all together")(
     lambda b, f, g, r, generator: drawn(b, (f * g[0], g[1]), r, generator).view(b, f, *g)
 )
 wrong(TASK, "the first axis counts the frames")(
@@ -992,7 +1015,30 @@ def with_a_limit(maps, ratio, hints):
     return (looked >= limits[:, count, None]) & (looked < limits[:, hints, None])
 
 
-wrong(TASK, "looked at alike")(with_a_limit)
+wrong(TASK, "is there a limit? Count places instead")(with_a_limit)
+
+
+@wrong(TASK, "are hints and hidden patches ordered twice?")
+def two_orders(maps, ratio, hints):
+    """Of patches looked at alike, `topk` may take others than `argsort`; here they do on every machine."""
+    looked = maps[:, :, 0, 1:].mean(1)
+    hidden = looked.argsort(dim=1, descending=True, stable=True)[:, : math.ceil(ratio * looked.shape[1])]
+    shown = looked.argsort(dim=1, stable=True).flip(1)[:, :hints]
+    mask = torch.zeros_like(looked, dtype=torch.bool).scatter(1, hidden, True)
+    return mask.scatter(1, shown, False)
+
+
+@wrong(TASK, "is a chosen patch set to 0, and chosen again?")
+def looks_set_to_0(maps, ratio, hints):
+    looked = maps[:, :, 0, 1:].mean(1)
+    mask = torch.zeros_like(looked, dtype=torch.bool)
+    for rank in range(math.ceil(ratio * looked.shape[1])):
+        place = looked.argmax(1, keepdim=True)
+        mask.scatter_(1, place, rank >= hints)
+        looked.scatter_(1, place, 0.0)
+    return mask
+
+
 wrong(TASK, "a quantile may lie between two patches")(
     lambda m, ratio, hints: (
         (m[:, :, 0, 1:].mean(1) >= torch.quantile(m[:, :, 0, 1:].mean(1), 1 - ratio, dim=1)[:, None])
@@ -1033,18 +1079,6 @@ def rows_of_visible_places(features, mask, weight, bias):
     mean, variance = rows[~hidden].mean(0), rows[~hidden].var(0, unbiased=False)
     normal = (rows - mean) / (variance + 1e-5).sqrt() * weight + bias
     return rearrange(normal.masked_fill(hidden.unsqueeze(-1), 0), "b h w c -> b c h w")
-
-
-@right("masked_batch_norm")
-@torch.compile
-def with_torchs_own(features, mask, weight, bias):
-    side = features.shape[2] // mask.shape[1]
-    hidden = repeat(mask, "b r c -> b (r p) (c q)", p=side, q=side)
-    rows = features.permute(0, 2, 3, 1)
-    visible = F.batch_norm(rows[~hidden], None, None, weight, bias, training=True, eps=1e-5)
-    result = torch.zeros_like(rows)
-    result[~hidden] = visible
-    return result.permute(0, 3, 1, 2)
 
 
 @right("masked_batch_norm")
@@ -1181,6 +1215,28 @@ wrong(TASK, "and leaves 0 at hidden ones expected")(
 def hidden_in_place(features, mask, weight, bias):
     features[holes(features, mask).expand_as(features)] = 0
     return norm()(features, mask, weight, bias)
+
+
+@wrong(TASK, "Expected more than 1 value per channel")
+def with_torchs_own(features, mask, weight, bias):
+    rows, hidden = features.movedim(1, 3), holes(features, mask)[:, 0]
+    result = torch.zeros_like(rows)
+    result[~hidden] = F.batch_norm(rows[~hidden], None, None, weight, bias, training=True, eps=1e-5)
+    return result.movedim(3, 1)
+
+
+@wrong(TASK, "NaN where one place is visible")
+def variance_corrected_back(features, mask, weight, bias):
+    count = (~holes(features, mask)).sum()
+
+    def statistics(x, h):
+        visible = x.movedim(1, 3)[~h[:, 0]]
+        return visible.mean(0)[:, None, None], (visible.var(0) * (count - 1) / count)[:, None, None]
+
+    return norm(statistics)(features, mask, weight, bias)
+
+
+wrong(TASK, "the gradient is NaN where a channel is constant")(norm(root=lambda v: (v.sqrt() ** 2 + 1e-5).sqrt()))
 
 
 @wrong(TASK, "the gradient of argument 1 is not that of these values")
@@ -1326,6 +1382,9 @@ wrong(TASK, "the later one is copied: take the earlier")(
 )
 wrong(TASK, "only the two frames next to it")(from_frames(lambda t, n: [s for s in (t - 1, t + 1) if 0 <= s < n]))
 wrong(TASK, "only the frame before is looked at")(from_frames(lambda t, n: [t - 1] if t else []))
+wrong(TASK, "`mask[t - d]` with a negative index")(
+    from_frames(lambda t, n: [s for d in range(1, n) for s in [(t - d) % n, *[t + d] * (t + d < n)]])
+)
 wrong(TASK, "the first frame that shows the place")(from_frames(lambda t, n: range(n)))
 wrong(TASK, "the last frame that shows the place")(from_frames(lambda t, n: range(n - 1, -1, -1)))
 wrong(TASK, "the farthest frame is copied")(from_frames(lambda t, n: near(t, n)[::-1]))
@@ -1345,6 +1404,28 @@ wrong(TASK, "nothing is copied here, hidden places are grey: look for a frame fo
     from_frames(lambda t, n: [])
 )
 wrong(TASK, "nothing is filled")(lambda clip, mask: clip.clone())
+
+
+def with_marked_holes(value, kept=False):
+    """Whatever has the value that marks the holes is one; visible pixels stay if they are `kept`."""
+
+    def answer(clip, mask):
+        hidden, n = enlarged(clip, mask), len(clip)
+        shown = clip.masked_fill(hidden, value)
+        filled = shown.clone()
+        for distance, t in product(range(1, n), range(n)):
+            for s in (t - distance, t + distance):
+                if 0 <= s < n:
+                    filled[t] = torch.where(filled[t] == value, shown[s], filled[t])
+        filled = filled.masked_fill(filled == value, 0.5)
+        return torch.where(hidden, filled, clip) if kept else filled
+
+    return answer
+
+
+wrong(TASK, "visible pixels of 0.5 are taken for holes")(with_marked_holes(0.5))
+wrong(TASK, "visible pixels of 0 are taken for holes, and end as grey")(with_marked_holes(0.0))
+wrong(TASK, "visible pixels of 0 are not copied, and end as grey")(with_marked_holes(0.0, kept=True))
 
 
 @wrong(TASK, "works for tubes, for one frame")
@@ -1494,6 +1575,10 @@ wrong(TASK, "the softmax of the teacher is missing")(taught(answers=lambda x: x)
 wrong(TASK, "the base 2")(taught(given=lambda x: x.softmax(-1).log2()))
 wrong(TASK, "average over the hidden tokens")(taught(mean=lambda x, h: x[h]))
 wrong(TASK, "not one for each image")(taught(mean=lambda x, h: (x * h).sum(1) / h.sum(1)))
+wrong(TASK, "`exp` of a large score is infinite")(
+    taught(answers=lambda x: x.exp() / x.exp().sum(-1, keepdim=True))
+)
+wrong(TASK, "`exp` of a large score is infinite")(taught(given=lambda x: x - x.exp().sum(-1, keepdim=True).log()))
 wrong(TASK, "take `log_softmax`")(taught(given=lambda x: x.softmax(-1).log()))
 wrong(TASK, "a gradient reaches the teacher")(
     lambda s, t, c, m, a, b: -(((t - c) / b).softmax(-1) * (s / a).log_softmax(-1)).sum(-1)[m.flatten(1)].mean()
