@@ -271,6 +271,15 @@ def insert_mask_token(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     for edge, claim in (none, "nothing"), (~none, "everything"):
         verdict = compare(answer(embedded, edge, token, positions), hide(edge) + positions)
         yield f"is right when {claim} is hidden", verdict
+    zeros = embedded.clone()
+    zeros[:, ::2] = 0
+    taken = torch.where((zeros == 0).all(-1, keepdim=True), token, hide(mask, embedded=zeros)) + positions
+    verdict = compare(
+        answer(zeros, mask, token, positions),
+        hide(mask, embedded=zeros) + positions,
+        {"visible embeddings of 0 get the token, too: ask the mask": taken},
+    )
+    yield "is right for visible embeddings of 0", verdict
     small = embedded[:, :1, :1], mask[:, :1, :1], token[:1], positions[:1, :1]
     verdict = compare(answer(*small), torch.where(small[1], small[2], small[0]) + small[3])
     yield "is right for a single patch and vectors of one number", verdict
@@ -669,7 +678,13 @@ def attend_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdic
     none, one = torch.zeros(batch, tokens, dtype=torch.bool), torch.ones(batch, tokens, dtype=torch.bool)
     one[:, 1] = False
     edges = [(q, k, v, none), (q, k, v, one), (q[:, :1], k[:, :1], v[:, :1], none[:, :1])]
-    problem = explain(answer, right, edges)
+    zeros = v.masked_fill(torch.arange(tokens)[:, None] == 0, 0)
+    taken = {
+        "visible values of 0 are taken for hidden ones: ask the mask": lambda q, k, v, h: right(
+            q, k, v, h | (v == 0).all(-1)
+        )
+    }
+    problem = explain(answer, right, edges) or explain(answer, right, [(q, k, zeros, none)], taken)
     yield "is right when nothing is hidden, or all but one token", problem
     if problem:
         return

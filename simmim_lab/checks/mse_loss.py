@@ -52,6 +52,11 @@ class _Batch(NamedTuple):
         return self.errors[self.hidden]
 
     @property
+    def without_zeros(self) -> "_Batch":
+        """As if only those hidden values counted whose error is not 0."""
+        return self._replace(hidden=self.hidden & (self.errors != 0))
+
+    @property
     def pixels(self) -> Tensor:
         """How many are hidden."""
         return self.hidden[:, 0].sum()
@@ -69,6 +74,7 @@ class _Batch(NamedTuple):
         return self.squares.sum((1, 2, 3)) / self.hidden.sum((1, 2, 3))
 
 
+NO_ZEROS = "errors of 0 are left out: the mask alone says what counts"
 WRONG_MEANS: dict[str, Callable[[_Batch], Tensor]] = {
     "it is the sum: divide by the number of hidden values": lambda b: b.squares.sum(),
     "it divides by all values, so the visible ones count as errors of 0": lambda b: b.squares.mean(),
@@ -172,7 +178,8 @@ def masked_mse(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     }
     claim = "averages over the hidden values of the whole batch"
     yield claim, explain(answer, right, cases, mistakes)
-    yield claim, explain(answer, right, _edges(rng))
+    no_zeros = {NO_ZEROS: _of_batch(lambda b: b.without_zeros.picked.square().mean())}
+    yield claim, explain(answer, right, _edges(rng), no_zeros)
     yield from _only_hidden_count(answer, cases[0])
 
 
@@ -362,8 +369,11 @@ def _gradient(
     at_hidden = {text: _of_batch(lambda b, rule=rule: rule(b) * b.hidden) for text, rule in rules.items()}
     claim = "has the right size and sign at hidden values"
     yield claim, explain(answer, right, cases, at_hidden | _misread(right), tolerance=1e-6)
-    squeezed = {"`squeeze` drops an axis of length 1": lambda *case: right(*case).squeeze()}
-    yield claim, explain(answer, right, edges, squeezed, tolerance=1e-5)
+    texts = {
+        "`squeeze` drops an axis of length 1": lambda *case: right(*case).squeeze(),
+        NO_ZEROS: _of_batch(lambda b: 2 * b.errors * b.hidden * vote(b.without_zeros)),
+    }
+    yield claim, explain(answer, right, edges, texts, tolerance=1e-5)
 
 
 def _pulls_at_visible(gradients: list[Tensor], cases: list[tuple]) -> str | None:
@@ -568,7 +578,8 @@ def weighted_l1(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
     only_second = weight * torch.tensor([0, 1])[:, None, None]
     small = 0.4 * weight / (weight[:, None] * _Batch.of(*case).hidden).sum()
     edges += [(*case, torch.ones_like(weight)), (*case, 50 * weight), (*case, only_second), (*case, small)]
-    yield claim, explain(answer, right, edges, raised)
+    no_zeros = {NO_ZEROS: of_weighted(lambda b, w: (w * b.sizes).sum() / w[b.without_zeros.hidden].sum())}
+    yield claim, explain(answer, right, edges, raised | no_zeros)
     [pull] = gradients(answer.raw, edges[3], (0,))
     lost = pull is not None and bool(pull.isnan().any())
     text = "it becomes nan: is the error made positive by a root? Take `abs`"
@@ -1164,6 +1175,9 @@ def repaired_loss(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         edges = [_article(rng, (1, 2, 5), [count]) for count in (1, 30)] + [_article(rng, (2, 1, 3), [0, 9])]
         yield "averages over one hidden value, or all", explain(answer, right, edges)
     y, x, mask = cases[0]
+    exact = [(y.where(torch.rand(y.shape, generator=rng) < 0.5, x), x, mask)]
+    texts = {NO_ZEROS: lambda y, x, mask: (y - x)[(mask == 0) & (y != x)].square().mean()}
+    yield "averages over errors of 0, too", explain(answer, right, exact, texts)
     changed = compare(answer(y + 3 * mask, x, mask), result)
     yield (
         "does not depend on visible outputs",
@@ -1375,13 +1389,13 @@ def _batches(rng: Generator) -> list[tuple[Tensor, Tensor, Tensor]]:
 
 
 def _edges(rng: Generator) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Sizes of 1, images of which nothing or everything is hidden, large values, and an error of 0."""
+    """Sizes of 1, images of which nothing or everything is hidden, large values, and errors of 0."""
     small = _triple(rng, 1, 1, 1, 2, 5, [4])
     none_and_all = _triple(rng, 2, 2, 2, 1, 3, [0, 3])
     large = _triple(rng, 1, 3, 2, 3, 1, [2])
     prediction, target, mask = _triple(rng, 2, 1, 2, 2, 2, [1, 2])
     exact = target.clone()
-    exact[1, 0] = prediction[1, 0]
+    exact[:, :, ::2] = prediction[:, :, ::2]
     return [small, none_and_all, (1000 * large[0], 1000 * large[1], large[2]), (prediction, exact, mask)]
 
 

@@ -1972,3 +1972,16 @@ def all_but_one_value(images, mask):
     rows, cols = mask.shape[1:]
     patches = rearrange(images, "b c (r p) (k q) -> b r k (c p q)", r=rows, k=cols)
     return (patches.count_nonzero(-1) < 2) & ~mask
+
+
+@wrong("insert_mask_token", "visible embeddings of 0 get the token, too")
+def zeros_for_holes(embedded, mask, token, positions):
+    shown = embedded.masked_fill(mask.flatten(1)[..., None], 0)
+    return torch.where((shown == 0).all(-1, keepdim=True), token, shown) + positions
+
+
+@wrong("attend_visible", "visible values of 0 are taken for hidden ones")
+def zeros_for_hidden_values(queries, keys, values, hidden):
+    values = values.masked_fill(hidden[..., None], 0)
+    found = scores(queries, keys).masked_fill((values == 0).all(-1)[:, None], -torch.inf)
+    return found.softmax(-1).nan_to_num(0) @ values
