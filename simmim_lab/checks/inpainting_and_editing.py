@@ -1694,9 +1694,10 @@ def stroke(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
         "these are distances: which pixels are hidden?": rule(lambda d, r: d.amin(0)),
         "the mask has one entry for each pixel, not for each piece": rule(lambda d, r: d <= r),
     }
+    numbers = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
     added = {
         f"{number:g} is added to |b - a|²: ask for a piece without length instead": rule(inside, added=number)
-        for number in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+        for number in numbers
     }
     problem = explain(answer, right, cases, mistakes | added)
     yield "hides what is no farther than `radius` from the line", problem
@@ -1706,7 +1707,7 @@ def stroke(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     start = 2 + (1 + 2 * int(torch.randint(32, (), generator=rng))) / 64  # every share has few binary digits
     across = [([(3.0, start), (3.0, start + 32)], 1.0, 8, 38), ([(start, 3.0), (start + 32, 3.0)], 2.0, 38, 8)]
     across.append(([(3.0, 4.0)], 1.0, 8, 9))
-    across += [([(4.0, 4.75), (4.0, 5.0)], radius, 8, 9) for radius in (0.002, 0.02)]  # dots reach its end
+    across += [([(4.0, 4.75), (4.0, 5.0)], radius, 8, 9) for radius in numbers]  # dots reach its end
     texts = added | {
         "exactly `radius` away is hidden, too: `<=`, not `<`": rule(lambda d, r: (d < r).any(0)),
         "dots on the line, however many, leave gaps: take the nearest point of each piece": lambda p, r, h, w: (
