@@ -1042,7 +1042,7 @@ def taken_for_hidden(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         ),
         "a nearly black patch is among them, but 1/255 is not 0": below(0.01),
         "values below 1/255 count as 0, but they reach the encoder as they are: ask for 0": below(0.0039),
-        "a tiny value counts as 0, as by a limit or `isclose`, but it reaches the encoder: ask for 0": below(1e-5),
+        "a tiny value counts as 0 (by a limit, or `isclose`?), but it reaches the encoder": below(1e-5),
         "a patch with a single value above 0 is among them: all of its values must be 0": (
             chosen(lambda p: p.flatten(3).count_nonzero(-1) < 2)
         ),

@@ -751,7 +751,7 @@ def mae_to_images(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict
         "the colours are the last axis; make them the second": joined(
             "(rows cols) (p q c)", "b (rows p) (cols q) c"
         ),
-        "the colours are still the last axis when the rows are joined: make them the second before": (
+        "the colours are still the last axis when rows are joined: move them before": (
             lambda x, p, grid: joined("(rows cols) (p q c)", "b (rows p) (cols q) c")(x, p, grid).reshape(
                 len(x), 3, grid[0] * p, -1
             )
@@ -961,7 +961,7 @@ def blind_share(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]
         ),
         "this is in percent: give a share of 1": each(lambda d, r: 100 * blind(d, r).mean()),
         "hidden and visible are swapped: True = hidden": lambda mask, r: right(~mask, r),
-        "all are blind: one hidden pixel in the window is not enough, all of it must be hidden": each(
+        "all are blind: one hidden pixel is not enough, the whole window must be hidden": each(
             lambda d, r: torch.ones(())
         ),
         "one visible pixel in the window is enough; this asks for all of them": each(

@@ -1918,7 +1918,7 @@ def written_into_a_copy(values, hidden, mean, covariance):
     return filled
 
 
-@wrong("mae_to_images", "the colours are still the last axis when the rows are joined")
+@wrong("mae_to_images", "the colours are still the last axis when rows are joined")
 def colours_left_behind(patches, patch, grid):
     rows, cols = grid
     values = patches.reshape(-1, rows, cols, patch, patch, 3).permute(0, 1, 3, 2, 4, 5)
@@ -1937,7 +1937,7 @@ def product_taken_away(patch, ratio):
     return hidden, 1 - hidden * visible, visible
 
 
-@wrong("blind_share", "all are blind: one hidden pixel in the window is not enough")
+@wrong("blind_share", "all are blind: one hidden pixel is not enough")
 def any_for_all(mask, reach):
     hidden = F.max_pool2d(mask[:, None].float(), 2 * reach + 1, 1, reach)[:, 0] > 0
     return (hidden & mask).sum((1, 2)) / mask.sum((1, 2))
