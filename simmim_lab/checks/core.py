@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 VISIBLE_SEED = 0
 SECONDS = 15.0  # for all calls of one check
 WIDTH = ROOM + 6  # characters of a line
+KEEPS = "does it keep something from one call to the next?"
 MOST_DRAWS = 200  # of cases, until one tells the mistakes apart
 REMEMBERED = 5  # calls of an answer that are made again
 
@@ -267,8 +268,7 @@ class Answer:
                 "changes what the rest of the notebook draws",
             )
         elif not repeats:
-            text = "the same call gave another result later: does it keep something from one call to the next?"
-            yield "gives the same result for the same call", text
+            yield "gives the same result for the same call", f"the same call gave another result later: {KEEPS}"
         else:
             with self.process.another_process():
                 if not all(self._repeats(call) for call in self._calls):

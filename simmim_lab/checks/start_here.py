@@ -1,8 +1,9 @@
 """Checks of the exercises on the article's program (lesson 00)."""
 
 import math
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from functools import cache
+from operator import truediv
 from typing import Any
 
 import torch
@@ -197,11 +198,7 @@ def error_per_hidden_value(answer: Answer, rng: Generator) -> Iterator[tuple[str
         "the ratio is cut off below 0.01: a share may be smaller": lambda p, r: p / max(r, 0.01),
         "a small number is added to `ratio`: divide by `ratio` alone": lambda p, r: p / (r + 1e-8),
     }
-    for digits in (2, 3, 4):
-        mistakes[f"the result is rounded to {digits} digits: keep its digits"] = lambda p, r, digits=digits: round(
-            p / r, digits
-        )
-    problem = explain(answer, lambda p, r: p / r, cases, mistakes, tolerance=1e-6)
+    problem = explain(answer, truediv, cases, mistakes | rounded(truediv), tolerance=1e-6)
     yield "is the mean over the hidden values", problem
     if problem:
         return
@@ -209,6 +206,16 @@ def error_per_hidden_value(answer: Answer, rng: Generator) -> Iterator[tuple[str
     yield "changes nothing where everything is hidden", compare(answer(0.25, 1.0), 0.25, tolerance=1e-6)
     yield "is 0 where the printed loss is 0", compare(answer(0.0, 0.5), 0.0, tolerance=1e-6)
     yield "keeps the digits of a small loss", digits_lost(answer(SMALL, 0.5), 2 * SMALL)
+
+
+def rounded(right: Callable[..., float]) -> dict[str, Callable[..., float]]:
+    """The mistakes of who rounds the right result."""
+    return {
+        f"the result is rounded to {digits} digits: keep its digits": lambda *args, digits=digits: round(
+            right(*args), digits
+        )
+        for digits in (2, 3, 4)
+    }
 
 
 SMALL = 3.2174e-7
@@ -285,12 +292,8 @@ def error_on_visible(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verd
         "`ratio` is a share from 0 to 1, not in percent": lambda o, h, r: visible_part(o, h, r / 100),
         "an error may be larger than 1: do not cut it off": lambda *args: min(1.0, visible_part(*args)),
     }
-    for digits in (2, 3, 4):
-        mistakes[f"the result is rounded to {digits} digits: keep its digits"] = lambda *args, digits=digits: (
-            round(visible_part(*args), digits)
-        )
     # A difference of numbers of 32 bits is less exact than they are.
-    problem = explain(answer, visible_part, cases, mistakes, tolerance=1e-5)
+    problem = explain(answer, visible_part, cases, mistakes | rounded(visible_part), tolerance=1e-5)
     yield "is the mean over the visible values", problem
     if problem:
         return

@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 from simmim_lab import loop, recipe
 from simmim_lab.checks import solutions
 from simmim_lab.checks.core import (
+    KEEPS,
     Answer,
     Verdict,
     check,
@@ -83,7 +84,7 @@ def split_photographs(answer: Answer, rng: Generator) -> Iterator[tuple[str, Ver
     if both or missing or often or not got[1]:
         return
     again, other = (sides(photographs, count, Generator().manual_seed(seed + k)) for k in (0, 1))
-    kept = "the second call returns more places: does it keep something from one call to the next?"
+    kept = f"the second call returns more places: {KEEPS}"
     yield (
         "draws from `generator` alone",
         first(

@@ -15,6 +15,7 @@ from torch.nn.functional import cosine_similarity, normalize, one_hot
 from simmim_lab import probing
 from simmim_lab.checks import solutions
 from simmim_lab.checks.core import (
+    KEEPS,
     Answer,
     Verdict,
     check,
@@ -746,7 +747,7 @@ def few_labels(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     yield "takes `each` images of every class, none twice", problem
     if problem:
         return
-    kept = "the second call returns more places: does it keep something from one call to the next?"
+    kept = f"the second call returns more places: {KEEPS}"
     problem = first(
         (len(again) > len(got), kept),
         (again != got, "two generators of one seed gave two draws: draw by torch, and pass `generator` on"),

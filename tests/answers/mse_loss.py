@@ -16,6 +16,11 @@ def enlarged(target, mask):
     return masking.to_pixels(mask, target.shape[2] // mask.shape[1])[:, None].expand(target.shape)
 
 
+def hidden_errors(prediction, target, mask):
+    """The errors, with 0 where visible."""
+    return (prediction - target).masked_fill(~enlarged(target, mask), 0)
+
+
 def masked_squares(prediction, target, mask):
     hidden = enlarged(target, mask)
     return (prediction - target).square().masked_fill(~hidden, 0), hidden
@@ -1400,7 +1405,7 @@ def enlarged_weight(target, mask, weight):
 
 
 def hidden_sizes(prediction, target, mask):
-    return (prediction - target).masked_fill(~enlarged(target, mask), 0).abs()
+    return hidden_errors(prediction, target, mask).abs()
 
 
 @right("weighted_l1")
@@ -2341,12 +2346,6 @@ wrong("best_smooth_l1", "is where all pulls cancel it is too near 0")(walk_from_
 wrong("best_smooth_l1", "is right for values far from 0 it is too near 0")(walk_from_0(300, 0.5))
 
 
-def hidden_errors(prediction, target, mask):
-    """The errors, with 0 where visible."""
-    hidden = masking.to_pixels(mask, target.shape[2] // mask.shape[1])[:, None]
-    return (prediction - target).masked_fill(~hidden, 0)
-
-
 @wrong("masked_mse", "errors of 0 are left out")
 def mean_of_errors_above_0(prediction, target, mask):
     errors = hidden_errors(prediction, target, mask)
@@ -2355,7 +2354,7 @@ def mean_of_errors_above_0(prediction, target, mask):
 
 @wrong("weighted_l1", "errors of 0 are left out")
 def weights_of_errors_above_0(prediction, target, mask, weight):
-    sizes, weight = hidden_errors(prediction, target, mask).abs(), weight[:, None]
+    sizes, weight = hidden_sizes(prediction, target, mask), weight[:, None]
     return (weight * sizes).sum() / ((weight * (sizes > 0)).sum() + 1e-5)
 
 
