@@ -110,6 +110,15 @@ def test_the_weeks_of_the_plan_take_all_lessons_in_order():
     assert planned == [path.name[:2] for path in sorted(ROOT.glob("notebooks/*.ipynb"))]
 
 
+def test_the_map_in_the_first_lesson_leads_to_all_others_and_the_capstone():
+    map_of_course = text_of("notebooks/00_*.ipynb").partition("## The map of the course")[2].partition("\n## ")[0]
+    others = [path.name for path in sorted(ROOT.glob("notebooks/*.ipynb"))[1:]]
+    assert re.findall(r"^- \[.+\]\((.+)\)", map_of_course, re.MULTILINE) == [
+        *others,
+        "../exercises/capstone/README.md",
+    ]
+
+
 @pytest.mark.parametrize("week", WEEKS, ids=lambda week: week[0])
 def test_the_plan_has_the_minutes_and_points_of_the_notebooks(week):
     lessons, *told = week

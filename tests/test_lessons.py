@@ -314,6 +314,13 @@ def test_a_broken_rule_is_found(tiny, half_task, edit, problem):
     assert any(problem in line for line in found), found
 
 
+def test_a_lesson_leads_to_the_next(tiny):
+    tiny.with_name("08_more.ipynb").touch()
+    assert problems(tiny) == ["it needs `Next: [08_more.ipynb](08_more.ipynb)` at its end"]
+    change(tiny, replace(6, "(§4.1).", "(§4.1).\n\nNext: [08_more.ipynb](08_more.ipynb), how to add."))
+    assert problems(tiny) == []
+
+
 @pytest.mark.parametrize(
     "text",
     [

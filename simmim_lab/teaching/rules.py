@@ -107,6 +107,9 @@ def _structure(notebook: nbformat.NotebookNode, text: BeautifulSoup, path: Path)
     exercises = f"../exercises/{path.stem}/{path.stem}.ipynb"
     if (path.parent / exercises).exists() and not text.find("a", href=exercises):
         yield f"it needs a link to {exercises}"
+    later = [lesson.name for lesson in path.parent.glob("[0-9][0-9]_*.ipynb") if lesson.name > path.name]
+    if later and f"\nNext: [{min(later)}]({min(later)})" not in notebook.cells[-1].source:
+        yield f"it needs `Next: [{min(later)}]({min(later)})` at its end"
     if "Quiz" in headings and len(headings["Quiz"].find_all_next("details")) != 3:
         yield "the quiz needs three questions with folded answers"
 
