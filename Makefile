@@ -34,7 +34,7 @@ notebooks: .venv/.all  ## execute the lessons in place
 site: .venv/.all  ## build the website in build/site; LANGUAGE=zh-CN for the builder's words in another language
 	.venv/bin/simmim-course site $(if $(LANGUAGE),--language $(LANGUAGE))
 
-BENCHMARKS = pretrained inpainting judge generation gan_race keras_backends mae better_masks sparse_convolution in_context video pretrain_step data_pipeline speed lessons grading widget_latency website  # gpu_day and cifar10_race want a GPU, graders an hour
+BENCHMARKS = pretrained decoder_race encoder_race training_masks loss_and_features inpainting judge generation gan_race keras_backends mae better_masks sparse_convolution in_context video pretrain_step data_pipeline speed lessons grading widget_latency website  # gpu_day and cifar10_race want a GPU, label_fractions and pretraining_pays CIFAR-10 in a folder, graders an hour
 
 bench: .venv/.all  ## run the side-by-side measurements
 	set -e; for name in $(BENCHMARKS); do .venv/bin/python benchmarks/$$name.py; done

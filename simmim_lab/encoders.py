@@ -64,7 +64,7 @@ class ViTEncoder(nn.Module):
     attention score (see `RelativePositionBias`), "both" does both. `layer_scale` is the initial factor of the
     residual branches (None: no factors). `cls_token` adds a token that looks at all others; SimMIM drops it
     before the decoder. `eps` keeps the LayerNorms from dividing by 0.
-    Source: SimMIM §3.2 and its `vision_transformer.py`; the initialisation is ours (see `init_weights`).
+    Source: SimMIM §3.1 and its `vision_transformer.py`; the initialisation is ours (see `init_weights`).
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class ViTEncoder(nn.Module):
         tokens = rearrange(self.patch_embed(images), "batch dim rows cols -> batch rows cols dim")
         tokens = tokens.contiguous()  # one copy here saves one in every layer
 
-        # 2. The tokens of hidden patches are replaced by the mask token (§3.1).
+        # 2. The tokens of hidden patches are replaced by the mask token (§3.2).
         if mask is not None:
             tokens = torch.where(mask[..., None], self.mask_token.to(tokens.dtype), tokens)
 

@@ -38,7 +38,7 @@ def random_mask(
     rounding: `ceil(100 * 0.55)` is 56, since 0.55 is stored a little too large. The mask is on the generator's
     device.
     Raises ValueError for a ratio outside [0, 1] or a cell that does not divide the grid; so do all strategies.
-    Source: SimMIM §3.1 and its `data_simmim.py` (32-pixel cells, ratio 0.6).
+    Source: SimMIM §3.2 and its `data_simmim.py` (32-pixel cells, ratio 0.6).
     """
     rows, cols = _cells(grid, ratio, cell)
     return _hide_smallest(_rand(batch, rows, cols, generator=generator), ratio, cell)

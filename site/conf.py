@@ -45,9 +45,9 @@ def write_math(translator, node: nodes.math | nodes.math_block) -> None:
 
 
 def words(app) -> None:
-    """Give each page the words that its scripts show: of words.json, or of words.LANGUAGE.json where there are."""
+    """Give each page the words that its scripts show: of words.json, or of words.LANGUAGE.json (zh-CN) where there are."""
     folder = Path(app.confdir)
-    files = folder.glob(f"words.{app.config.language}.json")
+    files = folder.glob(f"words.{app.config.language.replace('_', '-')}.json")
     app.config.html_context["words"] = json.dumps(
         json.loads(next(files, folder / "words.json").read_text("utf-8"))
     )

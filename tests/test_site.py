@@ -157,7 +157,7 @@ def in_chinese(course, tmp_path):
         shutil.copytree(ROOT / "site" / name, course / "site" / name)
     for name in ("conf.py", "words.json"):
         shutil.copy(ROOT / "site" / name, course / "site")
-    (course / "site" / "words.zh_CN.json").write_text('{"run": "</script>"}', encoding="utf-8")
+    (course / "site" / "words.zh-CN.json").write_text('{"run": "</script>"}', encoding="utf-8")
     pages.write(course, tmp_path / "pages")
     assert sphinx.build_main(["-q", "-D", "language=zh_CN", str(tmp_path / "pages"), str(tmp_path / "out")]) == 0
     return (tmp_path / "out" / "notebooks" / "07_tiny.html").read_text(encoding="utf-8")

@@ -1,8 +1,8 @@
 """Python locked in by bubblewrap (https://github.com/containers/bubblewrap): the command line, and what it needs.
 
-Inside there are Python, its packages, the files that are handed in, and a scratch folder: no other file of this
-machine, no network, no other process. All this is kept by the kernel. /proc would name folders of this machine; of
-it there is what PyTorch asks for the kind of processor.
+Inside there are Python, its packages, the files that are handed in, a scratch folder, and /usr, which nobody can
+change: no other file of this machine, no network, no other process. All this is kept by the kernel. /proc would
+name folders of this machine; of it there is what PyTorch asks for the kind of processor.
 """
 
 import os
