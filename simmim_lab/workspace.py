@@ -1,8 +1,8 @@
 """The working copy: the learner's own lessons and exercises, which an update of the course leaves as they are.
 
-The copy looks like the course, so that links between its files hold. A file in it, `MARKER`, tells for each file
-what the course offered last. When the course has something new, `update` renews what the learner has not changed;
-beside what the learner has changed it lays the new version. What the learner deleted stays away.
+The copy looks like the course, so that links of lessons and exercises hold. A file in it, `MARKER`, tells for each
+file what the course offered last. When the course has something new, `update` renews what the learner has not
+changed; beside what the learner has changed it lays the new version. What the learner deleted stays away.
 """
 
 import hashlib

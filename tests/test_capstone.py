@@ -34,6 +34,20 @@ def test_it_runs_from_top_to_bottom_in_fast_mode(path, tmp_path, monkeypatch):
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": tmp_path}}).execute()
 
 
+def test_arms_may_have_other_models_and_equal_seconds(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIMMIM_LAB_FAST", "1")
+    notebook = nbformat.read(TEMPLATE, as_version=4)
+    [choices] = [cell for cell in notebook.cells if "ARMS = {}" in cell.source]
+    assert '"steps": 5 if FAST else 300' in choices.source
+    choices.source = choices.source.replace('"steps": 5 if FAST else 300', '"seconds": 1')
+    choices.source = choices.source.replace(
+        "ARMS = {}", 'ARMS = {name: {"preset": name} for name in ("vit_nano", "swin_nano", "article_cnn")}'
+    )
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": tmp_path}}).execute()
+    [training] = [cell for cell in notebook.cells if "seed {seed}" in cell.source]
+    assert output_text(training).count(" dB") == 3
+
+
 def test_the_example_is_the_template_with_the_learners_cells_filled_in():
     template, example = cells(TEMPLATE), cells(EXAMPLE)
     assert len(template) == len(example)

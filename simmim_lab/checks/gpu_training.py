@@ -1079,7 +1079,7 @@ GUESSES: dict[str, Guess] = {
     ),
     "race": Guess(
         "from scratch",
-        "four minutes of two cores are far too little pre-training to be worth a part of the time.",
+        "four minutes of one core are far too little pre-training to be worth a part of the time.",
         choices=("pre-trained", "from scratch"),
     ),
 }

@@ -587,7 +587,7 @@ SUPPORTED = {
 UNSUPPORTED = {
     "A": "one that compares losses of different masks",
     "C": "one that compares means over all values, though the hidden shares differ",
-    "E": "one that forgets what a method scores that learns nothing",
+    "E": "one that says the opposite of the row of a method that learns nothing",
     "G": "one that says something of new photographs, where only training pictures were looked at",
     "J": "one that takes a harder question for a worse network",
 }
@@ -597,7 +597,7 @@ UNSUPPORTED = {
     "Ask of each claim: over which values is the number a mean? Compared with what? On which pictures? How hard "
     "was the question?",
     "Five claims are not supported. One compares the losses of two masks; one compares means over all values; one "
-    "lacks the comparison with no learning; one changes the pictures; one blames the network for the question.",
+    "denies the row that learns nothing; one changes the pictures; one blames the network for the question.",
 )
 def unsupported_claims(answer: Answer, rng: Generator) -> Iterator[tuple[str, Verdict]]:
     """`unsupported_claims()` is the set of the letters of the claims that the table does not support."""
