@@ -17,9 +17,9 @@
 
 With --data it needs no network; it needs no widgets, and no installation of the course. Each part has a process of
 its own, which ends by itself when its minutes are over: what fails or hangs there takes no time from the next.
-Results are written at once, in a folder for each machine, and what is done is not done again: the same command goes
-on. (To measure anew, move that folder away.) `race` and `accuracy` go on with another seed, up to three. Long trainings keep their state
-in runs/gpu_day.
+Results are written at once, in a folder for each machine, and what is done is not done again: the same command
+goes on. (To measure anew, move that folder away.) `race` and `accuracy` go on with another seed, up to three. Long
+trainings keep their state in runs/gpu_day.
 """
 
 import argparse

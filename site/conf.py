@@ -45,7 +45,7 @@ def write_math(translator, node: nodes.math | nodes.math_block) -> None:
 
 
 def words(app) -> None:
-    """Give each page the words that its scripts show: of words.json, or where there are of words.zh-CN.json, for example."""
+    """Give each page the words that its scripts show: of words.json, or of a file like words.zh-CN.json."""
     folder = Path(app.confdir)
     files = folder.glob(f"words.{app.config.language.replace('_', '-')}.json")
     app.config.html_context["words"] = json.dumps(
