@@ -126,7 +126,7 @@ def stroke_mask(
 ) -> Mask:
     """Hide three brush strokes of four straight pieces each, thick enough to cover ceil(ratio * cells) cells.
 
-    Source: the idea of free-form masks in DeepFill v2 (§3.3), drawn here as distances to line segments.
+    Source: the idea of free-form masks in DeepFill v2 (§3.4), drawn here as distances to line segments.
     """
     rows, cols = _cells(grid, ratio, cell)
     start = _rand(batch, 3, 1, 2, generator=generator)
