@@ -36,8 +36,8 @@ def rand_augment(images: Images, generator: Generator, *, operations: int = 2, m
         contrast                  that from the mean grey of the image,
         saturation                that from the grey image,
         sharpness                 that from the blurred image,
-        autocontrast              stretches each channel until it reaches from 0 to 1,
-        solarize                  inverts all values; at magnitude m those above 1 - m / 10.
+        autocontrast              stretches each channel until it reaches from 0 to 1 (a flat one turns black),
+        solarize                  inverts all values above 0; at magnitude m those above 1 - m / 10.
 
     Directions are random; what comes in from outside is mid-grey. Raises ValueError for a magnitude outside 0..10.
     Source: RandAugment (Cubuk et al. 2020) without equalize, which needs a histogram per image, and posterize,

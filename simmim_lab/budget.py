@@ -237,7 +237,8 @@ def _kind(event: FunctionEvent) -> str:
 
 
 def time_shares(pieces: list[Piece]) -> dict[str, float]:
-    """The shares of the time between the first and the last piece, the largest first; they add up to 1.
+    """The shares of the time between the first and the last piece, the largest first; they add up to 1, or to more
+    where pieces overlap.
 
     "waiting" is the time in between, in which the device does nothing: Python prepares what comes next.
     """

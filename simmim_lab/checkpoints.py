@@ -114,10 +114,14 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def check_room(folder: Path, model: nn.Module) -> None:
-    """Raise OSError unless `folder` has room for two checkpoints: the old one stays until the new one is whole."""
+def check_room(folder: Path, model: nn.Module, average: bool = False) -> None:
+    """Raise OSError unless `folder` has room for two checkpoints: the old one stays until the new one is whole.
+
+    With an `average` of the weights a checkpoint holds it, too.
+    """
     weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    need, free = 2 * 3 * weights, shutil.disk_usage(folder).free  # Adam keeps two more numbers per weight
+    numbers = 4 if average else 3  # for each weight: Adam keeps two more
+    need, free = 2 * numbers * weights, shutil.disk_usage(folder).free
     if free < need:
         raise OSError(
             f"{folder} has {free / 1e6:.0f} MB free, but checkpoints need {need / 1e6:.0f} MB: make room"

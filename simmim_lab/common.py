@@ -1,12 +1,16 @@
-"""What several modules need: picking by name, checking a number, and writing a file whole or not at all."""
+"""What several modules need: picking by name, checking a number, writing a file whole, and a model at rest."""
 
 import difflib
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
 
 LISTED = 20  # a longer list of names is no help
 
@@ -46,3 +50,15 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def evaluating(model: "nn.Module") -> Iterator[None]:
+    """Put a model into eval mode; afterwards, also after an error, each of its parts is in its own mode again."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training

@@ -59,8 +59,8 @@ def embed(
     Pictures are `size` pixels wide and high, as the model needs. Of a folder, splits without pictures add nothing;
     pictures that cannot be read are left out, and a warning names them. A bar shows the progress. After an
     interruption the file `kept` holds what was done, and the same call goes on from there.
-    Raises ValueError for a `layer` that the encoder does not have, or too many `cells`, and the errors of
-    `images.load`.
+    Raises ValueError for a `layer` that the encoder does not have, or too many `cells`; TypeError for a `layer` of
+    an encoder that is no ViT; and the errors of `images.load`.
     """
     _check(model, size, cells, layer)
     folder = None
@@ -140,8 +140,8 @@ def _check(model: SimMIM, size: int, cells: int, layer: int | None) -> None:
     """Refuse what does not fit the encoder, before any picture is read."""
     black = torch.zeros(1, 3, size, size)
     maps = [encode(model, black)] if layer is None else layers(model, black)
-    if layer is not None and layer >= len(maps):
-        raise ValueError(f"layer {layer} is more than this encoder has: take one from 0 to {len(maps) - 1}")
+    if layer is not None and not 0 <= layer < len(maps):
+        raise ValueError(f"this encoder has no layer {layer}: take one from 0 to {len(maps) - 1}")
     rows, cols = maps[layer or 0].shape[-2:]
     if cells > min(rows, cols):
         raise ValueError(f"{cells} x {cells} cells are more than the {rows} x {cols} places of this encoder")

@@ -49,12 +49,12 @@ def psnr(images: Images, filled: Images, hidden: Hidden) -> float:
     """Peak signal-to-noise ratio of the hidden values in dB, for a peak of 1.
 
     The squared errors of all hidden values of the batch are averaged first and turned into dB once: a mean of
-    each image's dB would be higher. A perfect fill gives infinity.
+    each image's dB would be higher. A perfect fill gives infinity, one that is no number NaN.
     Raises ValueError if nothing is hidden.
     """
     hidden = _scored_values(images, filled, hidden)
     error = (filled - images)[hidden].double().square().mean().item()
-    return -10 * math.log10(error) if error > 0 else math.inf
+    return math.inf if error == 0 else -10 * math.log10(error)
 
 
 def ssim(images: Images, filled: Images, hidden: Hidden) -> float:
@@ -153,7 +153,7 @@ OPENCV: dict[str, Callable[[Images, Hidden], Images]] = {"telea": telea, "navier
 
 @dataclass(frozen=True)
 class LMMSE:
-    """The linear minimum mean squared error predictor: on its training images no linear rule fills better.
+    """The linear minimum mean squared error predictor: on its training images hardly any linear rule fills better.
 
     With mean mu and covariance S of the training images it predicts the hidden values h from the visible v as
 
@@ -173,6 +173,7 @@ class LMMSE:
         of the mean variance keeps the fit stable when they are few; a much larger one blurs what it predicts.
         Raises ValueError for larger images or fewer than two.
         """
+        check_images(images)
         batch, _, height, width = images.shape
         if max(height, width) > LARGEST_SIDE:
             raise ValueError(
@@ -300,6 +301,7 @@ def _hidden_values(images: Images, hidden: Hidden) -> Bool[Tensor, "batch 3 heig
 def _scored_values(images: Images, filled: Images, hidden: Hidden) -> Bool[Tensor, "batch 3 height width"]:
     """The mask per value, after a check that there is something to score."""
     hidden = _hidden_values(images, hidden)
+    check_images(filled, values=False)
     if filled.shape != images.shape:
         raise ValueError(f"filled must have the images' shape {tuple(images.shape)}, not {tuple(filled.shape)}")
     if not hidden.any():

@@ -77,14 +77,16 @@ def pack(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Round each matrix to whole numbers from -127 to 127, with a scale for each of its rows.
 
     A row is what belongs to one index of the first axis. Its largest value becomes 127 or -127, so that no value
-    changes by more than half a scale. Vectors are small, and stay as they are.
+    changes by more than half a scale. Scales are in 32 bits, also of shorter numbers. Vectors are small, and stay
+    as they are.
     """
     packed = dict(weights)
     for name, tensor in weights.items():
         if tensor.ndim > 1 and tensor.is_floating_point():
-            largest = tensor.abs().flatten(1).amax(1).view(-1, *[1] * (tensor.ndim - 1))
-            scale = largest.clamp(min=torch.finfo(tensor.dtype).tiny) / 127  # a row of zeros needs one too
-            packed[name], packed[name + SCALE] = (tensor / scale).round().to(torch.int8), scale
+            values = tensor.float()
+            largest = values.abs().flatten(1).amax(1).view(-1, *[1] * (tensor.ndim - 1))
+            scale = largest.clamp(min=torch.finfo(values.dtype).tiny) / 127  # a row of zeros needs one too
+            packed[name], packed[name + SCALE] = (values / scale).round().to(torch.int8), scale
     return packed
 
 

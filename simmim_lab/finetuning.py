@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from simmim_lab.augment import mixup_cutmix, rand_augment, shift
 from simmim_lab.backbones import ENCODERS, blocks, build, describe, image_size
-from simmim_lab.common import check_number
+from simmim_lab.common import check_number, evaluating
 from simmim_lab.files import load_model, save_model
 from simmim_lab.hardware import Execution, autocast
 from simmim_lab.images import ImageSet, ImageStream
@@ -118,7 +118,8 @@ class AttentionPool(nn.Module):
     def __init__(self, dim: int):
         super().__init__()
         self.query = nn.Parameter(nn.init.trunc_normal_(torch.empty(dim), std=0.02))
-        self.attention = nn.MultiheadAttention(dim, num_heads=max(1, dim // 64), batch_first=True)
+        heads = next(heads for heads in range(max(1, dim // 64), 0, -1) if dim % heads == 0)
+        self.attention = nn.MultiheadAttention(dim, heads, batch_first=True)
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "batch dim"]:
         query = repeat(self.query, "dim -> batch 1 dim", batch=len(tokens))
@@ -285,11 +286,8 @@ def labelled(dataset: ImageSet | ImageStream, device: torch.device) -> Iterator[
 def accuracy(model: Classifier, dataset: ImageSet | ImageStream) -> float:
     """The share of the images that the model assigns to the right class, from 0 to 1."""
     device = model.mean.device
-    training = model.training
-    model.eval()
     right = torch.zeros((), device=device)
-    with autocast(device):
+    with evaluating(model), autocast(device):
         for images, labels in labelled(dataset, device):
             right += (model.logits(images).argmax(1) == labels.argmax(1)).sum()
-    model.train(training)
     return right.item() / len(dataset)

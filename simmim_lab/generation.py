@@ -297,7 +297,7 @@ def sample(
 
 
 def generate(model: MaskGIT, words: Words, *, steps: int = 8, progress: bool = False, **options) -> Images:
-    """Pictures for these words; the options are those of `sample`, among them its `generator`.
+    """Pictures for these words. Of the options of `sample` it takes `temperature`, `guidance` and `generator`.
 
     `progress` shows a bar.
     """

@@ -45,8 +45,9 @@ def inpaint(
     """The images with hidden pixels filled in by the model; visible pixels stay as they are, to the bit.
 
     Images have any size. True in `hidden` hides a pixel (`masking.to_pixels` turns a mask of patches into one of
-    pixels). A window starts about every `stride` pixels, by default every half window: smaller is smoother and
-    slower. Only windows that touch a hole are computed. `progress` draws a bar if it takes more than two seconds.
+    pixels). A window starts about every `stride` pixels, by default every half window, or more often if patches
+    are large: smaller is smoother and slower. Only windows that touch a hole are computed. `progress` draws a bar
+    if it takes more than two seconds.
     Raises TypeError or ValueError for other shapes or dtypes, and for an image of which nothing is visible.
     """
     check_images(images, values=False)  # what is hidden may be anything
@@ -55,8 +56,8 @@ def inpaint(
         return images
     if hidden.flatten(1).all(1).any():
         raise ValueError("one of the images is wholly hidden, with nothing to go by: leave some pixels visible")
-    stride = min(model.image_size) // 2 if stride is None else stride
     widest = min(model.image_size) - 2 * (model.patch - 1)  # windows move, and must not leave a gap
+    stride = min(min(model.image_size) // 2, widest) if stride is None else stride
     check_number("stride", stride, 1, widest, integer=True)
     known = images.masked_fill(hidden[:, None], 0).float()
     with tqdm(unit=" windows", total=0, delay=2, disable=not progress) as bar:

@@ -206,7 +206,7 @@ class Run:
 
     def _resume(self) -> None:
         """Go on from the checkpoint if there is one; make sure in any case that the folder takes checkpoints."""
-        checkpoints.check_room(self.folder, self.model)
+        checkpoints.check_room(self.folder, self.model, self.average is not None)
         path = self.folder / checkpoints.CHECKPOINT
         if path.exists():
             facts, tensors = checkpoints.load_checkpoint(path, self.facts)

@@ -26,7 +26,7 @@ from torch import Generator, Tensor
 
 from simmim_lab.shapes import Grid, Mask
 
-RECTANGLES = 24  # that block_mask draws for each image: enough to reach the number of cells to hide
+RECTANGLES = 24  # that block_mask draws for each image: enough up to a ratio of about 0.7
 
 
 def random_mask(
@@ -57,9 +57,10 @@ def block_mask(
 ) -> Mask:
     """Hide rectangles until exactly ceil(ratio * cells) cells are hidden; the last one is cut to fit.
 
-    A rectangle has between 16 cells (fewer when fewer are left) and all cells still to hide, and an aspect
-    ratio between 0.3 and 1 / 0.3. All are drawn at once, as if they did not overlap: BEiT draws one after the
-    other, with the same look (a test compares them) but in hundreds of steps, which is slow on a GPU.
+    A rectangle has between 16 cells (fewer when fewer are left, more on large grids) and all cells still to hide,
+    and an aspect ratio between 0.3 and 1 / 0.3. Above a ratio of about 0.7 single cells make up the rest. All are
+    drawn at once, as if they did not overlap: BEiT draws one after the other, with the same look (a test compares
+    them) but in hundreds of steps, which is slow on a GPU.
     Source: BEiT, algorithm 1 and its `masking_generator.py`.
     """
     rows, cols = _cells(grid, ratio, cell)
@@ -113,7 +114,10 @@ def half_mask(
 def center_mask(
     batch: int, grid: Grid, ratio: float = 0.25, cell: int = 1, *, generator: Generator | None = None
 ) -> Mask:
-    """Hide a centred rectangle of about `ratio` of the area, with the proportions of the grid."""
+    """Hide a centred rectangle of about `ratio` of the area, with the proportions of the grid.
+
+    Its sides are rounded down to what can be centred: on a grid of 2 x 2 cells a ratio of 0.5 hides nothing.
+    """
     rows, cols = _cells(grid, ratio, cell)
     inside_rows, inside_cols = (
         torch.arange(1 - n, n, 2, device=_device(generator)).abs() < round(n * ratio**0.5) for n in (rows, cols)
@@ -211,8 +215,9 @@ def avg_dist(mask: Bool[Tensor, "batch height width"]) -> Float[Tensor, " batch"
 
 def check_mask(mask: Tensor, batch: int, grid: Grid) -> None:
     """Raise TypeError or ValueError unless `mask` is a boolean tensor of shape (batch, rows, cols)."""
-    if mask.dtype != torch.bool:
-        raise TypeError(f"the mask must be boolean with True = hidden, but its dtype is {mask.dtype}")
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        found = f"its dtype is {mask.dtype}" if isinstance(mask, Tensor) else f"got {type(mask).__name__}"
+        raise TypeError(f"the mask must be boolean with True = hidden, but {found}")
     if mask.shape != (batch, *grid):
         raise ValueError(
             f"the mask must have shape {(batch, *grid)} (batch, rows, cols), but has {tuple(mask.shape)}"

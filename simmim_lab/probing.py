@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from simmim_lab.common import evaluating
 from simmim_lab.encoders import Attention, ViTEncoder
 from simmim_lab.hardware import autocast
 from simmim_lab.shapes import Features, Images, Mask, check_images
@@ -30,13 +31,11 @@ C = 0.1  # how freely a probe may fit its labels; scikit-learn's measure
 def encode(model: SimMIM, images: Images, mask: Mask | None = None) -> Features:
     """What the encoder makes of images, whole or with hidden patches; the model stays as it is."""
     check_images(images)
-    device, training = model.mean.device, model.training
-    model.eval()
-    with autocast(device):
+    device = model.mean.device
+    with evaluating(model), autocast(device):
         found = model.encoder(
             (images.to(device) - model.mean) / model.std, mask if mask is None else mask.to(device)
         )
-    model.train(training)
     return found.float().cpu()
 
 

@@ -43,6 +43,7 @@ LAYOUTS = [  # files of a repository: of transformers, of its older versions, an
 ]
 PRETRAINING_SIZE = 192  # pixels: of the official Swins, if a file does not say it
 
+OFFICIAL_EPS = 1e-6  # of the official ViT's LayerNorms
 NO_SIZES = (
     ArithmeticError,
     LookupError,
@@ -272,6 +273,8 @@ def to_official(model: SimMIM) -> Weights:
                 "the official ViT has relative positions and a class token, but this one has positions "
                 f"{options['positions']!r} and cls_token {options['cls_token']}"
             )
+        if options["eps"] != OFFICIAL_EPS:
+            raise ValueError(f"the official ViT has eps {OFFICIAL_EPS}, but this one has {options['eps']}")
         state["encoder.relative.index"] = model.encoder.relative.index
         state = _split(state, "bias")
         state = {name: tensor for name, tensor in state.items() if not name.endswith("attention.key.bias")}
@@ -388,6 +391,11 @@ def _check_linear(model: SimMIM) -> None:
         raise ValueError(
             "other programs have the course's ViTEncoder or SwinEncoder with a LinearDecoder, but not "
             f"{type(model.encoder).__name__} with {type(model.decoder).__name__}"
+        )
+    if model.normalize_patch is not None:
+        raise ValueError(
+            f"this model predicts normalised patches (normalize_patch {model.normalize_patch}), which other "
+            "programs would take for colours"
         )
 
 

@@ -30,6 +30,7 @@ def resize(model: Model, image_size: int | Grid) -> Model:
 
     The windows of a Swin keep their size if they still tile the tokens; else they grow with the image, as in the
     paper's step from 192 pixels and windows of 6 to 224 and 7. A network that takes any size comes back as it is.
+    So does one that has this size already.
     Raises ValueError for a size that patches or windows do not tile, and for a decoder that has positions.
     """
     size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
@@ -72,7 +73,8 @@ def resize_table(table: Float[Tensor, "offsets heads"], grid: Grid, new_grid: Gr
     wanted = [range(1 - side, side) for side in new_grid]
     kx, ky = (min(3, len(place) - 1) for place in places)  # few offsets are no cubic
     rows, cols = map(len, places)
-    heads = rearrange(table[: rows * cols], "(rows cols) heads -> heads rows cols", rows=rows).double().numpy()
+    heads = rearrange(table[: rows * cols], "(rows cols) heads -> heads rows cols", rows=rows)
+    heads = heads.detach().double().cpu().numpy()
     resized = [torch.from_numpy(RectBivariateSpline(*places, head, kx=kx, ky=ky)(*wanted)) for head in heads]
     resized = rearrange(torch.stack(resized).to(table), "heads rows cols -> (rows cols) heads")
     return torch.cat([resized, table[rows * cols :]])
@@ -99,12 +101,15 @@ def _places(side: int, new_side: int) -> list[float]:
 
 
 def _resize_model(model: SimMIM, size: Grid) -> SimMIM:
+    encoder = resize(model.encoder, size)
+    if encoder is model.encoder:
+        return model
     if isinstance(model.decoder, TransformerDecoder):
         raise ValueError(
             "this decoder has positions of its own: resize the encoder alone, resize(model.encoder, ...)"
         )
     options = {"loss": model.loss, "normalize_patch": model.normalize_patch}
-    resized = SimMIM(resize(model.encoder, size), copy.deepcopy(model.decoder), **options)
+    resized = SimMIM(encoder, copy.deepcopy(model.decoder), **options)
     return resized.to(model.mean.device).train(model.training)
 
 

@@ -40,7 +40,7 @@ class KerasSimMIM(keras.Model):
         super().__init__(name="simmim")
         encoder = dict(config["encoder"])
         kinds = encoder.pop("kind"), config["decoder"]["kind"]
-        extras = encoder.pop("layer_scale"), encoder.pop("cls_token"), config["normalize_patch"]
+        extras = encoder.pop("layer_scale", None), encoder.pop("cls_token", None), config["normalize_patch"]
         if kinds != ("vit", "linear") or any(extras):
             raise ValueError(
                 "KerasSimMIM has a ViT encoder without layer scale and class token, a linear decoder and plain "

@@ -207,7 +207,7 @@ def test_pretrain_trains_and_then_goes_on(capsys, tmp_path, monkeypatch):
         (["--steps", "1", "--mask", "blok"], "did you mean 'block'?"),
         (
             ["--steps", "1", "--mask-ratio", "1.5"],
-            "--mask-ratio: it must be a number at least 0 and at most 1, but is 1.5",
+            "--mask-ratio: it must be a number above 0 and at most 1, but is 1.5",
         ),
         (["--steps", "1", "--mask-size", "6"], "not a multiple of the patch"),
         (["--steps", "1", "--data", "folder"], "root"),
@@ -505,7 +505,7 @@ def test_features_explain_bad_input_in_one_line(pretrained, classes, capsys, tmp
     assert "there is no folder" in error(*folder, tmp_path / "missing")
     assert "invalid choice: 'tran'" in error("--split", "tran")
     assert "9 x 9 cells are more than the 4 x 4 places" in error("--cells", "9")
-    assert "layer 4 is more than this encoder has: take one from 0 to 3" in error("--layer", "4")
+    assert "this encoder has no layer 4: take one from 0 to 3" in error("--layer", "4")
     assert "must end in .safetensors" in error(out=tmp_path / "out.npz")
     assert str(tmp_path / "file") in error(out=tmp_path / "file" / "out.safetensors")
     assert "there is no file or folder" in error("--weights", tmp_path / "missing")

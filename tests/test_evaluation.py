@@ -64,6 +64,9 @@ def test_psnr_of_known_errors():
     filled = torch.where(hidden[:, None], 0.1, images)
     assert psnr(images, filled, hidden) == pytest.approx(20, abs=1e-4)
     assert psnr(images, images, hidden) == math.inf
+    assert math.isnan(psnr(images, images.masked_fill(hidden[:, None], math.nan), hidden))
+    with pytest.raises(TypeError, match="divide by 255"):
+        psnr(images, images.byte(), hidden)
 
 
 def test_psnr_does_not_see_visible_pixels():

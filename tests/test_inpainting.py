@@ -6,6 +6,8 @@ from torch import Generator, nn
 
 from simmim_lab import evaluation, inpainting, masking
 from simmim_lab.data.photographs import photograph
+from simmim_lab.decoders import LinearDecoder
+from simmim_lab.encoders import ViTEncoder
 from simmim_lab.inpainting import inpaint
 from simmim_lab.simmim import SimMIM
 
@@ -82,6 +84,13 @@ class Grey(nn.Module):
 
     def predict(self, images, mask):
         return torch.where(masking.to_pixels(mask, 4)[:, None], self.shade, torch.rand_like(images))
+
+
+def test_windows_move_less_where_patches_are_large():
+    model = SimMIM(ViTEncoder(32, 16, 8, 1, 1), LinearDecoder(8, 16)).eval()
+    hidden = torch.zeros(1, 40, 40, dtype=torch.bool)
+    hidden[:, 20:24, 20:24] = True
+    assert inpaint(model, torch.full((1, 3, 40, 40), 0.5), hidden).isfinite().all()
 
 
 @pytest.mark.parametrize("size", [(64, 64), (61, 47), (300, 45)])

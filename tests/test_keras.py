@@ -95,6 +95,9 @@ def test_what_does_not_fit_is_said():
         copy_weights(model, other)
     with pytest.raises(ValueError, match="without layer scale and class token"):
         KerasSimMIM(config(cls_token=True))
+    for preset in ("article_cnn", "swin_nano"):
+        with pytest.raises(ValueError, match="has a ViT encoder"):
+            KerasSimMIM(SimMIM.preset(preset).config)
     with pytest.raises(ValueError, match="unknown loss 'mae'"):
         KerasSimMIM({**config(), "loss": "mae"})
 

@@ -87,6 +87,9 @@ def test_vectors_zeros_whole_numbers_and_weights_that_were_never_packed_stay_the
     weights = {"bias": torch.randn(6), "zeros": torch.zeros(3, 4), "index": torch.arange(6).view(2, 3)}
     restored = unpack(pack(weights))
     assert restored.keys() == weights.keys() and all(restored[name].equal(weights[name]) for name in weights)
+    short = {"matrix": torch.randn(500, 3).bfloat16()}
+    apart, scale = unpack(pack(short))["matrix"] - short["matrix"].float(), pack(short)["matrix.scale"]
+    assert (apart.abs() <= 0.51 * scale).all()
     plain = {"matrix": torch.randn(3, 3), "norm.scale": torch.ones(3)}
     assert unpack(plain) == plain
 

@@ -31,6 +31,10 @@ def test_features_do_not_depend_on_the_batch_and_leave_the_model_as_it_was(image
     monkeypatch.setattr(probing, "BATCH", 2)
     torch.testing.assert_close(features(model, images), at_once)
     assert model.training and not at_once.requires_grad
+    model.encoder.eval()
+    with pytest.raises(ValueError, match="28"):
+        features(model, torch.zeros(1, 3, 28, 28))
+    assert model.training and not model.encoder.training
 
 
 def test_images_outside_0_and_1_are_refused(images):

@@ -52,6 +52,11 @@ def vit(**options) -> SimMIM:
     )
 
 
+def normalised() -> SimMIM:
+    encoder = SwinEncoder(embed_dim=8)
+    return SimMIM(encoder, LinearDecoder(encoder.dim, encoder.stride), normalize_patch=4)
+
+
 TRANSFORMERS = {
     "swin": swin,
     "swin of three stages": lambda: swin(image_size=48, depths=(1, 2, 1), heads=(1, 2, 4), window=3),
@@ -166,6 +171,8 @@ def test_weights_of_16_bits_and_old_buffers_are_read(tmp_path):
         (lambda: SimMIM.preset("article_cnn"), "not ConvEncoder with DeconvDecoder", "not ConvEncoder"),
         (lambda: SimMIM(SwinEncoder(), DeconvDecoder(64, 4)), "not SwinEncoder with DeconvDecoder", "not Swin"),
         (lambda: swin(image_size=(32, 64)), "", "for square images"),
+        (lambda: vit(eps=1e-2), "has absolute positions", "has eps 1e-06, but this one has 0.01"),
+        (normalised, "predicts normalised patches", "predicts normalised patches"),
     ],
 )
 def test_what_others_do_not_have_is_said(model, transformers, official):

@@ -140,6 +140,13 @@ def test_a_simmim_keeps_its_decoder_loss_and_target():
 def test_a_network_that_takes_any_size_is_left_alone():
     encoder = ConvEncoder()
     assert resize(encoder, 48) is encoder
+    model = SimMIM.preset("article_cnn")
+    assert resize(model, 48) is model
+
+
+def test_a_model_of_this_size_is_left_alone():
+    model = SimMIM(vit(), TransformerDecoder(16, 4, (4, 4)))
+    assert resize(model, 16) is model
 
 
 @pytest.mark.parametrize(

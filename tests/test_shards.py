@@ -169,6 +169,23 @@ def test_what_cannot_be_read_is_named(tmp_path, files, error, words):
         load("shards", "train", 8, root=tmp_path)
 
 
+@pytest.mark.parametrize("damage", ["cut behind a picture", "cut in a header", "another byte", "zeros"])
+def test_a_shard_that_lost_a_part_is_named(folder, damage):
+    path = folder / "val-000000.tar"
+    with tarfile.open(path) as tar:
+        start = tar.getmembers()[40].offset
+    content = bytearray(path.read_bytes())
+    if damage == "another byte":
+        content[start] ^= 1
+    elif damage == "zeros":
+        content[start : start + 512] = bytes(512)
+    else:
+        del content[start + (100 if damage == "cut in a header" else 0) :]
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"val-000000\.tar is no tar file, or a damaged"):
+        load("shards", "val", 16, root=folder)
+
+
 def test_a_name_that_is_there_twice_is_refused(tmp_path):
     write(tmp_path / "train-0.tar", {"1.png": picture(0), "2.png": picture(1)})
     with tarfile.open(tmp_path / "train-0.tar", "a") as tar:

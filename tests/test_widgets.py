@@ -53,6 +53,24 @@ def film() -> widgets.FilmPlayer:
     return widgets.FilmPlayer(clips, hidden, {"grey": clips / 2 + 0.25, "turned": 1 - clips})
 
 
+@pytest.mark.parametrize(
+    ("build", "error", "said"),
+    [
+        (lambda: widgets.MaskExplorer(IMAGES, ratio="much"), TypeError, "ratio"),
+        (lambda: widgets.MaskExplorer(IMAGES, patch=0), ValueError, "patch must be a whole number at least 1"),
+        (lambda: widgets.BudgetExplorer(minutes=1.5), TypeError, "minutes"),
+        (
+            lambda: widgets.FilmPlayer(torch.zeros(2, 3, 3, 8, 8), torch.zeros(3, 2, 8, 8).bool(), {}),
+            ValueError,
+            "hidden must",
+        ),
+    ],
+)
+def test_what_a_widget_cannot_begin_with_is_said(build, error, said):
+    with pytest.raises(error, match=said):
+        build()
+
+
 def everything(model) -> list[Panels]:
     frames = (IMAGES * 255).byte().permute(0, 2, 3, 1).numpy()
     live = widgets.LiveTraining(10, images=IMAGES, mask=half_mask(3, (8, 8)))
@@ -597,6 +615,9 @@ def test_a_conversion_leaves_the_original_where_it_is_wrong(model):
         norm.eps = 0.1
     shown = widgets.WeightsParity(model, {"wrong": wrong}, IMAGES, half_mask(3, (8, 8)))
     assert shown.digits[:2] == [7, 7] and max(shown.digits[2:]) < 5 and "at block 2" in shown.status
+    torch.nn.init.constant_(wrong.encoder.blocks[0].norm1.weight, torch.nan)
+    shown = widgets.WeightsParity(model, {"wrong": wrong}, IMAGES, half_mask(3, (8, 8)))
+    assert shown.digits[:2] == [7, 0] and "at block 1" in shown.status and "nan dB" in shown.status
 
 
 def test_the_losses_of_the_playground():

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simmim_lab.commandline import number, user_path
-from simmim_lab.commands.program import COUNT, MASKS, SEED, SHARE, WEIGHTS, add_data, program, trained
+from simmim_lab.commands.program import COUNT, MASKS, SEED, WEIGHTS, add_data, program, trained
 from simmim_lab.recipe import HIGHEST, LONGEST
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ def _pretrain_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_length(parser)
     parser.add_argument("--mask", metavar="NAME", help=f"how to hide: {MASKS}")
-    parser.add_argument("--mask-ratio", type=SHARE, metavar="R", help="share of an image to hide, from 0 to 1")
+    parser.add_argument(
+        "--mask-ratio", type=SOME, metavar="R", help="share of an image to hide, above 0, at most 1"
+    )
     parser.add_argument("--mask-size", type=COUNT, metavar="PIXELS", help="side of the squares to hide")
     parser.add_argument("--seed", type=SEED, metavar="S", help="another seed, another run")
     speed = parser.add_argument_group("speed and memory, which do not change what is learned")

@@ -71,11 +71,11 @@ class _Batches:
     ) -> Float[Tensor, "batch 3 height width"]:
         """A batch in [0, 1], drawn with replacement; all randomness comes from `generator`.
 
-        Each image is cropped on its own to a box of `crop_scale` (from, to) of its area, with an aspect ratio
-        between 3/4 and 4/3, stretched to the full size again, and with `flip` mirrored in half of the cases.
-        `crop_scale=None` leaves images whole. Raises ValueError unless 0 < from <= to <= 1.
-        Source: `data_simmim.py` of SimMIM. A box too long for the image is cut, where torchvision draws again;
-        its area and aspect ratio stay within the same limits.
+        Each image is cropped on its own to a box of `crop_scale` (from, to) of its area, for its height 3/4 to 4/3
+        times as wide as the image, stretched to the full size again, and with `flip` mirrored in half of the
+        cases. `crop_scale=None` leaves images whole. Raises ValueError unless 0 < from <= to <= 1.
+        Source: `data_simmim.py` of SimMIM. A box too long for the image is cut, where torchvision draws again:
+        with `from` above 3/4 its area may be smaller.
         """
         return next(self.batches(batch_size, [generator], crop_scale=crop_scale, flip=flip))
 

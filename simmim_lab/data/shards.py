@@ -22,6 +22,7 @@ from simmim_lab.data.pictures import open_picture
 
 PICTURES = ("jpg", "jpeg", "png", "webp")  # the endings of a sample that may be its picture, the first one counts
 LABEL = "cls"
+MEGABYTE = 2**20
 MOST_CLASSES = 100_000  # a label above is no label, and would take much memory
 
 
@@ -125,12 +126,25 @@ def _samples(shard: Path) -> Iterator[tuple[str, int, int | None]]:
                 elif ending == LABEL:
                     label = _label(tar.extractfile(member).read(20), shard, member.name)
                 tar.members = []  # or the names of all would stay in memory
+            _check_end(tar)
     except (tarfile.TarError, OSError) as error:
         raise ValueError(
             f"{shard} is no tar file, or a damaged or compressed one ({error}): copy it again, or decompress it"
         ) from error
     if picture:
         yield picture, offset, label
+
+
+def _check_end(tar: tarfile.TarFile) -> None:
+    """Raise TarError unless zeros follow what was read: a damaged header looks like the end to `tarfile`."""
+    tar.fileobj.seek(tar.offset)
+    zeros = 0
+    while block := tar.fileobj.read(MEGABYTE):
+        if block.strip(b"\0"):
+            raise tarfile.ReadError("a header is damaged")
+        zeros += len(block)
+    if zeros < tarfile.BLOCKSIZE:
+        raise tarfile.ReadError("it is cut off")
 
 
 def _label(text: bytes, shard: Path, name: str) -> int:

@@ -19,7 +19,7 @@ class BudgetExplorer(Chart):
     `utilisation` the share of its peak that the training reaches, at most 1. `minutes` lie between 1 and 720.
     In Python also: `image_count` of the set, `forward_flops` for one image, `seconds_per_epoch`, `epochs`
     and `state_bytes`, the memory of weights, gradients and AdamW. All count the blocks of the ViT alone.
-    Raises ValueError for an unknown name and a number out of its range.
+    Raises TypeError or ValueError for an unknown name and a number out of its range.
     """
 
     preset = traitlets.Unicode("vit_tiny").tag(sync=True)

@@ -8,7 +8,7 @@ import traitlets
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from simmim_lab.common import choose
+from simmim_lab.common import check_number, choose
 from simmim_lab.masking import STRATEGIES, avg_dist, check_mask, to_pixels
 from simmim_lab.shapes import Grid, Mask
 from simmim_lab.widgets.panels import Panels, as_batch, picture_slider
@@ -58,6 +58,7 @@ class MaskExplorer(Panels):
         seed: int = 0,
     ):
         self.images = as_batch(images)
+        check_number("patch", patch, 1, integer=True)
         height, width = self.images.shape[-2:]
         if height % patch or width % patch:
             raise ValueError(f"patches of {patch} pixels do not tile images of {height} x {width} pixels")

@@ -18,7 +18,7 @@ class LossPlayground(Chart):
     """Some targets on a line and one prediction for them all: drag it, and watch MSE and L1.
 
     The triangles mark the best predictions: the mean for MSE, the median for L1. In Python: `targets`,
-    `prediction`, `mse` and `l1`. Raises ValueError for numbers outside [0, 1].
+    `prediction`, `mse` and `l1`. Raises TypeError or ValueError for other than numbers in [0, 1].
     """
 
     targets = traitlets.List(traitlets.Float()).tag(sync=True)

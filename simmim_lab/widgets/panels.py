@@ -55,6 +55,12 @@ class Panels(anywidget.AnyWidget):
     alt = ""
     texts: Mapping[str, str] = {}  # what it says, with places for numbers; a page without Python says the same
 
+    def __init__(self, **traits):
+        try:
+            super().__init__(**traits)
+        except traitlets.TraitError as error:  # what a widget calls itself: no name that learners know
+            raise TypeError(str(error)) from error
+
     def show_panels(self, pictures: Sequence[Float[Tensor, "3 height width"]]) -> None:
         """Show one picture in each panel."""
         self.pixels = as_bytes(torch.stack(list(pictures)).detach().cpu()).numpy().tobytes()

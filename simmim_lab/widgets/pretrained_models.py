@@ -126,5 +126,7 @@ class WeightsParity(Panels):
 
 def agreeing_digits(original: Tensor, other: Tensor) -> float:
     """Of how many digits the largest value has, in how many the two agree everywhere: from 0 to 7."""
-    part = ((other - original).abs().max() / original.abs().max()).item()
-    return min(max(-math.log10(part), 0), MOST) if part else MOST
+    apart, largest = (other - original).abs().max().item(), original.abs().max().item()
+    if apart == 0:
+        return MOST
+    return min(-math.log10(apart / largest), MOST) if apart < largest else 0  # also where one is no number

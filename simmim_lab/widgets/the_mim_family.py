@@ -279,6 +279,11 @@ class FilmPlayer(Panels):
                     f"{tuple(clips.shape)} and {tuple(frames.shape)}"
                 )
             as_batch(frames.flatten(0, 1))
+        if hidden.shape[:2] != clips.shape[:2]:
+            raise ValueError(
+                f"hidden must have shape {(*clips.shape[:2], *clips.shape[-2:])} (n, frames, height, width), but "
+                f"has {tuple(hidden.shape)}"
+            )
         check_mask(hidden.flatten(0, 1), len(clips) * clips.shape[1], tuple(clips.shape[-2:]))
         self.clips, self.masks, self.fills = clips, hidden, dict(fills)
         self.alt = f"A clip, frame by frame; what is seen of it; and how it is filled: {', '.join(fills)}."

@@ -12,6 +12,7 @@ from einops import rearrange
 from torch import Tensor
 
 from simmim_lab import plots
+from simmim_lab.common import evaluating
 from simmim_lab.masking import check_mask
 from simmim_lab.shapes import Mask
 from simmim_lab.simmim import SimMIM
@@ -117,11 +118,9 @@ class LiveTraining(Panels):
 
     def _filled(self) -> Tensor:
         """What the model, on its device and between two steps of its training, makes of the images."""
-        device, training = self.model.mean.device, self.model.training
-        try:
-            return self.model.eval().reconstruct(self.images.to(device), self.mask.to(device)).cpu()
-        finally:
-            self.model.train(training)
+        device = self.model.mean.device
+        with evaluating(self.model):
+            return self.model.reconstruct(self.images.to(device), self.mask.to(device)).cpu()
 
     def _series(self, history: "History") -> list[dict]:
         chunks = torch.tensor(history.loss).split(math.ceil(history.steps / POINTS))
