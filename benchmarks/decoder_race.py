@@ -3,9 +3,10 @@
     python benchmarks/decoder_race.py            3 decoders, 3 seeds, 5 and 20 s of one CPU core: 4 minutes
     python benchmarks/decoder_race.py --quick    a check that it runs
 
-All train on drawn scenes and hide 60 % of the 8 x 8 squares. A run ends by the time of the processor, not by the
-clock, so that other work on the machine takes nothing from it. Every time has runs of its own, whose learning rate
-falls to its end. The score is that of the hidden pixels of test images, beside a fill that does not learn.
+All train on drawn scenes and hide 60 % of the squares of 8 x 8 pixels. A run ends by the time of the processor,
+not by the clock, so that other work on the machine takes nothing from it. Every time has runs of its own, whose
+learning rate falls to its end. The score is that of the hidden pixels of test images, beside a fill that does not
+learn.
 """
 
 import argparse

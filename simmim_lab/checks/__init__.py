@@ -4,7 +4,7 @@ check.random_mask(random_mask)   is this answer right? One line per property; a 
 check.hint("random_mask")        a hint; called again, a better one too
 check.yours_or_ours(patchify)    in a lesson: your function if it is right, else the lesson's own
 check.solution("patchify")       in a lesson: the source of the lesson's own
-check.guess("coins", 0.125)      is this guess right? And why?
+check.guess("dB of 0.01", 20)    is this guess right? And why?
 check.progress()                 in all lessons: which of your functions hold?
 """
 

@@ -1481,7 +1481,8 @@ GUESSES: dict[str, Guess] = {
     ),
     "first_loss": Guess(
         answer="their sum",
-        why="the mean square of a difference of unrelated numbers is the sum of their mean squares.",
+        why="the mean square of a difference of unrelated numbers is the sum of their mean squares, if one is "
+        "0 on average.",
         choices=("the larger one", "their mean", "their sum", "their product"),
     ),
     "half_way_down": Guess(
