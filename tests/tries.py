@@ -21,7 +21,7 @@ def after(code: str, line: str) -> dict[str, str]:
 
 TRIES = {
     "00_start_here": [
-        Try("Hide the right half of the flower"),
+        Try("Hide the right half of the picture"),
         Try(
             "Train the network on the half",
             {"masking.random_mask(len(x), (8, 8), ratio=0.6, cell=2)": "masking.half_mask(len(x), (8, 8))"},
