@@ -32,7 +32,7 @@ from jaxtyping import Bool, Float
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from simmim_lab.shapes import Hidden, Images, check_images
+from simmim_lab.shapes import Hidden, Images, check_boolean, check_images
 
 if TYPE_CHECKING:
     from simmim_lab.simmim import SimMIM
@@ -285,8 +285,7 @@ def _copy_patches(
 def _hidden_values(images: Images, hidden: Hidden) -> Bool[Tensor, "batch 3 height width"]:
     """The mask per value, after a check of the arguments."""
     check_images(images, values=False)  # what is hidden may be anything
-    if hidden.dtype != torch.bool:
-        raise TypeError(f"the mask must be boolean with True = hidden, but its dtype is {hidden.dtype}")
+    check_boolean(hidden)
     batch, _, height, width = images.shape
     if hidden.shape == (batch, height, width):
         hidden = repeat(hidden, "b h w -> b c h w", c=3)

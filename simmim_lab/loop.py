@@ -32,7 +32,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from simmim_lab import autotune, checkpoints, distributed
-from simmim_lab.common import replace_file
+from simmim_lab.common import evaluating, replace_file
 from simmim_lab.drop_path import DropPath
 from simmim_lab.files import save_model
 from simmim_lab.hardware import (
@@ -389,13 +389,12 @@ class Run:
 @torch.no_grad()
 def mean_loss(model: nn.Module, batches: Iterable[Batch]) -> float:
     """The mean loss over the images of some batches."""
-    model.eval()
     total, count = 0.0, 0
-    for batch in batches:
-        with autocast(batch[0].device):
-            total += len(batch[0]) * model(*batch)[0]
-        count += len(batch[0])
-    model.train()
+    with evaluating(model):
+        for batch in batches:
+            with autocast(batch[0].device):
+                total += len(batch[0]) * model(*batch)[0]
+            count += len(batch[0])
     return (total / count).item()
 
 

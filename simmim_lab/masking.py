@@ -24,7 +24,7 @@ from einops import rearrange, repeat
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
-from simmim_lab.shapes import Grid, Mask
+from simmim_lab.shapes import Grid, Mask, check_boolean
 
 RECTANGLES = 24  # that block_mask draws for each image: enough up to a ratio of about 0.7
 
@@ -215,9 +215,7 @@ def avg_dist(mask: Bool[Tensor, "batch height width"]) -> Float[Tensor, " batch"
 
 def check_mask(mask: Tensor, batch: int, grid: Grid) -> None:
     """Raise TypeError or ValueError unless `mask` is a boolean tensor of shape (batch, rows, cols)."""
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
-        found = f"its dtype is {mask.dtype}" if isinstance(mask, Tensor) else f"got {type(mask).__name__}"
-        raise TypeError(f"the mask must be boolean with True = hidden, but {found}")
+    check_boolean(mask)
     if mask.shape != (batch, *grid):
         raise ValueError(
             f"the mask must have shape {(batch, *grid)} (batch, rows, cols), but has {tuple(mask.shape)}"

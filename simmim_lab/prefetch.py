@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from simmim_lab import autotune
+from simmim_lab.common import evaluating
 from simmim_lab.hardware import autocast
 from simmim_lab.images import ImageSet, ImageStream
 from simmim_lab.loop import Batch, Run
@@ -32,9 +33,8 @@ def on_side_stream(draw: Draw, dataset: ImageSet | ImageStream, run: Run) -> Dra
 
     def drawn(first: int, share: slice) -> Batches:
         ways = {"a second stream": lambda: partial(_beside, torch.cuda.Stream(), draw)}
-        run.model.eval()  # a trial changes nothing
-        found = autotune.fastest(draw, ways, partial(_try_out, run, first, share))
-        run.model.train()
+        with evaluating(run.model):  # a trial changes nothing
+            found = autotune.fastest(draw, ways, partial(_try_out, run, first, share))
         return found(first, share)
 
     return drawn

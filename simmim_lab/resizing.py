@@ -34,10 +34,11 @@ def resize(model: Model, image_size: int | Grid) -> Model:
     Raises ValueError for a size that patches or windows do not tile, and for a decoder that has positions.
     """
     size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    encoder = model.encoder if isinstance(model, SimMIM) else model
+    if size == size_of(encoder) or "image_size" not in encoder.config:
+        return model
     if isinstance(model, SimMIM):
         return _resize_model(model, size)
-    if size == size_of(model) or "image_size" not in model.config:
-        return model
     resized, weights = (
         _resize_timm(model, size) if isinstance(model, TimmEncoder) else _resize_encoder(model, size)
     )
@@ -101,15 +102,12 @@ def _places(side: int, new_side: int) -> list[float]:
 
 
 def _resize_model(model: SimMIM, size: Grid) -> SimMIM:
-    encoder = resize(model.encoder, size)
-    if encoder is model.encoder:
-        return model
     if isinstance(model.decoder, TransformerDecoder):
         raise ValueError(
             "this decoder has positions of its own: resize the encoder alone, resize(model.encoder, ...)"
         )
     options = {"loss": model.loss, "normalize_patch": model.normalize_patch}
-    resized = SimMIM(encoder, copy.deepcopy(model.decoder), **options)
+    resized = SimMIM(resize(model.encoder, size), copy.deepcopy(model.decoder), **options)
     return resized.to(model.mean.device).train(model.training)
 
 

@@ -16,6 +16,13 @@ Scalar = Float[Tensor, ""]
 SLACK = 1e-3  # interpolation may leave [0, 1] by a rounding
 
 
+def check_boolean(mask: Tensor) -> None:
+    """Raise TypeError unless `mask` is a boolean tensor."""
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        found = f"its dtype is {mask.dtype}" if isinstance(mask, Tensor) else f"got {type(mask).__name__}"
+        raise TypeError(f"the mask must be boolean with True = hidden, but {found}")
+
+
 def check_images(images: Tensor, *, values: bool = True) -> None:
     """Raise TypeError or ValueError unless `images` are floats in [0, 1] of shape (batch, 3, height, width).
 
