@@ -119,6 +119,17 @@ def run(*arguments: str) -> int:
     return cli.main(list(arguments))
 
 
+def test_course_and_students_are_in_the_gradebook_before_several_processes_write_into_it(course):
+    """If two processes add the same one at once, nbgrader fails in one of them, and a student gets no points."""
+    marking.enter(course, [(SET, "ada"), (SET, "grace")])
+    with closing(sqlite3.connect(course / "grading" / "gradebook.db")) as database:
+        courses, students = (
+            {key for (key,) in database.execute(f"SELECT id FROM {table}")} for table in ("course", "student")
+        )
+    assert nbgrader(course).coursedir.course_id in courses
+    assert students == {"ada", "grace"}
+
+
 HOSTILE = 'raise ValueError("<script>alert(1)</script>")\n'
 
 

@@ -41,7 +41,7 @@ def grade(root: Path, names: list[str], *, jobs: int = 1, isolated: bool = True)
     """
     records, found, odd = to_grade(root, names)
     work = [(name, student) for name, student in found if not is_graded(records[name][student])]
-    enter_tasks(root, work)
+    enter(root, work)
     failed = []
     for name, student, result in graded(root, work, jobs=jobs, isolated=isolated):
         records[name][student] |= result
@@ -80,12 +80,12 @@ def to_grade(root: Path, names: list[str]) -> tuple[Records, list[Key], list[str
     return records, found, odd + _strangers(root)
 
 
-def enter_tasks(root: Path, work: list[Key], folder: Path | None = None) -> None:
-    """Tell the gradebook (of `folder`: another one) the tasks of the sets in question."""
-    nbgrader(root, folder=folder)  # it makes the gradebook
+def enter(root: Path, work: list[Key], folder: Path | None = None) -> None:
+    """Tell the gradebook (of `folder`: another one) the students in question, and the tasks of their sets."""
+    course = nbgrader(root, folder=folder).coursedir  # it makes the gradebook
+    gradebook.enrol(course.db_url, course.course_id, {student for _, student in work})
     for name in dict(work):
-        address = gradebook.url(folder or root / "grading")
-        gradebook.enter(address, name, released(root, name, hidden_tests=True))
+        gradebook.enter(course.db_url, name, released(root, name, hidden_tests=True))
 
 
 def graded(

@@ -10,7 +10,7 @@ from typing import Any
 from simmim_lab.common import replace_file
 from simmim_lab.teaching.course import nbgrader, read_records, write_records
 from simmim_lab.teaching.grading import gradebook
-from simmim_lab.teaching.grading.marking import Key, complaints, enter_tasks, graded, is_graded, to_grade
+from simmim_lab.teaching.grading.marking import Key, complaints, enter, graded, is_graded, to_grade
 
 PACKAGE = Path(__file__).parents[2]
 
@@ -31,7 +31,7 @@ def regrade(root: Path, names: list[str], *, jobs: int = 1, isolated: bool = Tru
         here.mkdir()
         found = {"state": state, "results": {}}
     nbgrader(root)  # it makes the gradebook
-    enter_tasks(root, work, here)
+    enter(root, work, here)
     known = {(name, student) for name, student in work if is_graded(records[name][student])}
     results: dict[str, dict[str, dict[str, Any]]] = found["results"]
     left = [(name, student) for name, student in work if not is_graded(results.get(name, {}).get(student, {}))]
