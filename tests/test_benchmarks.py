@@ -44,6 +44,7 @@ def test_the_data_pipelines_are_compared(tmp_path):
     assert results["kernels"]["half mask"] < results["kernels"]["mixture mask"] < 110
 
 
+@pytest.mark.verify
 def test_where_time_goes_is_measured_and_other_machines_are_kept(tmp_path):
     (tmp_path / "speed.json").write_text('{"another machine": {}}')
     speed.main(["--quick", "--out", str(tmp_path / "speed.json")])
@@ -71,6 +72,7 @@ def test_the_shipped_model_is_scored_beside_simple_fills(tmp_path):
         assert scores["simmim"]["psnr"] > scores["biharmonic"]["psnr"]
 
 
+@pytest.mark.verify
 def test_fills_of_holes_are_scored_and_go_on_where_they_were_cut(tmp_path):
     out = tmp_path / "inpainting.json"
     inpainting.main(["--quick", "--out", str(out)])
@@ -85,6 +87,7 @@ def test_fills_of_holes_are_scored_and_go_on_where_they_were_cut(tmp_path):
     assert same == results["rows"] and again["scores"]["model"]["psnr"] == first["scores"]["model"]["psnr"]
 
 
+@pytest.mark.verify
 def test_what_the_generator_makes_is_read_and_compared(tmp_path):
     out = tmp_path / "generation.json"
     generation.main(["--quick", "--out", str(out)])
@@ -278,6 +281,7 @@ def test_nbgrader_as_it_comes_is_tried_in_a_box(isolation, tmp_path):
     )
 
 
+@pytest.mark.verify
 def test_the_decoders_race_for_equal_seconds_on_the_same_images(tmp_path):
     decoder_race.main(["--quick", "--out", str(tmp_path / "decoders.json")])
     results = json.loads((tmp_path / "decoders.json").read_text())
@@ -285,6 +289,7 @@ def test_the_decoders_race_for_equal_seconds_on_the_same_images(tmp_path):
     assert all(run["steps"] > 0 and run["psnr"] > 0 for run in results["runs"])
 
 
+@pytest.mark.verify
 def test_the_encoders_race_for_equal_seconds_on_the_same_images(tmp_path):
     encoder_race.main(["--quick", "--out", str(tmp_path / "encoders.json")])
     results = json.loads((tmp_path / "encoders.json").read_text())
@@ -295,6 +300,7 @@ def test_the_encoders_race_for_equal_seconds_on_the_same_images(tmp_path):
     assert steps["article_cnn"] > steps["swin_nano"] > 0  # a small network takes more steps in the same time
 
 
+@pytest.mark.verify
 def test_a_run_is_worth_something_at_each_mark_and_is_not_run_again(tmp_path, monkeypatch):
     out = tmp_path / "loss.json"
     loss_and_features.main(["--quick", "--out", str(out)])
@@ -327,6 +333,7 @@ def few_images(monkeypatch):
         monkeypatch.setattr(mae, name, count)
 
 
+@pytest.mark.verify
 def test_mae_and_simmim_are_timed_and_scored_alike(tmp_path, monkeypatch, few_images):
     out = tmp_path / "mae.json"
     mae.main(["--quick", "--out", str(out)])

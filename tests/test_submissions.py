@@ -53,7 +53,7 @@ def test_the_watch_over_them_is_not_blind(tmp_path):
 
 @pytest.mark.verify
 def test_all_submissions(isolation, tmp_path: Path, record):
-    outcome = trial.grade(tmp_path / "world", SUBMISSIONS, jobs=2)
+    outcome = trial.grade(tmp_path / "world", SUBMISSIONS)
     found = [outcome.faults(submission) for submission in SUBMISSIONS]
     seconds = {name.split()[0]: round(took) for name, took in outcome.seconds.items()}
     figures = {

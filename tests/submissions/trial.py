@@ -270,7 +270,7 @@ def active_cells(text: str) -> list[str]:
     return found
 
 
-def grade(folder: Path, submissions: list[Submission], jobs: int = 1) -> Outcome:
+def grade(folder: Path, submissions: list[Submission]) -> Outcome:
     """All submissions through collect, grade, feedback and export."""
     world = World(folder)
     outcome = Outcome(world, submissions)
@@ -280,7 +280,7 @@ def grade(folder: Path, submissions: list[Submission], jobs: int = 1) -> Outcome
         before = world.files()
         for inbox in sorted(inboxes):
             run(outcome, "collect", str(folder / "inboxes" / inbox))
-        run(outcome, "grade", SET, "--jobs", str(jobs))
+        run(outcome, "grade", SET, "--jobs", "2")
         run(outcome, "feedback", SET)
         run(outcome, "export", SET)
         time.sleep(0.5)  # what was killed is gone
