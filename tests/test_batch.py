@@ -55,7 +55,7 @@ def test_each_job_has_a_result_or_a_reason(capfd):
 def test_a_job_that_takes_too_much_memory_is_ended(monkeypatch):
     monkeypatch.setattr(batch, "MEMORY", 200_000_000)
     [(_, error)] = each(["is large"], job, seconds=60, jobs=1, title="work")
-    assert "GiB of memory" in str(error)
+    assert str(error).startswith("memory: ") and str(error).endswith(", the limit is 190.7 MiB")
 
 
 PROGRAM = """

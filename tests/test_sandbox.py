@@ -21,7 +21,7 @@ import pytest
 
 from simmim_lab.teaching import cli
 from simmim_lab.teaching.course import exercise_sets
-from simmim_lab.teaching.isolation import bubblewrap, doctor, seccomp
+from simmim_lab.teaching.isolation import bubblewrap, doctor, seccomp, usage
 from simmim_lab.teaching.isolation.sandbox import Dead, Limits, Sandbox, hidden_modules
 
 ROOT = Path(__file__).parents[1]
@@ -226,6 +226,20 @@ def test_memory_is_limited(attempt, program):
     assert replies == []
     found, limit = measured(dead, "memory")
     assert 256 < found < 1500 and limit == 256
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "said"),
+    [
+        (2**28 + 1, 2**28, "256.000001 MiB, the limit is 256 MiB"),
+        (2**28 + 2**16, 2**28, "256.1 MiB, the limit is 256 MiB"),
+        (1010 * 2**20, 2**28, "1010 MiB, the limit is 256 MiB"),
+        (2**31 + 1, 2**31, "2.000000001 GiB, the limit is 2 GiB"),
+        (int(2.34 * 2**30), 2**31, "2.3 GiB, the limit is 2 GiB"),
+    ],
+)
+def test_what_passes_a_limit_is_told_with_digits_that_show_it(value, limit, said):
+    assert usage.over("memory", value, limit) == f"memory: {said}"
 
 
 def test_memory_that_processes_share_counts_once(attempt):

@@ -17,6 +17,8 @@ from typing import TypeVar
 import psutil
 from tqdm.auto import tqdm
 
+from simmim_lab.teaching.isolation.usage import over
+
 Key, Result = TypeVar("Key"), TypeVar("Result")
 MEMORY = 4 * 2**30  # bytes resident of a job
 PAUSE = 0.5  # seconds between two looks at the jobs
@@ -75,9 +77,7 @@ class _Job:
         elif time.monotonic() > self._end:
             self.outcome = JobError(f"it was stopped after {self._seconds:.0f} s")
         elif (memory := self._memory()) > MEMORY:
-            self.outcome = JobError(
-                f"it took {memory / 2**30:.1f} GiB of memory; the limit is {MEMORY // 2**30} GiB"
-            )
+            self.outcome = JobError(over("memory", memory, MEMORY))
         else:
             return False
         self.kill()

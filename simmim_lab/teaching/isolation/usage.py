@@ -31,7 +31,8 @@ def excess(processes: list[psutil.Process], limits: Limits, scratch: Path | None
         return over("memory", memory, limits.memory)
     left = psutil.virtual_memory().available
     if left < limits.spare:
-        return f"memory: this machine has {_in_words(left)} left, and keeps {_in_words(limits.spare)}"
+        has, keeps = _in_words(left, limits.spare)
+        return f"memory: this machine has {has} left, and keeps {keeps}"
     return None
 
 
@@ -47,7 +48,8 @@ def processor(processes: list[psutil.Process]) -> float:
 
 def over(what: str, value: int, limit: int) -> str:
     """A limit, in bytes, with the value that passes it."""
-    return f"{what}: {_in_words(value)}, the limit is {_in_words(limit)}"
+    found, allowed = _in_words(value, limit)
+    return f"{what}: {found}, the limit is {allowed}"
 
 
 @contextmanager
@@ -99,5 +101,13 @@ def _share(process: psutil.Process) -> int:
     return _resident(process)
 
 
-def _in_words(size: int) -> str:
-    return f"{size / GIB:.3g} GiB" if size >= GIB else f"{size / MIB:.3g} MiB"
+def _in_words(*sizes: int) -> list[str]:
+    """Sizes that differ, with as many decimals as show it."""
+    units = [(GIB, "GiB") if size >= GIB else (MIB, "MiB") for size in sizes]
+    for decimals in range(1, 15):
+        words = [
+            f"{round(size / unit, decimals):.15g} {name}" for size, (unit, name) in zip(sizes, units, strict=True)
+        ]
+        if len(set(words)) == len(words):
+            break
+    return words
